@@ -1,0 +1,1 @@
+"""KubeNAS: neural architecture search on Kubernetes."""

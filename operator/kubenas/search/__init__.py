@@ -1,0 +1,1 @@
+"""Which architecture next: history in, candidates out; one file a strategy."""

@@ -1,0 +1,138 @@
+"""What all resources share: naming, metadata, conditions."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic.alias_generators import to_camel
+
+GROUP: Final = "kubenas.io"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = "kubenas.io/v1alpha1"
+
+# How a list is merged and checked for repeats by the apiserver (Kubernetes API conventions).
+ATOMIC: dict[str, Any] = {"x-kubernetes-list-type": "atomic"}
+
+
+def keyed(*keys: str) -> dict[str, Any]:
+    """Schema extension of a list whose items are told apart by `keys`."""
+    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}
+
+
+def rule(expression: str, message: str) -> dict[str, str]:
+    """One CEL validation rule; `message` is what the user reads when the apiserver refuses."""
+    return {"rule": expression, "message": message}
+
+
+def rules(*validations: dict[str, str], **extensions: Any) -> dict[str, Any]:
+    """Schema extensions that carry CEL `validations`."""
+    return {"x-kubernetes-validations": list(validations), **extensions}
+
+
+class Model(BaseModel):
+    """An immutable part of a resource: snake_case here, camelCase in YAML, unknown fields refused."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+        frozen=True,
+        extra="forbid",
+    )
+
+    def dump(self) -> dict[str, Any]:
+        """The JSON object as the apiserver keeps it: camelCase, absent instead of null."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+
+
+def duration_seconds(text: str) -> int:
+    """Seconds in a duration such as `90s`, `15m` or `1h30m`.
+
+    Raises:
+        ValueError: `text` is not such a duration, or is zero.
+    """
+    match = _DURATION.fullmatch(text)
+    hours, minutes, seconds = (int(part or 0) for part in match.groups()) if match else (0, 0, 0)
+    total = hours * 3600 + minutes * 60 + seconds
+    if total <= 0:
+        raise ValueError(f"{text!r} is no duration: write for example 90s, 15m or 1h30m")
+    return total
+
+
+def _checked_duration(text: str) -> str:
+    duration_seconds(text)
+    return text
+
+
+Duration = Annotated[
+    str,
+    Field(min_length=2, max_length=32, pattern=r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$"),
+    AfterValidator(_checked_duration),
+]
+
+
+def _utc(value: object) -> object:
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
+def time_text(moment: datetime) -> str:
+    """RFC 3339 with microseconds, as Kubernetes writes a MicroTime."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+# A time in a resource; microseconds keep the order of trials that end within one second.
+Time = Annotated[
+    datetime,
+    BeforeValidator(_utc),
+    PlainSerializer(time_text),
+    Field(json_schema_extra={"maxLength": 64}),
+]
+
+Name = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+MetricName = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
+
+
+class Metadata(BaseModel):
+    """The part of Kubernetes' ObjectMeta that KubeNAS reads."""
+
+    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, frozen=True, extra="ignore")
+
+    name: str
+    namespace: str = "default"
+    uid: str = ""
+    generation: int = 1
+    resource_version: str = ""
+    creation_timestamp: Time | None = None
+    deletion_timestamp: Time | None = None
+
+
+class Condition(Model):
+    """One aspect of a resource's state, as `kubectl wait --for=condition=TYPE` reads it."""
+
+    type: str = Field(min_length=1, max_length=316, description="Which aspect, in CamelCase.")
+    status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
+    reason: str = Field(
+        min_length=1,
+        max_length=1024,
+        pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$",
+        description="Why, as one CamelCase word for programs.",
+    )
+    message: str = Field(max_length=32768, description="Why, for people.")
+    observed_generation: int = Field(
+        ge=0, description="The generation of the specification that this condition was computed from."
+    )
+    last_transition_time: Time = Field(description="When the status last changed.")
+
+
+class MetricValue(Model):
+    """One measured value."""
+
+    name: MetricName = Field(description="Name of the metric, as the trainer reports it.")
+    value: float = Field(description="The value, in the metric's own unit.")

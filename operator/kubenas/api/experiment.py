@@ -1,0 +1,316 @@
+"""NASExperiment: what a user asks for, and how far it has come."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, model_validator
+
+from kubenas.api.base import (
+    API_VERSION,
+    Condition,
+    Duration,
+    Metadata,
+    MetricName,
+    MetricValue,
+    Model,
+    Name,
+    Time,
+    keyed,
+    rule,
+    rules,
+)
+from kubenas.api.space import SearchSpace
+
+FreeObject = Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})]
+
+
+class Objective(Model):
+    """What the search improves, or what it must respect."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "!has(self.target) || !has(self.limit) || "
+                "(self.goal == 'maximize' ? self.target >= self.limit : self.target <= self.limit)",
+                "target lies outside limit, so no architecture can reach it: change one of them",
+            )
+        )
+    )
+
+    metric: MetricName = Field(description="Name of a metric that the trainer reports.")
+    goal: Literal["maximize", "minimize"] = Field(default="maximize", description="Which direction is better.")
+    target: float | None = Field(
+        default=None, description="The experiment has succeeded once one architecture reaches every target."
+    )
+    limit: float | None = Field(
+        default=None,
+        description="A constraint: the worst value that an architecture may have and still be the best "
+        "(an upper bound where the goal is minimize, a lower bound where it is maximize).",
+    )
+
+
+class Dataset(Model):
+    """The data that a task trains and validates on."""
+
+    name: str = Field(min_length=1, max_length=253, description="Name of the data set, known to the trainer.")
+
+
+class Task(Model):
+    """What is learned; read by the trainer, not by the operator."""
+
+    name: Name = Field(description="Name of the task, for example image-classification.")
+    dataset: Dataset | None = Field(default=None, description="The data set.")
+    settings: FreeObject = Field(
+        default_factory=dict, description="Settings of the trainer, for example {batchSize: 64}."
+    )
+
+
+class Search(Model):
+    """Which architecture is tried next."""
+
+    algorithm: Literal["random", "regularized-evolution"] = Field(
+        default="regularized-evolution", description="The search strategy."
+    )
+    seed: int = Field(
+        default=0,
+        ge=0,
+        le=2**53 - 1,
+        description="Seed of every random draw; the same seed and the same results give the same proposals.",
+        json_schema_extra=rules(rule("self == oldSelf", "seed is immutable: past trials were drawn with it")),
+    )
+    settings: FreeObject = Field(default_factory=dict, description="Settings of the algorithm.")
+
+
+class Evaluation(Model):
+    """How an architecture is judged."""
+
+    method: Literal["train"] = Field(default="train", description="train: train it and report its validation metrics.")
+    epochs: int = Field(default=12, ge=1, le=1_000_000, description="Epochs that each candidate is trained.")
+
+
+class Stage(Model):
+    """One step of a funnel: the first searches, each later one trains the best of the one before for longer."""
+
+    name: Name = Field(description="Name of the stage.")
+    epochs: int = Field(ge=1, le=1_000_000, description="Epochs that each candidate is trained in this stage.")
+    keep: int | None = Field(
+        default=None,
+        ge=1,
+        le=10_000,
+        description="How many of its best candidates go on to the next stage; every stage but the last needs it.",
+    )
+
+
+class Trials(Model):
+    """How many trials, and what happens when one fails."""
+
+    max: int = Field(default=100, ge=1, le=100_000, description="Trials in the whole search.")
+    parallelism: int = Field(default=1, ge=0, le=10_000, description="Trials that run at the same time; 0 pauses.")
+    max_failures: int = Field(
+        default=20, ge=0, le=100_000, description="The experiment fails once more trials than this have failed."
+    )
+    retries: int = Field(
+        default=3, ge=0, le=100, description="Further attempts after a failed one. Disrupted pods do not count."
+    )
+    timeout: Duration | None = Field(default=None, description="Longest run time of one attempt, for example 2h.")
+    candidates_per_trial: int = Field(
+        default=1, ge=1, le=64, description="Architectures that one pod evaluates, one after another."
+    )
+
+
+class Budget(Model):
+    """When to stop, whatever has been found."""
+
+    gpu_hours: float | None = Field(
+        default=None, gt=0, le=1e9, description="GPU hours of all attempts together, running ones included."
+    )
+    wall_clock: Duration | None = Field(default=None, description="Time since the start, for example 24h.")
+
+
+class Metrics(Model):
+    """Where values of running trials are read."""
+
+    source: Literal["Prometheus", "Pod"] = Field(
+        default="Prometheus",
+        description="Prometheus: one query for the whole experiment. Pod: the operator scrapes each trial's pod.",
+    )
+    interval: Duration = Field(default="15s", description="Time between two readings.")
+
+
+class Storage(Model):
+    """Where checkpoints live."""
+
+    volume_claim: str = Field(
+        min_length=1,
+        max_length=253,
+        description="PersistentVolumeClaim in the experiment's namespace, mounted for checkpoints in every trial; "
+        "without one a retried trial starts from the beginning.",
+    )
+
+
+class TemplateMetadata(Model):
+    """Labels and annotations added to each trial's pod."""
+
+    labels: dict[str, str] = Field(
+        default_factory=dict, max_length=64, description="Labels, for example a queue's name."
+    )
+    annotations: dict[str, str] = Field(default_factory=dict, max_length=64, description="Annotations.")
+
+
+class TrialTemplate(Model):
+    """A pod template that is merged over the operator's own (strategic merge: containers by name)."""
+
+    metadata: TemplateMetadata = Field(default_factory=TemplateMetadata, description="Labels and annotations.")
+    spec: FreeObject = Field(
+        default_factory=dict,
+        description="Part of a PodSpec. The trainer's container is called trainer: give its image, resources, "
+        "args or env there; nodeSelector, tolerations and all else as in any pod.",
+    )
+
+
+class ExperimentSpec(Model):
+    """What is searched, how, and for how long."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "!has(self.stages) || size(self.stages) == 0 || "
+                "self.stages.filter(s, has(s.keep)).size() >= size(self.stages) - 1 && "
+                "!has(self.stages[size(self.stages) - 1].keep)",
+                "stages: every stage but the last needs keep, and the last has none",
+            ),
+            rule(
+                "has(self.stages) == has(oldSelf.stages)",
+                "stages is immutable: past trials were trained by it",
+            ),
+        )
+    )
+
+    objectives: list[Objective] = Field(
+        min_length=1,
+        max_length=8,
+        description="What is improved; the first is the primary one, by which the best is chosen.",
+        json_schema_extra=rules(
+            rule("self == oldSelf", "objectives is immutable: past trials were judged by it"), **keyed("metric")
+        ),
+    )
+    task: Task = Field(description="What each trial learns.")
+    search_space: SearchSpace = Field(
+        description="The architectures to choose from.",
+        json_schema_extra=rules(
+            rule("self == oldSelf", "searchSpace is immutable: past trials belong to it; start a new experiment")
+        ),
+    )
+    search: Search = Field(default_factory=Search, description="Which architecture is tried next.")
+    evaluation: Evaluation = Field(default_factory=Evaluation, description="How an architecture is judged.")
+    stages: list[Stage] = Field(
+        default_factory=list,
+        max_length=8,
+        description="Optional funnel: the first stage searches with trials.max trials, each later one trains the "
+        "candidates kept by the one before; epochs of a stage take the place of evaluation.epochs.",
+        json_schema_extra=rules(
+            rule("self == oldSelf", "stages is immutable: past trials were trained by it"), **keyed("name")
+        ),
+    )
+    trials: Trials = Field(default_factory=Trials, description="How many trials, and what happens when one fails.")
+    budget: Budget = Field(default_factory=Budget, description="When to stop, whatever has been found.")
+    metrics: Metrics = Field(default_factory=Metrics, description="Where values of running trials are read.")
+    storage: Storage | None = Field(default=None, description="Where checkpoints live.")
+    trial_template: TrialTemplate = Field(
+        default_factory=TrialTemplate, description="Pod template merged over the operator's own."
+    )
+    suspend: bool = Field(
+        default=False, description="Stop the running trials and start none until it is false again; results stay."
+    )
+    ttl_seconds_after_finished: int | None = Field(
+        default=None, ge=0, le=2**31 - 1, description="Delete the experiment this long after its end; never if absent."
+    )
+
+    @model_validator(mode="after")
+    def _check_lists(self) -> ExperimentSpec:
+        """What the apiserver checks by CEL and list keys, for `kubenas run` and `kubenas validate`."""
+        _refuse_repeats("objectives", [o.metric for o in self.objectives], "metric")
+        _refuse_repeats("stages", [s.name for s in self.stages], "name")
+        for stage in self.stages[:-1]:
+            if stage.keep is None:
+                raise ValueError(f"stages: {stage.name} needs keep, as every stage but the last")
+        if self.stages and self.stages[-1].keep is not None:
+            raise ValueError(f"stages: {self.stages[-1].name} is the last and has no keep")
+        for objective in self.objectives:
+            if objective.target is None or objective.limit is None:
+                continue
+            sign = 1 if objective.goal == "maximize" else -1
+            if sign * objective.target < sign * objective.limit:
+                raise ValueError(f"objectives: target of {objective.metric} lies outside its limit")
+        return self
+
+
+def _refuse_repeats(field: str, names: list[str], key: str) -> None:
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ValueError(f"{field}: {key} {repeated[0]!r} is there twice; each {key} must be unique")
+
+
+class Counts(Model):
+    """Trials by phase."""
+
+    pending: int = Field(default=0, ge=0, description="Trials whose pod does not run yet.")
+    running: int = Field(default=0, ge=0, description="Trials whose pod runs.")
+    succeeded: int = Field(default=0, ge=0, description="Trials with a result.")
+    pruned: int = Field(default=0, ge=0, description="Trials stopped before their end.")
+    failed: int = Field(default=0, ge=0, description="Trials that failed for good.")
+
+
+class Best(Model):
+    """The best architecture found so far: within every limit, best by the primary objective."""
+
+    trial: str = Field(max_length=253, description="Name of its trial.")
+    candidate: str = Field(max_length=63, description="Which candidate of the trial.")
+    value: float = Field(description="Its value of the primary objective.")
+    name: str = Field(max_length=4096, description="The architecture in one line.")
+    architecture: FreeObject = Field(description="The architecture, decision by decision.")
+    metrics: list[MetricValue] = Field(max_length=64, description="All its metrics.", json_schema_extra=keyed("name"))
+
+
+class Cost(Model):
+    """What has been spent."""
+
+    gpu_hours: float = Field(default=0.0, ge=0, description="GPU hours of ended attempts.")
+
+
+class ExperimentStatus(Model):
+    """How far the experiment has come; written by the operator only."""
+
+    observed_generation: int | None = Field(
+        default=None, ge=0, description="The generation of the specification that was last acted on."
+    )
+    phase: Literal["Running", "Suspended", "Succeeded", "Failed", "Rejected"] | None = Field(
+        default=None, description="One word for people; programs read conditions."
+    )
+    conditions: list[Condition] = Field(
+        default_factory=list,
+        max_length=16,
+        description="Accepted, Running, MetricsAvailable, TrialsScheduled, Suspended, Succeeded, Failed.",
+        json_schema_extra=keyed("type"),
+    )
+    start_time: Time | None = Field(default=None, description="When the first trial was started.")
+    completion_time: Time | None = Field(default=None, description="When the experiment ended.")
+    progress: str | None = Field(default=None, max_length=32, description="Ended trials of all, for example 3/8.")
+    counts: Counts | None = Field(default=None, description="Trials by phase.")
+    best: Best | None = Field(default=None, description="The best architecture found so far.")
+    stage: str | None = Field(default=None, max_length=63, description="The stage that now runs.")
+    cost: Cost | None = Field(default=None, description="What has been spent.")
+    selector: str | None = Field(
+        default=None, max_length=1024, description="Label selector of the trials' pods, for autoscalers."
+    )
+
+
+class NASExperiment(Model):
+    """A neural architecture search: many trials, one best architecture."""
+
+    api_version: Literal["kubenas.io/v1alpha1"] = API_VERSION
+    kind: Literal["NASExperiment"] = "NASExperiment"
+    metadata: Metadata
+    spec: ExperimentSpec
+    status: ExperimentStatus = Field(default_factory=ExperimentStatus)

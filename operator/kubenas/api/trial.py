@@ -1,0 +1,110 @@
+"""NASTrial: one pod's worth of candidates, and what came of them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import ConfigDict, Field
+
+from kubenas.api.base import API_VERSION, Condition, Metadata, MetricValue, Model, Time, keyed, rule, rules
+from kubenas.api.experiment import FreeObject
+
+Phase = Literal["Pending", "Running", "Succeeded", "Pruned", "Failed"]
+Source = Literal["TerminationMessage", "Prometheus", "Pod"]
+
+MAX_CURVE_POINTS = 64
+
+
+class Candidate(Model):
+    """One architecture to evaluate."""
+
+    id: str = Field(min_length=1, max_length=63, description="Its number within the trial, from 0.")
+    name: str = Field(max_length=4096, description="The architecture in one line.")
+    architecture: FreeObject = Field(description="The architecture, decision by decision.")
+    epochs: int = Field(ge=1, le=1_000_000, description="Epochs to train.")
+    resume_from: str | None = Field(
+        default=None, max_length=1024, description="Checkpoint of the same architecture to go on from."
+    )
+
+
+class TrialSpec(Model):
+    """What the trial evaluates; never changed."""
+
+    number: int = Field(ge=0, le=1_000_000, description="Its place in the experiment, from 0.")
+    observed: int = Field(
+        ge=0,
+        le=1_000_000,
+        description="Results known when it was proposed (those whose status.order is at most this): with the seed "
+        "and the trials of smaller number they determine the proposal.",
+    )
+    stage: str | None = Field(default=None, max_length=63, description="The stage that it belongs to.")
+    candidates: list[Candidate] = Field(
+        min_length=1, max_length=64, description="The architectures.", json_schema_extra=keyed("id")
+    )
+
+
+class Result(Model):
+    """The final values of one candidate."""
+
+    candidate: str = Field(max_length=63, description="Its id.")
+    step: int = Field(ge=0, description="The epoch that the values belong to.")
+    metrics: list[MetricValue] = Field(max_length=64, description="The values.", json_schema_extra=keyed("name"))
+    source: Source = Field(description="Where they were read: the pod's termination message is exact.")
+
+
+class Point(Model):
+    """One point of a learning curve."""
+
+    candidate: str = Field(max_length=63, description="The candidate's id.")
+    step: int = Field(ge=0, description="The epoch.")
+    metrics: list[MetricValue] = Field(max_length=64, description="The values.", json_schema_extra=keyed("name"))
+
+
+class Failure(Model):
+    """Why an attempt failed."""
+
+    attempt: int = Field(ge=1, description="Which attempt.")
+    reason: str = Field(max_length=1024, description="One CamelCase word for programs.")
+    message: str = Field(max_length=4096, description="What happened, for people.")
+    time: Time = Field(description="When.")
+
+
+class TrialStatus(Model):
+    """How the trial goes; written by the operator only."""
+
+    phase: Phase | None = Field(default=None, description="One word for people; programs read conditions.")
+    conditions: list[Condition] = Field(
+        default_factory=list, max_length=8, description="Finished.", json_schema_extra=keyed("type")
+    )
+    attempt: int = Field(default=1, ge=1, description="The attempt that runs or ran last, from 1.")
+    failures: int = Field(default=0, ge=0, description="Attempts that failed; disrupted ones do not count.")
+    pod: str | None = Field(default=None, max_length=253, description="The pod of this attempt.")
+    node: str | None = Field(default=None, max_length=253, description="The node that it runs or ran on.")
+    start_time: Time | None = Field(default=None, description="When this attempt's pod began to run.")
+    completion_time: Time | None = Field(default=None, description="When the trial ended.")
+    gpu_seconds: float = Field(default=0.0, ge=0, description="GPU seconds of ended attempts.")
+    order: int | None = Field(default=None, ge=1, description="Its place among the ended trials, in order of ending.")
+    results: list[Result] = Field(
+        default_factory=list, max_length=64, description="Final values.", json_schema_extra=keyed("candidate")
+    )
+    curve: list[Point] = Field(
+        default_factory=list,
+        max_length=MAX_CURVE_POINTS,
+        description="A short learning curve.",
+        json_schema_extra=keyed("candidate", "step"),
+    )
+    last_failure: Failure | None = Field(default=None, description="Why the last failed attempt failed.")
+
+
+class NASTrial(Model):
+    """One trial of an experiment: one pod that evaluates one or more architectures."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(rule("self.spec == oldSelf.spec", "spec is immutable: a trial is never changed"))
+    )
+
+    api_version: Literal["kubenas.io/v1alpha1"] = API_VERSION
+    kind: Literal["NASTrial"] = "NASTrial"
+    metadata: Metadata
+    spec: TrialSpec
+    status: TrialStatus = Field(default_factory=TrialStatus)

@@ -1,0 +1,110 @@
+"""What every strategy is given, and what it answers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from kubenas.space.base import Architecture, Space
+
+# (negative violation of the limits, primary objective with its sign): greater is better, the
+# feasible before the infeasible (Deb 2000, constraint domination).
+Score = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What came of one architecture; `score` is None where its trial failed or was stopped without values."""
+
+    architecture: Architecture
+    score: Score | None
+
+
+class History:
+    """All that a strategy may look at: ended candidates in order of ending, and those that still run.
+
+    Grows at the end only, so a restart that reads the same trials makes an equal history.
+    """
+
+    def __init__(self, space: Space) -> None:
+        self._space = space
+        self._observations: list[Observation] = []
+        self._pending: list[Architecture] = []
+        self._keys: dict[str, int] = {}
+
+    @property
+    def observations(self) -> Sequence[Observation]:
+        """Ended candidates, the earliest first."""
+        return self._observations
+
+    @property
+    def pending(self) -> Sequence[Architecture]:
+        """Proposed candidates without an outcome, the earliest first."""
+        return self._pending
+
+    @property
+    def proposed(self) -> int:
+        """Number of all candidates proposed so far: the index of the next one."""
+        return len(self._observations) + len(self._pending)
+
+    def seen(self, architecture: Architecture) -> bool:
+        """Whether it, or one that computes the same, was proposed before."""
+        return self._space.key(architecture) in self._keys
+
+    @property
+    def distinct(self) -> int:
+        """Number of architectures proposed so far that differ by key."""
+        return len(self._keys)
+
+    def propose(self, architectures: Iterable[Architecture]) -> None:
+        """Add candidates that now run."""
+        for architecture in architectures:
+            self._pending.append(architecture)
+            key = self._space.key(architecture)
+            self._keys[key] = self._keys.get(key, 0) + 1
+
+    def observe(self, observation: Observation) -> None:
+        """Turn a pending candidate into an ended one.
+
+        Raises:
+            ValueError: the architecture is not pending.
+        """
+        self._pending.remove(observation.architecture)
+        self._observations.append(observation)
+
+
+class Strategy(ABC):
+    """A search strategy: a pure function of (space, history, seed).
+
+    Asked again with an equal history it answers the same, whether it has lived through that history or
+    was made a moment ago; anything kept between calls only makes it faster.
+    """
+
+    def __init__(self, space: Space, seed: int) -> None:
+        self.space = space
+        self.seed = seed
+
+    def propose(self, history: History, count: int) -> list[Architecture]:
+        """Up to `count` architectures to try next, added to `history` as pending.
+
+        Fewer where the space has no more that were not proposed before. Asking for n at once answers the
+        same as asking n times for one.
+        """
+        proposals: list[Architecture] = []
+        for _ in range(count):
+            proposal = self.next(history, self.draws(history))
+            if proposal is None:
+                break
+            history.propose([proposal])
+            proposals.append(proposal)
+        return proposals
+
+    def draws(self, history: History) -> Random:
+        """The random numbers of the next candidate: by its index, so that they do not depend on earlier draws."""
+        return Random(f"{self.seed}/{history.proposed}")
+
+    @abstractmethod
+    def next(self, history: History, rng: Random) -> Architecture | None:
+        """One architecture that was not proposed before, or None where there is none left."""
