@@ -31,7 +31,7 @@ _PARAMETER_RULES = rules(
 class Parameter(Model):
     """One decision of an architecture."""
 
-    model_config = ConfigDict(json_schema_extra=_PARAMETER_RULES}
+    model_config = ConfigDict(json_schema_extra=_PARAMETER_RULES)
 
     name: str = Field(
         min_length=1,
@@ -77,13 +77,13 @@ class Parameter(Model):
 class SearchSpace(Model):
     """The architectures to choose from: a preset, or parameters of one's own."""
 
-    model_config = {
-        "json_schema_extra": rules(
+    model_config = ConfigDict(
+        json_schema_extra=rules(
             rule(
                 "[has(self.preset), has(self.parameters)].filter(x, x).size() == 1",
                 "searchSpace needs exactly one of preset and parameters",
             )
-        ))
+        )
 
     preset: Literal["nasbench201"] | None = Field(
         default=None, description="nasbench201: cells of 4 nodes and 6 edges with 5 operations (15,625)."
