@@ -34,7 +34,11 @@ class Objective(Model):
                 "!has(self.target) || !has(self.limit) || "
                 "(self.goal == 'maximize' ? self.target >= self.limit : self.target <= self.limit)",
                 "target lies outside limit, so no architecture can reach it: change one of them",
-            )
+            ),
+            rule(
+                "!self.metric.startsWith('test_')",
+                "metric is measured on the test split, which a search must not see: name a validation metric",
+            ),
         )
     )
 
@@ -115,7 +119,7 @@ class Trials(Model):
     )
     timeout: Duration | None = Field(default=None, description="Longest run time of one attempt, for example 2h.")
     candidates_per_trial: int = Field(
-        default=1, ge=1, le=64, description="Architectures that one pod evaluates, one after another."
+        default=1, ge=1, le=16, description="Architectures that one pod evaluates, one after another."
     )
 
 
@@ -238,6 +242,10 @@ class ExperimentSpec(Model):
         if self.stages and self.stages[-1].keep is not None:
             raise ValueError(f"stages: {self.stages[-1].name} is the last and has no keep")
         for objective in self.objectives:
+            if objective.metric.startswith("test_"):
+                raise ValueError(
+                    f"objectives: {objective.metric} is measured on the test split; name a validation metric"
+                )
             if objective.target is None or objective.limit is None:
                 continue
             sign = 1 if objective.goal == "maximize" else -1

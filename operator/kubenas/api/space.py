@@ -84,6 +84,7 @@ class SearchSpace(Model):
                 "searchSpace needs exactly one of preset and parameters",
             )
         )
+    )
 
     preset: Literal["nasbench201"] | None = Field(
         default=None, description="nasbench201: cells of 4 nodes and 6 edges with 5 operations (15,625)."

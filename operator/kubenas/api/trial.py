@@ -39,7 +39,7 @@ class TrialSpec(Model):
     )
     stage: str | None = Field(default=None, max_length=63, description="The stage that it belongs to.")
     candidates: list[Candidate] = Field(
-        min_length=1, max_length=64, description="The architectures.", json_schema_extra=keyed("id")
+        min_length=1, max_length=16, description="The architectures.", json_schema_extra=keyed("id")
     )
 
 
@@ -85,7 +85,7 @@ class TrialStatus(Model):
     gpu_seconds: float = Field(default=0.0, ge=0, description="GPU seconds of ended attempts.")
     order: int | None = Field(default=None, ge=1, description="Its place among the ended trials, in order of ending.")
     results: list[Result] = Field(
-        default_factory=list, max_length=64, description="Final values.", json_schema_extra=keyed("candidate")
+        default_factory=list, max_length=16, description="Final values.", json_schema_extra=keyed("candidate")
     )
     curve: list[Point] = Field(
         default_factory=list,
