@@ -14,7 +14,7 @@ VERSION: Final = "v1alpha1"
 API_VERSION: Final = "kubenas.io/v1alpha1"
 
 # How a list is merged and checked for repeats by the apiserver (Kubernetes API conventions).
-ATOMIC: dict[str, Any] = {"x-kubernetes-list-type": "atomic"}
+SET: Final[dict[str, Any]] = {"x-kubernetes-list-type": "set"}
 
 
 def keyed(*keys: str) -> dict[str, Any]:
@@ -22,9 +22,12 @@ def keyed(*keys: str) -> dict[str, Any]:
     return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}
 
 
-def rule(expression: str, message: str) -> dict[str, str]:
-    """One CEL validation rule; `message` is what the user reads when the apiserver refuses."""
-    return {"rule": expression, "message": message}
+def rule(expression: str, message: str, field: str | None = None) -> dict[str, str]:
+    """One CEL validation rule; `message` is what the user reads when the apiserver refuses.
+
+    `field` is the path below the place of the rule that the message is about, such as ``.min``.
+    """
+    return {"rule": expression, "message": message} | ({"fieldPath": field} if field else {})
 
 
 def rules(*validations: dict[str, str], **extensions: Any) -> dict[str, Any]:
@@ -42,6 +45,8 @@ class Model(BaseModel):
         serialize_by_alias=True,
         frozen=True,
         extra="forbid",
+        strict=True,  # as the apiserver: "3" is no number
+        allow_inf_nan=False,  # JSON has neither
     )
 
     def dump(self) -> dict[str, Any]:
@@ -49,7 +54,7 @@ class Model(BaseModel):
         return self.model_dump(mode="json", exclude_none=True)
 
 
-_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+_DURATION = re.compile(r"(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?")
 
 
 def duration_seconds(text: str) -> int:
@@ -73,7 +78,14 @@ def _checked_duration(text: str) -> str:
 
 Duration = Annotated[
     str,
-    Field(min_length=2, max_length=32, pattern=r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$"),
+    Field(
+        min_length=2,
+        max_length=32,
+        pattern=r"^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$",
+        json_schema_extra=rules(
+            rule("duration(self) > duration('0s')", "is zero: write for example 90s, 15m or 1h30m")
+        ),
+    ),
     AfterValidator(_checked_duration),
 ]
 

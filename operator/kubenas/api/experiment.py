@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import re
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -20,9 +21,20 @@ from kubenas.api.base import (
     rule,
     rules,
 )
+from kubenas.api.errors import SpecError
 from kubenas.api.space import SearchSpace
 
+LabelValue = Annotated[str, Field(max_length=63, pattern=r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$")]
+AnnotationValue = Annotated[str, Field(max_length=65_536)]
 FreeObject = Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})]
+
+
+# A pod is named EXPERIMENT-NUMBER-ATTEMPT, and its name must fit in a label's 63 characters.
+MAX_NAME_LENGTH: Final = 52
+_DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_NAME_MESSAGE: Final = (
+    f"must be at most {MAX_NAME_LENGTH} lower case letters, digits and hyphens, with no hyphen at its ends"
+)
 
 
 class Objective(Model):
@@ -34,10 +46,12 @@ class Objective(Model):
                 "!has(self.target) || !has(self.limit) || "
                 "(self.goal == 'maximize' ? self.target >= self.limit : self.target <= self.limit)",
                 "target lies outside limit, so no architecture can reach it: change one of them",
+                field=".target",
             ),
             rule(
                 "!self.metric.startsWith('test_')",
                 "metric is measured on the test split, which a search must not see: name a validation metric",
+                field=".metric",
             ),
         )
     )
@@ -52,6 +66,17 @@ class Objective(Model):
         description="A constraint: the worst value that an architecture may have and still be the best "
         "(an upper bound where the goal is minimize, a lower bound where it is maximize).",
     )
+
+    @model_validator(mode="after")
+    def _check(self) -> Objective:
+        """The CEL rules once more, for files that no apiserver has seen."""
+        if self.metric.startswith("test_"):
+            raise SpecError("metric", "is measured on the test split, which a search must not see")
+        if self.target is not None and self.limit is not None:
+            sign = 1 if self.goal == "maximize" else -1
+            if sign * self.target < sign * self.limit:
+                raise SpecError("target", "lies outside limit, so no architecture can reach it: change one of them")
+        return self
 
 
 class Dataset(Model):
@@ -156,10 +181,10 @@ class Storage(Model):
 class TemplateMetadata(Model):
     """Labels and annotations added to each trial's pod."""
 
-    labels: dict[str, str] = Field(
+    labels: dict[str, LabelValue] = Field(
         default_factory=dict, max_length=64, description="Labels, for example a queue's name."
     )
-    annotations: dict[str, str] = Field(default_factory=dict, max_length=64, description="Annotations.")
+    annotations: dict[str, AnnotationValue] = Field(default_factory=dict, max_length=64, description="Annotations.")
 
 
 class TrialTemplate(Model):
@@ -176,30 +201,25 @@ class TrialTemplate(Model):
 class ExperimentSpec(Model):
     """What is searched, how, and for how long."""
 
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            rule(
-                "!has(self.stages) || size(self.stages) == 0 || "
-                "self.stages.filter(s, has(s.keep)).size() >= size(self.stages) - 1 && "
-                "!has(self.stages[size(self.stages) - 1].keep)",
-                "stages: every stage but the last needs keep, and the last has none",
-            ),
-            rule(
-                "has(self.stages) == has(oldSelf.stages)",
-                "stages is immutable: past trials were trained by it",
-            ),
-        )
-    )
-
     objectives: list[Objective] = Field(
         min_length=1,
         max_length=8,
         description="What is improved; the first is the primary one, by which the best is chosen.",
         json_schema_extra=rules(
-            rule("self == oldSelf", "objectives is immutable: past trials were judged by it"), **keyed("metric")
+            # The equality of keyed lists overlooks their order, and the first objective is the primary one.
+            rule(
+                "self == oldSelf && self.map(o, o.metric) == oldSelf.map(o, o.metric)",
+                "objectives is immutable: past trials were judged by it; start a new experiment",
+            ),
+            **keyed("metric"),
         ),
     )
-    task: Task = Field(description="What each trial learns.")
+    task: Task = Field(
+        description="What each trial learns.",
+        json_schema_extra=rules(
+            rule("self == oldSelf", "task is immutable: past trials learned it; start a new experiment")
+        ),
+    )
     search_space: SearchSpace = Field(
         description="The architectures to choose from.",
         json_schema_extra=rules(
@@ -207,14 +227,29 @@ class ExperimentSpec(Model):
         ),
     )
     search: Search = Field(default_factory=Search, description="Which architecture is tried next.")
-    evaluation: Evaluation = Field(default_factory=Evaluation, description="How an architecture is judged.")
+    evaluation: Evaluation = Field(
+        default_factory=Evaluation,
+        description="How an architecture is judged.",
+        json_schema_extra=rules(
+            rule("self == oldSelf", "evaluation is immutable: past trials were judged by it; start a new experiment")
+        ),
+    )
     stages: list[Stage] = Field(
         default_factory=list,
         max_length=8,
         description="Optional funnel: the first stage searches with trials.max trials, each later one trains the "
         "candidates kept by the one before; epochs of a stage take the place of evaluation.epochs.",
         json_schema_extra=rules(
-            rule("self == oldSelf", "stages is immutable: past trials were trained by it"), **keyed("name")
+            rule(
+                "self == oldSelf && self.map(s, s.name) == oldSelf.map(s, s.name)",
+                "stages is immutable: past trials were trained by it; start a new experiment",
+            ),
+            rule(
+                "self.size() == 0 || self.filter(s, has(s.keep)).size() == self.size() - 1 && "
+                "!has(self[self.size() - 1].keep)",
+                "every stage but the last needs keep, and the last has none",
+            ),
+            **keyed("name"),
         ),
     )
     trials: Trials = Field(default_factory=Trials, description="How many trials, and what happens when one fails.")
@@ -236,28 +271,18 @@ class ExperimentSpec(Model):
         """What the apiserver checks by CEL and list keys, for `kubenas run` and `kubenas validate`."""
         _refuse_repeats("objectives", [o.metric for o in self.objectives], "metric")
         _refuse_repeats("stages", [s.name for s in self.stages], "name")
-        for stage in self.stages[:-1]:
+        for index, stage in enumerate(self.stages[:-1]):
             if stage.keep is None:
-                raise ValueError(f"stages: {stage.name} needs keep, as every stage but the last")
+                raise SpecError(f"stages[{index}].keep", "is required in every stage but the last")
         if self.stages and self.stages[-1].keep is not None:
-            raise ValueError(f"stages: {self.stages[-1].name} is the last and has no keep")
-        for objective in self.objectives:
-            if objective.metric.startswith("test_"):
-                raise ValueError(
-                    f"objectives: {objective.metric} is measured on the test split; name a validation metric"
-                )
-            if objective.target is None or objective.limit is None:
-                continue
-            sign = 1 if objective.goal == "maximize" else -1
-            if sign * objective.target < sign * objective.limit:
-                raise ValueError(f"objectives: target of {objective.metric} lies outside its limit")
+            raise SpecError(f"stages[{len(self.stages) - 1}].keep", "has no meaning in the last stage: remove it")
         return self
 
 
 def _refuse_repeats(field: str, names: list[str], key: str) -> None:
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise ValueError(f"{field}: {key} {repeated[0]!r} is there twice; each {key} must be unique")
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise SpecError(f"{field}[{index}].{key}", f"{name!r} is there twice: each {key} must be unique")
 
 
 class Counts(Model):
@@ -317,8 +342,26 @@ class ExperimentStatus(Model):
 class NASExperiment(Model):
     """A neural architecture search: many trials, one best architecture."""
 
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                f"self.metadata.name.size() <= {MAX_NAME_LENGTH} && "
+                "self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
+                f"metadata.name {_NAME_MESSAGE}",
+            )
+        )
+    )
+
     api_version: Literal["kubenas.io/v1alpha1"] = API_VERSION
     kind: Literal["NASExperiment"] = "NASExperiment"
     metadata: Metadata
     spec: ExperimentSpec
     status: ExperimentStatus = Field(default_factory=ExperimentStatus)
+
+    @model_validator(mode="after")
+    def _check_name(self) -> NASExperiment:
+        """The CEL rule once more, for files that no apiserver has seen."""
+        name = self.metadata.name
+        if len(name) > MAX_NAME_LENGTH or not _DNS_LABEL.fullmatch(name):
+            raise SpecError("metadata.name", _NAME_MESSAGE)
+        return self

@@ -6,24 +6,30 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from kubenas.api.base import Model, keyed, rule, rules
+from kubenas.api.base import SET, Model, keyed, rule, rules
+from kubenas.api.errors import SpecError
 
 ChoiceText = Annotated[str, Field(min_length=1, max_length=253)]
 
 _PARAMETER_RULES = rules(
-    rule("self.type != 'choice' || has(self.values)", "a choice needs values"),
-    rule("self.type == 'choice' || !has(self.values)", "only a choice has values: give min and max"),
-    rule("self.type == 'choice' || (has(self.min) && has(self.max))", "an int or float needs min and max"),
-    rule("self.type != 'choice' || (!has(self.min) && !has(self.max))", "a choice has no min or max: give values"),
-    rule("!has(self.min) || !has(self.max) || self.min <= self.max", "min is greater than max"),
+    rule("self.type != 'choice' || has(self.values)", "is required: a choice needs values", field=".values"),
+    rule("self.type == 'choice' || !has(self.values)", "only a choice has values: give min and max", field=".values"),
+    rule("self.type == 'choice' || has(self.min)", "is required: an int or float needs min and max", field=".min"),
+    rule("self.type == 'choice' || has(self.max)", "is required: an int or float needs min and max", field=".max"),
+    rule("self.type != 'choice' || !has(self.min)", "a choice has no min: give values", field=".min"),
+    rule("self.type != 'choice' || !has(self.max)", "a choice has no max: give values", field=".max"),
+    rule("!has(self.min) || !has(self.max) || self.min <= self.max", "min is greater than max", field=".min"),
+    rule("self.type != 'choice' || self.scale == 'linear'", "a choice has no log scale: remove it", field=".scale"),
+    rule("self.scale != 'log' || !has(self.min) || self.min > 0.0", "a log scale needs min above 0", field=".min"),
     rule(
-        "self.scale != 'log' || self.type != 'choice' && has(self.min) && self.min > 0.0",
-        "a log scale needs an int or float with min greater than 0",
+        "self.type != 'int' || !has(self.min) || self.min == double(int(self.min))",
+        "must be a whole number, as the parameter is an int",
+        field=".min",
     ),
     rule(
-        "self.type != 'int' || !has(self.min) || !has(self.max) || "
-        "(self.min == double(int(self.min)) && self.max == double(int(self.max)))",
-        "min and max of an int must be whole numbers",
+        "self.type != 'int' || !has(self.max) || self.max == double(int(self.max))",
+        "must be a whole number, as the parameter is an int",
+        field=".max",
     ),
 )
 
@@ -45,7 +51,11 @@ class Parameter(Model):
         min_length=1,
         max_length=256,
         description="The values of a choice.",
-        json_schema_extra={"x-kubernetes-list-type": "set"},
+        json_schema_extra=rules(
+            # The equality of sets overlooks their order, which random draws depend on.
+            rule("self.map(v, v) == oldSelf.map(v, v)", "is immutable: past trials were drawn from it"),
+            **SET,
+        ),
     )
     min: float | None = Field(default=None, ge=-1e15, le=1e15, description="Smallest value of an int or float.")
     max: float | None = Field(default=None, ge=-1e15, le=1e15, description="Largest value of an int or float.")
@@ -56,22 +66,36 @@ class Parameter(Model):
     @model_validator(mode="after")
     def _check(self) -> Parameter:
         """The CEL rules once more, for files that no apiserver has seen."""
-        at = f"parameter {self.name}:"
         if self.type == "choice":
-            if self.values is None or self.min is not None or self.max is not None or self.scale == "log":
-                raise ValueError(f"{at} a choice needs values, and has no min, max or log scale")
-            if len(set(self.values)) < len(self.values):
-                raise ValueError(f"{at} values has a repeated entry")
-            return self
-        if self.values is not None or self.min is None or self.max is None:
-            raise ValueError(f"{at} {self.type} needs min and max, and has no values")
-        if self.min > self.max:
-            raise ValueError(f"{at} min {self.min:g} is greater than max {self.max:g}")
-        if self.scale == "log" and self.min <= 0:
-            raise ValueError(f"{at} a log scale needs min greater than 0")
-        if self.type == "int" and not (self.min.is_integer() and self.max.is_integer()):
-            raise ValueError(f"{at} min and max of an int must be whole numbers")
+            self._check_choice()
+        else:
+            self._check_range()
         return self
+
+    def _check_choice(self) -> None:
+        if self.values is None:
+            raise SpecError("values", "is required: a choice needs values")
+        for index, value in enumerate(self.values):
+            if value in self.values[:index]:
+                raise SpecError(f"values[{index}]", f"{value!r} is there twice: each value must be unique")
+        for name, bound in (("min", self.min), ("max", self.max)):
+            if bound is not None:
+                raise SpecError(name, f"a choice has no {name}: give values")
+        if self.scale != "linear":
+            raise SpecError("scale", "a choice has no log scale: remove it")
+
+    def _check_range(self) -> None:
+        if self.values is not None:
+            raise SpecError("values", "only a choice has values: give min and max")
+        if self.min is None or self.max is None:
+            raise SpecError("min" if self.min is None else "max", f"is required: {self.type} needs min and max")
+        if self.min > self.max:
+            raise SpecError("min", f"{self.min:g} is greater than max {self.max:g}")
+        if self.scale == "log" and self.min <= 0:
+            raise SpecError("min", f"a log scale needs min above 0, not {self.min:g}")
+        for name, bound in (("min", self.min), ("max", self.max)):
+            if self.type == "int" and not bound.is_integer():
+                raise SpecError(name, f"must be a whole number, as the parameter is an int, not {bound:g}")
 
 
 class SearchSpace(Model):
@@ -94,16 +118,20 @@ class SearchSpace(Model):
         min_length=1,
         max_length=128,
         description="Decisions of one's own.",
-        json_schema_extra=keyed("name"),
+        json_schema_extra=rules(
+            # The equality of keyed lists overlooks their order, which random draws depend on.
+            rule("self.map(p, p.name) == oldSelf.map(p, p.name)", "is immutable: past trials were drawn from it"),
+            **keyed("name"),
+        ),
     )
 
     @model_validator(mode="after")
     def _check(self) -> SearchSpace:
         """The CEL rules once more, for files that no apiserver has seen."""
         if (self.preset is None) == (self.parameters is None):
-            raise ValueError("exactly one of preset and parameters must be given")
-        names = [p.name for p in self.parameters or []]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"parameters: {name} is there twice; each name must be unique")
+            raise SpecError("", "needs exactly one of preset and parameters")
+        names = [parameter.name for parameter in self.parameters or ()]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                raise SpecError(f"parameters[{index}].name", f"{name!r} is there twice: each name must be unique")
         return self

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from kubenas.api.base import API_VERSION, Condition, Metadata, MetricValue, Model, Time, keyed, rule, rules
 from kubenas.api.experiment import FreeObject
@@ -80,6 +80,11 @@ class TrialStatus(Model):
     failures: int = Field(default=0, ge=0, description="Attempts that failed; disrupted ones do not count.")
     pod: str | None = Field(default=None, max_length=253, description="The pod of this attempt.")
     node: str | None = Field(default=None, max_length=253, description="The node that it runs or ran on.")
+    disruption: str | None = Field(
+        default=None,
+        max_length=1024,
+        description="Why the cluster takes this attempt's pod away; it is then retried and not counted as a failure.",
+    )
     start_time: Time | None = Field(default=None, description="When this attempt's pod began to run.")
     completion_time: Time | None = Field(default=None, description="When the trial ended.")
     gpu_seconds: float = Field(default=0.0, ge=0, description="GPU seconds of ended attempts.")
@@ -93,18 +98,18 @@ class TrialStatus(Model):
         description="A short learning curve.",
         json_schema_extra=keyed("candidate", "step"),
     )
+    curve_time: Time | None = Field(default=None, description="When the learning curve was last read.")
     last_failure: Failure | None = Field(default=None, description="Why the last failed attempt failed.")
 
 
 class NASTrial(Model):
     """One trial of an experiment: one pod that evaluates one or more architectures."""
 
-    model_config = ConfigDict(
-        json_schema_extra=rules(rule("self.spec == oldSelf.spec", "spec is immutable: a trial is never changed"))
-    )
-
     api_version: Literal["kubenas.io/v1alpha1"] = API_VERSION
     kind: Literal["NASTrial"] = "NASTrial"
     metadata: Metadata
-    spec: TrialSpec
+    spec: TrialSpec = Field(
+        description="What the trial evaluates; never changed.",
+        json_schema_extra=rules(rule("self == oldSelf", "spec is immutable: a trial is never changed")),
+    )
     status: TrialStatus = Field(default_factory=TrialStatus)
