@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -31,8 +32,11 @@ class History:
     def __init__(self, space: Space) -> None:
         self._space = space
         self._observations: list[Observation] = []
-        self._pending: list[Architecture] = []
-        self._keys: dict[str, int] = {}
+        self._scored: list[Observation] = []
+        # By number, so that one that ends leaves the others in order at no cost.
+        self._pending: dict[int, Architecture] = {}
+        self._numbers: dict[Architecture, deque[int]] = {}
+        self._keys: set[str] = set()
 
     @property
     def observations(self) -> Sequence[Observation]:
@@ -40,9 +44,14 @@ class History:
         return self._observations
 
     @property
+    def scored(self) -> Sequence[Observation]:
+        """Ended candidates that have a score, the earliest first."""
+        return self._scored
+
+    @property
     def pending(self) -> Sequence[Architecture]:
         """Proposed candidates without an outcome, the earliest first."""
-        return self._pending
+        return tuple(self._pending.values())
 
     @property
     def proposed(self) -> int:
@@ -61,18 +70,26 @@ class History:
     def propose(self, architectures: Iterable[Architecture]) -> None:
         """Add candidates that now run."""
         for architecture in architectures:
-            self._pending.append(architecture)
-            key = self._space.key(architecture)
-            self._keys[key] = self._keys.get(key, 0) + 1
+            number = self.proposed
+            self._pending[number] = architecture
+            self._numbers.setdefault(architecture, deque()).append(number)
+            self._keys.add(self._space.key(architecture))
 
     def observe(self, observation: Observation) -> None:
-        """Turn a pending candidate into an ended one.
+        """Turn a pending candidate into an ended one, the earliest where it is pending more than once.
 
         Raises:
             ValueError: the architecture is not pending.
         """
-        self._pending.remove(observation.architecture)
+        numbers = self._numbers.get(observation.architecture)
+        if numbers is None:
+            raise ValueError(f"{observation.architecture!r} ended but is not pending")
+        del self._pending[numbers.popleft()]
+        if not numbers:
+            del self._numbers[observation.architecture]
         self._observations.append(observation)
+        if observation.score is not None:
+            self._scored.append(observation)
 
 
 class Strategy(ABC):
