@@ -1,0 +1,49 @@
+"""The clusters that tests share, as fixtures.
+
+On a machine without what they need a test is skipped, with the reason; in CI it fails.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.system import MissingPrerequisiteError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session")
+def control_plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
+    """A real API with its controllers and no nodes, one for the session."""
+    with _running(ControlPlane(), request) as running:
+        yield running
+
+
+@pytest.fixture
+def namespace(control_plane: ControlPlane) -> Iterator[str]:
+    """A fresh namespace of the control plane; it is deleted with the test."""
+    name = f"test-{secrets.token_hex(4)}"
+    control_plane.kubectl("create", "namespace", name)
+    control_plane.wait_for_service_account(name)
+    yield name
+    control_plane.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@contextmanager
+def _running(cluster: ControlPlane, request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(cluster)
+        except MissingPrerequisiteError as missing:
+            if os.environ.get("CI") == "true":
+                pytest.fail(str(missing), pytrace=False)
+            pytest.skip(str(missing))
+        yield cluster
+        cluster.keep_logs = request.session.testsfailed > 0

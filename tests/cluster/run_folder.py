@@ -1,0 +1,80 @@
+"""The folder of one running cluster, and the removal of those whose owner was killed."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from tests.cluster import cache
+
+KEPT_LOGS = 10
+CGROUPS = Path("/sys/fs/cgroup")
+
+
+class RunFolder:
+    """A folder for one run, locked as long as any of its processes may live.
+
+    Attributes:
+        path: the folder, on the same file system as the cache.
+        logs: the folder for the programs' output, inside it.
+        lock: a file descriptor to hand to the run's first process; the lock ends when all holders have.
+        cgroup: the name, below each cgroup hierarchy, of the group that everything of the run belongs to.
+    """
+
+    def __init__(self) -> None:
+        runs = cache.root() / "runs"
+        runs.mkdir(exist_ok=True)
+        with cache.lock("runs"):
+            for run in runs.iterdir():
+                _remove_if_dead(run)
+            self.path = Path(tempfile.mkdtemp(prefix="", dir=runs))
+            self.lock = _lock(self.path)
+        self.cgroup = _cgroup(self.path)
+        self.logs = self.path / "logs"
+        self.logs.mkdir()
+
+    def keep_logs(self) -> Path:
+        """Move the logs to where they outlive the run, and say where; of earlier ones, the latest are kept."""
+        kept = cache.root() / "logs"
+        kept.mkdir(exist_ok=True)
+        for old in sorted(kept.iterdir(), key=lambda folder: folder.stat().st_mtime)[: -KEPT_LOGS + 1]:
+            shutil.rmtree(old, ignore_errors=True)
+        return Path(shutil.move(self.logs, kept / self.path.name))
+
+    def remove(self) -> None:
+        """Remove the folder and the cgroups of the run; its processes have ended."""
+        _remove(self.path)
+        os.close(self.lock)
+
+
+def _lock(run: Path, flags: int = 0) -> int:
+    descriptor = os.open(run, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | flags)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _remove_if_dead(run: Path) -> None:
+    try:
+        descriptor = _lock(run, fcntl.LOCK_NB)
+    except BlockingIOError:
+        return
+    _remove(run)
+    os.close(descriptor)
+
+
+def _remove(run: Path) -> None:
+    for group in CGROUPS.glob(f"*/{_cgroup(run)}"):
+        for folder, _, _ in os.walk(group, topdown=False):
+            Path(folder).rmdir()
+    shutil.rmtree(run)
+
+
+def _cgroup(run: Path) -> str:
+    return f"kubenas-{run.name}"
