@@ -1,0 +1,1 @@
+"""The pure core: plan(experiment, trials, now) -> actions + status."""

@@ -1,0 +1,53 @@
+"""What a look at an experiment leads to. A backend carries these out in the order of `Plan`'s fields."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from kubenas.api.experiment import ExperimentStatus
+from kubenas.api.trial import TrialSpec, TrialStatus
+from kubenas.experiment.state import Attempt, Trial
+
+
+@dataclass(frozen=True, slots=True)
+class WriteTrial:
+    """Write a trial's status, on condition that the trial is still as it was read."""
+
+    trial: Trial
+    status: TrialStatus
+
+
+@dataclass(frozen=True, slots=True)
+class NewTrial:
+    """Write a new trial, then start its first attempt."""
+
+    name: str
+    spec: TrialSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """Something that a person would want to read."""
+
+    kind: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything to do now. If one step fails the later ones are left for the next look."""
+
+    write: tuple[WriteTrial, ...] = ()
+    stop: tuple[Attempt, ...] = ()
+    start: tuple[Trial, ...] = ()
+    create: tuple[NewTrial, ...] = ()
+    status: ExperimentStatus | None = None
+    announce: tuple[Announcement, ...] = ()
+    delete: bool = False
+    # Whether trials run whose values are read at each interval, and whether one waits for its last values.
+    reading: bool = False
+    read_now: bool = False
+    # When to look again, if nothing happens before.
+    wake_at: float | None = None

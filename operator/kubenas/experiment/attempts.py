@@ -1,0 +1,223 @@
+"""What becomes of one trial: from its status, its attempt and its curve to its next status."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kubenas.api.base import Condition
+from kubenas.api.trial import Failure, Point, Result, TrialStatus
+from kubenas.experiment.contract import read_message
+from kubenas.experiment.curves import final_results, merged
+from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Readings, Trial, moment
+
+# States in between are written once they have lasted this long, so that a short trial costs one write.
+SETTLE_SECONDS = 1.0
+# How often a running trial's curve is kept in its status.
+CURVE_SECONDS = 60.0
+# How long an ended attempt without a message waits for its last values to be read.
+READING_SECONDS = 30.0
+# Longest pause before a retry; it doubles with each failure.
+MAX_RETRY_SECONDS = 300.0
+# A removed pod that is still there so long after its time belongs to a lost node.
+LOST_SECONDS = 15.0
+# Mistakes in the experiment or the trainer that another attempt cannot mend.
+PERMANENT = frozenset({"InvalidTrial", "MetricMissing"})
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What an experiment demands of its trials."""
+
+    retries: int
+    timeout: float | None
+    required: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A trial's next status, if it changes; when to look again at the latest; whether values must be read now."""
+
+    status: TrialStatus | None = None
+    wake_at: float | None = None
+    read_now: bool = False
+
+
+def advance(trial: Trial, attempt: Attempt | None, readings: Readings, rules: Rules, now: float) -> Step:
+    """Decide what becomes of an unfinished trial. The order of an ending is left open (see `finish`)."""
+    status = trial.status
+    curve = merged(status.curve, readings.curves.get(trial.name))
+    if attempt is None:
+        if status.pod is None:
+            return Step()
+        return _ended(trial, None, curve, readings, rules, now)
+    if attempt.phase is AttemptPhase.ENDED:
+        return _ended(trial, attempt, curve, readings, rules, now)
+    if attempt.fault:
+        return Step(_failed(trial, attempt, curve, attempt.fault, rules, now))
+    if attempt.gone_by is not None and now > attempt.gone_by + LOST_SECONDS:
+        return _ended(trial, attempt, curve, readings, rules, now)
+    deadline = attempt.started + rules.timeout if attempt.started is not None and rules.timeout else None
+    if deadline is not None and now >= deadline:
+        fault = Fault("Timeout", f"the attempt ran longer than trials.timeout ({rules.timeout:.0f} s)")
+        return Step(_failed(trial, attempt, curve, fault, rules, now))
+    return _in_between(trial, attempt, readings, now, deadline)
+
+
+def retry_at(status: TrialStatus) -> float:
+    """When the current attempt may start: a pause that doubles with each failure."""
+    if status.last_failure is None or status.last_failure.attempt != status.attempt - 1:
+        return 0.0
+    return status.last_failure.time.timestamp() + min(2.0**status.failures, MAX_RETRY_SECONDS)
+
+
+def release(trial: Trial, attempt: Attempt | None, readings: Readings, now: float) -> TrialStatus | None:
+    """The status of a trial that is suspended: its attempt is given up, and not counted as a failure."""
+    if attempt is None and trial.status.pod is None:
+        return None
+    return _again(trial, attempt, merged(trial.status.curve, readings.curves.get(trial.name)), now)
+
+
+def prune(
+    trial: Trial, attempt: Attempt | None, readings: Readings, fault: Fault, rules: Rules, now: float
+) -> TrialStatus:
+    """The status of a trial that is stopped before its end; the last values read of it are kept."""
+    curve = merged(trial.status.curve, readings.curves.get(trial.name))
+    results = final_results(curve, trial.candidates, rules.required, readings.source, partial=True)
+    return _finished(trial, attempt, "Pruned", fault, results, curve, now)
+
+
+def _in_between(trial: Trial, attempt: Attempt, readings: Readings, now: float, deadline: float | None) -> Step:
+    """Note that the attempt waits or runs, once it has done so for a moment."""
+    status = trial.status
+    settled = attempt.created + SETTLE_SECONDS
+    wakes = [deadline, attempt.gone_by + LOST_SECONDS if attempt.gone_by else None]
+    if status.pod is None and attempt.disruption is None and now < settled:
+        return Step(wake_at=_earliest([*wakes, settled]))
+    running = attempt.phase is AttemptPhase.RUNNING
+    changes: dict[str, Any] = {
+        "phase": "Running" if running else "Pending",
+        "pod": attempt.name,
+        "node": attempt.node,
+        "start_time": None if attempt.started is None else moment(attempt.started),
+        "disruption": attempt.disruption.reason if attempt.disruption else status.disruption,
+    }
+    read = readings.curves.get(trial.name)
+    last = status.curve_time or status.start_time
+    if read and (last is None or now - last.timestamp() >= CURVE_SECONDS):
+        curve = merged(status.curve, read)
+        if curve != status.curve:
+            changes |= {"curve": curve, "curve_time": moment(readings.read_at or now)}
+    changed = status.model_copy(update=changes)
+    return Step(None if changed == status else changed, wake_at=_earliest(wakes))
+
+
+def _ended(
+    trial: Trial, attempt: Attempt | None, curve: list[Point], readings: Readings, rules: Rules, now: float
+) -> Step:
+    """Decide about an attempt that is over: result, retry or failure."""
+    report = read_message(attempt.message if attempt else "", trial.candidates, rules.required)
+    if report.results:
+        return Step(_finished(trial, attempt, "Succeeded", None, list(report.results), curve, now))
+    if report.fault is None:
+        ended = attempt.ended if attempt and attempt.ended is not None else now
+        fresh = readings.fault is not None or (readings.read_at is not None and readings.read_at > ended)
+        if attempt is not None and not fresh and now < ended + READING_SECONDS:
+            return Step(read_now=True, wake_at=ended + READING_SECONDS)
+        results = final_results(curve, trial.candidates, rules.required, readings.source, partial=False)
+        if results:
+            return Step(_finished(trial, attempt, "Succeeded", None, results, curve, now))
+    disruption = attempt.disruption.reason if attempt and attempt.disruption else trial.status.disruption
+    if disruption is not None:
+        return Step(_again(trial, attempt, curve, now))
+    return Step(_failed(trial, attempt, curve, _fault(attempt, report.fault), rules, now))
+
+
+def _fault(attempt: Attempt | None, reported: Fault | None) -> Fault:
+    """Why an ended attempt failed: what the backend knows comes before what the trainer says."""
+    if attempt is None:
+        return Fault("PodDeleted", "the pod was deleted while the trial ran")
+    if attempt.fault:
+        return attempt.fault
+    if reported:
+        return reported
+    if attempt.gone_by is not None:
+        return Fault("PodDeleted", "the pod was deleted while the trial ran")
+    if attempt.exit_code == 0:
+        return Fault("NoResult", "the trainer exited with 0, but left no result in its termination message")
+    tail = f": {attempt.message.strip()[-2000:]}" if attempt.message.strip() else ""
+    return Fault("NonZeroExit", f"the trainer exited with {attempt.exit_code}{tail}")
+
+
+def _failed(
+    trial: Trial, attempt: Attempt | None, curve: list[Point], fault: Fault, rules: Rules, now: float
+) -> TrialStatus:
+    """A failed attempt: another one if there are retries left, else the trial has failed."""
+    failures = trial.status.failures + 1
+    failure = Failure(attempt=trial.status.attempt, reason=fault.reason, message=fault.message[:4096], time=moment(now))
+    if failures <= rules.retries and fault.reason not in PERMANENT:
+        return _again(trial, attempt, curve, now).model_copy(update={"failures": failures, "last_failure": failure})
+    ended = _finished(trial, attempt, "Failed", fault, [], curve, now)
+    return ended.model_copy(update={"failures": failures, "last_failure": failure})
+
+
+def _again(trial: Trial, attempt: Attempt | None, curve: list[Point], now: float) -> TrialStatus:
+    """The same trial with its next attempt."""
+    return trial.status.model_copy(
+        update={
+            "phase": "Pending",
+            "attempt": trial.status.attempt + 1,
+            "pod": None,
+            "node": None,
+            "start_time": None,
+            "disruption": None,
+            "curve": curve,
+            "gpu_seconds": _gpu_seconds(trial, attempt, now),
+        }
+    )
+
+
+def _finished(
+    trial: Trial,
+    attempt: Attempt | None,
+    phase: str,
+    fault: Fault | None,
+    results: Sequence[Result],
+    curve: list[Point],
+    now: float,
+) -> TrialStatus:
+    started = attempt.started if attempt else None
+    ended = attempt.ended if attempt and attempt.ended is not None else now
+    reason, message = (fault.reason, fault.message) if fault else ("Succeeded", "The trainer reported its results.")
+    return trial.status.model_copy(
+        update={
+            "phase": phase,
+            "pod": attempt.name if attempt else trial.status.pod,
+            "node": attempt.node if attempt else trial.status.node,
+            "start_time": moment(started) if started is not None else trial.status.start_time,
+            "completion_time": moment(ended),
+            "gpu_seconds": _gpu_seconds(trial, attempt, now),
+            "results": list(results),
+            "curve": curve,
+            "conditions": [
+                Condition(
+                    type="Finished",
+                    status="True",
+                    reason=reason,
+                    message=message[:32768],
+                    observed_generation=1,
+                    last_transition_time=moment(now),
+                )
+            ],
+        }
+    )
+
+
+def _gpu_seconds(trial: Trial, attempt: Attempt | None, now: float) -> float:
+    spent = attempt.gpu_seconds(now) if attempt else 0.0
+    return round(trial.status.gpu_seconds + spent, 3)
+
+
+def _earliest(times: Sequence[float | None]) -> float | None:
+    return min((t for t in times if t is not None), default=None)

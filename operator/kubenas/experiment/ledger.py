@@ -1,0 +1,213 @@
+"""The trials of an experiment, kept so that each look at them costs what has changed, not what there is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from kubenas.api.experiment import Objective
+from kubenas.experiment.objectives import feasible, score
+from kubenas.experiment.state import FINISHED, Fault, Trial
+from kubenas.search.base import History, Observation, Score, Strategy
+from kubenas.space.base import Architecture, Space
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A candidate of an ended trial; no score where it has no values."""
+
+    trial: int
+    candidate: str
+    architecture: Architecture
+    metrics: Mapping[str, float]
+    score: Score | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What is kept of an ended trial."""
+
+    number: int
+    name: str
+    order: int
+    phase: str
+    stage: str | None
+    gpu_seconds: float
+    resource_version: str
+    fault: Fault | None
+    candidates: tuple[Judged, ...]
+
+
+class Ledger:
+    """All trials of one experiment: the unfinished as they are, the ended in short, and what follows from them.
+
+    The same trials make an equal ledger, in whatever order they were put.
+    """
+
+    def __init__(self, space: Space, objectives: Sequence[Objective], searching: str | None) -> None:
+        self.space = space
+        self._objectives = tuple(objectives)
+        # The stage whose trials come from the strategy; None where there are no stages.
+        self._searching = searching
+        self.unfinished: dict[int, Trial] = {}
+        self.ended: dict[int, Ended] = {}
+        self._forget()
+
+    def _forget(self) -> None:
+        self._counts = dict.fromkeys(sorted(FINISHED), 0)
+        self._created: dict[str | None, int] = {}
+        self._best: dict[str | None, Judged] = {}
+        self._last_failed: tuple[int, Fault] | None = None
+        self.gpu_seconds = 0.0
+        self.last_order = 0
+        self._history: History | None = None
+        # Numbers that the history knows, and those of them that no trial has been written for yet.
+        self._told: set[int] = set()
+        self._ahead: set[int] = set()
+
+    def put(self, trial: Trial) -> None:
+        """Take in a new or changed trial."""
+        if trial.number in self.ended:
+            if self.ended[trial.number].resource_version == trial.resource_version:
+                return
+            self.remove(trial.number)
+        if trial.number not in self.unfinished:
+            self._created[trial.stage] = self._created.get(trial.stage, 0) + 1
+        if not trial.finished:
+            self.unfinished[trial.number] = trial
+            if trial.number not in self._told and trial.stage == self._searching:
+                self._history = None
+            return
+        self.unfinished.pop(trial.number, None)
+        self._end(_shortened(trial, self.space, self._objectives))
+
+    def remove(self, number: int) -> None:
+        """Forget a deleted trial; what followed from it is worked out anew."""
+        self.unfinished.pop(number, None)
+        self.ended.pop(number, None)
+        ended = sorted(self.ended.values(), key=lambda e: e.order)
+        self.ended = {}
+        self._forget()
+        for trial in self.unfinished.values():
+            self._created[trial.stage] = self._created.get(trial.stage, 0) + 1
+        for old in ended:
+            self._created[old.stage] = self._created.get(old.stage, 0) + 1
+            self._end(old)
+
+    def _end(self, ended: Ended) -> None:
+        self.ended[ended.number] = ended
+        self._counts[ended.phase] += 1
+        self.gpu_seconds += ended.gpu_seconds
+        if ended.fault and ended.phase == "Failed" and ended.order >= (self._last_failed or (0,))[0]:
+            self._last_failed = (ended.order, ended.fault)
+        for judged in ended.candidates:
+            best = self._best.get(ended.stage)
+            good = judged.score is not None and feasible(judged.score)
+            if good and (best is None or _rank(judged) > _rank(best)):
+                self._best[ended.stage] = judged
+        if ended.order < self.last_order or ended.number not in self._told:
+            self._history = None
+        self.last_order = max(self.last_order, ended.order)
+        if self._history is not None and ended.stage == self._searching:
+            for judged in ended.candidates:
+                self._history.observe(Observation(judged.architecture, judged.score))
+
+    def __len__(self) -> int:
+        return len(self.unfinished) + len(self.ended)
+
+    def count(self, phase: str) -> int:
+        """Number of ended trials of a phase."""
+        return self._counts[phase]
+
+    def created(self, stage: str | None) -> int:
+        """Number of trials of a stage."""
+        return self._created.get(stage, 0)
+
+    def best(self, stage: str | None) -> Judged | None:
+        """The best candidate of a stage within every limit; of equal ones the earliest proposed."""
+        return self._best.get(stage)
+
+    def next_number(self) -> int:
+        """The smallest number that no trial has."""
+        number = len(self)
+        if number and number - 1 not in self.ended and number - 1 not in self.unfinished:
+            return next(n for n in range(number) if n not in self.ended and n not in self.unfinished)
+        return number
+
+    def ranked(self, stage: str | None) -> list[Judged]:
+        """Candidates of a stage that have values, the best first."""
+        judged = [c for e in self.ended.values() if e.stage == stage for c in e.candidates if c.score is not None]
+        return sorted(judged, key=_rank, reverse=True)
+
+    def last_fault(self) -> Fault | None:
+        """Why the trial that failed last has failed."""
+        return self._last_failed[1] if self._last_failed else None
+
+    def history(self) -> History:
+        """What the strategy may know: the searching stage's trials in order of ending, then the unfinished.
+
+        Kept between calls; made anew where proposals did not become trials, or a trial came or went
+        that was not proposed here.
+        """
+        written = all(n in self.unfinished or n in self.ended for n in self._ahead)
+        self._ahead.clear()
+        if self._history is not None and written:
+            return self._history
+        history = History(self.space)
+        for ended in sorted(self.ended.values(), key=lambda e: e.order):
+            if ended.stage == self._searching:
+                history.propose(c.architecture for c in ended.candidates)
+                for judged in ended.candidates:
+                    history.observe(Observation(judged.architecture, judged.score))
+        for _, trial in sorted(self.unfinished.items()):
+            if trial.stage == self._searching:
+                history.propose(self.space.parse(c.architecture) for c in trial.candidates)
+        self._told = {*self.ended, *self.unfinished}
+        self._history = history
+        return history
+
+    def propose(self, strategy: Strategy, number: int, count: int) -> list[Architecture]:
+        """The candidates of the searching stage's trial `number`, as the strategy wants them."""
+        assert self._history is not None  # noqa: S101 - callers have asked for the history in the same look
+        proposals = strategy.propose(self._history, count)
+        if proposals:
+            self._told.add(number)
+            self._ahead.add(number)
+        return proposals
+
+
+def _rank(judged: Judged) -> tuple[Score, int, int]:
+    assert judged.score is not None  # noqa: S101 - callers ask only for judged ones
+    return (judged.score, -judged.trial, -int(judged.candidate))
+
+
+def _shortened(trial: Trial, space: Space, objectives: Sequence[Objective]) -> Ended:
+    status = trial.status
+    results = {r.candidate: {m.name: m.value for m in r.metrics} for r in status.results}
+    fault = None
+    if status.phase != "Succeeded" and status.conditions:
+        fault = Fault(status.conditions[0].reason, f"{trial.name}: {status.conditions[0].message}")
+    candidates = []
+    for candidate in trial.candidates:
+        metrics = results.get(candidate.id, {})
+        whole = status.phase == "Succeeded" and all(o.metric in metrics for o in objectives)
+        candidates.append(
+            Judged(
+                trial=trial.number,
+                candidate=candidate.id,
+                architecture=space.parse(candidate.architecture),
+                metrics=metrics,
+                score=score(objectives, metrics) if whole else None,
+            )
+        )
+    return Ended(
+        number=trial.number,
+        name=trial.name,
+        order=status.order or 0,
+        phase=status.phase or "Failed",
+        stage=trial.stage,
+        gpu_seconds=status.gpu_seconds,
+        resource_version=trial.resource_version,
+        fault=fault,
+        candidates=tuple(candidates),
+    )

@@ -1,0 +1,219 @@
+"""plan(): from all that is known of an experiment to all that is to be done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from kubenas.api.base import duration_seconds
+from kubenas.api.errors import SpecError
+from kubenas.api.experiment import NASExperiment
+from kubenas.api.trial import TrialStatus
+from kubenas.experiment.actions import Announcement, NewTrial, Plan, WriteTrial
+from kubenas.experiment.attempts import Rules, advance, prune, release, retry_at
+from kubenas.experiment.ledger import Ledger
+from kubenas.experiment.stages import StagePlan, current_stage, next_trials, open_places, stage_plans
+from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Readings, Trial
+from kubenas.experiment.status import UNSCHEDULABLE_SECONDS, Seen, announcements, experiment_status
+from kubenas.experiment.verdict import Verdict, budget_ends_at, verdict
+from kubenas.search.base import Strategy
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Everything known of one experiment.
+
+    Attributes:
+        attempts: by name; those that exist now.
+        problems: what is wrong with the specification; nothing new is started while there are any.
+    """
+
+    experiment: NASExperiment
+    ledger: Ledger
+    strategy: Strategy | None
+    attempts: Mapping[str, Attempt]
+    readings: Readings
+    problems: Sequence[SpecError] = ()
+
+
+def plan(observed: Observed, now: float) -> Plan:
+    """Decide what to do now.
+
+    What has become of trials is written down before anything is decided from it: while there are endings to
+    write, no trial is proposed or started. A strategy is thus only ever asked with a history that can be read
+    back. Asked twice with the same state, the answer is the same.
+
+    Args:
+        now: seconds since the epoch.
+    """
+    experiment, ledger = observed.experiment, observed.ledger
+    if experiment.metadata.deletion_timestamp is not None:
+        return Plan()
+    plans = stage_plans(experiment.spec)
+    rules = _rules(experiment)
+    spent, running_gpus = _spending(observed, now)
+    end = verdict(experiment, plans, ledger, spent, False, now)
+    writes, wakes, read_now = _look_at_trials(observed, rules, end, now)
+    start: list[Trial] = []
+    create: list[NewTrial] = []
+    if not writes and end is None and not experiment.spec.suspend and not observed.problems:
+        start, create, exhausted, wake = _fill(observed, plans, now)
+        wakes.append(wake)
+        if exhausted:
+            end = verdict(experiment, plans, ledger, spent, True, now)
+    wakes.append(budget_ends_at(experiment, running_gpus, spent, now) if end is None else None)
+    seen = Seen(
+        stage=plans[current_stage(plans, ledger)].name,
+        plans=plans,
+        end=None if ledger.unfinished else end,
+        problems=observed.problems,
+        readings=observed.readings,
+        unschedulable=_unschedulable(observed, wakes, now),
+        starting=bool(start or create),
+    )
+    status = experiment_status(experiment, ledger, seen, now)
+    delete = _expired(experiment, status.completion_time, wakes, now)
+    return Plan(
+        write=tuple(writes),
+        stop=_leftover(observed),
+        start=tuple(start),
+        create=tuple(create),
+        status=status if status != experiment.status else None,
+        announce=(*_failed_trials(writes), *announcements(experiment.status, status)),
+        delete=delete,
+        reading=any(_runs(observed, trial) for trial in ledger.unfinished.values()),
+        read_now=read_now,
+        wake_at=min((w for w in wakes if w is not None), default=None),
+    )
+
+
+def _rules(experiment: NASExperiment) -> Rules:
+    trials = experiment.spec.trials
+    return Rules(
+        retries=trials.retries,
+        timeout=duration_seconds(trials.timeout) if trials.timeout else None,
+        required=tuple(o.metric for o in experiment.spec.objectives),
+    )
+
+
+def _spending(observed: Observed, now: float) -> tuple[float, float]:
+    """GPU seconds spent so far, and GPUs in use."""
+    spent, gpus = observed.ledger.gpu_seconds, 0.0
+    for trial in observed.ledger.unfinished.values():
+        spent += trial.status.gpu_seconds
+        attempt = observed.attempts.get(trial.attempt_name)
+        if attempt:
+            spent += attempt.gpu_seconds(now)
+            gpus += attempt.gpus if attempt.phase is AttemptPhase.RUNNING else 0.0
+    return spent, gpus
+
+
+def _look_at_trials(
+    observed: Observed, rules: Rules, end: Verdict | None, now: float
+) -> tuple[list[WriteTrial], list[float | None], bool]:
+    """Statuses to write, when to look again, and whether values must be read now."""
+    order = observed.ledger.last_order
+    writes: list[WriteTrial] = []
+    wakes: list[float | None] = []
+    read_now = False
+    for trial in observed.ledger.unfinished.values():
+        attempt = observed.attempts.get(trial.attempt_name)
+        step = advance(trial, attempt, observed.readings, rules, now)
+        status = step.status
+        ended = status is not None and status.phase in ("Succeeded", "Failed")
+        if end is not None and not ended and not step.read_now:
+            fault = Fault(end.reason, f"The experiment has ended: {end.message}")
+            status = prune(trial, attempt, observed.readings, fault, rules, now)
+        elif observed.experiment.spec.suspend and not ended and not step.read_now:
+            status = release(trial, attempt, observed.readings, now) or status
+        if status is not None and status.completion_time is not None:
+            order += 1
+            status = status.model_copy(update={"order": order})
+        if status is not None:
+            writes.append(WriteTrial(trial, status))
+        wakes.append(step.wake_at)
+        read_now = read_now or step.read_now
+    return writes, wakes, read_now
+
+
+def _fill(
+    observed: Observed, plans: list[StagePlan], now: float
+) -> tuple[list[Trial], list[NewTrial], bool, float | None]:
+    """Attempts to start, trials to create, whether the space is used up, and when a retry is due."""
+    experiment, ledger = observed.experiment, observed.ledger
+    places = experiment.spec.trials.parallelism
+    waiting: list[Trial] = []
+    for _, trial in sorted(ledger.unfinished.items()):
+        if trial.attempt_name in observed.attempts:
+            places -= 1
+        else:
+            waiting.append(trial)
+    due = [trial for trial in waiting if retry_at(trial.status) <= now]
+    wake = min((retry_at(trial.status) for trial in waiting if trial not in due), default=None)
+    start = due[: max(0, places)]
+    # A trial that waits for its retry keeps its place, or failures would pile up more of them.
+    places -= len(waiting)
+    index = current_stage(plans, ledger)
+    count = min(places, open_places(plans, index, ledger))
+    if count <= 0 or observed.strategy is None:
+        return start, [], False, wake
+    made = next_trials(experiment.spec, experiment.metadata.name, plans, index, ledger, observed.strategy, count)
+    return start, [NewTrial(name, spec) for name, spec in made], not made, wake
+
+
+def _leftover(observed: Observed) -> tuple[Attempt, ...]:
+    """Attempts that no trial needs any more; what has become of them is written down already.
+
+    The pod of a failed trial is kept for its log, if it has ended: it holds no GPU.
+    """
+    current = {trial.attempt_name: trial.number for trial in observed.ledger.unfinished.values()}
+    failed = {e.name for e in observed.ledger.ended.values() if e.phase == "Failed"} if observed.attempts else set()
+    return tuple(
+        attempt
+        for name, attempt in observed.attempts.items()
+        if name not in current
+        and attempt.gone_by is None
+        and not (attempt.phase is AttemptPhase.ENDED and attempt.trial in failed)
+    )
+
+
+def _unschedulable(observed: Observed, wakes: list[float | None], now: float) -> list[Attempt]:
+    """Attempts that no node has taken for a minute."""
+    found = []
+    for attempt in observed.attempts.values():
+        if attempt.waiting is None or attempt.waiting.reason != "Unschedulable":
+            continue
+        due = attempt.waiting.since + UNSCHEDULABLE_SECONDS
+        if due <= now:
+            found.append(attempt)
+        else:
+            wakes.append(due)
+    return found
+
+
+def _expired(experiment: NASExperiment, completed: datetime | None, wakes: list[float | None], now: float) -> bool:
+    ttl = experiment.spec.ttl_seconds_after_finished
+    if ttl is None or completed is None:
+        return False
+    due = completed.timestamp() + ttl
+    if now < due:
+        wakes.append(due)
+    return now >= due
+
+
+def _runs(observed: Observed, trial: Trial) -> bool:
+    attempt = observed.attempts.get(trial.attempt_name)
+    return attempt is not None and attempt.started is not None
+
+
+def _failed_trials(writes: Sequence[WriteTrial]) -> list[Announcement]:
+    """A word on each trial that failed for good."""
+    said = []
+    for write in writes:
+        status: TrialStatus = write.status
+        if status.phase == "Failed" and status.last_failure:
+            failure = status.last_failure
+            message = f"{write.trial.name} failed after {status.failures} attempts: {failure.reason}: {failure.message}"
+            said.append(Announcement("Warning", "TrialFailed", message[:1024]))
+    return said

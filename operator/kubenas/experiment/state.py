@@ -1,0 +1,129 @@
+"""What is observed of an experiment: its trials, their attempts, the values read while they run.
+
+Times are seconds since the epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TypeAlias
+
+from kubenas.api.trial import Candidate, Source, TrialStatus
+
+FINISHED = frozenset({"Succeeded", "Pruned", "Failed"})
+
+# step -> metric -> value, and that by candidate
+Curve: TypeAlias = dict[int, dict[str, float]]
+Curves: TypeAlias = dict[str, Curve]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that went wrong: a CamelCase word for programs, a sentence for people."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A trial as it is written down."""
+
+    name: str
+    number: int
+    uid: str
+    resource_version: str
+    observed: int
+    stage: str | None
+    candidates: tuple[Candidate, ...]
+    status: TrialStatus
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has ended for good."""
+        return self.status.phase in FINISHED
+
+    @property
+    def attempt_name(self) -> str:
+        """Name of the pod or process of the current attempt."""
+        return attempt_name(self.name, self.status.attempt)
+
+
+class AttemptPhase(StrEnum):
+    """How far one attempt is."""
+
+    WAITING = "Waiting"
+    RUNNING = "Running"
+    ENDED = "Ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Why an attempt does not run yet."""
+
+    reason: str
+    message: str
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt at a trial, as its pod or process shows it."""
+
+    name: str
+    trial: str
+    phase: AttemptPhase
+    created: float
+    waiting: Waiting | None = None
+    node: str | None = None
+    address: str | None = None
+    started: float | None = None
+    ended: float | None = None
+    exit_code: int | None = None
+    message: str = ""
+    # What only the backend can know: image not pulled, out of memory, evicted …
+    fault: Fault | None = None
+    # Why the cluster takes it away, if it does.
+    disruption: Fault | None = None
+    # When it should be gone, once its removal was asked for.
+    gone_by: float | None = None
+    gpus: float = 0.0
+
+    def gpu_seconds(self, now: float) -> float:
+        """GPU time spent until its end, or until now."""
+        if self.started is None:
+            return 0.0
+        return self.gpus * max(0.0, (self.ended or now) - self.started)
+
+
+@dataclass(slots=True)
+class Readings:
+    """Values read from running trials; `read_at` is when the last successful reading began."""
+
+    source: Source = "Prometheus"
+    read_at: float | None = None
+    fault: Fault | None = None
+    curves: dict[str, Curves] = field(default_factory=dict)
+
+
+def attempt_name(trial: str, attempt: int) -> str:
+    """Name of an attempt's pod: the same whoever computes it, so that it is made once."""
+    return f"{trial}-{attempt}"
+
+
+def trial_name(experiment: str, number: int) -> str:
+    """Name of a trial: the same whoever computes it, so that it is made once."""
+    return f"{experiment}-{number}"
+
+
+def moment(seconds: float) -> datetime:
+    """A time as resources carry it, in whole microseconds."""
+    return datetime.fromtimestamp(round(seconds, 6), UTC)
+
+
+def metrics_of(values: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Metrics in one order, whatever order they were read in."""
+    return sorted(values.items())

@@ -1,0 +1,191 @@
+"""An experiment's status: computed from all that is known, equal as long as that is equal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from kubenas.api.base import Condition, MetricValue
+from kubenas.api.errors import SpecError
+from kubenas.api.experiment import Best, Cost, Counts, ExperimentStatus, NASExperiment
+from kubenas.experiment.actions import Announcement
+from kubenas.experiment.ledger import Judged, Ledger
+from kubenas.experiment.stages import StagePlan, total_trials
+from kubenas.experiment.state import Attempt, Readings, metrics_of, moment, trial_name
+from kubenas.experiment.verdict import Verdict, best_candidate
+
+# A pod that no node takes for so long is worth a condition: an autoscaler would have begun to add a node.
+UNSCHEDULABLE_SECONDS = 60.0
+EXPERIMENT_LABEL = "kubenas.io/experiment"
+
+# (type, whether it holds, reason, message) -> condition
+_Make: TypeAlias = Callable[[str, bool | None, str, str], Condition]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a look at the experiment has found, beside its trials."""
+
+    stage: str | None
+    plans: list[StagePlan]
+    end: Verdict | None
+    problems: Sequence[SpecError]
+    readings: Readings
+    unschedulable: Sequence[Attempt]
+    starting: bool
+
+
+def experiment_status(experiment: NASExperiment, ledger: Ledger, seen: Seen, now: float) -> ExperimentStatus:
+    """The status that the experiment should have now."""
+    old = experiment.status
+    running = sum(t.status.phase == "Running" for t in ledger.unfinished.values())
+    counts = Counts(
+        pending=len(ledger.unfinished) - running,
+        running=running,
+        succeeded=ledger.count("Succeeded"),
+        pruned=ledger.count("Pruned"),
+        failed=ledger.count("Failed"),
+    )
+    begun = old.start_time or (moment(now) if len(ledger) or seen.starting else None)
+    completed = None
+    if seen.end is not None:
+        completed = old.completion_time or moment(now)
+    best = best_candidate(seen.plans, ledger)
+    return ExperimentStatus(
+        observed_generation=experiment.metadata.generation,
+        phase=_phase(experiment, seen),
+        conditions=_conditions(experiment, seen, begun is not None, now),
+        start_time=begun,
+        completion_time=completed,
+        progress=f"{len(ledger.ended)}/{max(total_trials(seen.plans), len(ledger))}",
+        counts=counts,
+        best=_best(experiment, ledger, best) if best else None,
+        stage=seen.stage,
+        cost=Cost(gpu_hours=round(ledger.gpu_seconds / 3600, 4)),
+        selector=f"{EXPERIMENT_LABEL}={experiment.metadata.name}",
+    )
+
+
+def announcements(old: ExperimentStatus, new: ExperimentStatus) -> list[Announcement]:
+    """What the change from `old` to `new` means to a person."""
+    said = []
+    for condition in new.conditions:
+        before = next((c for c in old.conditions if c.type == condition.type), None)
+        if before is not None and before.status == condition.status and before.reason == condition.reason:
+            continue
+        if (condition.type, condition.status) in _WORTH_TELLING:
+            kind: Literal["Normal", "Warning"] = "Normal" if condition.status == "True" else "Warning"
+            kind = "Warning" if condition.type == "Failed" else kind
+            reason = condition.type if condition.status == "True" else condition.reason
+            said.append(Announcement(kind, reason, condition.message[:1024]))
+    if old.start_time is None and new.start_time is not None:
+        said.insert(0, Announcement("Normal", "Started", "The search has started."))
+    return said
+
+
+_WORTH_TELLING = frozenset(
+    {
+        ("Accepted", "False"),
+        ("MetricsAvailable", "False"),
+        ("TrialsScheduled", "False"),
+        ("Suspended", "True"),
+        ("Succeeded", "True"),
+        ("Failed", "True"),
+    }
+)
+
+
+def _phase(experiment: NASExperiment, seen: Seen) -> Literal["Running", "Suspended", "Succeeded", "Failed", "Rejected"]:
+    if seen.end is not None:
+        return "Succeeded" if seen.end.succeeded else "Failed"
+    if seen.problems:
+        return "Rejected"
+    return "Suspended" if experiment.spec.suspend else "Running"
+
+
+def _conditions(experiment: NASExperiment, seen: Seen, begun: bool, now: float) -> list[Condition]:
+    old = {c.type: c for c in experiment.status.conditions}
+    generation = experiment.metadata.generation
+
+    def condition(kind: str, holds: bool | None, reason: str, message: str) -> Condition:
+        status: Literal["True", "False", "Unknown"] = "Unknown" if holds is None else "True" if holds else "False"
+        before = old.get(kind)
+        same = before is not None and before.status == status
+        return Condition(
+            type=kind,
+            status=status,
+            reason=reason,
+            message=message,
+            observed_generation=generation,
+            last_transition_time=before.last_transition_time if before and same else moment(now),
+        )
+
+    end, suspended = seen.end, experiment.spec.suspend
+    found = [
+        _accepted(seen, condition),
+        _metrics(seen, condition),
+        _scheduled(seen, condition),
+    ]
+    if end is not None:
+        found.append(condition("Running", False, "Ended", "The experiment has ended."))
+    elif seen.problems:
+        found.append(condition("Running", False, "Rejected", "The specification was not accepted."))
+    elif suspended:
+        found.append(condition("Running", False, "Suspended", "The experiment is suspended."))
+    else:
+        found.append(
+            condition("Running", True, "Searching", "Trials are proposed and run." if begun else "About to start.")
+        )
+    holds = suspended and end is None
+    found.append(
+        condition("Suspended", holds, "Suspended", "suspend is true: no trial runs.")
+        if holds
+        else condition("Suspended", False, "NotSuspended", "Trials may run.")
+    )
+    for kind, succeeded in (("Succeeded", True), ("Failed", False)):
+        if end is not None and end.succeeded is succeeded:
+            found.append(condition(kind, True, end.reason, end.message))
+        else:
+            reason = "Ended" if end is not None else "NotEnded"
+            found.append(condition(kind, False, reason, "It ended otherwise." if end else "The experiment goes on."))
+    return sorted(found, key=lambda c: c.type)
+
+
+def _accepted(seen: Seen, condition: _Make) -> Condition:
+    if not seen.problems:
+        return condition("Accepted", True, "Valid", "The specification is valid.")
+    return condition("Accepted", False, "InvalidSpec", "; ".join(str(p) for p in seen.problems)[:32768])
+
+
+def _metrics(seen: Seen, condition: _Make) -> Condition:
+    readings = seen.readings
+    if readings.fault is not None:
+        return condition("MetricsAvailable", False, readings.fault.reason, readings.fault.message)
+    if readings.read_at is None:
+        return condition("MetricsAvailable", None, "NotReadYet", "No trial has run long enough to be read.")
+    return condition("MetricsAvailable", True, "Read", f"Values of running trials are read from {readings.source}.")
+
+
+def _scheduled(seen: Seen, condition: _Make) -> Condition:
+    if not seen.unschedulable:
+        return condition("TrialsScheduled", True, "Scheduled", "No pod waits for a node for long.")
+    first = min(seen.unschedulable, key=lambda a: a.name)
+    message = first.waiting.message if first.waiting else ""
+    more = len(seen.unschedulable) - 1
+    others = f" (and {more} more)" if more else ""
+    return condition(
+        "TrialsScheduled", False, "Unschedulable", f"No node takes pod {first.name}{others}: {message}"[:32768]
+    )
+
+
+def _best(experiment: NASExperiment, ledger: Ledger, best: Judged) -> Best:
+    primary = experiment.spec.objectives[0].metric
+    return Best(
+        trial=trial_name(experiment.metadata.name, best.trial),
+        candidate=best.candidate,
+        value=best.metrics[primary],
+        name=ledger.space.name(best.architecture),
+        architecture=best.architecture.to_json(),
+        metrics=[MetricValue(name=n, value=v) for n, v in metrics_of(best.metrics)],
+    )

@@ -1,0 +1,90 @@
+"""Whether an experiment is over, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kubenas.api.base import duration_seconds
+from kubenas.api.experiment import NASExperiment
+from kubenas.experiment.ledger import Judged, Ledger
+from kubenas.experiment.objectives import reached
+from kubenas.experiment.stages import StagePlan, current_stage, open_places
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The end of an experiment."""
+
+    succeeded: bool
+    reason: str
+    message: str
+
+
+def best_candidate(plans: list[StagePlan], ledger: Ledger) -> Judged | None:
+    """The best candidate of the last stage that has one."""
+    return next((b for plan in reversed(plans) if (b := ledger.best(plan.name))), None)
+
+
+def verdict(
+    experiment: NASExperiment, plans: list[StagePlan], ledger: Ledger, gpu_seconds: float, exhausted: bool, now: float
+) -> Verdict | None:
+    """The end that has come, or None while there is more to do.
+
+    It follows from what is written down alone, so that it can be lifted: by a larger budget, more trials
+    or more failures allowed.
+
+    Args:
+        gpu_seconds: spent by ended and running attempts.
+        exhausted: whether the strategy had nothing more to propose.
+    """
+    spec = experiment.spec
+    best = best_candidate(plans, ledger)
+    if best and reached(spec.objectives, best.metrics):
+        return Verdict(True, "GoalReached", f"{best.metrics[spec.objectives[0].metric]:g} reaches the target.")
+    if ledger.count("Failed") > spec.trials.max_failures:
+        fault = ledger.last_fault()
+        last = f" The last one: {fault.reason}: {fault.message}" if fault else ""
+        failed = ledger.count("Failed")
+        return Verdict(
+            False,
+            "MaxFailuresExceeded",
+            f"{failed} trials have failed, more than trials.maxFailures ({spec.trials.max_failures}).{last}",
+        )
+    index = current_stage(plans, ledger)
+    if not ledger.unfinished and (exhausted or open_places(plans, index, ledger) == 0):
+        return _completed(ledger, best, exhausted)
+    spent = _spent_budget(experiment, gpu_seconds, now)
+    if spent:
+        return Verdict(best is not None, "BudgetExhausted", spent)
+    return None
+
+
+def budget_ends_at(experiment: NASExperiment, running_gpus: float, gpu_seconds: float, now: float) -> float | None:
+    """When the budget is spent if all goes on as it does."""
+    budget, start, ends = experiment.spec.budget, experiment.status.start_time, []
+    if budget.wall_clock and start:
+        ends.append(start.timestamp() + duration_seconds(budget.wall_clock))
+    if budget.gpu_hours and running_gpus > 0:
+        ends.append(now + max(0.0, budget.gpu_hours * 3600 - gpu_seconds) / running_gpus)
+    return min(ends, default=None)
+
+
+def _completed(ledger: Ledger, best: Judged | None, exhausted: bool) -> Verdict:
+    succeeded = ledger.count("Succeeded")
+    if succeeded == 0:
+        fault = ledger.last_fault()
+        last = f" The last one: {fault.reason}: {fault.message}" if fault else ""
+        return Verdict(False, "NoTrialSucceeded", f"None of {len(ledger)} trials has a result.{last}")
+    limits = "" if best else " No architecture is within every limit."
+    if exhausted:
+        return Verdict(True, "SearchSpaceExhausted", f"Every architecture of the space was tried.{limits}")
+    return Verdict(True, "TrialsCompleted", f"{succeeded} of {len(ledger)} trials have a result.{limits}")
+
+
+def _spent_budget(experiment: NASExperiment, gpu_seconds: float, now: float) -> str | None:
+    budget, start = experiment.spec.budget, experiment.status.start_time
+    if budget.gpu_hours is not None and gpu_seconds >= budget.gpu_hours * 3600:
+        return f"{gpu_seconds / 3600:.2f} GPU hours are spent, of budget.gpuHours {budget.gpu_hours:g}."
+    if budget.wall_clock and start and now >= start.timestamp() + duration_seconds(budget.wall_clock):
+        return f"budget.wallClock ({budget.wall_clock}) has passed."
+    return None
