@@ -1,0 +1,106 @@
+"""Checkpoints in one safetensors file: tensors as they are, all else as JSON in the file's own header.
+
+One file is replaced by one rename, so a reader finds the old state or the new one, never a mixture.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from kubenas_trial.errors import InvalidTrialError
+
+_HEADER_KEY = "kubenas"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The state of one candidate's training after epoch `step`.
+
+    Attributes:
+        architecture: the decisions, as JSON; a checkpoint of another architecture is refused.
+        step: epochs done.
+        seconds: time spent on them.
+        metrics: what was reported at `step`.
+        model: `Module.state_dict()`.
+        optimizer: `Optimizer.state_dict()`.
+        scaler: `GradScaler.state_dict()`, empty without one.
+    """
+
+    architecture: dict[str, Any]
+    step: int
+    seconds: float
+    metrics: dict[str, float]
+    model: dict[str, torch.Tensor]
+    optimizer: dict[str, Any]
+    scaler: dict[str, Any]
+
+
+def save(path: Path, checkpoint: Checkpoint) -> None:
+    """Write `checkpoint` to `path`, durable once this returns, whole or not at all."""
+    tensors = {f"model.{name}": tensor.detach() for name, tensor in checkpoint.model.items()}
+    optimizer: dict[str, dict[str, Any]] = {}
+    for index, state in checkpoint.optimizer["state"].items():
+        scalars = optimizer.setdefault(str(index), {})
+        for name, value in state.items():
+            if isinstance(value, torch.Tensor):
+                tensors[f"optimizer.{index}.{name}"] = value.detach()
+            else:
+                scalars[name] = value
+    header = {
+        "architecture": checkpoint.architecture,
+        "step": checkpoint.step,
+        "seconds": checkpoint.seconds,
+        "metrics": checkpoint.metrics,
+        "optimizerState": optimizer,
+        "optimizerGroups": checkpoint.optimizer["param_groups"],
+        "scaler": checkpoint.scaler,
+    }
+    partial = path.with_name(f"{path.name}.partial")
+    save_file({name: t.cpu().contiguous() for name, t in tensors.items()}, partial, {_HEADER_KEY: json.dumps(header)})
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def load(path: Path, architecture: dict[str, Any]) -> Checkpoint:
+    """The checkpoint in `path`, its tensors on the CPU.
+
+    Raises:
+        InvalidTrialError: there is none, it cannot be read, or it belongs to another architecture.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads(file.metadata()[_HEADER_KEY])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+    except FileNotFoundError:
+        raise InvalidTrialError(f"checkpoint {path} does not exist") from None
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise InvalidTrialError(f"checkpoint {path} cannot be read ({error}): delete it to start over") from error
+    if header["architecture"] != architecture:
+        raise InvalidTrialError(f"checkpoint {path} belongs to another architecture: {header['architecture']}")
+    state: dict[int, dict[str, Any]] = {int(index): scalars for index, scalars in header["optimizerState"].items()}
+    model: dict[str, torch.Tensor] = {}
+    for name, tensor in tensors.items():
+        part, _, rest = name.partition(".")
+        if part == "model":
+            model[rest] = tensor
+        else:
+            index, _, key = rest.partition(".")
+            state[int(index)][key] = tensor
+    return Checkpoint(
+        architecture=architecture,
+        step=header["step"],
+        seconds=header["seconds"],
+        metrics=header["metrics"],
+        model=model,
+        optimizer={"state": state, "param_groups": header["optimizerGroups"]},
+        scaler=header["scaler"],
+    )

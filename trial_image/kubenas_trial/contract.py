@@ -1,0 +1,197 @@
+"""The trial's contract for trainers: read what is asked, report, checkpoint, finish.
+
+Everything a trainer of one's own needs, in a few lines:
+
+    from kubenas_trial.contract import Trial
+
+    with Trial.from_environment() as trial:
+        for candidate in trial.candidates:
+            model = make_model(candidate.architecture["width"])
+            for epoch in range(1, candidate.epochs + 1):
+                trial.report(candidate, step=epoch, accuracy=train_one_epoch(model))
+
+Whatever happens inside the `with`, the trial ends as the operator expects: with the results, or with one error that
+says why there are none.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import re
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Literal
+
+from kubenas.space.base import Architecture, InvalidArchitectureError, Space
+from kubenas.space.load import build_space
+
+from kubenas_trial.document import TrialDocument, read_document
+from kubenas_trial.errors import InvalidTrialError, NonFiniteMetricError, TrialError
+from kubenas_trial.exposition import Exposition
+from kubenas_trial.termination import Result, error_message, results_message, write
+
+__all__ = ["Candidate", "InvalidTrialError", "NonFiniteMetricError", "Trial", "TrialError"]
+
+_LOG = logging.getLogger("kubenas_trial")
+_METRIC_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,62}")
+# Measured on the test split: part of the results, hidden from everything that steers a search.
+_TEST_PREFIX = "test_"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One architecture to evaluate.
+
+    `resume_from` is another trial's checkpoint file of the same architecture, to go on from, or None.
+    """
+
+    id: str
+    architecture: Architecture
+    epochs: int
+    resume_from: Path | None
+
+
+class Trial:
+    """One trial of an experiment, from the trainer's side. Made by `Trial.from_environment`.
+
+    Attributes:
+        document: all that the operator asks for.
+        space: the search space that the candidates belong to.
+        candidates: the architectures to evaluate, one after another.
+        checkpoint_dir: where this trial's checkpoints outlive its pod, or None.
+        data_dir: where data sets lie, or None.
+    """
+
+    def __init__(self, document: TrialDocument, environment: Mapping[str, str], exposition: Exposition) -> None:
+        self.document = document
+        self.space: Space = build_space(document.search_space)
+        self.candidates = tuple(_candidates(document, self.space))
+        self.checkpoint_dir = _directory(environment, "KUBENAS_CHECKPOINT_DIR")
+        self.data_dir = _directory(environment, "KUBENAS_DATA_DIR")
+        self._exposition = exposition
+        self._results: dict[str, Result] = {}
+
+    @classmethod
+    @contextmanager
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Iterator[Trial]:
+        """The trial that the environment describes; serves its metrics while inside the `with`.
+
+        At the end the results go into the termination message, and the process stays up until the last values were
+        scraped (at most KUBENAS_SCRAPE_LIMIT seconds). An exception inside ends the process with exit code 1 and
+        its reason and text in the termination message; SIGTERM with 143, or with 0 once the results are written.
+
+        Raises:
+            SystemExit: as said above.
+        """
+        termination_log = Path(environment.get("KUBENAS_TERMINATION_LOG", "/dev/termination-log"))
+        sigterm = _Sigterm()
+        try:
+            document = read_document(environment)
+            with Exposition(_number(environment, "KUBENAS_METRICS_PORT", 8080)) as exposition:
+                scrape_limit = _number(environment, "KUBENAS_SCRAPE_LIMIT", 60)
+                trial = cls(document, environment, exposition)
+                _LOG.info("trial %s, attempt %d: metrics on port %d", document.trial, document.attempt, exposition.port)
+                yield trial
+                message = results_message(trial._final_results())
+                sigterm.hold()
+                write(termination_log, message)
+                sigterm.exit_with(0)
+                exposition.wait_final_scrape(scrape_limit)
+        except Exception as error:
+            _LOG.exception("the trial failed")
+            write(termination_log, error_message(error))
+            raise SystemExit(1) from error
+        finally:
+            sigterm.restore()
+
+    def report(self, candidate: Candidate, step: int, **metrics: float) -> None:
+        """Publish the values of `candidate` at `step`, for example the epoch.
+
+        The last report of a candidate is its result. Metrics whose names start with test_ appear in the result only,
+        where no search can see them.
+
+        Raises:
+            NonFiniteMetricError: a value is NaN or infinite.
+            ValueError: a name is none that Prometheus can carry, or nothing is reported.
+        """
+        if not metrics:
+            raise ValueError(f"candidate {candidate.id}, step {step}: no metric is reported")
+        values = {name: float(value) for name, value in metrics.items()}
+        for name, value in values.items():
+            if not _METRIC_NAME.fullmatch(name):
+                raise ValueError(f"metric {name!r}: use up to 63 letters, digits and _, not beginning with a digit")
+            if not math.isfinite(value):
+                raise NonFiniteMetricError(f"candidate {candidate.id}, step {step}: {name} is {value}")
+        self._results[candidate.id] = Result(candidate.id, step, values)
+        visible = {name: value for name, value in values.items() if not name.startswith(_TEST_PREFIX)}
+        self._exposition.update(candidate.id, step, visible)
+
+    def checkpoint_path(self, candidate: Candidate) -> Path | None:
+        """The file that holds `candidate`'s checkpoint, or None where nothing outlives the pod."""
+        if self.checkpoint_dir is None:
+            return None
+        self.checkpoint_dir.mkdir(parents=True, exist_ok=True)
+        return self.checkpoint_dir / f"{candidate.id}.safetensors"
+
+    def _final_results(self) -> list[Result]:
+        missing = [candidate.id for candidate in self.candidates if candidate.id not in self._results]
+        if missing:
+            raise TrialError("TrainerError", f"the trainer ended without a report of candidate {', '.join(missing)}")
+        return [self._results[candidate.id] for candidate in self.candidates]
+
+
+class _Sigterm:
+    """Ends the process on SIGTERM with the exit code that fits what has been written by then."""
+
+    def __init__(self) -> None:
+        self._code: Literal[0, 143] | None = 143
+        self._held = False
+        self._previous = signal.signal(signal.SIGTERM, self._handle)
+
+    def hold(self) -> None:
+        """Delay the end while the results are being written."""
+        self._code = None
+
+    def exit_with(self, code: Literal[0, 143]) -> None:
+        """End with `code` from now on, at once if a signal was held."""
+        self._code = code
+        if self._held:
+            raise SystemExit(code)
+
+    def restore(self) -> None:
+        """Leave the signal to whom it was before."""
+        signal.signal(signal.SIGTERM, self._previous)
+
+    def _handle(self, _number: int, _frame: FrameType | None) -> None:
+        if self._code is None:
+            self._held = True
+        else:
+            raise SystemExit(self._code)
+
+
+def _candidates(document: TrialDocument, space: Space) -> Iterator[Candidate]:
+    for candidate in document.candidates:
+        try:
+            architecture = space.parse(candidate.architecture)
+        except InvalidArchitectureError as error:
+            raise InvalidTrialError(f"candidate {candidate.id}: {error}") from error
+        resume_from = None if candidate.resume_from is None else Path(candidate.resume_from)
+        yield Candidate(candidate.id, architecture, candidate.epochs, resume_from)
+
+
+def _directory(environment: Mapping[str, str], variable: str) -> Path | None:
+    text = environment.get(variable)
+    return Path(text) if text else None
+
+
+def _number(environment: Mapping[str, str], variable: str, default: int) -> int:
+    text = environment.get(variable, str(default))
+    if not text.isdecimal():
+        raise InvalidTrialError(f"{variable} is {text!r}: give a whole number")
+    return int(text)

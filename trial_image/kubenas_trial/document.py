@@ -1,0 +1,65 @@
+"""What the operator asks of a trial: the JSON object in the environment variable KUBENAS_TRIAL."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from kubenas.api.experiment import Task
+from kubenas.api.space import SearchSpace
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from kubenas_trial.errors import InvalidTrialError, read
+
+VARIABLE = "KUBENAS_TRIAL"
+
+
+class _Part(BaseModel):
+    # A field unknown here comes from a newer operator: a trainer built earlier must still run.
+    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, frozen=True, extra="ignore")
+
+
+class Evaluation(_Part):
+    """How the candidates are judged."""
+
+    method: Literal["train"] = "train"
+
+
+class CandidateDocument(_Part):
+    """One architecture to evaluate, decision by decision, as yet unchecked against the space."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+    architecture: dict[str, Any]
+    epochs: Annotated[int, Field(ge=1)]
+    resume_from: str | None = None
+
+
+class TrialDocument(_Part):
+    """The whole request."""
+
+    experiment: str
+    trial: str
+    attempt: Annotated[int, Field(ge=1)] = 1
+    seed: Annotated[int, Field(ge=0)] = 0
+    task: Task
+    evaluation: Evaluation = Evaluation()
+    search_space: SearchSpace
+    candidates: Annotated[list[CandidateDocument], Field(min_length=1)]
+
+
+def read_document(environment: Mapping[str, str]) -> TrialDocument:
+    """The request in `environment`.
+
+    Raises:
+        InvalidTrialError: it is absent, no JSON, or has a wrong field, which the message names.
+    """
+    text = environment.get(VARIABLE)
+    if text is None:
+        raise InvalidTrialError(f"{VARIABLE} is not set: the operator, or `kubenas run`, sets it for each trial")
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InvalidTrialError(f"{VARIABLE} is no JSON: {error}") from None
+    return read(TrialDocument, document, VARIABLE)

@@ -1,0 +1,62 @@
+"""What can end a trial without results, each with the reason that the operator records."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class TrialError(Exception):
+    """A failure with a `reason` of its own: one CamelCase word for programs, beside the message for people."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class InvalidTrialError(TrialError):
+    """What was asked for cannot be evaluated, however often it is tried: the message names the field."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("InvalidTrial", message)
+
+
+class NonFiniteMetricError(TrialError):
+    """A reported value is NaN or infinite, as after a diverged training."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("NonFiniteMetric", message)
+
+
+def reason(error: BaseException) -> str:
+    """The one CamelCase word that stands for `error` in the termination message."""
+    if isinstance(error, TrialError):
+        return error.reason
+    # By name: torch.cuda.OutOfMemoryError is meant, but a trainer without torch must not import it.
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return "OutOfMemory"
+    return "TrainerError"
+
+
+def read(model: type[M], document: Any, at: str) -> M:
+    """`document` as a `model`.
+
+    Raises:
+        InvalidTrialError: it is none; the message names every wrong field below `at`.
+    """
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        problems = [
+            f"{'.'.join([at, *map(str, problem['loc'])])}: {problem['msg']}, got {_short(problem['input'])}"
+            for problem in error.errors(include_url=False, include_context=False)
+        ]
+        raise InvalidTrialError("; ".join(problems)) from None
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

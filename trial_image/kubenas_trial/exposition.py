@@ -1,0 +1,131 @@
+"""The /metrics endpoint of a trial, in Prometheus' exposition formats."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event, Lock, Thread
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+VALUE = "kubenas_trial_value"
+STEP = "kubenas_trial_step"
+
+
+class _Curves(Collector):
+    """The last reported step and values of each candidate."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._last: dict[str, tuple[int, dict[str, float]]] = {}
+
+    def update(self, candidate: str, step: int, metrics: Mapping[str, float]) -> None:
+        with self._lock:
+            self._last[candidate] = (step, dict(metrics))
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        # One snapshot makes both families, so that a scrape never pairs a value with another's step.
+        with self._lock:
+            last = dict(self._last)
+        values = GaugeMetricFamily(VALUE, "Last reported value of a metric.", labels=("candidate", "metric"))
+        steps = GaugeMetricFamily(STEP, "Step of the last report, for example the epoch.", labels=("candidate",))
+        for candidate, (step, metrics) in last.items():
+            steps.add_metric((candidate,), step)
+            for name, value in metrics.items():
+                values.add_metric((candidate, name), value)
+        yield values
+        yield steps
+
+
+class Exposition:
+    """Serves what is reported, and knows when the final values have been read.
+
+    Use as a context manager; the server listens on every address of the pod, IPv4 and IPv6.
+    """
+
+    def __init__(self, port: int) -> None:
+        """Listen on `port`; 0 takes a free one.
+
+        Raises:
+            OSError: the port cannot be listened on; the message names it.
+        """
+        self._curves = _Curves()
+        self._registry = CollectorRegistry()
+        self._registry.register(self._curves)
+        self._final = False
+        self._final_scraped = Event()
+        self._server = _listen(port, self._handler())
+
+    def __enter__(self) -> Exposition:
+        Thread(target=self._server.serve_forever, name="metrics", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on."""
+        return int(self._server.server_address[1])
+
+    def update(self, candidate: str, step: int, metrics: Mapping[str, float]) -> None:
+        """Replace a candidate's step and values, at once for every scrape."""
+        self._curves.update(candidate, step, metrics)
+
+    def wait_final_scrape(self, limit: float) -> bool:
+        """Wait until all that was reported has been scraped once more, at most `limit` seconds; whether it was."""
+        self._final = True
+        return self._final_scraped.wait(limit)
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        exposition = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                if self.path.partition("?")[0] != "/metrics":
+                    self.send_error(HTTPStatus.NOT_FOUND, "only /metrics is served here")
+                    return
+                final = exposition._final
+                encode, content_type = choose_encoder(self.headers.get("Accept", ""))
+                body = encode(exposition._registry)
+                self.send_response(HTTPStatus.OK)
+                self.send_header("Content-Type", content_type)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+                if final:
+                    exposition._final_scraped.set()
+
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the overridden signature
+                """Scrapes are not worth a line each."""
+
+        return Handler
+
+
+class _DualStackServer(ThreadingHTTPServer):
+    daemon_threads = True
+    address_family = socket.AF_INET6
+
+    def server_bind(self) -> None:
+        self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        super().server_bind()
+
+
+def _listen(port: int, handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
+    try:
+        try:
+            return _DualStackServer(("::", port), handler)
+        except OSError as error:
+            if error.errno not in {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}:
+                raise
+            return ThreadingHTTPServer(("", port), handler)
+    except OSError as error:
+        raise OSError(f"metrics port {port}: {error.strerror}; set KUBENAS_METRICS_PORT to a free one") from error

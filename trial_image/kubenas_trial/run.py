@@ -1,0 +1,40 @@
+"""From a trial's document to its task and evaluation method."""
+
+from __future__ import annotations
+
+import os
+
+from kubenas_trial.contract import Trial
+from kubenas_trial.errors import InvalidTrialError, read
+from kubenas_trial.threads import cpu_limit
+
+_TASK = "image-classification"
+
+
+def run(trial: Trial) -> None:
+    """Evaluate every candidate of `trial`.
+
+    Raises:
+        InvalidTrialError: the task, its data set or its settings are unknown here.
+    """
+    task = trial.document.task
+    if task.name != _TASK:
+        raise InvalidTrialError(f"task.name: {task.name!r} is unknown; choose of {_TASK}")
+    if task.dataset is None:
+        raise InvalidTrialError(f"task.dataset: {_TASK} needs one")
+
+    # Only here, since torch takes seconds to import: by now SIGTERM is heeded and the metrics port is open.
+    import torch  # noqa: PLC0415
+
+    from kubenas_trial.evaluation.train import train  # noqa: PLC0415
+    from kubenas_trial.tasks.datasets import load_dataset  # noqa: PLC0415
+    from kubenas_trial.tasks.image_classification import (  # noqa: PLC0415
+        ImageClassification,
+        ImageClassificationSettings,
+    )
+
+    settings = read(ImageClassificationSettings, task.settings, "task.settings")
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(cpu_limit())
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    train(trial, ImageClassification(settings, load_dataset(task.dataset.name), device))
