@@ -11,11 +11,21 @@ from kubenas.experiment.state import Attempt, Trial
 
 
 @dataclass(frozen=True, slots=True)
+class Announcement:
+    """Something that a person would want to read."""
+
+    kind: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class WriteTrial:
-    """Write a trial's status, on condition that the trial is still as it was read."""
+    """Write a trial's status, on condition that the trial is still as it was read; then say what it means."""
 
     trial: Trial
     status: TrialStatus
+    announce: Announcement | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +37,6 @@ class NewTrial:
 
 
 @dataclass(frozen=True, slots=True)
-class Announcement:
-    """Something that a person would want to read."""
-
-    kind: Literal["Normal", "Warning"]
-    reason: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     """Everything to do now. If one step fails the later ones are left for the next look."""
 
@@ -44,6 +45,7 @@ class Plan:
     start: tuple[Trial, ...] = ()
     create: tuple[NewTrial, ...] = ()
     status: ExperimentStatus | None = None
+    # To be said once the status is written.
     announce: tuple[Announcement, ...] = ()
     delete: bool = False
     # Whether trials run whose values are read at each interval, and whether one waits for its last values.

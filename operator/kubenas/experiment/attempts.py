@@ -121,7 +121,7 @@ def _ended(
     if report.results:
         return Step(_finished(trial, attempt, "Succeeded", None, list(report.results), curve, now))
     if report.fault is None:
-        ended = attempt.ended if attempt and attempt.ended is not None else now
+        ended = now if attempt is None else attempt.ended or attempt.gone_by or now
         fresh = readings.fault is not None or (readings.read_at is not None and readings.read_at > ended)
         if attempt is not None and not fresh and now < ended + READING_SECONDS:
             return Step(read_now=True, wake_at=ended + READING_SECONDS)

@@ -80,7 +80,7 @@ def plan(observed: Observed, now: float) -> Plan:
         start=tuple(start),
         create=tuple(create),
         status=status if status != experiment.status else None,
-        announce=(*_failed_trials(writes), *announcements(experiment.status, status)),
+        announce=tuple(announcements(experiment.status, status)),
         delete=delete,
         reading=any(_runs(observed, trial) for trial in ledger.unfinished.values()),
         read_now=read_now,
@@ -131,7 +131,7 @@ def _look_at_trials(
             order += 1
             status = status.model_copy(update={"order": order})
         if status is not None:
-            writes.append(WriteTrial(trial, status))
+            writes.append(WriteTrial(trial, status, _failure_of(trial, status)))
         wakes.append(step.wake_at)
         read_now = read_now or step.read_now
     return writes, wakes, read_now
@@ -207,13 +207,11 @@ def _runs(observed: Observed, trial: Trial) -> bool:
     return attempt is not None and attempt.started is not None
 
 
-def _failed_trials(writes: Sequence[WriteTrial]) -> list[Announcement]:
-    """A word on each trial that failed for good."""
-    said = []
-    for write in writes:
-        status: TrialStatus = write.status
-        if status.phase == "Failed" and status.last_failure:
-            failure = status.last_failure
-            message = f"{write.trial.name} failed after {status.failures} attempts: {failure.reason}: {failure.message}"
-            said.append(Announcement("Warning", "TrialFailed", message[:1024]))
-    return said
+def _failure_of(trial: Trial, status: TrialStatus) -> Announcement | None:
+    """A word on a trial that failed for good."""
+    failure = status.last_failure
+    if status.phase != "Failed" or failure is None:
+        return None
+    attempts = "1 attempt" if status.failures == 1 else f"{status.failures} attempts"
+    message = f"{trial.name} failed after {attempts}: {failure.reason}: {failure.message}"
+    return Announcement("Warning", "TrialFailed", message[:1024])
