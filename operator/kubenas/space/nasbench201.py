@@ -100,12 +100,15 @@ class NASBench201(Space):
     def draw(self, architecture: Architecture) -> str:
         """One line a node, with what it sums up; edges that carry nothing are left out."""
         lines = ["node 0  the cell's input"]
+        reached = {0}
         for target, node in enumerate(_NODES_IN_STRING, start=1):
             terms = [
                 f"node {source}" if operation == "skip_connect" else f"{operation}(node {source})"
                 for source, decision in enumerate(node)
-                if (operation := architecture[decision]) != "none"
+                if (operation := architecture[decision]) != "none" and source in reached
             ]
+            if terms:
+                reached.add(target)
             lines.append(f"node {target}  " + (" + ".join(terms) or "nothing"))
         lines[-1] += "  -> the cell's output"
         return "\n".join(lines)
@@ -170,7 +173,8 @@ def _evaluate(operations: Operations, numbers: Mapping[Edge, int]) -> tuple[str,
         if operation == "skip_connect":
             sums[target] += sums[source]
         else:
-            applied[edge] = f"{operation}{numbers.get(edge, '')}({'+'.join(sorted(sums[source]))})"
+            number = f".{numbers[edge]}" if edge in numbers else ""
+            applied[edge] = f"{operation}{number}({'+'.join(sorted(sums[source]))})"
             sums[target].append(applied[edge])
     return "+".join(sorted(sums[OUTPUT])) or "0", applied
 

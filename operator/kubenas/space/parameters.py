@@ -99,7 +99,7 @@ class Number(Domain):
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise ValueError(f"{value!r:.80} is no number")  # noqa: TRY004 - the type of a value in JSON
         if not self.low <= value <= self.high:
-            raise ValueError(f"{value:.17g} is outside {self}")
+            raise ValueError(f"{value!r:.80} is outside {self}")
         return self._value(value)
 
     @abstractmethod
@@ -115,14 +115,17 @@ class Number(Domain):
         return self.low, self.high
 
     def _to_unit(self, number: float) -> float:
-        low, high = self._edges()
-        if self.scale == "log":
-            return math.log(number / low) / math.log(high / low)
-        return (number - low) / (high - low)
+        low, high = map(self._scaled, self._edges())
+        # The logs of two neighbouring numbers can be one.
+        return (self._scaled(number) - low) / (high - low) if low < high else 0.5
 
     def _from_unit(self, unit: float) -> float:
-        low, high = self._edges()
-        return low * (high / low) ** unit if self.scale == "log" else low + unit * (high - low)
+        low, high = map(self._scaled, self._edges())
+        scaled = low + unit * (high - low)
+        return math.exp(scaled) if self.scale == "log" else scaled
+
+    def _scaled(self, number: float) -> float:
+        return math.log(number) if self.scale == "log" else number
 
     def __str__(self) -> str:
         return f"{self.low:.12g} to {self.high:.12g}" + (" (log)" if self.scale == "log" else "")
