@@ -131,11 +131,11 @@ CHI_SQUARE_9 = 33.7
 DRAWS = 10_000
 
 
-def _share(low: float, high: float, tenth: float, scale: Scale) -> int:
+def _share(low: float, high: float, number: float, scale: Scale) -> int:
     """The tenth of the range, on its scale, that a number lies in."""
     if scale == "log":
-        low, high, tenth = math.log(low), math.log(high), math.log(tenth)
-    return min(int(10 * (tenth - low) / (high - low)), 9)
+        low, high, number = math.log(low), math.log(high), math.log(number)
+    return min(int(10 * (number - low) / (high - low)), 9)
 
 
 @pytest.mark.parametrize(

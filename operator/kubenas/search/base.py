@@ -17,7 +17,10 @@ Score = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What came of one architecture; `score` is None where its trial failed or was stopped without values."""
+    """What came of one architecture.
+
+    `score` is None where its trial failed or was stopped without values; it never holds NaN, which has no order.
+    """
 
     architecture: Architecture
     score: Score | None

@@ -58,11 +58,14 @@ class Space(ABC):
 
     @abstractmethod
     def sample(self, rng: Random) -> Architecture:
-        """One architecture, each as likely as any other."""
+        """One architecture, each decision drawn evenly over its values (numbers: on their scale)."""
 
     @abstractmethod
     def mutate(self, architecture: Architecture, rng: Random) -> Architecture:
-        """A copy with one decision changed; the same one where the space has no other."""
+        """A copy with exactly one decision changed; the same one where the space has no other.
+
+        Its key may be that of `architecture`, where the two compute the same.
+        """
 
     @abstractmethod
     def size(self) -> int | None:

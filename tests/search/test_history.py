@@ -1,0 +1,51 @@
+"""What a strategy sees of the past."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kubenas.search.base import History, Observation
+from kubenas.space.base import Architecture
+from kubenas.space.nasbench201 import NASBench201
+from kubenas.space.parameters import Int, ParameterSpace
+
+SPACE = ParameterSpace({"n": Int(0, 5, "linear")})
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5), st.booleans())))
+def test_against_plain_lists(steps: list[tuple[bool, int, bool]]) -> None:
+    """Proposals and results in any order, repeats of one architecture included."""
+    history = History(SPACE)
+    pending: list[Architecture] = []
+    ended: list[Observation] = []
+    for proposes, n, succeeds in steps:
+        architecture = Architecture({"n": n})
+        if proposes:
+            history.propose([architecture])
+            pending.append(architecture)
+        elif architecture in pending:
+            observation = Observation(architecture, (0.0, float(n)) if succeeds else None)
+            history.observe(observation)
+            pending.remove(architecture)
+            ended.append(observation)
+        else:
+            with pytest.raises(ValueError, match="not pending"):
+                history.observe(Observation(architecture, None))
+        assert list(history.pending) == pending
+        assert list(history.observations) == ended
+        assert list(history.scored) == [observation for observation in ended if observation.score is not None]
+        assert history.proposed == len(pending) + len(ended)
+        known = {*pending, *(observation.architecture for observation in ended)}
+        assert history.distinct == len(known)
+        assert [history.seen(Architecture({"n": n})) for n in range(6)] == [
+            Architecture({"n": n}) in known for n in range(6)
+        ]
+
+
+def test_cells_that_compute_the_same_are_seen() -> None:
+    space = NASBench201()
+    history = History(space)
+    history.propose([space.parse("|none~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|")])
+    assert history.seen(space.parse("|skip_connect~0|+|none~0|none~1|+|none~0|nor_conv_3x3~1|none~2|"))
+    assert not history.seen(space.parse("|skip_connect~0|+|none~0|none~1|+|none~0|nor_conv_1x1~1|none~2|"))
