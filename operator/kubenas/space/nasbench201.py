@@ -164,7 +164,7 @@ def _evaluate(operations: Operations, numbers: Mapping[Edge, int]) -> tuple[str,
     """The output's expression, and the term of each edge that applies an operation to something."""
     sums: list[list[str]] = [["in"], [], [], []]
     applied: dict[Edge, str] = {}
-    # Edges into a node come after all edges into its sources, since EDGES is ordered by source within a node.
+    # By target, so that a node's sum is complete before it is a source.
     for edge in sorted(EDGES, key=itemgetter(1)):
         source, target = edge
         operation = operations[EDGES.index(edge)]
