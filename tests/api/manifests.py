@@ -1,0 +1,223 @@
+"""A valid experiment, and every way to write a wrong one that the apiserver must refuse."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any, Final
+
+VALID: Final[dict[str, Any]] = {
+    "apiVersion": "kubenas.io/v1alpha1",
+    "kind": "NASExperiment",
+    "metadata": {"name": "digits"},
+    "spec": {
+        "objectives": [{"metric": "accuracy", "target": 0.99}, {"metric": "latency_ms", "goal": "minimize"}],
+        "task": {"name": "image-classification", "dataset": {"name": "digits"}},
+        "searchSpace": {
+            "parameters": [
+                {"name": "activation", "type": "choice", "values": ["relu", "gelu"]},
+                {"name": "depth", "type": "int", "min": 1, "max": 8},
+                {"name": "width", "type": "float", "min": 0.25, "max": 4, "scale": "log"},
+            ]
+        },
+        "stages": [{"name": "search", "epochs": 4, "keep": 3}, {"name": "final", "epochs": 40}],
+    },
+}
+
+ABSENT: Final = object()
+
+
+def changed(*changes: tuple[str, Any]) -> dict[str, Any]:
+    """The valid experiment with another value at each dotted path; `ABSENT` removes what is there."""
+    document = copy.deepcopy(VALID)
+    for path, value in changes:
+        *parents, last = (int(part) if part.isdigit() else part for part in path.split("."))
+        target: Any = document
+        for part in parents:
+            target = target.setdefault(part, {}) if isinstance(target, dict) else target[part]
+        if value is ABSENT:
+            del target[last]
+        else:
+            target[last] = value
+    return document
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """A wrong value, the field that must be named, and words of the apiserver's message."""
+
+    what: str
+    path: str
+    value: Any
+    field: str
+    says: str
+
+    @property
+    def document(self) -> dict[str, Any]:
+        return changed((self.path, self.value))
+
+
+OBJECTIVE, SPACE, TRIALS = "spec.objectives", "spec.searchSpace", "spec.trials"
+CHOICE, INT, FLOAT = f"{SPACE}.parameters[0]", f"{SPACE}.parameters[1]", f"{SPACE}.parameters[2]"
+
+
+def _parameters(count: int) -> list[dict[str, Any]]:
+    return [{"name": f"p{n}", "type": "int", "min": 0, "max": 1} for n in range(count)]
+
+
+WRONG: Final = [
+    Wrong("kind of another case", "kind", "NasExperiment", "kind", "no matches for kind"),
+    Wrong("unknown version", "apiVersion", "kubenas.io/v1", "apiVersion", "no matches for kind"),
+    Wrong("long name", "metadata.name", "a" * 53, "metadata.name", "at most 52"),
+    Wrong("dotted name", "metadata.name", "digits.v2", "metadata.name", "lower case letters, digits and hyphens"),
+    Wrong("no spec", "spec", ABSENT, "spec", "Required value"),
+    Wrong("unknown field", "spec.goal", "max", "spec.goal", "unknown field"),
+    # objectives
+    Wrong("no objectives", "spec.objectives", ABSENT, OBJECTIVE, "Required value"),
+    Wrong("empty objectives", "spec.objectives", [], OBJECTIVE, "at least 1 items"),
+    Wrong("9 objectives", "spec.objectives", [{"metric": f"m{n}"} for n in range(9)], OBJECTIVE, "at most 8 items"),
+    Wrong("objectives no list", "spec.objectives", "accuracy", OBJECTIVE, "must be of type array"),
+    Wrong("metric twice", "spec.objectives.1.metric", "accuracy", f"{OBJECTIVE}[1]", "Duplicate value"),
+    Wrong("no metric", "spec.objectives.0.metric", ABSENT, f"{OBJECTIVE}[0].metric", "Required value"),
+    Wrong("empty metric", "spec.objectives.0.metric", "", f"{OBJECTIVE}[0].metric", "at least 1 char"),
+    Wrong("metric with a space", "spec.objectives.0.metric", "top 1", f"{OBJECTIVE}[0].metric", "should match"),
+    Wrong("long metric", "spec.objectives.0.metric", "m" * 64, f"{OBJECTIVE}[0].metric", "more than 63"),
+    Wrong("metric no text", "spec.objectives.0.metric", 1, f"{OBJECTIVE}[0].metric", "must be of type string"),
+    Wrong("test metric", "spec.objectives.0.metric", "test_accuracy", f"{OBJECTIVE}[0].metric", "test split"),
+    Wrong("unknown goal", "spec.objectives.0.goal", "max", f"{OBJECTIVE}[0].goal", 'supported values: "maximize"'),
+    Wrong("target no number", "spec.objectives.0.target", "0.9", f"{OBJECTIVE}[0].target", "must be of type number"),
+    Wrong("target below limit", "spec.objectives.0.limit", 0.995, f"{OBJECTIVE}[0].target", "outside limit"),
+    Wrong(
+        "target above limit",
+        "spec.objectives.1",
+        {"metric": "latency_ms", "goal": "minimize", "target": 20, "limit": 10},
+        f"{OBJECTIVE}[1].target",
+        "outside limit",
+    ),
+    Wrong("unknown in objective", "spec.objectives.0.weight", 1, f"{OBJECTIVE}[0].weight", "unknown field"),
+    # task
+    Wrong("no task", "spec.task", ABSENT, "spec.task", "Required value"),
+    Wrong("task no object", "spec.task", "image-classification", "spec.task", "must be of type object"),
+    Wrong("no task name", "spec.task.name", ABSENT, "spec.task.name", "Required value"),
+    Wrong("upper-case task", "spec.task.name", "ImageNet", "spec.task.name", "should match"),
+    Wrong("no dataset name", "spec.task.dataset", {}, "spec.task.dataset.name", "Required value"),
+    Wrong("empty dataset name", "spec.task.dataset.name", "", "spec.task.dataset.name", "at least 1 char"),
+    Wrong("long dataset name", "spec.task.dataset.name", "d" * 254, "spec.task.dataset.name", "more than 253"),
+    Wrong("task settings no object", "spec.task.settings", [64], "spec.task.settings", "must be of type object"),
+    Wrong("unknown in task", "spec.task.batchSize", 64, "spec.task.batchSize", "unknown field"),
+    # search space
+    Wrong("no space", SPACE, ABSENT, SPACE, "Required value"),
+    Wrong("empty space", SPACE, {}, SPACE, "exactly one of preset and parameters"),
+    Wrong("two spaces", f"{SPACE}.preset", "nasbench201", SPACE, "exactly one of preset and parameters"),
+    Wrong("unknown preset", SPACE, {"preset": "nasbench101"}, f"{SPACE}.preset", 'supported values: "nasbench201"'),
+    Wrong("no parameters", f"{SPACE}.parameters", [], f"{SPACE}.parameters", "at least 1 items"),
+    Wrong("129 parameters", f"{SPACE}.parameters", _parameters(129), f"{SPACE}.parameters", "at most 128 items"),
+    Wrong("parameter twice", f"{SPACE}.parameters.1.name", "activation", INT, "Duplicate value"),
+    Wrong("no parameter name", f"{SPACE}.parameters.0.name", ABSENT, f"{CHOICE}.name", "Required value"),
+    Wrong("parameter name 1st", f"{SPACE}.parameters.0.name", "1st", f"{CHOICE}.name", "should match"),
+    Wrong("long parameter name", f"{SPACE}.parameters.0.name", "n" * 64, f"{CHOICE}.name", "more than 63"),
+    Wrong("no parameter type", f"{SPACE}.parameters.0.type", ABSENT, f"{CHOICE}.type", "Required value"),
+    Wrong("parameter type bool", f"{SPACE}.parameters.0.type", "bool", f"{CHOICE}.type", "supported values"),
+    Wrong("choice of nothing", f"{SPACE}.parameters.0.values", ABSENT, f"{CHOICE}.values", "a choice needs values"),
+    Wrong("choice of no values", f"{SPACE}.parameters.0.values", [], f"{CHOICE}.values", "at least 1 items"),
+    Wrong("value twice", f"{SPACE}.parameters.0.values", ["a", "b", "a"], f"{CHOICE}.values[2]", "Duplicate value"),
+    Wrong("value no text", f"{SPACE}.parameters.0.values", ["a", 1], f"{CHOICE}.values[1]", "must be of type string"),
+    Wrong("empty value", f"{SPACE}.parameters.0.values", ["a", ""], f"{CHOICE}.values[1]", "at least 1 char"),
+    Wrong("long value", f"{SPACE}.parameters.0.values", ["v" * 254], f"{CHOICE}.values[0]", "more than 253"),
+    Wrong(
+        "257 values",
+        f"{SPACE}.parameters.0.values",
+        [str(n) for n in range(257)],
+        f"{CHOICE}.values",
+        "at most 256 items",
+    ),
+    Wrong("choice with min", f"{SPACE}.parameters.0.min", 1, f"{CHOICE}.min", "a choice has no min"),
+    Wrong("choice with max", f"{SPACE}.parameters.0.max", 1, f"{CHOICE}.max", "a choice has no max"),
+    Wrong("choice on a log scale", f"{SPACE}.parameters.0.scale", "log", f"{CHOICE}.scale", "no log scale"),
+    Wrong("int without min", f"{SPACE}.parameters.1.min", ABSENT, f"{INT}.min", "needs min and max"),
+    Wrong("int without max", f"{SPACE}.parameters.1.max", ABSENT, f"{INT}.max", "needs min and max"),
+    Wrong("int with values", f"{SPACE}.parameters.1.values", ["1"], f"{INT}.values", "only a choice has values"),
+    Wrong("int from 1.5", f"{SPACE}.parameters.1.min", 1.5, f"{INT}.min", "whole number"),
+    Wrong("int to 8.5", f"{SPACE}.parameters.1.max", 8.5, f"{INT}.max", "whole number"),
+    Wrong("int upside down", f"{SPACE}.parameters.1.min", 9, f"{INT}.min", "greater than max"),
+    Wrong("log scale from 0", f"{SPACE}.parameters.2.min", 0, f"{FLOAT}.min", "min above 0"),
+    Wrong("unknown scale", f"{SPACE}.parameters.2.scale", "ln", f"{FLOAT}.scale", "supported values"),
+    Wrong("min no number", f"{SPACE}.parameters.2.min", "0.1", f"{FLOAT}.min", "must be of type number"),
+    Wrong("huge max", f"{SPACE}.parameters.2.max", 1e16, f"{FLOAT}.max", "less than or equal to 1000000000000000"),
+    # search, evaluation
+    Wrong("unknown algorithm", "spec.search.algorithm", "bayes", "spec.search.algorithm", "supported values"),
+    Wrong("negative seed", "spec.search.seed", -1, "spec.search.seed", "greater than or equal to 0"),
+    Wrong("seed beyond a double", "spec.search.seed", 2**53, "spec.search.seed", "less than or equal to"),
+    Wrong("seed no number", "spec.search.seed", "1", "spec.search.seed", "must be of type integer"),
+    Wrong("settings no object", "spec.search.settings", "fast", "spec.search.settings", "must be of type object"),
+    Wrong("setting beside settings", "spec.search.populationSize", 9, "spec.search.populationSize", "unknown field"),
+    Wrong("unknown method", "spec.evaluation.method", "guess", "spec.evaluation.method", "supported values"),
+    Wrong("no epochs", "spec.evaluation.epochs", 0, "spec.evaluation.epochs", "greater than or equal to 1"),
+    Wrong("half an epoch", "spec.evaluation.epochs", 1.5, "spec.evaluation.epochs", "must be of type integer"),
+    # stages
+    Wrong("stage without keep", "spec.stages.0.keep", ABSENT, "spec.stages", "every stage but the last needs keep"),
+    Wrong("last stage with keep", "spec.stages.1.keep", 1, "spec.stages", "the last has none"),
+    Wrong("keep of none", "spec.stages.0.keep", 0, "spec.stages[0].keep", "greater than or equal to 1"),
+    Wrong("stage twice", "spec.stages.1.name", "search", "spec.stages[1]", "Duplicate value"),
+    Wrong("stage name", "spec.stages.0.name", "Search", "spec.stages[0].name", "should match"),
+    Wrong("stage without epochs", "spec.stages.0.epochs", ABSENT, "spec.stages[0].epochs", "Required value"),
+    Wrong(
+        "9 stages",
+        "spec.stages",
+        [{"name": f"s{n}", "epochs": 1, **({"keep": 1} if n < 8 else {})} for n in range(9)],
+        "spec.stages",
+        "at most 8 items",
+    ),
+    # trials
+    Wrong("no trials", "spec.trials.max", 0, f"{TRIALS}.max", "greater than or equal to 1"),
+    Wrong("too many trials", "spec.trials.max", 100_001, f"{TRIALS}.max", "less than or equal to 100000"),
+    Wrong("trials no number", "spec.trials.max", "8", f"{TRIALS}.max", "must be of type integer"),
+    Wrong("negative parallelism", "spec.trials.parallelism", -1, f"{TRIALS}.parallelism", "greater than or equal to 0"),
+    Wrong("huge parallelism", "spec.trials.parallelism", 10_001, f"{TRIALS}.parallelism", "less than or equal to"),
+    Wrong("negative maxFailures", "spec.trials.maxFailures", -1, f"{TRIALS}.maxFailures", "greater than or equal to 0"),
+    Wrong("101 retries", "spec.trials.retries", 101, f"{TRIALS}.retries", "less than or equal to 100"),
+    Wrong("timeout of 0s", "spec.trials.timeout", "0s", f"{TRIALS}.timeout", "write for example 90s"),
+    Wrong("timeout in words", "spec.trials.timeout", "2 hours", f"{TRIALS}.timeout", "should match"),
+    Wrong("timeout no text", "spec.trials.timeout", 7200, f"{TRIALS}.timeout", "must be of type string"),
+    Wrong(
+        "17 candidates",
+        "spec.trials.candidatesPerTrial",
+        17,
+        f"{TRIALS}.candidatesPerTrial",
+        "less than or equal to 16",
+    ),
+    Wrong("parallelism misspelt", "spec.trials.paralellism", 2, f"{TRIALS}.paralellism", "unknown field"),
+    # budget, metrics, storage
+    Wrong("no gpuHours", "spec.budget.gpuHours", 0, "spec.budget.gpuHours", "greater than 0"),
+    Wrong("wallClock in days", "spec.budget.wallClock", "1d", "spec.budget.wallClock", "should match"),
+    Wrong("unknown source", "spec.metrics.source", "StdOut", "spec.metrics.source", "supported values"),
+    Wrong("interval of 0s", "spec.metrics.interval", "0m0s", "spec.metrics.interval", "write for example 90s"),
+    Wrong("no claim", "spec.storage", {}, "spec.storage.volumeClaim", "Required value"),
+    Wrong("empty claim", "spec.storage.volumeClaim", "", "spec.storage.volumeClaim", "at least 1 char"),
+    # trial template and the rest
+    Wrong("template no object", "spec.trialTemplate", "pod.yaml", "spec.trialTemplate", "must be of type object"),
+    Wrong("pod spec no object", "spec.trialTemplate.spec", [], "spec.trialTemplate.spec", "must be of type object"),
+    Wrong(
+        "label no text",
+        "spec.trialTemplate.metadata.labels",
+        {"team": 1},
+        "spec.trialTemplate.metadata.labels.team",
+        "must be of type string",
+    ),
+    Wrong(
+        "label with a space",
+        "spec.trialTemplate.metadata.labels",
+        {"team": "a b"},
+        "spec.trialTemplate.metadata.labels.team",
+        "should match",
+    ),
+    Wrong(
+        "65 annotations",
+        "spec.trialTemplate.metadata.annotations",
+        {f"a{n}": "" for n in range(65)},
+        "spec.trialTemplate.metadata.annotations",
+        "at most 64",
+    ),
+    Wrong("suspend no boolean", "spec.suspend", "true", "spec.suspend", "must be of type boolean"),
+    Wrong("negative ttl", "spec.ttlSecondsAfterFinished", -1, "spec.ttlSecondsAfterFinished", "greater than or equal"),
+]

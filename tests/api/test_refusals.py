@@ -1,0 +1,53 @@
+"""Wrong manifests are refused, by the apiserver and by the models alike, each with the field's name."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from kubenas.api.validate import InvalidExperimentError, read_experiment
+
+from tests.api.manifests import VALID, WRONG, Wrong, changed
+
+if TYPE_CHECKING:
+    from tests.api.conftest import Api
+
+wrong_manifests = pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: wrong.what)
+
+
+@pytest.mark.control_plane
+@wrong_manifests
+def test_the_apiserver_refuses(wrong: Wrong, api: Api) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as refusal:
+        api.kubectl("create", "--dry-run=server", "--filename=-", stdin=json.dumps(wrong.document))
+    if wrong.field not in {"apiVersion", "kind"}:  # those name the kind that is not there
+        assert wrong.field in refusal.value.stderr
+    assert wrong.says in refusal.value.stderr
+
+
+@wrong_manifests
+def test_the_models_refuse(wrong: Wrong) -> None:
+    with pytest.raises(InvalidExperimentError) as refusal:
+        read_experiment(wrong.document)
+    (problem,) = refusal.value.problems
+    assert problem.field.startswith(wrong.field)
+    assert problem.message
+
+
+def test_every_problem_is_told_at_once() -> None:
+    document = changed(("spec.trials.max", 0), ("spec.search.seed", "1"), ("spec.stages.1.name", "Final"))
+    with pytest.raises(InvalidExperimentError) as refusal:
+        read_experiment(document)
+    assert {problem.field for problem in refusal.value.problems} == {
+        "spec.trials.max",
+        "spec.search.seed",
+        "spec.stages[1].name",
+    }
+    assert str(refusal.value).count("\n") == 2
+    assert "spec.trials.max: must be greater than or equal to 1, not 0" in str(refusal.value)
+
+
+def test_the_valid_manifest_is_read() -> None:
+    assert read_experiment(VALID).spec.trials.max == 100

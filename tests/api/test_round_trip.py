@@ -1,0 +1,196 @@
+"""What is written is read again: models, their JSON, and models once more."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kubenas.api.base import Condition, Metadata, MetricValue, Model, duration_seconds, time_text
+from kubenas.api.experiment import (
+    Best,
+    Budget,
+    Counts,
+    Evaluation,
+    ExperimentSpec,
+    ExperimentStatus,
+    NASExperiment,
+    Objective,
+    Search,
+    Stage,
+    Storage,
+    Task,
+    Trials,
+)
+from kubenas.api.space import Parameter, SearchSpace
+from kubenas.api.trial import Candidate, Failure, Point, Result, TrialSpec, TrialStatus
+
+names = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True)
+metric_names = st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,20}", fullmatch=True).filter(lambda name: name[:5] != "test_")
+numbers = st.floats(allow_nan=False, allow_infinity=False)
+times = st.datetimes(datetime(2020, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
+texts = st.text(st.characters(codec="utf-8"), max_size=20)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | numbers | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=6,
+)
+free_objects = st.dictionaries(texts, json_values, max_size=3)
+durations = st.builds("{}h{}m{}s".format, st.integers(0, 99), st.integers(0, 99), st.integers(1, 99))
+
+
+def made(model: type[Model], **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.fixed_dictionaries(fields).map(lambda values: model(**values))
+
+
+def optional(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.none() | strategy
+
+
+def distinct(strategy: st.SearchStrategy[Any], key: str, least: int = 0) -> st.SearchStrategy[list[Any]]:
+    return st.lists(strategy, min_size=least, max_size=4, unique_by=lambda item: getattr(item, key))
+
+
+parameters = st.one_of(
+    made(
+        Parameter,
+        name=metric_names.filter(lambda name: name[0] != "_"),
+        type=st.just("choice"),
+        values=st.lists(texts.filter(bool), min_size=1, max_size=4, unique=True),
+    ),
+    made(
+        Parameter,
+        name=metric_names.filter(lambda name: name[0] != "_"),
+        type=st.sampled_from(["int", "float"]),
+        min=st.integers(1, 10).map(float),
+        max=st.integers(10, 10**15).map(float),
+        scale=st.sampled_from(["linear", "log"]),
+    ),
+)
+metrics = distinct(made(MetricValue, name=metric_names, value=numbers), "name")
+conditions = distinct(
+    made(
+        Condition,
+        type=metric_names,
+        status=st.sampled_from(["True", "False", "Unknown"]),
+        reason=st.just("AsExpected"),
+        message=texts,
+        observed_generation=st.integers(0, 99),
+        last_transition_time=times,
+    ),
+    "type",
+)
+
+
+@st.composite
+def funnels(draw: st.DrawFn) -> list[Stage]:
+    stages = [
+        Stage(name=name, epochs=draw(st.integers(1, 99)), keep=draw(st.integers(1, 99)))
+        for name in draw(st.lists(names, max_size=4, unique=True))
+    ]
+    return [*stages[:-1], stages[-1].model_copy(update={"keep": None})] if stages else []
+
+
+experiment_specs = made(
+    ExperimentSpec,
+    objectives=distinct(
+        made(Objective, metric=metric_names, goal=st.sampled_from(["maximize", "minimize"]), target=optional(numbers)),
+        "metric",
+        least=1,
+    ),
+    task=made(Task, name=names, settings=free_objects),
+    search_space=st.just(SearchSpace(preset="nasbench201"))
+    | made(SearchSpace, parameters=distinct(parameters, "name", least=1)),
+    search=made(
+        Search,
+        algorithm=st.sampled_from(["random", "regularized-evolution"]),
+        seed=st.integers(0, 2**53 - 1),
+        settings=free_objects,
+    ),
+    evaluation=made(Evaluation, epochs=st.integers(1, 1000)),
+    stages=funnels(),
+    trials=made(Trials, max=st.integers(1, 1000), timeout=optional(durations)),
+    budget=made(Budget, gpu_hours=optional(st.floats(0.1, 1e9)), wall_clock=optional(durations)),
+    storage=optional(made(Storage, volume_claim=names)),
+    suspend=st.booleans(),
+    ttl_seconds_after_finished=optional(st.integers(0, 2**31 - 1)),
+)
+experiment_statuses = made(
+    ExperimentStatus,
+    observed_generation=optional(st.integers(0, 99)),
+    conditions=conditions,
+    start_time=optional(times),
+    counts=optional(made(Counts, running=st.integers(0, 99))),
+    best=optional(
+        made(Best, trial=names, candidate=names, value=numbers, name=texts, architecture=free_objects, metrics=metrics)
+    ),
+)
+trial_specs = made(
+    TrialSpec,
+    number=st.integers(0, 10**6),
+    observed=st.integers(0, 10**6),
+    stage=optional(names),
+    candidates=distinct(
+        made(
+            Candidate,
+            id=names,
+            name=texts,
+            architecture=free_objects,
+            epochs=st.integers(1, 99),
+            resume_from=optional(texts),
+        ),
+        "id",
+        least=1,
+    ),
+)
+trial_statuses = made(
+    TrialStatus,
+    phase=optional(st.sampled_from(["Pending", "Running", "Succeeded", "Pruned", "Failed"])),
+    conditions=conditions,
+    completion_time=optional(times),
+    gpu_seconds=st.floats(0, 1e9),
+    results=distinct(
+        made(Result, candidate=names, step=st.integers(0, 99), metrics=metrics, source=st.just("TerminationMessage")),
+        "candidate",
+    ),
+    curve=distinct(made(Point, candidate=names, step=st.integers(0, 99), metrics=metrics), "step"),
+    last_failure=optional(made(Failure, attempt=st.integers(1, 9), reason=names, message=texts, time=times)),
+)
+
+
+@given(st.one_of(experiment_specs, experiment_statuses, trial_specs, trial_statuses))
+def test_a_model_survives_its_json(model: Model) -> None:
+    document = json.loads(json.dumps(model.dump(), allow_nan=False))
+    assert type(model).model_validate(document) == model
+    assert None not in document.values()
+
+
+@given(experiment_specs, experiment_statuses, names)
+def test_an_experiment_survives_its_json(spec: ExperimentSpec, status: ExperimentStatus, name: str) -> None:
+    experiment = NASExperiment(metadata=Metadata(name=name), spec=spec, status=status)
+    document = json.loads(json.dumps(experiment.dump(), allow_nan=False))
+    assert NASExperiment.model_validate(document) == experiment
+
+
+@given(times, st.integers(-12 * 60, 12 * 60))
+def test_a_time_survives_its_text_in_any_time_zone(moment: datetime, minutes: int) -> None:
+    assert datetime.fromisoformat(time_text(moment)) == moment
+    elsewhere = (moment + timedelta(minutes=minutes)).isoformat()
+    assert time_text(datetime.fromisoformat(elsewhere)) == time_text(moment + timedelta(minutes=minutes))
+
+
+@given(st.integers(0, 999_999), st.integers(0, 999_999), st.integers(1, 999_999))
+def test_a_duration_is_the_sum_of_its_parts(hours: int, minutes: int, seconds: int) -> None:
+    assert duration_seconds(f"{hours}h{minutes}m{seconds}s") == 3600 * hours + 60 * minutes + seconds
+    assert duration_seconds(f"{seconds}s") == seconds
+
+
+@pytest.mark.parametrize(
+    "text", ["", "s", "5", "1d", "-1s", "0s", "0h0m", "1m1h", "1.5h", " 1h", "1000000s", "\u0661s"]
+)
+def test_what_is_no_duration(text: str) -> None:
+    with pytest.raises(ValueError, match="is no duration"):
+        duration_seconds(text)

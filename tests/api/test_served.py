@@ -1,0 +1,151 @@
+"""The resources as a cluster serves them: defaults, status, scale, explanations, columns."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from kubenas.api.base import Condition, Metadata, MetricValue
+from kubenas.api.experiment import Best, Cost, Counts, ExperimentStatus, NASExperiment
+from kubenas.api.trial import Candidate, Failure, NASTrial, Point, Result, TrialSpec, TrialStatus
+from kubenas.api.validate import read_experiment
+
+from tests.api.conftest import ROOT
+from tests.api.manifests import VALID
+
+if TYPE_CHECKING:
+    from tests.api.conftest import Api
+
+pytestmark = pytest.mark.control_plane
+
+BARE = {
+    "apiVersion": "kubenas.io/v1alpha1",
+    "kind": "NASExperiment",
+    "metadata": {"name": "bare"},
+    "spec": {"objectives": [{"metric": "accuracy"}], "task": {"name": "t"}, "searchSpace": {"preset": "nasbench201"}},
+}
+EXAMPLES = {
+    f"{path.relative_to(ROOT)}": document
+    for path in sorted((ROOT / "examples").rglob("*.yaml"))
+    for document in yaml.safe_load_all(path.read_text())
+    if document["kind"] == "NASExperiment"
+}
+NOW = datetime(2026, 3, 1, 12, 30, 15, 250_000, tzinfo=UTC)
+VALUES = [MetricValue(name="accuracy", value=0.93), MetricValue(name="loss", value=1e-7)]
+CONDITION = Condition(
+    type="Succeeded",
+    status="True",
+    reason="BudgetSpent",
+    message="8 of 8 trials ended",
+    observed_generation=2,
+    last_transition_time=NOW,
+)
+
+
+def test_there_are_examples() -> None:
+    assert EXAMPLES
+
+
+@pytest.mark.parametrize("document", [BARE, VALID, *EXAMPLES.values()], ids=["bare", "valid", *EXAMPLES])
+def test_the_apiserver_and_the_models_give_the_same_defaults(
+    document: dict[str, Any], namespace: str, api: Api
+) -> None:
+    created = api.create(document, namespace)
+    assert created["spec"] == read_experiment(document).spec.dump()
+    assert "status" not in created
+
+
+def test_an_experiment_s_status_is_kept_as_written(namespace: str, api: Api) -> None:
+    document = api.create(VALID, namespace)
+    status = ExperimentStatus(
+        observed_generation=1,
+        phase="Succeeded",
+        conditions=[CONDITION],
+        start_time=NOW,
+        completion_time=NOW,
+        progress="8/8",
+        counts=Counts(succeeded=7, failed=1),
+        best=Best(
+            trial="digits-4",
+            candidate="0",
+            value=0.93,
+            name="relu, depth 3",
+            architecture={"activation": "relu", "depth": 3, "width": 0.5},
+            metrics=VALUES,
+        ),
+        cost=Cost(gpu_hours=1.25),
+        selector="kubenas.io/experiment=digits",
+    )
+    kept = api.replace_status({**document, "status": status.dump()}, namespace)
+    assert kept["status"] == status.dump()
+    assert NASExperiment.model_validate(kept).status == status
+    columns = api.kubectl("get", "nas", f"--namespace={namespace}").splitlines()
+    assert columns[0].split() == ["NAME", "PHASE", "DONE", "RUNNING", "BEST", "AGE"]
+    assert columns[1].split()[:5] == ["digits", "Succeeded", "8/8", "0", "0.93"]
+
+
+def test_a_trial_is_kept_as_written(namespace: str, api: Api) -> None:
+    trial = NASTrial(
+        metadata=Metadata(name="digits-4"),
+        spec=TrialSpec(
+            number=4,
+            observed=2,
+            candidates=[Candidate(id="0", name="depth 3", architecture={"depth": 3}, epochs=12)],
+        ),
+        status=TrialStatus(
+            phase="Failed",
+            conditions=[CONDITION],
+            attempt=2,
+            failures=1,
+            pod="digits-4-2",
+            node="gpu-1",
+            start_time=NOW,
+            completion_time=NOW,
+            gpu_seconds=12.5,
+            order=3,
+            results=[Result(candidate="0", step=12, metrics=VALUES, source="TerminationMessage")],
+            curve=[Point(candidate="0", step=step, metrics=VALUES) for step in (1, 2)],
+            last_failure=Failure(attempt=1, reason="OutOfMemory", message="killed at 2Gi", time=NOW),
+        ),
+    )
+    document = trial.model_dump(mode="json", exclude_none=True, exclude={"metadata", "status"})
+    created = api.create({**document, "metadata": {"name": "digits-4"}}, namespace)
+    kept = api.replace_status({**created, "status": trial.status.dump()}, namespace)
+    assert kept["spec"] == trial.spec.dump()
+    assert kept["status"] == trial.status.dump()
+    assert NASTrial.model_validate(kept).status == trial.status
+    columns = api.kubectl("get", "nastrial", f"--namespace={namespace}", "--output=wide").splitlines()
+    assert columns[0].split() == ["NAME", "PHASE", "ATTEMPT", "VALUE", "FAILURE", "NODE", "AGE"]
+    assert columns[1].split()[:6] == ["digits-4", "Failed", "2", "0.93", "OutOfMemory", "gpu-1"]
+
+
+def test_scaling_sets_the_parallelism(namespace: str, api: Api) -> None:
+    document = api.create(VALID, namespace)
+    selector = "kubenas.io/experiment=digits"
+    status = ExperimentStatus(counts=Counts(running=3), selector=selector)
+    api.replace_status({**document, "status": status.dump()}, namespace)
+    api.kubectl("scale", "nas/digits", "--replicas=5", f"--namespace={namespace}")
+    path = f"/apis/kubenas.io/v1alpha1/namespaces/{namespace}/nasexperiments/digits/scale"
+    scale = json.loads(api.kubectl("get", "--raw", path))
+    assert (scale["spec"], scale["status"]) == ({"replicas": 5}, {"replicas": 3, "selector": selector})
+    assert api.get("nas", "digits", namespace)["spec"]["trials"]["parallelism"] == 5
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("nas", "A neural architecture search"),
+        ("nas.spec", "What is searched, how, and for how long."),
+        ("nas.spec.trials", "Trials that run at the same time; 0 pauses."),
+        ("nas.spec.searchSpace.parameters.scale", "log draws each order of magnitude as often"),
+        ("nas.status.best", "The best architecture found so far"),
+        ("nastrial.status.results", "exact"),
+    ],
+)
+def test_kubectl_explains(path: str, words: str, api: Api) -> None:
+    explanation = " ".join(api.kubectl("explain", path).split())
+    assert words in explanation
+    assert "<no description>" not in explanation
