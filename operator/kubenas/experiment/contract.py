@@ -23,8 +23,12 @@ _REASON = re.compile(r"[A-Z][A-Za-z0-9]{0,62}")
 _PLACEHOLDER = re.compile(r"\$\(kubenas\.([a-zA-Z][a-zA-Z0-9_.-]*)\)")
 
 
-def trial_document(experiment: str, spec: ExperimentSpec, trial: Trial) -> str:
-    """The JSON object that a trial reads from its environment."""
+def trial_document(experiment: str, spec: ExperimentSpec, trial: Trial, checkpoints: str | None = None) -> str:
+    """The JSON object that a trial reads from its environment.
+
+    Args:
+        checkpoints: the folder that holds each trial's folder of checkpoints, as the trial sees it.
+    """
     return json.dumps(
         {
             "experiment": experiment,
@@ -39,7 +43,7 @@ def trial_document(experiment: str, spec: ExperimentSpec, trial: Trial) -> str:
                     "id": c.id,
                     "architecture": c.architecture,
                     "epochs": c.epochs,
-                    "resumeFrom": c.resume_from,
+                    "resumeFrom": f"{checkpoints}/{c.resume_from}" if checkpoints and c.resume_from else None,
                 }
                 for c in trial.candidates
             ],

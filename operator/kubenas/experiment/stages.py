@@ -108,7 +108,7 @@ def _size(plans: list[StagePlan], index: int, ledger: Ledger) -> int:
 def _checkpoint(spec: ExperimentSpec, experiment: str, judged: Judged) -> str | None:
     if spec.storage is None:
         return None
-    return f"{trial_name(experiment, judged.trial)}/{judged.candidate}"
+    return f"{trial_name(experiment, judged.trial)}/{judged.candidate}.safetensors"
 
 
 def _candidate(

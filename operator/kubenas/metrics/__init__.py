@@ -1,0 +1,1 @@
+"""What is read for trials: from Prometheus, or from the trials themselves."""

@@ -1,0 +1,146 @@
+"""Requests to the apiserver, with plain dictionaries for objects."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, Literal, TypeAlias
+from urllib.parse import urlencode
+
+import aiohttp
+from kubernetes.aio import client as kubernetes
+from kubernetes.aio import config as kubernetes_config
+
+from kubenas.cluster.meters import REQUESTS
+
+Object: TypeAlias = dict[str, Any]
+Verb: TypeAlias = Literal["get", "create", "patch", "delete"]
+
+_METHODS: dict[Verb, str] = {"get": "GET", "create": "POST", "patch": "PATCH", "delete": "DELETE"}
+_PAGE = 500
+_TIMEOUT_SECONDS = 30.0
+# Requests under way at the same time: enough to hide latency, few enough to leave the apiserver to others.
+_CONCURRENCY = 24
+
+
+class ApiError(Exception):
+    """The apiserver said no, or did not answer (`code` 0).
+
+    Attributes:
+        code: HTTP status.
+        reason: Kubernetes' word for it, for example AlreadyExists.
+    """
+
+    def __init__(self, code: int, reason: str, message: str) -> None:
+        super().__init__(f"{reason or code}: {message}")
+        self.code = code
+        self.reason = reason
+
+
+async def connect(kubeconfig: str | None, context: str | None = None) -> kubernetes.ApiClient:
+    """A connection with the pod's service account, or with a kubeconfig (given, or where kubectl looks for it).
+
+    Raises:
+        ApiError: there is no usable configuration.
+    """
+    configuration = kubernetes.Configuration()
+    try:
+        if kubeconfig is None and context is None:
+            try:
+                kubernetes_config.load_incluster_config(client_configuration=configuration)
+            except kubernetes_config.ConfigException:
+                await kubernetes_config.load_kube_config(client_configuration=configuration)
+        else:
+            await kubernetes_config.load_kube_config(kubeconfig, context, client_configuration=configuration)
+    except (kubernetes_config.ConfigException, OSError) as error:
+        raise ApiError(
+            0, "NoConfiguration", f"no cluster to talk to: {error}; set KUBECONFIG or --kubeconfig"
+        ) from error
+    return kubernetes.ApiClient(configuration)
+
+
+class Client:
+    """The apiserver, for one user of it.
+
+    Args:
+        api: the connection.
+        may_write: called before each write; raises where this process may write no more.
+    """
+
+    def __init__(self, api: kubernetes.ApiClient, may_write: Callable[[], None] = lambda: None) -> None:
+        self._api = api
+        self._may_write = may_write
+        self._places = asyncio.Semaphore(_CONCURRENCY)
+
+    async def get(self, path: str) -> Object:
+        """One object."""
+        return await self._request("get", path)
+
+    async def pages(self, path: str, selector: str = "") -> AsyncIterator[tuple[list[Object], str]]:
+        """All objects of a collection, page by page, each with the list's resource version."""
+        query = {"limit": str(_PAGE)} | ({"labelSelector": selector} if selector else {})
+        while True:
+            page = await self._request("get", path, query=query)
+            yield page["items"], page["metadata"]["resourceVersion"]
+            following = page["metadata"].get("continue")
+            if not following:
+                return
+            query = {**query, "continue": following}
+
+    async def create(self, path: str, document: Object) -> Object:
+        """Make an object in the collection at `path`."""
+        self._may_write()
+        return await self._request("create", path, document)
+
+    async def patch(self, path: str, patch: Object) -> Object:
+        """Change an object by a JSON merge patch."""
+        self._may_write()
+        return await self._request("patch", path, patch, content="application/merge-patch+json")
+
+    async def delete(self, path: str, uid: str | None = None) -> None:
+        """Delete an object, what it owns later; no error where it is gone, or is another one than `uid`."""
+        self._may_write()
+        options: Object = {"propagationPolicy": "Background"}
+        if uid:
+            options["preconditions"] = {"uid": uid}
+        try:
+            await self._request("delete", path, options)
+        except ApiError as error:
+            if error.code not in (404, 409):
+                raise
+
+    async def _request(
+        self,
+        verb: Verb,
+        path: str,
+        document: Object | None = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        content: str = "application/json",
+    ) -> Object:
+        url = f"{self._api.configuration.host}{path}" + (f"?{urlencode(query)}" if query else "")
+        headers = {"Content-Type": content, "Accept": "application/json", "User-Agent": "kubenas"}
+        async with self._places:
+            await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, _METHODS[verb], document)
+            try:
+                answer = await self._api.rest_client.request(
+                    _METHODS[verb], url, headers=headers, body=document, _request_timeout=_TIMEOUT_SECONDS
+                )
+                data = await answer.read()
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                REQUESTS.labels(verb, "0").inc()
+                raise ApiError(0, "Unreachable", f"the apiserver does not answer: {error}") from error
+        REQUESTS.labels(verb, str(answer.status)).inc()
+        document = _decoded(data)
+        if answer.status >= 400:
+            raise ApiError(answer.status, str(document.get("reason", "")), str(document.get("message", data[:500])))
+        return document
+
+
+def _decoded(data: bytes) -> Object:
+    try:
+        document = json.loads(data)
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}

@@ -1,0 +1,22 @@
+"""What the operator exports of itself to Prometheus. No architecture, trial or seed is ever a label."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+REGISTRY = CollectorRegistry()
+
+REQUESTS = Counter(
+    "kubenas_api_requests", "Requests to the apiserver (code 0: no answer).", ["verb", "code"], registry=REGISTRY
+)
+LOOKS = Histogram(
+    "kubenas_reconcile_seconds",
+    "Time of one look at an experiment, writes included.",
+    registry=REGISTRY,
+    buckets=(0.001, 0.005, 0.02, 0.05, 0.1, 0.3, 1, 3, 10),
+)
+LOOK_ERRORS = Counter("kubenas_reconcile_errors", "Looks that ended with an error.", registry=REGISTRY)
+READS = Counter("kubenas_metric_reads", "Readings of trials' values.", ["outcome"], registry=REGISTRY)
+TRIALS_ENDED = Counter("kubenas_trials_ended", "Trials that ended, by phase.", ["phase"], registry=REGISTRY)
+LEADER = Gauge("kubenas_leader", "1 while this replica holds the lease.", registry=REGISTRY)
+EXPERIMENTS = Gauge("kubenas_experiments", "Experiments, by phase.", ["phase"], registry=REGISTRY)

@@ -1,0 +1,55 @@
+"""Paths, labels and annotations: every name that KubeNAS uses in a cluster."""
+
+from __future__ import annotations
+
+from kubenas.api.base import GROUP, VERSION
+from kubenas.experiment.status import EXPERIMENT_LABEL
+
+TRIAL_LABEL = "kubenas.io/trial"
+ATTEMPT_LABEL = "kubenas.io/attempt"
+# Tells the objects of an experiment from those of a deleted one of the same name.
+EXPERIMENT_UID_LABEL = "kubenas.io/experiment-uid"
+MANAGED_BY = {"app.kubernetes.io/managed-by": "kubenas"}
+
+# The container that trains; users' templates name it to change it.
+TRAINER = "trainer"
+
+API = f"/apis/{GROUP}/{VERSION}"
+
+__all__ = [
+    "API",
+    "ATTEMPT_LABEL",
+    "EXPERIMENT_LABEL",
+    "EXPERIMENT_UID_LABEL",
+    "MANAGED_BY",
+    "TRAINER",
+    "TRIAL_LABEL",
+    "experiments",
+    "pods",
+    "trials",
+]
+
+
+def experiments(namespace: str | None = None, name: str = "") -> str:
+    """Path of an experiment, of all in a namespace, or of all."""
+    return _path(API, "nasexperiments", namespace, name)
+
+
+def trials(namespace: str | None = None, name: str = "") -> str:
+    """Path of a trial, of all in a namespace, or of all."""
+    return _path(API, "nastrials", namespace, name)
+
+
+def pods(namespace: str | None = None, name: str = "") -> str:
+    """Path of a pod, of all in a namespace, or of all."""
+    return _path("/api/v1", "pods", namespace, name)
+
+
+def events(namespace: str) -> str:
+    """Path of a namespace's events."""
+    return _path("/api/v1", "events", namespace, "")
+
+
+def _path(api: str, plural: str, namespace: str | None, name: str) -> str:
+    where = f"/namespaces/{namespace}" if namespace else ""
+    return f"{api}{where}/{plural}" + (f"/{name}" if name else "")

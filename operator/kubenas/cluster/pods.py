@@ -1,0 +1,145 @@
+"""The pod of one attempt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from kubenas.api.base import API_VERSION
+from kubenas.api.experiment import NASExperiment
+from kubenas.api.trial import TrialSpec
+from kubenas.cluster.merge import merged
+from kubenas.cluster.names import (
+    ATTEMPT_LABEL,
+    EXPERIMENT_LABEL,
+    EXPERIMENT_UID_LABEL,
+    MANAGED_BY,
+    TRAINER,
+    TRIAL_LABEL,
+)
+from kubenas.experiment.contract import (
+    CHECKPOINT_VARIABLE,
+    DATA_VARIABLE,
+    METRICS_PORT,
+    TRIAL_VARIABLE,
+    substitute,
+    trial_document,
+)
+from kubenas.experiment.state import Trial
+
+# The user of the trial image; fsGroup gives it the volumes.
+_USER = 65532
+_CHECKPOINTS = "/checkpoints"
+_DATA = "/data"
+_GRACE_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class PodDefaults:
+    """What a trial's pod is made of where the experiment's template says nothing."""
+
+    image: str
+    gpu_resource: str = "nvidia.com/gpu"
+
+
+def trial_manifest(experiment: NASExperiment, name: str, spec: TrialSpec) -> dict[str, Any]:
+    """The NASTrial to create."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "NASTrial",
+        "metadata": {
+            "name": name,
+            "namespace": experiment.metadata.namespace,
+            "labels": {
+                **MANAGED_BY,
+                EXPERIMENT_LABEL: experiment.metadata.name,
+                EXPERIMENT_UID_LABEL: experiment.metadata.uid,
+            },
+            "ownerReferences": [_owner("NASExperiment", experiment.metadata.name, experiment.metadata.uid)],
+        },
+        "spec": spec.dump(),
+    }
+
+
+def pod_manifest(experiment: NASExperiment, trial: Trial, defaults: PodDefaults) -> dict[str, Any]:
+    """The pod to create for the trial's current attempt: restricted by default, the user's template over it."""
+    template = experiment.spec.trial_template
+    checkpoints = f"{_CHECKPOINTS}/{experiment.metadata.name}-{experiment.metadata.uid[:8]}"
+    document = trial_document(experiment.metadata.name, experiment.spec, trial, checkpoints)
+    base = _pod_spec(experiment, defaults, document, f"{checkpoints}/{trial.name}")
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": trial.attempt_name,
+            "namespace": experiment.metadata.namespace,
+            "labels": {
+                **template.metadata.labels,
+                **MANAGED_BY,
+                EXPERIMENT_LABEL: experiment.metadata.name,
+                EXPERIMENT_UID_LABEL: experiment.metadata.uid,
+                TRIAL_LABEL: trial.name,
+                ATTEMPT_LABEL: str(trial.status.attempt),
+            },
+            "annotations": {
+                # A trial is cheaper to wait for than to repeat.
+                "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+                "karpenter.sh/do-not-disrupt": "true",
+                **template.metadata.annotations,
+            },
+            "ownerReferences": [_owner("NASTrial", trial.name, trial.uid)],
+        },
+        "spec": merged(base, substitute(template.spec, trial.candidates)),
+    }
+
+
+def _pod_spec(experiment: NASExperiment, defaults: PodDefaults, document: str, checkpoints: str) -> dict[str, Any]:
+    storage = experiment.spec.storage
+    volume: dict[str, Any] = {"name": "checkpoints"}
+    if storage:
+        volume["persistentVolumeClaim"] = {"claimName": storage.volume_claim}
+    else:
+        volume["emptyDir"] = {}
+    return {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": _GRACE_SECONDS,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": _USER,
+            "runAsGroup": _USER,
+            "fsGroup": _USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [
+            {
+                "name": TRAINER,
+                "image": defaults.image,
+                "env": [
+                    {"name": TRIAL_VARIABLE, "value": document},
+                    {"name": CHECKPOINT_VARIABLE, "value": checkpoints},
+                    {"name": DATA_VARIABLE, "value": _DATA},
+                    {"name": "HOME", "value": "/tmp"},  # noqa: S108 - the pod's own emptyDir
+                ],
+                "ports": [{"name": "metrics", "containerPort": METRICS_PORT}],
+                "resources": {"limits": {defaults.gpu_resource: 1}},
+                "securityContext": {
+                    "allowPrivilegeEscalation": False,
+                    "capabilities": {"drop": ["ALL"]},
+                    "readOnlyRootFilesystem": True,
+                },
+                # The end of the log says why a trainer without a message has failed.
+                "terminationMessagePolicy": "FallbackToLogsOnError",
+                "volumeMounts": [
+                    {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
+                    {"name": "checkpoints", "mountPath": _CHECKPOINTS},
+                ],
+            }
+        ],
+        "volumes": [{"name": "tmp", "emptyDir": {}}, volume],
+    }
+
+
+def _owner(kind: str, name: str, uid: str) -> dict[str, Any]:
+    return {"apiVersion": API_VERSION, "kind": kind, "name": name, "uid": uid, "controller": True}
