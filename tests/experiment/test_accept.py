@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from kubenas.api.validate import read_experiment
+from kubenas.experiment.accept import problems
+
+from tests.api.manifests import changed
+
+POD = "spec.trialTemplate.spec"
+TRAINER = f"{POD}.containers[0]"
+
+
+def trainer(**fields: Any) -> tuple[str, Any]:
+    return "spec.trialTemplate.spec.containers", [{"name": "trainer", **fields}]
+
+
+def env(**variable: Any) -> tuple[str, Any]:
+    return trainer(env=[variable])
+
+
+def limits(**quantities: Any) -> tuple[str, Any]:
+    return trainer(resources={"limits": quantities})
+
+
+WRONG = [
+    (
+        "unknown setting",
+        ("spec.search.settings", {"population": 9}),
+        "spec.search.settings.population",
+        "populationSize",
+    ),
+    (
+        "setting of another algorithm",
+        ("spec.search", {"algorithm": "random", "settings": {"sampleSize": 3}}),
+        "spec.search.settings.sampleSize",
+        "has no settings",
+    ),
+    ("setting out of range", ("spec.search.settings", {"sampleSize": 0}), "spec.search.settings.sampleSize", "not 0"),
+    (
+        "sample above population",
+        ("spec.search.settings", {"populationSize": 5, "sampleSize": 6}),
+        "spec.search.settings.sampleSize",
+        "greater than populationSize",
+    ),
+    ("keep above trials", ("spec.trials.max", 2), "spec.stages[0].keep", "more than the 2 candidates"),
+    (
+        "keep above the stage before",
+        (
+            "spec.stages",
+            [{"name": f"s{n}", "epochs": 1, "keep": keep} for n, keep in enumerate((2, 3))]
+            + [{"name": "z", "epochs": 1}],
+        ),
+        "spec.stages[1].keep",
+        "more than the 2 candidates",
+    ),
+    ("label key", ("spec.trialTemplate.metadata.labels", {"a b": ""}), "labels[a b]", "no valid key"),
+    ("own label", ("spec.trialTemplate.metadata.labels", {"kubenas.io/trial": "x"}), "labels[kubenas.io/trial]", "own"),
+    ("own annotation", ("spec.trialTemplate.metadata.annotations", {"kubenas.io/a": ""}), "annotations[", "own"),
+    ("restart policy", (f"{POD}.restartPolicy", "OnFailure"), f"{POD}.restartPolicy", "must be Never"),
+    ("containers no list", (f"{POD}.containers", {"trainer": {}}), f"{POD}.containers", "list of objects"),
+    ("container no object", (f"{POD}.containers", ["trainer"]), TRAINER, "must be an object"),
+    ("container without name", (f"{POD}.containers", [{"image": "x"}]), f"{TRAINER}.name", "is required"),
+    (
+        "container twice",
+        (f"{POD}.containers", [{"name": "trainer"}, {"name": "trainer"}]),
+        f"{POD}.containers[1].name",
+        "there twice",
+    ),
+    ("init container without name", (f"{POD}.initContainers", [{}]), f"{POD}.initContainers[0].name", "is required"),
+    ("volume without name", (f"{POD}.volumes", [{"emptyDir": {}}]), f"{POD}.volumes[0].name", "is required"),
+    ("image no text", trainer(image=2.0), f"{TRAINER}.image", "quotes"),
+    ("args one text", trainer(args="--epochs 3"), f"{TRAINER}.args", "list of strings"),
+    ("argument no text", trainer(args=["--epochs", 3]), f"{TRAINER}.args[1]", "quotes"),
+    ("env a map", trainer(env={"A": "1"}), f"{TRAINER}.env", "list of objects"),
+    ("env without name", env(value="1"), f"{TRAINER}.env[0].name", "is required"),
+    ("env no text", env(name="A", value=1), f"{TRAINER}.env[0].value", "quotes"),
+    (
+        "mount without path",
+        trainer(volumeMounts=[{"name": "v"}]),
+        f"{TRAINER}.volumeMounts[0].mountPath",
+        "is required",
+    ),
+    ("resources no object", trainer(resources="4Gi"), f"{TRAINER}.resources", "limits and requests"),
+    ("limits no object", trainer(resources={"limits": 4}), f"{TRAINER}.resources.limits", "must be an object"),
+    ("no quantity", limits(memory="4 GB"), f"{TRAINER}.resources.limits[memory]", "no quantity"),
+    ("quantity yes", limits(cpu=True), f"{TRAINER}.resources.limits[cpu]", "no quantity"),
+    ("placeholder", trainer(args=["$(kubenas.deepth)"]), f"{TRAINER}.args[0]", "activation, depth, width"),
+    ("placeholder misspelt", env(name="A", value="x$(kubenas. depth)"), f"{TRAINER}.env[0].value", "names no decision"),
+]
+
+
+@pytest.mark.parametrize(("change", "field", "says"), [case[1:] for case in WRONG], ids=[case[0] for case in WRONG])
+def test_wrong(change: tuple[str, Any], field: str, says: str) -> None:
+    (problem,) = problems(read_experiment(changed(change)))
+    assert field in problem.field
+    assert problem.field.startswith("spec.")
+    assert says in problem.message
+
+
+def test_a_placeholder_needs_one_candidate_a_trial() -> None:
+    document = changed(trainer(args=["$(kubenas.depth)"]), ("spec.trials.candidatesPerTrial", 2))
+    (problem,) = problems(read_experiment(document))
+    assert (problem.field, "candidatesPerTrial" in problem.message) == (f"{TRAINER}.args[0]", True)
+
+
+def test_all_problems_are_told() -> None:
+    document = changed(("spec.trials.max", 1), ("spec.search.settings", {"a": 1}), env(name="A", value=1))
+    assert [problem.field for problem in problems(read_experiment(document))] == [
+        "spec.stages[0].keep",
+        "spec.search.settings.a",
+        f"{TRAINER}.env[0].value",
+    ]
+
+
+RIGHT = [
+    ("as it is", ("spec.suspend", True)),
+    ("parallelism above max", ("spec.trials", {"max": 3, "parallelism": 100})),
+    ("more candidates than trials", ("spec.trials", {"max": 1, "candidatesPerTrial": 3})),
+    ("settings", ("spec.search.settings", {"populationSize": 20, "sampleSize": 5})),
+    ("placeholder", trainer(args=["--depth=$(kubenas.depth)", "$(NODE_NAME)", "$$(kubenas)"])),
+    ("quantities", limits(cpu=2, memory="4Gi", **{"nvidia.com/gpu": "1", "ephemeral-storage": "1.5G", "a": 0.5})),
+    ("label", ("spec.trialTemplate.metadata.labels", {"kueue.x-k8s.io/queue-name": "gpus", "team": ""})),
+    ("other pod fields", ("spec.trialTemplate.spec", {"tolerations": [{"operator": "Exists"}], "volumes": []})),
+]
+
+
+@pytest.mark.parametrize("change", [case[1] for case in RIGHT], ids=[case[0] for case in RIGHT])
+def test_right(change: tuple[str, Any]) -> None:
+    assert problems(read_experiment(changed(change))) == []
+
+
+def test_the_preset_s_edges_are_its_decisions() -> None:
+    document = changed(("spec.searchSpace", {"preset": "nasbench201"}), trainer(args=["$(kubenas.depth)"]))
+    (problem,) = problems(read_experiment(document))
+    assert "names no decision of the search space" in problem.message
