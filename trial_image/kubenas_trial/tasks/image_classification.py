@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from kubenas_trial.networks.build import SkeletonSettings, build_network
+from kubenas_trial.sgd import SGD
 from kubenas_trial.tasks.datasets import ImageDataset, Split
 
 # Images at once where no gradients are kept.
@@ -45,7 +46,8 @@ class ImageClassification:
         self.device = device
         self.data = dataset.to(device)
         self.mixed = settings.amp == "auto" and device.type == "cuda"
-        self.dtype = torch.float16 if self.mixed and not torch.cuda.is_bf16_supported() else torch.bfloat16
+        bfloat16 = not self.mixed or torch.cuda.is_bf16_supported(including_emulation=False)
+        self.dtype = torch.bfloat16 if bfloat16 else torch.float16
 
     def start(self, architecture: Architecture, space: SearchSpace, epochs: int) -> Training:
         """Training of `architecture` from fresh weights, drawn from torch's global generator.
@@ -63,7 +65,7 @@ class Training:
     def __init__(self, task: ImageClassification, network: nn.Module, epochs: int) -> None:
         settings = task.settings
         self.network = network
-        self.optimizer = torch.optim.SGD(
+        self.optimizer = SGD(
             network.parameters(),
             lr=settings.learning_rate,
             momentum=settings.momentum,
@@ -90,7 +92,7 @@ class Training:
             index = batch.to(task.device)
             with torch.autocast(task.device.type, task.dtype, enabled=task.mixed):
                 loss = cross_entropy(self.network(data.images[index]), data.labels[index])
-            self.optimizer.zero_grad()
+            self.network.zero_grad()
             self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
             self.scaler.step(self.optimizer)
             self.scaler.update()

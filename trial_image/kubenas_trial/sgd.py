@@ -1,0 +1,20 @@
+"""Stochastic gradient descent that starts at once."""
+
+from __future__ import annotations
+
+import inspect
+
+import torch
+
+
+class SGD(torch.optim.SGD):
+    """`torch.optim.SGD` without torch's compiler.
+
+    torch wraps these methods in a guard against its compiler, which imports the compiler at the first call: seconds
+    of every trial, since each is a process of its own, for something that is not used here.
+    """
+
+    add_param_group = inspect.unwrap(torch.optim.SGD.add_param_group)
+    step = torch.no_grad()(inspect.unwrap(torch.optim.SGD.step))
+    state_dict = inspect.unwrap(torch.optim.SGD.state_dict)
+    load_state_dict = inspect.unwrap(torch.optim.SGD.load_state_dict)
