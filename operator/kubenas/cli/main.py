@@ -1,0 +1,18 @@
+"""The program `kubenas`, also installed as `kubectl-nas`. Each command imports what it needs when it is called."""
+
+from __future__ import annotations
+
+import typer
+
+from kubenas.cli.run import run
+from kubenas.cli.validate import validate
+
+app = typer.Typer(
+    help="Neural architecture search on Kubernetes.",
+    no_args_is_help=True,
+    # A traceback with local variables could show a credential.
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(run)
+app.command()(validate)

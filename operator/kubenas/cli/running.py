@@ -1,0 +1,66 @@
+"""A local run with its display, its signals and its exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from kubenas.api.experiment import ExperimentStatus, NASExperiment
+from kubenas.cli.display import Display
+from kubenas.cli.summary import print_summary
+from kubenas.local.command import not_used
+from kubenas.local.folder import StateFolder
+from kubenas.local.run import LocalRun
+
+
+# Of a log: wide enough for a row of the table.
+_LOG_WIDTH: Final = 200
+
+
+def run_in(experiment: NASExperiment, path: Path) -> int:
+    """Run `experiment` with its state in `path`; the exit code.
+
+    Raises:
+        StateError: the folder cannot be used for it, or a trial cannot be started.
+    """
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _LOG_WIDTH
+    folder = StateFolder(path)
+    with folder.locked():
+        display = Display(console, experiment)
+        run = LocalRun(experiment, folder, display)
+        trials = experiment.spec.trials
+        display.note(f"{experiment.metadata.name}: {trials.max} trials, {trials.parallelism} at once; state in {path}")
+        if unused := not_used(experiment.spec):
+            display.note(f"Without meaning on one machine: {', '.join(unused)}")
+        with display:
+            status, signalled = asyncio.run(_until_end(run, display))
+    if status is None:
+        console.print(f"Stopped. The same command goes on from here; the state is in {path}.", soft_wrap=True)
+        return 128 + signalled
+    print_summary(console, run, path)
+    return 0 if status.phase == "Succeeded" else 1
+
+
+async def _until_end(run: LocalRun, display: Display) -> tuple[ExperimentStatus | None, int]:
+    """The last status, or None and the signal that came before it."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    received: list[int] = []
+
+    def stop(number: int) -> None:
+        received.append(number)
+        display.stopping()
+        if task:
+            task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop, number)
+    try:
+        return await run.run(), 0
+    except asyncio.CancelledError:
+        return None, received[0]

@@ -1,0 +1,95 @@
+"""What a trial's process is started with, where a pod's container would be."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from kubenas.api.experiment import ExperimentSpec
+from kubenas.api.trial import Candidate
+from kubenas.experiment.contract import substitute
+
+TRAINER: Final = "trainer"
+_OWN_TRAINER: Final = (sys.executable, "-m", "kubenas_trial")
+# `$(NAME)` as the kubelet expands it, and `$$`, which stands for one `$`.
+_REFERENCE: Final = re.compile(r"\$(?:\$|\(([A-Za-z_][A-Za-z0-9_]*)\))")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A program with its arguments and its environment."""
+
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str]
+
+
+def uses_own_trainer(spec: ExperimentSpec) -> bool:
+    """Whether trials run `kubenas_trial`, and not a trainer of the user's."""
+    return not _trainer(spec).get("command")
+
+
+def trial_command(
+    spec: ExperimentSpec, candidates: Sequence[Candidate], contract: Mapping[str, str], inherited: Mapping[str, str]
+) -> Command:
+    """The command of a trial: that of the template's container `trainer`, else KubeNAS' own trainer.
+
+    Args:
+        contract: variables that the trial's contract gives.
+        inherited: the environment of the run.
+    """
+    trainer = substitute(_trainer(spec), candidates)
+    environment = dict(inherited)
+    # As if its virtual environment were active, so that `python` is the one that KubeNAS is installed for.
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{inherited.get('PATH', os.defpath)}"
+    environment.setdefault("OMP_NUM_THREADS", str(threads(spec.trials.parallelism)))
+    declared = dict(contract)
+    for variable in trainer.get("env", ()):
+        if "value" in variable:
+            declared[variable["name"]] = _expanded(variable["value"], declared)
+    arguments = [*(trainer.get("command") or _OWN_TRAINER), *trainer.get("args", ())]
+    return Command(tuple(_expanded(argument, declared) for argument in arguments), environment | declared)
+
+
+def threads(parallelism: int) -> int:
+    """Threads for each of `parallelism` trials, so that together they fill the CPUs of this process."""
+    return max(1, len(os.sched_getaffinity(0)) // max(1, parallelism))
+
+
+def not_used(spec: ExperimentSpec) -> list[str]:
+    """Paths of the fields that mean something on a cluster only."""
+    paths = [f"trialTemplate.metadata.{name}" for name in sorted(spec.trial_template.metadata.model_fields_set)]
+    for field, value in spec.trial_template.spec.items():
+        path = f"trialTemplate.spec.{field}"
+        if field != "containers":
+            paths.append(path)
+            continue
+        for index, container in enumerate(value):
+            if container["name"] != TRAINER:
+                paths.append(f"{path}[{index}]")
+                continue
+            unused = container.keys() - {"name", "command", "args", "env"}
+            paths += [f"{path}[{index}].{name}" for name in sorted(unused)]
+            paths += [
+                f"{path}[{index}].env[{variable['name']}].valueFrom"
+                for variable in container.get("env", ())
+                if "valueFrom" in variable
+            ]
+    if spec.budget.gpu_hours is not None:
+        paths.append("budget.gpuHours")
+    if spec.ttl_seconds_after_finished is not None:
+        paths.append("ttlSecondsAfterFinished")
+    return paths
+
+
+def _trainer(spec: ExperimentSpec) -> dict[str, Any]:
+    containers = spec.trial_template.spec.get("containers", ())
+    return next((container for container in containers if container["name"] == TRAINER), {})
+
+
+def _expanded(text: str, declared: Mapping[str, str]) -> str:
+    return _REFERENCE.sub(lambda match: "$" if match[1] is None else declared.get(match[1], match[0]), text)

@@ -1,0 +1,284 @@
+"""An experiment run on this machine: the cluster's loop with processes in place of pods."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from contextlib import suppress
+from dataclasses import replace
+from typing import Final, Protocol
+
+import httpx
+
+from kubenas.api.base import Metadata, duration_seconds
+from kubenas.api.experiment import ExperimentStatus, NASExperiment
+from kubenas.api.trial import NASTrial, TrialSpec, TrialStatus
+from kubenas.experiment.actions import Announcement, NewTrial, Plan
+from kubenas.experiment.contract import CHECKPOINT_VARIABLE, TRIAL_VARIABLE, trial_document
+from kubenas.experiment.ledger import Ledger
+from kubenas.experiment.plan import Observed, plan
+from kubenas.experiment.stages import stage_plans
+from kubenas.experiment.state import Attempt, Fault, Readings, Trial
+from kubenas.local.command import Command, trial_command
+from kubenas.local.folder import StateError, StateFolder, changed_field
+from kubenas.local.trainer import TERMINATION_LOG, Trainer, attempt_of_dead_run, free_port
+from kubenas.metrics.exposition import scrape
+from kubenas.search.load import build_strategy
+from kubenas.space.base import Space
+from kubenas.space.load import build_space
+
+# Trainers are near, and a person may be watching.
+_LONGEST_INTERVAL: Final = 1.0
+_SCRAPE_SECONDS: Final = 5.0
+
+
+class Listener(Protocol):
+    """Who wants to know how a run goes."""
+
+    def trial_ended(self, trial: Trial) -> None:
+        """A trial has ended for good."""
+
+    def attempt_failed(self, trial: Trial) -> None:
+        """An attempt at a trial has failed, and another one will be made."""
+
+    def status_changed(self, status: ExperimentStatus, running: int) -> None:
+        """The experiment's status is another one, and so many trials run now; also told as the run begins."""
+
+    def announced(self, announcement: Announcement) -> None:
+        """Something that a person would want to read."""
+
+
+class LocalRun:
+    """One run of an experiment, from where the last one stopped to its end.
+
+    `ttlSecondsAfterFinished` is not heeded: a folder is the user's to delete.
+
+    Attributes:
+        experiment: as it is now, its status included.
+        trials: by number; those that earlier runs have written among them.
+        space: the search space.
+    """
+
+    def __init__(self, experiment: NASExperiment, folder: StateFolder, listener: Listener) -> None:
+        """Take up the state in `folder`, which must be locked.
+
+        Raises:
+            StateError: the folder belongs to an experiment that this one cannot go on with.
+        """
+        self.experiment = _taken_up(experiment, folder)
+        self.trials: dict[int, Trial] = {}
+        spec = experiment.spec
+        self.space: Space = build_space(spec.search_space)
+        self._strategy = build_strategy(spec.search, self.space)
+        self._ledger = Ledger(self.space, spec.objectives, stage_plans(spec)[0].name)
+        self._folder = folder
+        self._listener = listener
+        self._trainers: dict[str, Trainer] = {}
+        # By attempt; a task must be referred to, or it may be collected while it runs.
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._left_over: dict[str, Attempt] = {}
+        self._readings = Readings(source="Pod")
+        self._reading: asyncio.Task[None] | None = None
+        self._interval = min(duration_seconds(spec.metrics.interval), _LONGEST_INTERVAL)
+        self._woken = asyncio.Event()
+        self._broken: StateError | None = None
+        for document in folder.load_trials():
+            trial = _trial(document)
+            self._know(trial)
+            if not trial.finished and folder.attempt(trial.attempt_name).exists():
+                self._left_over[trial.attempt_name] = attempt_of_dead_run(
+                    trial.attempt_name, trial.name, folder.attempt(trial.attempt_name)
+                )
+
+    async def run(self) -> ExperimentStatus:
+        """Run trials until the experiment has ended; its last status.
+
+        Cancelled, it asks the trainers to end, waits for them, and leaves all that a later run needs.
+        """
+        self._listener.status_changed(self.experiment.status, 0)
+        # Without the environment's proxies: trainers are on this machine.
+        async with httpx.AsyncClient(timeout=_SCRAPE_SECONDS, trust_env=False) as client:
+            try:
+                while True:
+                    self._woken.clear()
+                    todo = plan(self._observed(), time.time())
+                    if self._carry_out(todo):
+                        continue
+                    if self.experiment.status.completion_time is not None and not self._alive():
+                        return self.experiment.status
+                    await self._wait(client, todo)
+                    if self._broken:
+                        raise self._broken
+            finally:
+                await self._stop_all()
+
+    def _observed(self) -> Observed:
+        attempts = {name: trainer.attempt() for name, trainer in self._trainers.items()}
+        return Observed(self.experiment, self._ledger, self._strategy, self._left_over | attempts, self._readings)
+
+    def _alive(self) -> list[Trainer]:
+        return [trainer for trainer in self._trainers.values() if trainer.alive]
+
+    def _carry_out(self, todo: Plan) -> bool:
+        """Do all that is planned, in its order; whether there was anything."""
+        for write in todo.write:
+            self._write(write.trial, write.status)
+        for attempt in todo.stop:
+            self._remove(attempt)
+        for trial in todo.start:
+            self._start(trial)
+        for new in todo.create:
+            self._start(self._create(new))
+        if todo.status:
+            self.experiment = self.experiment.model_copy(update={"status": todo.status})
+            self._folder.save_experiment(self.experiment)
+            self._listener.status_changed(todo.status, len(self._alive()))
+        for announcement in todo.announce:
+            self._listener.announced(announcement)
+        return bool(todo.write or todo.stop or todo.start or todo.create or todo.status)
+
+    def _know(self, trial: Trial) -> None:
+        self.trials[trial.number] = trial
+        self._ledger.put(trial)
+
+    def _write(self, trial: Trial, status: TrialStatus) -> None:
+        changed = replace(trial, status=status, resource_version=f"{int(trial.resource_version) + 1}")
+        self._folder.save_trial(_document(changed))
+        self._know(changed)
+        if changed.finished:
+            self._readings.curves.pop(changed.name, None)
+            self._listener.trial_ended(changed)
+        elif status.failures > trial.status.failures:
+            self._listener.attempt_failed(changed)
+
+    def _create(self, new: NewTrial) -> Trial:
+        trial = _trial(NASTrial(metadata=Metadata(name=new.name), spec=new.spec))
+        self._folder.remove_leavings(trial.name)
+        self._folder.save_trial(_document(trial))
+        self._know(trial)
+        return trial
+
+    def _start(self, trial: Trial) -> None:
+        name, port = trial.attempt_name, free_port()
+        folder, checkpoints = self._folder.attempt(name), self._folder.checkpoints(trial.name)
+        folder.mkdir()
+        checkpoints.mkdir(exist_ok=True)
+        contract = {
+            TRIAL_VARIABLE: trial_document(self.experiment.metadata.name, self.experiment.spec, trial),
+            CHECKPOINT_VARIABLE: str(checkpoints.resolve()),
+            "KUBENAS_METRICS_PORT": str(port),
+            "KUBENAS_TERMINATION_LOG": str((folder / TERMINATION_LOG).resolve()),
+            # The final values come from the termination message, which is never missed here.
+            "KUBENAS_SCRAPE_LIMIT": "0",
+        }
+        command = trial_command(self.experiment.spec, trial.candidates, contract, os.environ)
+        trainer = self._trainers[name] = Trainer(name, trial.name, folder, port)
+        self._tasks[name] = asyncio.create_task(self._keep(trainer, command))
+
+    async def _keep(self, trainer: Trainer, command: Command) -> None:
+        try:
+            await trainer.run(command, self._folder.lock_fd)
+        except OSError as error:
+            self._broken = StateError(f"trial {trainer.trial} cannot be started: {error}")
+        if trainer.stopped:
+            del self._trainers[trainer.name]
+        del self._tasks[trainer.name]
+        self._woken.set()
+
+    def _remove(self, attempt: Attempt) -> None:
+        if attempt.name in self._left_over:
+            del self._left_over[attempt.name]
+        elif self._trainers[attempt.name].alive:
+            self._trainers[attempt.name].stop()
+        else:
+            del self._trainers[attempt.name]
+
+    async def _wait(self, client: httpx.AsyncClient, todo: Plan) -> None:
+        """Sleep until something happens, or there is something to do."""
+        now = time.time()
+        wakes = [todo.wake_at]
+        if self._reading is None and (todo.reading or todo.read_now):
+            due = now if todo.read_now else (self._readings.read_at or now) + self._interval
+            if due <= now:
+                self._reading = asyncio.create_task(self._read(client))
+            else:
+                wakes.append(due)
+        timeout = min((max(0.0, wake - now) for wake in wakes if wake is not None), default=None)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._woken.wait(), timeout)
+
+    async def _read(self, client: httpx.AsyncClient) -> None:
+        """Read all running trials once."""
+        began, running = time.time(), self._alive()
+        faults = await asyncio.gather(*(self._scrape(client, trainer) for trainer in running))
+        self._readings.fault = next((fault for fault in faults if fault), None)
+        self._readings.read_at = began
+        self._reading = None
+        self._woken.set()
+
+    async def _scrape(self, client: httpx.AsyncClient, trainer: Trainer) -> Fault | None:
+        try:
+            read = await scrape(client, f"http://127.0.0.1:{trainer.port}/metrics")
+        except httpx.HTTPError:
+            return None  # not up yet, gone already, or without metrics, as a trainer may be
+        except ValueError as error:
+            return Fault("MetricsUnreadable", f"{trainer.trial}: {error}")
+        if not trainer.stopped:
+            curves = self._readings.curves.setdefault(trainer.trial, {})
+            for candidate, (step, metrics) in read.items():
+                curves.setdefault(candidate, {})[step] = metrics
+        return None
+
+    async def _stop_all(self) -> None:
+        if self._reading:
+            self._reading.cancel()
+        for trainer in self._alive():
+            trainer.stop()
+        try:
+            if self._tasks:
+                await asyncio.wait(self._tasks.values())
+        finally:
+            for trainer in self._alive():
+                trainer.kill()
+
+
+def _taken_up(experiment: NASExperiment, folder: StateFolder) -> NASExperiment:
+    """`experiment` with the status that an earlier run has left, written down before any trial is."""
+    old = folder.load_experiment()
+    generation, status = 1, ExperimentStatus()
+    if old:
+        field = changed_field(old, experiment)
+        if field:
+            raise StateError(
+                f"{field}: is not what the trials in {folder.path} were run with: change it back, "
+                "or choose another --state to start over"
+            )
+        generation, status = old.metadata.generation + (old.spec != experiment.spec), old.status
+    metadata = experiment.metadata.model_copy(update={"generation": generation})
+    taken_up = experiment.model_copy(update={"metadata": metadata, "status": status})
+    folder.save_experiment(taken_up)
+    return taken_up
+
+
+def _trial(document: NASTrial) -> Trial:
+    return Trial(
+        name=document.metadata.name,
+        number=document.spec.number,
+        uid="",
+        resource_version="0",
+        observed=document.spec.observed,
+        stage=document.spec.stage,
+        candidates=tuple(document.spec.candidates),
+        status=document.status,
+    )
+
+
+def _document(trial: Trial) -> NASTrial:
+    return NASTrial(
+        metadata=Metadata(name=trial.name),
+        spec=TrialSpec(
+            number=trial.number, observed=trial.observed, stage=trial.stage, candidates=list(trial.candidates)
+        ),
+        status=trial.status,
+    )

@@ -1,0 +1,177 @@
+"""One attempt at a trial as a process."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from kubenas.experiment.state import Attempt, AttemptPhase, Fault
+from kubenas.local import keeper
+from kubenas.local.command import Command
+
+# How long a trainer may take to write its checkpoint once it is asked to end, as a pod's termination grace.
+GRACE_SECONDS: Final = 30.0
+TERMINATION_LOG: Final = "termination"
+# What the kubelet keeps of a termination message, and of a log where there is none.
+_MESSAGE_BYTES: Final = 4096
+_TAIL_BYTES: Final = 2048
+_KILLED: Final = 128 + signal.SIGKILL
+
+
+def attempt_of_dead_run(name: str, trial: str, folder: Path) -> Attempt:
+    """What a run that was cut off has left of an attempt: its result if it got so far, else it is made again."""
+    now = time.time()
+    return Attempt(
+        name=name,
+        trial=trial,
+        phase=AttemptPhase.ENDED,
+        created=now,
+        ended=now,
+        message=_termination_message(folder),
+        disruption=Fault("RunInterrupted", "the run that the trial belonged to has ended"),
+    )
+
+
+def free_port() -> int:
+    """A TCP port of this machine's own address that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Trainer:
+    """A trainer's process, its keeper (`kubenas.local.keeper`) and what came of them."""
+
+    def __init__(self, name: str, trial: str, folder: Path, port: int) -> None:
+        self.name = name
+        self.trial = trial
+        self.port = port
+        self._folder = folder
+        self._created = time.time()
+        self._ended: float | None = None
+        self._gone_by: float | None = None
+        self._exit_code: int | None = None
+        self._message = ""
+        self._fault: Fault | None = None
+        self._oom_kills = _oom_kills()
+        self._keeper: asyncio.subprocess.Process | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+
+    async def run(self, command: Command, lock_fd: int) -> None:
+        """Start `command` and wait for its end; its output goes to the attempt's log.
+
+        Args:
+            lock_fd: lock of the state folder, which stays held until the trainer is gone.
+
+        Raises:
+            OSError: the process cannot be made.
+        """
+        try:
+            await self._run(command, lock_fd)
+        finally:
+            self._ended = time.time()
+
+    async def _run(self, command: Command, lock_fd: int) -> None:
+        with (self._folder / "log").open("wb") as log:
+            self._keeper = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-I",
+                "-S",
+                keeper.__file__,
+                *command.arguments,
+                env=command.environment,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                pass_fds=(lock_fd,),
+                start_new_session=True,
+            )
+        if self._gone_by is not None:
+            self._terminate()
+        code = await self._keeper.wait()
+        if self._deadline:
+            self._deadline.cancel()
+        self._exit_code = code if code >= 0 else 128 - code
+        self._message = self._last_words()
+        self._fault = self._kill_fault()
+
+    def stop(self) -> None:
+        """Ask the trainer to end, and kill it when its grace has passed."""
+        if self._gone_by is None and self._ended is None:
+            self._gone_by = time.time() + GRACE_SECONDS
+            self._terminate()
+            self._deadline = asyncio.get_running_loop().call_later(GRACE_SECONDS, self.kill)
+
+    def kill(self) -> None:
+        """End the trainer at once, with all its children."""
+        if self._keeper and self._keeper.stdin:
+            self._keeper.stdin.close()
+
+    def _terminate(self) -> None:
+        if self._keeper and self._keeper.returncode is None:
+            with suppress(ProcessLookupError):
+                self._keeper.terminate()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self._ended is None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was asked to end."""
+        return self._gone_by is not None
+
+    def attempt(self) -> Attempt:
+        """What the plan sees of it."""
+        return Attempt(
+            name=self.name,
+            trial=self.trial,
+            phase=AttemptPhase.RUNNING if self.alive else AttemptPhase.ENDED,
+            created=self._created,
+            address="127.0.0.1",
+            started=self._created,
+            ended=self._ended,
+            exit_code=self._exit_code,
+            message=self._message,
+            fault=self._fault,
+            gone_by=self._gone_by,
+        )
+
+    def _last_words(self) -> str:
+        message = _termination_message(self._folder)
+        return message if message or self._exit_code == 0 else _tail(self._folder / "log")
+
+    def _kill_fault(self) -> Fault | None:
+        """Out of memory, where the kernel has killed for it while this trainer ran."""
+        if self._exit_code == _KILLED and not self.stopped and _oom_kills() > self._oom_kills:
+            return Fault("OutOfMemory", "the kernel killed the trainer because memory ran out")
+        return None
+
+
+def _termination_message(folder: Path) -> str:
+    try:
+        return (folder / TERMINATION_LOG).read_bytes()[:_MESSAGE_BYTES].decode(errors="replace")
+    except FileNotFoundError:
+        return ""
+
+
+def _tail(path: Path) -> str:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+        return file.read().decode(errors="replace")
+
+
+def _oom_kills() -> int:
+    """Processes that this machine's kernel has killed for want of memory."""
+    for line in Path("/proc/vmstat").read_text().splitlines():
+        name, _, count = line.partition(" ")
+        if name == "oom_kill":
+            return int(count)
+    return 0
