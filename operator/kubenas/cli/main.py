@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from kubenas.cli.operator import operator
 from kubenas.cli.run import run
 from kubenas.cli.validate import validate
 
@@ -16,3 +17,4 @@ app = typer.Typer(
 )
 app.command()(run)
 app.command()(validate)
+app.command()(operator)

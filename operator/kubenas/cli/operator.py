@@ -92,10 +92,10 @@ def operator(
     try:
         code = asyncio.run(run(settings))
     except ApiError as error:
-        logging.getLogger("kubenas").error("%s", error.args[0])
+        logging.getLogger("kubenas").error("%s", error.args[0])  # noqa: TRY400 - a mistake, not a bug
         code = 1
     except OSError as error:
-        logging.getLogger("kubenas").error("cannot serve on %s:%s: %s; choose another --port", host, port, error)
+        logging.getLogger("kubenas").error("cannot serve on %s:%s: %s; choose another --port", host, port, error)  # noqa: TRY400
         code = 1
     raise typer.Exit(code)
 

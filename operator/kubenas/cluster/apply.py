@@ -1,0 +1,170 @@
+"""Carries a plan out: the writes, in the plan's order, bounded in number at once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Iterable
+from typing import Any
+
+from kubenas.api.experiment import ExperimentStatus, NASExperiment
+from kubenas.api.trial import TrialStatus
+from kubenas.cluster.client import ApiError, Client, Object
+from kubenas.cluster.events import announce
+from kubenas.cluster.meters import TRIALS_ENDED
+from kubenas.cluster.names import EXPERIMENT_UID_LABEL, experiments, pods, trials
+from kubenas.cluster.observe import trial_of
+from kubenas.cluster.pods import PodDefaults, pod_manifest, trial_manifest
+from kubenas.cluster.store import Store
+from kubenas.experiment.actions import NewTrial, Plan, WriteTrial
+from kubenas.experiment.state import Attempt, Trial
+
+# At most one status write of an experiment in this time, but for its end.
+STATUS_SECONDS = 1.0
+
+_LOG = logging.getLogger(__name__)
+
+
+class Applier:
+    """Writes for one experiment."""
+
+    def __init__(self, client: Client, store: Store, defaults: PodDefaults) -> None:
+        self._client = client
+        self._store = store
+        self._defaults = defaults
+        self._namespace = store.key[0]
+        self._status_at = 0.0
+
+    async def apply(self, plan: Plan) -> float | None:
+        """Carry out `plan`. What the apiserver answers goes into the store.
+
+        Returns:
+            when to look again, if nothing changes before.
+
+        Raises:
+            ApiError: a step failed; what comes after it was left out.
+        """
+        experiment = self._store.experiment
+        if experiment is None:
+            return None
+        await _all(self._write_trial(experiment, write) for write in plan.write)
+        await _all(self._stop(attempt) for attempt in plan.stop)
+        starts = [asyncio.create_task(self._start(experiment, trial)) for trial in plan.start]
+        try:
+            for new in plan.create:
+                # One after the other: a trial exists only if all of smaller number do, whenever this is killed.
+                trial = await self._create(experiment, new)
+                starts.append(asyncio.create_task(self._start(experiment, trial)))
+        finally:
+            await _all(starts)
+        wake = plan.wake_at
+        if plan.status is not None:
+            wake = _earlier(wake, await self._write_status(experiment, plan, plan.status))
+        if plan.delete:
+            await self._client.delete(experiments(*self._store.key), experiment.metadata.uid)
+        return wake
+
+    async def _write_trial(self, experiment: NASExperiment, write: WriteTrial) -> None:
+        path = trials(self._namespace, write.trial.name)
+        patch = _patch(write.trial.status, write.status) | {
+            "metadata": {"resourceVersion": write.trial.resource_version, "uid": write.trial.uid}
+        }
+        try:
+            self._store.put_trial(await self._client.patch(f"{path}/status", patch))
+        except ApiError as error:
+            if error.code in (404, 409):
+                await self._look_again(write.trial.name, error)
+            raise
+        if write.status.completion_time is not None:
+            TRIALS_ENDED.labels(write.status.phase or "").inc()
+        if write.announce:
+            await announce(self._client, experiment, write.announce)
+
+    async def _look_again(self, name: str, error: ApiError) -> None:
+        """Someone else has changed or deleted the trial."""
+        _LOG.info("trial %s has changed meanwhile: %s", name, error)
+        try:
+            self._store.put_trial(await self._client.get(trials(self._namespace, name)))
+        except ApiError as gone:
+            if gone.code == 404:
+                self._store.forget_trial(name)
+
+    async def _stop(self, attempt: Attempt) -> None:
+        await self._client.delete(pods(self._namespace, attempt.name))
+        self._store.mark_leaving(attempt, time.time())
+
+    async def _create(self, experiment: NASExperiment, new: NewTrial) -> Trial:
+        manifest = trial_manifest(experiment, new.name, new.spec)
+        document = await self._made(trials(self._namespace), manifest)
+        self._store.put_trial(document)
+        return trial_of(document)
+
+    async def _start(self, experiment: NASExperiment, trial: Trial) -> None:
+        manifest = pod_manifest(experiment, trial, self._defaults)
+        self._store.put_pod(await self._made(pods(self._namespace), manifest))
+
+    async def _made(self, collection: str, manifest: Object) -> Object:
+        """The object after its creation, by this request or by an earlier one that was cut off."""
+        kind = manifest["kind"]
+        try:
+            return {**await self._client.create(collection, manifest), "kind": kind}
+        except ApiError as error:
+            if error.reason != "AlreadyExists":
+                raise
+        there = await self._client.get(f"{collection}/{manifest['metadata']['name']}")
+        if _uid_label(there) != _uid_label(manifest):
+            message = f"{kind} {manifest['metadata']['name']} of another experiment is still there"
+            raise ApiError(409, "NameTaken", message)
+        return {**there, "kind": kind}
+
+    async def _write_status(self, experiment: NASExperiment, plan: Plan, status: ExperimentStatus) -> float | None:
+        now = time.time()
+        ends = status.completion_time is not None and experiment.status.completion_time is None
+        if now < self._status_at + STATUS_SECONDS and not ends:
+            return self._status_at + STATUS_SECONDS
+        self._status_at = now
+        patch = _patch(experiment.status, status) | {
+            "metadata": {"resourceVersion": experiment.metadata.resource_version, "uid": experiment.metadata.uid}
+        }
+        path = experiments(*self._store.key)
+        try:
+            self._store.put_experiment(await self._client.patch(f"{path}/status", patch))
+        except ApiError as error:
+            if error.code == 409:
+                self._store.put_experiment(await self._client.get(path))
+                return now
+            raise
+        for announcement in plan.announce:
+            await announce(self._client, experiment, announcement)
+        return None
+
+
+def _patch(old: TrialStatus | ExperimentStatus, new: TrialStatus | ExperimentStatus) -> dict[str, Any]:
+    """JSON merge patch of a status: changed fields, null for those that are gone."""
+    before, after = old.dump(), new.dump()
+    changed: dict[str, Any] = {key: value for key, value in after.items() if before.get(key) != value}
+    for key in before.keys() - after.keys():
+        changed[key] = None
+    for key, value in changed.items():
+        if isinstance(value, dict) and isinstance(before.get(key), dict):
+            gone = {inner: None for inner in before[key] if inner not in value}
+            changed[key] = {**value, **gone}
+    return {"status": changed}
+
+
+def _uid_label(document: Object) -> str | None:
+    label: str | None = document["metadata"].get("labels", {}).get(EXPERIMENT_UID_LABEL)
+    return label
+
+
+def _earlier(one: float | None, other: float | None) -> float | None:
+    return min((t for t in (one, other) if t is not None), default=None)
+
+
+async def _all(steps: Iterable[Awaitable[None]]) -> None:
+    """Wait for all steps; then raise the first error, if there is one."""
+    outcomes = await asyncio.gather(*steps, return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome

@@ -1,0 +1,101 @@
+"""The level-triggered loop of one experiment: look, plan, apply, wait."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from kubenas.api.base import duration_seconds
+from kubenas.cluster.apply import Applier
+from kubenas.cluster.client import ApiError
+from kubenas.cluster.meters import LOOK_ERRORS, LOOKS
+from kubenas.cluster.readings import Reader
+from kubenas.cluster.store import Store
+from kubenas.experiment.actions import Plan
+from kubenas.experiment.plan import plan
+
+# Events that come together are looked at together.
+_GATHER_SECONDS = 0.02
+_LONGEST_BACKOFF = 60.0
+# Pause between two readings that an ended trial waits for.
+_READ_NOW_SECONDS = 1.0
+
+_LOG = logging.getLogger(__name__)
+
+
+class Loop:
+    """Runs one experiment until it is cancelled."""
+
+    def __init__(self, store: Store, applier: Applier, reader: Reader) -> None:
+        self._store = store
+        self._applier = applier
+        self._reader = reader
+        self._reading: asyncio.Task[None] | None = None
+        self._read_at = 0.0
+        self._errors = 0
+
+    async def run(self) -> None:
+        """Look whenever something has changed or is due."""
+        try:
+            while True:
+                wake = await self._look()
+                await self._wait(wake)
+        finally:
+            if self._reading:
+                self._reading.cancel()
+
+    async def _look(self) -> float | None:
+        self._store.changed.clear()
+        observed = self._store.observed()
+        if observed is None:
+            return None
+        try:
+            with LOOKS.time():
+                now = time.time()
+                planned = plan(observed, now)
+                wake = _earlier(self._read(planned, now), await self._applier.apply(planned))
+        except ApiError as error:
+            return self._after_error(error)
+        except Exception as error:  # one experiment's mistake must not end the others
+            LOOK_ERRORS.inc()
+            _LOG.exception("%s/%s: a look failed", *self._store.key)
+            return self._after_error(error)
+        self._errors = 0
+        return wake
+
+    def _after_error(self, error: Exception) -> float:
+        self._errors += 1
+        _LOG.log(
+            logging.INFO if isinstance(error, ApiError) and error.code == 409 else logging.WARNING,
+            "%s/%s: looking again: %s",
+            *self._store.key,
+            error,
+        )
+        return time.time() + min(0.05 * 2.0 ** min(self._errors, 20), _LONGEST_BACKOFF)
+
+    def _read(self, planned: Plan, now: float) -> float | None:
+        """Start a reading if one is due; say when the next one is."""
+        experiment = self._store.experiment
+        if experiment is None or not (planned.reading or planned.read_now):
+            return None
+        interval = float(duration_seconds(experiment.spec.metrics.interval))
+        due = self._read_at + (min(interval, _READ_NOW_SECONDS) if planned.read_now else interval)
+        if now < due:
+            return due
+        if self._reading is None or self._reading.done():
+            self._read_at = now
+            self._reading = asyncio.create_task(self._reader.read(self._store))
+        return now + interval
+
+    async def _wait(self, wake: float | None) -> None:
+        timeout = None if wake is None else max(0.0, wake - time.time())
+        try:
+            await asyncio.wait_for(self._store.changed.wait(), timeout)
+        except TimeoutError:
+            return
+        await asyncio.sleep(_GATHER_SECONDS)
+
+
+def _earlier(one: float | None, other: float | None) -> float | None:
+    return min((t for t in (one, other) if t is not None), default=None)

@@ -1,0 +1,157 @@
+"""All experiments of an operator: their stores, their loops, and the lists that keep the stores true."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+
+from kubenas.cluster.apply import Applier
+from kubenas.cluster.client import ApiError, Client, Object
+from kubenas.cluster.loop import Loop
+from kubenas.cluster.meters import EXPERIMENTS
+from kubenas.cluster.names import EXPERIMENT_LABEL, TRIAL_LABEL, experiments, pods, trials
+from kubenas.cluster.observe import version
+from kubenas.cluster.pods import PodDefaults
+from kubenas.cluster.readings import Reader
+from kubenas.cluster.store import Key, Store
+
+# The first list after the start follows soon, for what went between the first one and the watches' beginning.
+_FIRST_RESYNC_SECONDS = 10.0
+
+_LOG = logging.getLogger(__name__)
+
+
+class Manager:
+    """Keeps one store and one loop for each experiment.
+
+    Args:
+        namespace: the only one to serve, or None for all.
+    """
+
+    def __init__(self, client: Client, reader: Reader, defaults: PodDefaults, namespace: str | None) -> None:
+        self._client = client
+        self._reader = reader
+        self._defaults = defaults
+        self._namespace = namespace
+        self._stores: dict[Key, Store] = {}
+        self._loops: dict[Key, asyncio.Task[None]] = {}
+        self._listed = False
+
+    def on_experiment(self, kind: str | None, document: Object) -> None:
+        """A watch has shown an experiment; `kind` is the event's type."""
+        key = _key(document, document["metadata"]["name"])
+        if kind == "DELETED":
+            self._drop(key, document["metadata"]["uid"])
+        else:
+            self._store(key).put_experiment(document)
+            self._start_loop(key)
+        self._count()
+
+    def on_pod(self, kind: str | None, document: Object) -> None:
+        """A watch has shown a trial's pod."""
+        store = self._store_of(document)
+        if store is None:
+            return
+        if kind == "DELETED":
+            store.drop_pod(document["metadata"]["name"], version(document))
+        else:
+            store.put_pod({**document, "kind": "Pod"})
+
+    async def resync(self) -> None:
+        """List everything, so that nothing depends on a watch that lost an event. The first list starts the loops.
+
+        Raises:
+            ApiError: the apiserver refuses; with code 404 the resources are not installed.
+        """
+        alive: set[Key] = set()
+        listed_at = 0
+        async for page, at in self._client.pages(experiments(self._namespace)):
+            listed_at = int(at)
+            for document in page:
+                key = _key(document, document["metadata"]["name"])
+                alive.add(key)
+                self._store(key).put_experiment(document)
+        trial_names, trials_at = await self._list(trials(self._namespace), EXPERIMENT_LABEL)
+        pod_names, pods_at = await self._list(pods(self._namespace), TRIAL_LABEL)
+        for key, store in list(self._stores.items()):
+            if key in alive:
+                store.keep_only(trial_names[key], pod_names[key], min(trials_at, pods_at))
+            elif store.older_than(listed_at):
+                self._drop(key, store.uid)
+        self._listed = True
+        for key in alive:
+            self._start_loop(key)
+        self._count()
+
+    async def keep_in_sync(self, seconds: float) -> None:
+        """List again every so often."""
+        pause = min(seconds, _FIRST_RESYNC_SECONDS)
+        while True:
+            await asyncio.sleep(pause)
+            pause = seconds
+            try:
+                await self.resync()
+            except ApiError as error:
+                _LOG.warning("cannot list: %s", error)
+
+    async def stop(self) -> None:
+        """End all loops; what they were writing is let through."""
+        tasks = list(self._loops.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _list(self, path: str, selector: str) -> tuple[defaultdict[Key, set[str]], int]:
+        names: defaultdict[Key, set[str]] = defaultdict(set)
+        kind = "Pod" if path.endswith("/pods") else "NASTrial"
+        listed_at = 0
+        async for page, at in self._client.pages(path, selector):
+            listed_at = int(at)
+            for document in page:
+                names[_key(document, document["metadata"]["labels"][EXPERIMENT_LABEL])].add(
+                    document["metadata"]["name"]
+                )
+                store = self._store_of(document)
+                if store is not None:
+                    (store.put_pod if kind == "Pod" else store.put_trial)({**document, "kind": kind})
+            await asyncio.sleep(0)
+        return names, listed_at
+
+    def _store(self, key: Key) -> Store:
+        if key not in self._stores:
+            self._stores[key] = Store(key)
+        return self._stores[key]
+
+    def _store_of(self, document: Object) -> Store | None:
+        name = document["metadata"].get("labels", {}).get(EXPERIMENT_LABEL)
+        return self._store(_key(document, name)) if name else None
+
+    def _start_loop(self, key: Key) -> None:
+        if not self._listed or key in self._loops:
+            return
+        store = self._stores[key]
+        applier = Applier(self._client, store, self._defaults)
+        loop = Loop(store, applier, self._reader)
+        self._loops[key] = asyncio.create_task(loop.run(), name=f"experiment {key[0]}/{key[1]}")
+
+    def _drop(self, key: Key, uid: str) -> None:
+        store = self._stores.get(key)
+        if store is None or store.uid != uid:
+            return
+        del self._stores[key]
+        task = self._loops.pop(key, None)
+        if task:
+            task.cancel()
+
+    def _count(self) -> None:
+        phases: defaultdict[str, int] = defaultdict(int)
+        for store in self._stores.values():
+            if store.experiment is not None:
+                phases[store.experiment.status.phase or "Running"] += 1
+        for phase in ("Running", "Suspended", "Succeeded", "Failed", "Rejected"):
+            EXPERIMENTS.labels(phase).set(phases[phase])
+
+
+def _key(document: Object, experiment: str) -> Key:
+    return (document["metadata"]["namespace"], experiment)

@@ -1,0 +1,138 @@
+"""The operator as a process: elected, it lists, watches and runs the loops until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import signal
+import socket
+from dataclasses import dataclass
+
+import httpx
+from kubernetes.aio import client as kubernetes
+
+from kubenas.cluster.client import ApiError, Client, connect
+from kubenas.cluster.election import FencedLock, lead
+from kubenas.cluster.manager import Manager
+from kubenas.cluster.pods import PodDefaults
+from kubenas.cluster.readings import Reader
+from kubenas.cluster.server import serve
+from kubenas.cluster.watch import watch
+
+# Time for the watches to end; what matters is written by then.
+_STOP_SECONDS = 5.0
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorSettings:
+    """How an operator is started.
+
+    Attributes:
+        namespace: the only one to serve; None for all.
+        lease_namespace: where the Lease is.
+        host, port: of /healthz and /metrics.
+        resync_seconds: time between two complete lists.
+    """
+
+    namespace: str | None
+    kubeconfig: str | None
+    lease_namespace: str
+    prometheus_url: str | None
+    pods: PodDefaults
+    host: str
+    port: int
+    resync_seconds: float
+
+
+async def run(settings: OperatorSettings) -> int:
+    """Run until SIGTERM or SIGINT (0), or until the lease is lost or something fails for good (1).
+
+    Raises:
+        ApiError: there is no cluster, or it has no NASExperiments.
+        OSError: the port is taken.
+    """
+    stop = asyncio.Event()
+    _stop_on_signals(stop)
+    runner = await serve(settings.host, settings.port)
+    try:
+        api = await connect(settings.kubeconfig)
+        async with api, httpx.AsyncClient() as http:
+            return await _elected(settings, api, http, stop)
+    finally:
+        await runner.cleanup()
+
+
+async def _elected(
+    settings: OperatorSettings, api: kubernetes.ApiClient, http: httpx.AsyncClient, stop: asyncio.Event
+) -> int:
+    identity = f"{os.environ.get('HOSTNAME') or socket.gethostname()}-{secrets.token_hex(4)}"
+    lock = FencedLock(settings.lease_namespace, identity, api)
+    client = Client(api, lock.may_write)
+    manager = Manager(client, Reader(http, settings.prometheus_url), settings.pods, settings.namespace)
+    failure: BaseException | None = None
+    working: asyncio.Task[None] | None = None
+
+    async def work() -> None:
+        nonlocal failure, working
+        working = asyncio.current_task()
+        try:
+            await _work(settings, manager, api, stop)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            failure = error
+            stop.set()
+
+    leading = asyncio.create_task(lead(lock, work))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({leading, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    lost = leading.done()
+    await manager.stop()
+    stop.set()
+    if working is not None:
+        await asyncio.wait({working}, timeout=_STOP_SECONDS)
+    for task in (leading, stopping):
+        task.cancel()
+    await asyncio.gather(leading, stopping, return_exceptions=True)
+    await lock.release()
+    if failure is not None:
+        raise failure
+    return 1 if lost else 0
+
+
+async def _work(settings: OperatorSettings, manager: Manager, api: kubernetes.ApiClient, stop: asyncio.Event) -> None:
+    """What only the leader does."""
+    try:
+        await manager.resync()
+    except ApiError as error:
+        if error.code == 404:
+            message = "the cluster has no NASExperiments: install the resources with `kubectl apply -f crds/`"
+            raise ApiError(404, "NotInstalled", message) from error
+        raise
+    _LOG.info("ready")
+    ready, watch_stop = asyncio.Event(), asyncio.Event()
+    watching = asyncio.create_task(watch(manager, api, settings.namespace, ready, watch_stop))
+    syncing = asyncio.create_task(manager.keep_in_sync(settings.resync_seconds))
+    starting = asyncio.create_task(ready.wait())
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({watching, starting}, return_when=asyncio.FIRST_COMPLETED)
+        _stop_on_signals(stop)  # kopf has put its own handlers in place
+        await asyncio.wait({watching, syncing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stop.set()
+    finally:
+        for task in (syncing, starting, stopping):
+            task.cancel()
+        watch_stop.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+
+
+def _stop_on_signals(stop: asyncio.Event) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
