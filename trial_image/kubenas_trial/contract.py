@@ -62,6 +62,7 @@ class Trial:
 
     Attributes:
         document: all that the operator asks for.
+        seed: seed of this trial's random draws, the same for each of its attempts.
         space: the search space that the candidates belong to.
         candidates: the architectures to evaluate, one after another.
         checkpoint_dir: where this trial's checkpoints outlive its pod, or None.
@@ -70,6 +71,7 @@ class Trial:
 
     def __init__(self, document: TrialDocument, environment: Mapping[str, str], exposition: Exposition) -> None:
         self.document = document
+        self.seed = document.seed
         self.space: Space = build_space(document.search_space)
         self.candidates = tuple(_candidates(document, self.space))
         self.checkpoint_dir = _directory(environment, "KUBENAS_CHECKPOINT_DIR")

@@ -28,7 +28,7 @@ def train(trial: Trial, task: ImageClassification) -> None:
 
 
 def _train_candidate(trial: Trial, task: ImageClassification, candidate: Candidate) -> None:
-    seed = trial.document.seed
+    seed = trial.seed
     _seed(seed, candidate.id, epoch=0)
     training = task.start(candidate.architecture, trial.document.search_space, candidate.epochs)
     parameters = sum(parameter.numel() for parameter in training.network.parameters())
@@ -38,7 +38,8 @@ def _train_candidate(trial: Trial, task: ImageClassification, candidate: Candida
         state = checkpoint.load(source, candidate.architecture.to_json())
         training.network.load_state_dict(state.model)
         training.optimizer.load_state_dict(state.optimizer)
-        training.scaler.load_state_dict(state.scaler)
+        if state.scaler:
+            training.scaler.load_state_dict(state.scaler)
         done, seconds, metrics = state.step, state.seconds, state.metrics
         trial.report(candidate, done, **metrics)
         _LOG.info("candidate %s: goes on from epoch %d of %s", candidate.id, done, source)
