@@ -1,0 +1,277 @@
+"""The trial's contract, with real processes, scrapes and signals."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import torch
+from kubenas_trial.contract import NonFiniteMetricError, Trial, TrialError
+
+from tests.trial.process import (
+    CELL,
+    STEPPED_TRAINER,
+    TrialProcess,
+    error_of,
+    message,
+    trial_document,
+    trial_environment,
+)
+
+TWO_CANDIDATES = trial_document(
+    candidates=[{"id": str(i), "architecture": CELL, "epochs": 3, "resumeFrom": None} for i in range(2)]
+)
+
+
+def stepped(environment: dict[str, str]) -> TrialProcess:
+    return TrialProcess(environment, ("-c", STEPPED_TRAINER))
+
+
+def test_reports_are_scraped_and_the_last_ones_are_the_results(tmp_path: Path) -> None:
+    with stepped(trial_environment(tmp_path, TWO_CANDIDATES)) as trial:
+        trial.report(0, 1, accuracy=0.25, loss=2.5)
+        trial.report(0, 2, accuracy=0.5, loss=1.5)
+        trial.report(1, 1, accuracy=0.75, test_accuracy=0.7)
+        assert trial.scrape() == (
+            {("0", "accuracy"): 0.5, ("0", "loss"): 1.5, ("1", "accuracy"): 0.75},
+            {"0": 2, "1": 1},
+        ), "test_accuracy must not be shown to a search"
+        trial.end_training()
+        assert trial.exit_code() == 0
+    assert message(tmp_path) == {
+        "results": [
+            {"candidate": "0", "step": 2, "metrics": {"accuracy": 0.5, "loss": 1.5}},
+            {"candidate": "1", "step": 1, "metrics": {"accuracy": 0.75, "test_accuracy": 0.7}},
+        ]
+    }
+
+
+def test_stays_up_until_the_final_values_are_scraped(tmp_path: Path) -> None:
+    with stepped(trial_environment(tmp_path, KUBENAS_SCRAPE_LIMIT="600")) as trial:
+        trial.report(0, 3, accuracy=0.5)
+        trial.scrape()
+        trial.end_training()
+        trial.wait_for(lambda: (tmp_path / "termination-log").exists() and bool(message(tmp_path)))
+        assert httpx.get(trial.url("/")).status_code == 404, "only /metrics counts as a scrape"
+        assert trial.running
+        assert trial.scrape() == ({("0", "accuracy"): 0.5}, {"0": 3})
+        assert trial.exit_code() == 0
+
+
+def test_sigterm_while_training_exits_143_without_a_message(tmp_path: Path) -> None:
+    with stepped(trial_environment(tmp_path)) as trial:
+        trial.report(0, 1, accuracy=0.5)
+        trial.send(signal.SIGTERM)
+        assert trial.exit_code() == 143
+    assert not (tmp_path / "termination-log").exists()
+
+
+def test_sigterm_while_waiting_for_the_scrape_exits_0_with_the_results(tmp_path: Path) -> None:
+    with stepped(trial_environment(tmp_path, KUBENAS_SCRAPE_LIMIT="600")) as trial:
+        trial.report(0, 1, accuracy=0.5)
+        trial.end_training()
+        trial.wait_for(lambda: (tmp_path / "termination-log").exists() and bool(message(tmp_path)))
+        trial.send(signal.SIGTERM)
+        assert trial.exit_code() == 0
+    assert message(tmp_path)["results"][0]["metrics"] == {"accuracy": 0.5}
+
+
+def test_a_scrape_never_pairs_a_value_with_another_step(tmp_path: Path) -> None:
+    counting = """
+import logging, sys, threading
+from kubenas_trial.contract import Trial
+logging.basicConfig(level=logging.INFO)
+ended = threading.Event()
+threading.Thread(target=lambda: (sys.stdin.read(), ended.set())).start()
+with Trial.from_environment() as trial:
+    step = 0
+    while not ended.is_set():
+        step += 1
+        trial.report(trial.candidates[0], step, accuracy=step)
+"""
+    with TrialProcess(trial_environment(tmp_path), ("-c", counting)) as trial:
+        trial.wait_for(lambda: bool(trial.scrape()[1]))
+        seen = [trial.scrape() for _ in range(200)]
+        trial.end_training()
+        assert trial.exit_code() == 0
+    assert all(values["0", "accuracy"] == steps["0"] for values, steps in seen)
+    assert len({steps["0"] for _, steps in seen}) > 1, "the trial must report while it is scraped"
+
+
+def test_a_broken_scrape_is_no_scrape(tmp_path: Path) -> None:
+    with stepped(trial_environment(tmp_path, KUBENAS_SCRAPE_LIMIT="600")) as trial:
+        trial.report(0, 1, accuracy=0.5)
+        trial.end_training()
+        trial.wait_for(lambda: (tmp_path / "termination-log").exists() and bool(message(tmp_path)))
+        with socket.create_connection(("127.0.0.1", httpx.URL(trial.url()).port or 0)) as connection:
+            connection.sendall(b"GET /metr")
+        assert trial.scrape()[1] == {"0": 1}
+        assert trial.exit_code() == 0
+
+
+def raised(error: BaseException) -> Callable[[Trial], None]:
+    def body(_trial: Trial) -> None:
+        raise error
+
+    return body
+
+
+def report_nan(trial: Trial) -> None:
+    trial.report(trial.candidates[0], 2, accuracy=0.5, loss=float("nan"))
+
+
+@pytest.mark.parametrize(
+    ("body", "reason", "text"),
+    [
+        (raised(ValueError("no such file")), "TrainerError", "ValueError: no such file"),
+        (raised(TrialError("DataMissing", "mount it")), "DataMissing", "mount it"),
+        (raised(MemoryError()), "OutOfMemory", "MemoryError: MemoryError"),
+        (raised(torch.cuda.OutOfMemoryError("2 GiB")), "OutOfMemory", "OutOfMemoryError: 2 GiB"),
+        (report_nan, "NonFiniteMetric", "candidate 0, step 2: loss is nan"),
+        (lambda _: None, "TrainerError", "the trainer ended without a report of candidate 0"),
+        (
+            lambda trial: trial.report(trial.candidates[0], 1, **{"top-1": 1.0}),
+            "TrainerError",
+            "ValueError: metric 'top-1': use up to 63 letters, digits and _, not beginning with a digit",
+        ),
+        (
+            lambda trial: trial.report(trial.candidates[0], 1),
+            "TrainerError",
+            "ValueError: candidate 0, step 1: no metric is reported",
+        ),
+        (
+            lambda trial: trial.report(trial.candidates[0], 1, **{f"metric_{i:04}": i / 7 for i in range(200)}),
+            "ResultsTooLarge",
+            "the results of 1 candidates take",
+        ),
+    ],
+)
+def test_each_failure_ends_with_its_reason(
+    tmp_path: Path, body: Callable[[Trial], None], reason: str, text: str
+) -> None:
+    with pytest.raises(SystemExit) as ended, Trial.from_environment(trial_environment(tmp_path)) as trial:
+        body(trial)
+    assert ended.value.code == 1
+    found_reason, found_text = error_of(tmp_path)
+    assert (found_reason, found_text[: len(text)]) == (reason, text)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"searchSpace": {"preset": "unknown"}}, "KUBENAS_TRIAL.searchSpace.preset: "),
+        ({"seed": "one"}, "KUBENAS_TRIAL.seed: "),
+        ({"evaluation": {"method": "guess"}}, "KUBENAS_TRIAL.evaluation.method: "),
+        ({"candidates": []}, "KUBENAS_TRIAL.candidates: "),
+        (
+            {"candidates": [{"id": "../0", "architecture": CELL, "epochs": 1}]},
+            "KUBENAS_TRIAL.candidates.0.id: ",
+        ),
+        (
+            {"candidates": [{"id": "0", "architecture": CELL, "epochs": 0}]},
+            "KUBENAS_TRIAL.candidates.0.epochs: ",
+        ),
+        (
+            {"candidates": [{"id": "0", "architecture": CELL | {"0-1": "conv_9x9"}, "epochs": 1}]},
+            "candidate 0: edge 0-1: 'conv_9x9' is no operation",
+        ),
+        (
+            {"candidates": [{"id": "0", "architecture": {}, "epochs": 1}]},
+            "candidate 0: edge 0-1 is missing",
+        ),
+    ],
+)
+def test_a_wrong_document_is_invalid_and_names_the_field(tmp_path: Path, changes: dict[str, Any], text: str) -> None:
+    environment = trial_environment(tmp_path, trial_document(**changes))
+    assert_invalid(tmp_path, environment, text)
+
+
+@pytest.mark.parametrize(
+    ("variables", "text"),
+    [
+        ({"KUBENAS_TRIAL": "{"}, "KUBENAS_TRIAL is no JSON: "),
+        ({"KUBENAS_TRIAL": "[]"}, "KUBENAS_TRIAL: "),
+        ({"KUBENAS_SCRAPE_LIMIT": "soon"}, "KUBENAS_SCRAPE_LIMIT is 'soon': give a whole number"),
+    ],
+)
+def test_a_wrong_environment_is_invalid_and_names_the_variable(
+    tmp_path: Path, variables: dict[str, str], text: str
+) -> None:
+    assert_invalid(tmp_path, trial_environment(tmp_path) | variables, text)
+
+
+def test_without_a_document_the_message_says_who_sets_it(tmp_path: Path) -> None:
+    environment = trial_environment(tmp_path)
+    del environment["KUBENAS_TRIAL"]
+    assert_invalid(tmp_path, environment, "KUBENAS_TRIAL is not set")
+
+
+def assert_invalid(folder: Path, environment: dict[str, str], text: str) -> None:
+    with pytest.raises(SystemExit) as ended, Trial.from_environment(environment):
+        pytest.fail("a wrong trial began")
+    assert ended.value.code == 1
+    reason, found = error_of(folder)
+    assert (reason, found[: len(text)]) == ("InvalidTrial", text)
+
+
+def test_fields_of_a_newer_operator_are_ignored(tmp_path: Path) -> None:
+    environment = trial_environment(tmp_path, trial_document(priority="high"))
+    with Trial.from_environment(environment) as trial:
+        trial.report(trial.candidates[0], 1, accuracy=1)
+    assert message(tmp_path)["results"]
+
+
+def test_a_taken_port_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("", 0)) as taken:
+        port = taken.getsockname()[1]
+        environment = trial_environment(tmp_path, KUBENAS_METRICS_PORT=str(port))
+        with pytest.raises(SystemExit), Trial.from_environment(environment):
+            pytest.fail("a trial without metrics began")
+    reason, text = error_of(tmp_path)
+    assert reason == "TrainerError"
+    assert f"metrics port {port}: " in text
+
+
+def test_report_takes_what_converts_to_float(tmp_path: Path) -> None:
+    with Trial.from_environment(trial_environment(tmp_path)) as trial:
+        trial.report(trial.candidates[0], 1, accuracy=torch.tensor(0.5))  # type: ignore[arg-type]
+    assert message(tmp_path)["results"][0]["metrics"] == {"accuracy": 0.5}
+
+
+def test_an_infinite_value_is_no_value(tmp_path: Path) -> None:
+    with Trial.from_environment(trial_environment(tmp_path)) as trial:
+        candidate = trial.candidates[0]
+        trial.report(candidate, 1, accuracy=0.5)
+        with pytest.raises(NonFiniteMetricError, match="accuracy is inf"):
+            trial.report(candidate, 2, accuracy=float("inf"))
+    assert message(tmp_path)["results"] == [{"candidate": "0", "step": 1, "metrics": {"accuracy": 0.5}}]
+
+
+def test_sigterm_belongs_to_its_former_owner_afterwards(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with Trial.from_environment(trial_environment(tmp_path)) as trial:
+        trial.report(trial.candidates[0], 1, accuracy=1)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_trainer_of_ones_own_needs_no_torch(tmp_path: Path) -> None:
+    trainer = "import sys, kubenas_trial.contract; print('torch' in sys.modules, file=sys.stderr)"
+    with TrialProcess(trial_environment(tmp_path), ("-c", trainer)) as process:
+        assert process.exit_code() == 0
+    assert process.log.strip() == "False"
+
+
+def test_the_document_is_read_as_the_contract_writes_it(tmp_path: Path) -> None:
+    environment = trial_environment(tmp_path, KUBENAS_CHECKPOINT_DIR=str(tmp_path / "checkpoints"))
+    with Trial.from_environment(environment) as trial:
+        candidate = trial.candidates[0]
+        assert (trial.seed, trial.document.attempt, candidate.id, candidate.epochs) == (1, 1, "0", 3)
+        assert dict(candidate.architecture) == CELL
+        assert trial.checkpoint_path(candidate) == tmp_path / "checkpoints" / "0.safetensors"
+        assert trial.data_dir is None
+        trial.report(candidate, 1, accuracy=1)
