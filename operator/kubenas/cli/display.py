@@ -24,8 +24,6 @@ from kubenas.experiment.state import Trial
 
 # The rate over a whole run: its trials are too few for a shorter time.
 _RATE_SECONDS: Final = 24 * 3600.0
-# Told by other lines already.
-_TOLD: Final = frozenset({"TrialFailed", "Failed"})
 
 
 class Display:
@@ -100,8 +98,8 @@ class Display:
         self._progress.update(self._task, completed=self._done, running=running, best=best)
 
     def announced(self, announcement: Announcement) -> None:
-        """Say what needs attention."""
-        if announcement.kind == "Warning" and announcement.reason not in _TOLD:
+        """Say what needs attention; the end itself is told last."""
+        if announcement.kind == "Warning" and announcement.reason != "Failed":
             self._print(f"[yellow]{escape(announcement.reason)}: {escape(announcement.message)}[/]")
 
     def stopping(self) -> None:

@@ -93,13 +93,13 @@ def read_message(message: str, candidates: Sequence[Candidate], required: Sequen
         return Report()
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return Report(fault=Fault("InvalidResult", f"the termination message is not JSON: {error}"))
     if isinstance(document.get("error"), Mapping):
         return Report(fault=_trainer_fault(document["error"]))
     try:
         found = {str(entry["candidate"]): _result(entry) for entry in document["results"]}
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         return Report(fault=Fault("InvalidResult", f"the termination message is not as the contract says: {error!r}"))
     for candidate in candidates:
         if candidate.id not in found:

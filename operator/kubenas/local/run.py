@@ -165,7 +165,9 @@ class LocalRun:
         folder.mkdir()
         checkpoints.mkdir(exist_ok=True)
         contract = {
-            TRIAL_VARIABLE: trial_document(self.experiment.metadata.name, self.experiment.spec, trial),
+            TRIAL_VARIABLE: trial_document(
+                self.experiment.metadata.name, self.experiment.spec, trial, str(checkpoints.parent.resolve())
+            ),
             CHECKPOINT_VARIABLE: str(checkpoints.resolve()),
             "KUBENAS_METRICS_PORT": str(port),
             "KUBENAS_TERMINATION_LOG": str((folder / TERMINATION_LOG).resolve()),

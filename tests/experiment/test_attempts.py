@@ -1,0 +1,280 @@
+"""What becomes of one trial."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from kubenas.api.trial import MAX_CURVE_POINTS, Failure, TrialStatus
+from kubenas.experiment import attempts
+from kubenas.experiment.attempts import Rules, Step, advance, prune, release, retry_at
+from kubenas.experiment.state import Attempt, AttemptPhase, Curves, Fault, Readings, Trial
+
+from tests.experiment.builders import NOW, ended, error, results, running, trial
+
+RULES = Rules(retries=3, timeout=None, required=("accuracy",))
+FAILED_READING = Readings(fault=Fault("PrometheusDown", "no answer"))
+
+
+def looked_at(
+    of: Trial, attempt: Attempt | None, readings: Readings | None = None, rules: Rules = RULES, now: float = NOW
+) -> Step:
+    return advance(of, attempt, readings or Readings(), rules, now)
+
+
+def written(step: Step) -> TrialStatus:
+    assert step.status is not None
+    return step.status
+
+
+def read(curves: Mapping[int, float], at: float = NOW) -> Readings:
+    curve: Curves = {"0": {step: {"accuracy": value} for step, value in curves.items()}}
+    return Readings(read_at=at, curves={"nas-0": curve})
+
+
+# What a trial's end is
+
+
+def test_result_of_the_termination_message() -> None:
+    status = written(looked_at(trial(), ended(trial(), results({"loss": 1.0, "accuracy": 0.9}))))
+    assert status.phase == "Succeeded"
+    assert [(m.name, m.value) for m in status.results[0].metrics] == [("accuracy", 0.9), ("loss", 1.0)]
+    assert status.results[0].source == "TerminationMessage"
+    assert (status.conditions[0].type, status.conditions[0].reason) == ("Finished", "Succeeded")
+    assert status.gpu_seconds == 9.0
+
+
+def test_the_message_goes_before_the_curve() -> None:
+    status = written(looked_at(trial(), ended(trial(), results({"accuracy": 0.9})), read({3: 0.5})))
+    assert status.results[0].metrics[0].value == 0.9
+    assert [point.metrics[0].value for point in status.curve] == [0.5]
+
+
+def test_a_result_counts_whatever_the_exit_code() -> None:
+    assert written(looked_at(trial(), ended(trial(), results({"accuracy": 0.9}), exit_code=143))).phase == "Succeeded"
+
+
+def test_a_result_counts_although_the_pod_is_disrupted() -> None:
+    disrupted = ended(trial(), results({"accuracy": 0.9}), disruption=Fault("EvictionByEvictionAPI", "drained"))
+    assert written(looked_at(trial(), disrupted)).phase == "Succeeded"
+
+
+def test_a_whole_curve_stands_in_for_the_message() -> None:
+    status = written(looked_at(trial(), ended(trial(), at=NOW - 1), read({1: 0.3, 2: 0.4, 3: 0.5})))
+    assert (status.phase, status.results[0].source, status.results[0].step) == ("Succeeded", "Prometheus", 3)
+    assert status.results[0].metrics[0].value == 0.5
+
+
+def test_a_curve_that_stops_early_is_no_result() -> None:
+    status = written(looked_at(trial(), ended(trial(), at=NOW - 1), read({1: 0.3, 2: 0.4})))
+    assert status.last_failure is not None
+    assert status.last_failure.reason == "NoResult"
+
+
+def test_the_last_values_are_waited_for() -> None:
+    gone = ended(trial(), at=NOW)
+    for stale in (Readings(), read({3: 0.5}, at=NOW - 1)):
+        step = looked_at(trial(), gone, stale)
+        assert (step.status, step.read_now, step.wake_at) == (None, True, NOW + attempts.READING_SECONDS)
+    late = NOW + attempts.READING_SECONDS
+    assert written(looked_at(trial(), gone, now=late)).last_failure is not None
+    assert written(looked_at(trial(), gone, FAILED_READING)).last_failure is not None, (
+        "readings fail: no use in waiting"
+    )
+
+
+def test_an_error_in_the_message_is_not_waited_for() -> None:
+    step = looked_at(trial(), ended(trial(), error("OutOfMemory"), exit_code=1, at=NOW))
+    assert written(step).last_failure is not None
+    assert not step.read_now
+
+
+# Why it failed
+
+OOM = Fault("OutOfMemory", "the container was killed")
+
+
+@pytest.mark.parametrize(
+    ("attempt", "reason"),
+    [
+        (ended(trial(), error("TrainerError"), exit_code=1), "TrainerError"),
+        (ended(trial(), error("not CamelCase"), exit_code=1), "TrainerError"),
+        (ended(trial(), error("NonFiniteMetric"), exit_code=1), "NonFiniteMetric"),
+        (ended(trial(), "{", exit_code=0), "InvalidResult"),
+        (ended(trial(), '{"results": 1}', exit_code=0), "InvalidResult"),
+        (ended(trial(), '{"results": []}', exit_code=0), "InvalidResult"),
+        (ended(trial(), results({"accuracy": float("nan")}), exit_code=0), "InvalidResult"),
+        (ended(trial(), "Traceback: boom", exit_code=1), "NonZeroExit"),
+        (ended(trial(), "", exit_code=137), "NonZeroExit"),
+        (ended(trial(), "", exit_code=0), "NoResult"),
+        (ended(trial(), error("TrainerError"), exit_code=137, fault=OOM), "OutOfMemory"),
+        (ended(trial(), "", exit_code=143, gone_by=NOW), "PodDeleted"),
+        (running(trial(), fault=Fault("ImagePullFailed", "no such image")), "ImagePullFailed"),
+        (running(trial(), gone_by=NOW - attempts.LOST_SECONDS - 1), "PodDeleted"),
+    ],
+)
+def test_reason_of_a_failure(attempt: Attempt, reason: str) -> None:
+    status = written(looked_at(trial(), attempt, FAILED_READING))
+    assert status.last_failure is not None
+    assert status.last_failure.reason == reason
+    assert status.last_failure.message
+    assert (status.phase, status.attempt, status.failures, status.pod) == ("Pending", 2, 1, None)
+
+
+def test_the_log_is_part_of_a_failure() -> None:
+    status = written(looked_at(trial(), ended(trial(), "Traceback: boom", exit_code=3), FAILED_READING))
+    assert status.last_failure is not None
+    assert status.last_failure.message == "the trainer exited with 3: Traceback: boom"
+
+
+def test_a_pod_that_was_there_and_is_gone_was_deleted() -> None:
+    status = written(looked_at(trial(phase="Running", pod="nas-0-1"), None))
+    assert status.last_failure is not None
+    assert status.last_failure.reason == "PodDeleted"
+
+
+def test_a_pod_that_was_never_seen_is_waited_for() -> None:
+    assert looked_at(trial(), None) == Step()
+
+
+def test_a_removed_pod_may_take_its_grace() -> None:
+    leaving = running(trial(), gone_by=NOW - 1)
+    step = looked_at(trial(phase="Running", pod="nas-0-1"), leaving)
+    assert step.status is None or step.status.failures == 0
+    assert step.wake_at == NOW - 1 + attempts.LOST_SECONDS
+
+
+def test_timeout() -> None:
+    limited = replace(RULES, timeout=60.0)
+    late = written(looked_at(trial(), running(trial(), started=NOW - 60), rules=limited))
+    assert late.last_failure is not None
+    assert late.last_failure.reason == "Timeout"
+    assert looked_at(trial(), running(trial(), started=NOW - 59), rules=limited).wake_at == NOW + 1
+    waiting = running(trial(), started=NOW - 60, phase=AttemptPhase.WAITING)
+    assert written(looked_at(trial(), replace(waiting, started=None), rules=limited)).failures == 0, "waiting is no run"
+
+
+# Retries
+
+
+def test_as_many_retries_as_allowed() -> None:
+    of = trial()
+    for attempt in range(1, 5):
+        of = replace(of, status=written(looked_at(of, ended(of, exit_code=1), FAILED_READING)))
+        assert of.status.failures == attempt
+    assert of.status.phase == "Failed"
+    assert of.status.attempt == 4
+    assert of.status.conditions[0].reason == "NonZeroExit"
+    assert of.status.gpu_seconds == 36.0, "all attempts are paid for"
+
+
+@pytest.mark.parametrize(
+    "message", [error("InvalidTrial"), results({"loss": 0.5})], ids=["invalid trial", "metric missing"]
+)
+def test_what_no_retry_can_mend_is_not_retried(message: str) -> None:
+    status = written(looked_at(trial(), ended(trial(), message, exit_code=1)))
+    assert (status.phase, status.failures) == ("Failed", 1)
+
+
+def test_no_retries() -> None:
+    status = written(looked_at(trial(), ended(trial(), error("TrainerError")), rules=replace(RULES, retries=0)))
+    assert status.phase == "Failed"
+
+
+@pytest.mark.parametrize("failures", [0, 1, 3, 50])
+def test_a_disruption_is_not_counted(failures: int) -> None:
+    of = trial(failures=failures, attempt=failures + 1)
+    drained = Fault("EvictionByEvictionAPI", "drained")
+    for attempt in (ended(of, exit_code=143, disruption=drained), ended(of, error("TrainerError"), disruption=drained)):
+        status = written(looked_at(of, attempt, FAILED_READING))
+        assert (status.phase, status.failures, status.attempt) == ("Pending", failures, of.status.attempt + 1)
+        assert retry_at(status) == 0.0
+        assert status.disruption is None
+
+
+def test_a_disruption_seen_before_the_pod_was_gone_is_remembered() -> None:
+    of = trial()
+    drained = running(of, disruption=Fault("DeletionByTaintManager", "node lost"))
+    noted = written(looked_at(of, drained))
+    assert noted.disruption == "DeletionByTaintManager"
+    again = written(looked_at(replace(of, status=noted), None))
+    assert (again.failures, again.attempt, again.disruption) == (0, 2, None)
+
+
+def test_pauses_double_and_end() -> None:
+    def pause(failures: int) -> float:
+        failure = Failure(attempt=failures, reason="A", message="", time=datetime.fromtimestamp(NOW, UTC))
+        status = TrialStatus(attempt=failures + 1, failures=failures, last_failure=failure)
+        return retry_at(status) - NOW
+
+    assert [pause(n) for n in (1, 2, 3, 20)] == [2, 4, 8, attempts.MAX_RETRY_SECONDS]
+
+
+def test_no_pause_after_a_disruption_that_followed_a_failure() -> None:
+    failure = Failure(attempt=1, reason="A", message="", time=datetime.fromtimestamp(NOW, UTC))
+    assert retry_at(TrialStatus(attempt=3, failures=1, last_failure=failure)) == 0.0
+
+
+# States in between
+
+
+def test_short_states_are_not_written() -> None:
+    young = running(trial(), started=NOW - 0.5)
+    assert looked_at(trial(), young) == Step(wake_at=NOW + 0.5)
+    status = written(looked_at(trial(), running(trial(), started=NOW - 1, node="node-1")))
+    assert (status.phase, status.pod, status.node) == ("Running", "nas-0-1", "node-1")
+    assert looked_at(replace(trial(), status=status), running(trial(), started=NOW - 1, node="node-1")).status is None
+
+
+def test_a_waiting_pod_is_pending() -> None:
+    waiting = replace(running(trial()), phase=AttemptPhase.WAITING, started=None)
+    status = written(looked_at(trial(), waiting))
+    assert (status.phase, status.pod, status.start_time) == ("Pending", "nas-0-1", None)
+
+
+def test_the_curve_is_kept_each_minute() -> None:
+    of = trial()
+    attempt = running(of, started=NOW - 10)
+    of = replace(of, status=written(looked_at(of, attempt)))
+    assert looked_at(of, attempt, read({1: 0.1})).status is None, "too early"
+    minute = NOW - 10 + attempts.CURVE_SECONDS
+    of = replace(of, status=written(looked_at(of, attempt, read({1: 0.1}, at=minute), now=minute)))
+    assert [(p.step, p.metrics[0].value) for p in of.status.curve] == [(1, 0.1)]
+    assert looked_at(of, attempt, read({1: 0.1, 2: 0.2}, at=minute + 5), now=minute + 5).status is None
+    later = minute + attempts.CURVE_SECONDS
+    assert len(written(looked_at(of, attempt, read({1: 0.1, 2: 0.2}, at=later), now=later)).curve) == 2
+
+
+# Ends that come from outside
+
+
+@pytest.mark.parametrize("curve", [{}, {1: 0.25, 2: 0.5}])
+def test_prune_keeps_the_last_values(curve: dict[int, float]) -> None:
+    fault = Fault("GoalReached", "The experiment has ended")
+    status = prune(trial(), running(trial()), read(curve), fault, RULES, NOW)
+    assert (status.phase, status.conditions[0].reason) == ("Pruned", "GoalReached")
+    assert [r.step for r in status.results] == ([2] if curve else [])
+    assert status.gpu_seconds == 10.0
+
+
+def test_release_counts_no_failure_and_keeps_the_curve() -> None:
+    status = release(trial(), running(trial()), read({1: 0.25}), NOW)
+    assert status is not None
+    assert (status.phase, status.attempt, status.failures, status.pod) == ("Pending", 2, 0, None)
+    assert [p.step for p in status.curve] == [1]
+    assert status.gpu_seconds == 10.0
+    assert release(trial(), None, Readings(), NOW) is None, "nothing runs: nothing changes"
+
+
+def test_statuses_fit_the_schema_whatever_trainers_say() -> None:
+    long: dict[str, Any] = {"exit_code": 1}
+    loud = looked_at(trial(), ended(trial(), "x" * 100_000, **long), FAILED_READING, replace(RULES, retries=0))
+    noisy = looked_at(trial(), ended(trial(), error("E", "x" * 100_000)), rules=replace(RULES, retries=0))
+    curve = looked_at(trial(), ended(trial(), results({"accuracy": 1})), read(dict.fromkeys(range(10_000), 0.5)))
+    for step in (loud, noisy, curve):
+        status = written(step)
+        assert TrialStatus.model_validate_json(status.model_dump_json(exclude_none=True)) == status
+    assert len(written(curve).curve) == MAX_CURVE_POINTS
