@@ -11,6 +11,7 @@ from kubenas.experiment.state import Curves
 
 from tests.experiment.builders import candidate
 
+FOUR = [candidate(i) for i in range(4)]
 CURVES = st.dictionaries(
     st.sampled_from("0123"),
     st.dictionaries(st.integers(0, 500), st.dictionaries(st.sampled_from("ab"), st.floats(-1, 1), min_size=1)),
@@ -18,16 +19,16 @@ CURVES = st.dictionaries(
 
 
 def test_later_readings_replace_earlier_ones() -> None:
-    known = merged([], {"0": {1: {"a": 0.1}, 2: {"a": 0.2}}})
-    assert curves_of(merged(known, {"0": {2: {"a": 0.5}, 3: {"a": 0.3}}})) == {
+    known = merged([], {"0": {1: {"a": 0.1}, 2: {"a": 0.2}}}, FOUR)
+    assert curves_of(merged(known, {"0": {2: {"a": 0.5}, 3: {"a": 0.3}}}, FOUR)) == {
         "0": {1: {"a": 0.1}, 2: {"a": 0.5}, 3: {"a": 0.3}}
     }
 
 
 @given(CURVES)
 def test_merging_is_stable_and_bounded(read: Curves) -> None:
-    points = merged([], read)
-    assert merged(points, read if len(points) == sum(map(len, read.values())) else None) == points
+    points = merged([], read, FOUR)
+    assert merged(points, None, FOUR) == points
     assert len(points) <= MAX_CURVE_POINTS
     assert points == sorted(points, key=lambda p: (p.candidate, p.step))
     for candidate_id, curve in read.items():
@@ -38,9 +39,10 @@ def test_merging_is_stable_and_bounded(read: Curves) -> None:
 
 @pytest.mark.parametrize("candidates", [1, 16])
 def test_a_long_curve_that_grows_stays_within_bounds(candidates: int) -> None:
-    points = merged([], None)
+    those = [candidate(i) for i in range(candidates)]
+    points = merged([], None, those)
     for step in range(1, 400):
-        points = merged(points, {str(c): {step: {"a": float(step)}} for c in range(candidates)})
+        points = merged(points, {c.id: {step: {"a": float(step)}} for c in those}, those)
         assert len(points) <= MAX_CURVE_POINTS
     last = [p for p in points if p.step == 399]
     assert len(last) == candidates
@@ -49,16 +51,26 @@ def test_a_long_curve_that_grows_stays_within_bounds(candidates: int) -> None:
 def test_final_values_need_every_candidate_at_its_last_epoch() -> None:
     whole: Curves = {"0": {3: {"a": 0.3}}, "1": {2: {"a": 0.2}, 3: {"a": 0.4}}}
     both = [candidate(0), candidate(1)]
-    found = final_results(merged([], whole), both, ["a"], "Prometheus", partial=False)
+    found = final_results(merged([], whole, FOUR), both, ["a"], "Prometheus", partial=False)
     assert [(r.candidate, r.step, r.metrics[0].value) for r in found] == [("0", 3, 0.3), ("1", 3, 0.4)]
     short: Curves = {"0": {3: {"a": 0.3}}, "1": {2: {"a": 0.2}}}
-    assert final_results(merged([], short), both, ["a"], "Prometheus", partial=False) == []
-    partial = final_results(merged([], short), both, ["a"], "Prometheus", partial=True)
+    assert final_results(merged([], short, FOUR), both, ["a"], "Prometheus", partial=False) == []
+    partial = final_results(merged([], short, FOUR), both, ["a"], "Prometheus", partial=True)
     assert [(r.candidate, r.step) for r in partial] == [("0", 3), ("1", 2)]
 
 
 def test_a_point_without_an_objective_is_no_final_value() -> None:
     curves: Curves = {"0": {2: {"a": 0.2, "b": 1.0}, 3: {"b": 1.0}}}
-    assert final_results(merged([], curves), [candidate()], ["a", "b"], "Pod", partial=False) == []
-    partial = final_results(merged([], curves), [candidate()], ["a", "b"], "Pod", partial=True)
+    assert final_results(merged([], curves, FOUR), [candidate()], ["a", "b"], "Pod", partial=False) == []
+    partial = final_results(merged([], curves, FOUR), [candidate()], ["a", "b"], "Pod", partial=True)
     assert [r.step for r in partial] == [2]
+
+
+def test_what_a_status_cannot_hold_is_left_out() -> None:
+    read: Curves = {
+        "0": {1: {"a": 0.1, "val/a": 0.1, "b": float("nan")}, 2: {"c": float("inf")}, -1: {"a": 0.0}},
+        "not a candidate": {1: {"a": 0.1}},
+    }
+    assert curves_of(merged([], read, FOUR)) == {"0": {1: {"a": 0.1}}}
+    many: Curves = {"0": {1: {f"m{i}": 0.0 for i in range(1000)}}}
+    assert [len(p.metrics) for p in merged([], many, FOUR)] == [64]

@@ -47,21 +47,20 @@ class Step:
 def advance(trial: Trial, attempt: Attempt | None, readings: Readings, rules: Rules, now: float) -> Step:
     """Decide what becomes of an unfinished trial. The order of an ending is left open (see `finish`)."""
     status = trial.status
-    curve = merged(status.curve, readings.curves.get(trial.name))
     if attempt is None:
         if status.pod is None:
             return Step()
-        return _ended(trial, None, curve, readings, rules, now)
+        return _ended(trial, None, readings, rules, now)
     if attempt.phase is AttemptPhase.ENDED:
-        return _ended(trial, attempt, curve, readings, rules, now)
+        return _ended(trial, attempt, readings, rules, now)
     if attempt.fault:
-        return Step(_failed(trial, attempt, curve, attempt.fault, rules, now))
+        return Step(_failed(trial, attempt, _curve(trial, readings), attempt.fault, rules, now))
     if attempt.gone_by is not None and now > attempt.gone_by + LOST_SECONDS:
-        return _ended(trial, attempt, curve, readings, rules, now)
+        return _ended(trial, attempt, readings, rules, now)
     deadline = attempt.started + rules.timeout if attempt.started is not None and rules.timeout else None
     if deadline is not None and now >= deadline:
         fault = Fault("Timeout", f"the attempt ran longer than trials.timeout ({rules.timeout:.0f} s)")
-        return Step(_failed(trial, attempt, curve, fault, rules, now))
+        return Step(_failed(trial, attempt, _curve(trial, readings), fault, rules, now))
     return _in_between(trial, attempt, readings, now, deadline)
 
 
@@ -76,14 +75,14 @@ def release(trial: Trial, attempt: Attempt | None, readings: Readings, now: floa
     """The status of a trial that is suspended: its attempt is given up, and not counted as a failure."""
     if attempt is None and trial.status.pod is None:
         return None
-    return _again(trial, attempt, merged(trial.status.curve, readings.curves.get(trial.name)), now)
+    return _again(trial, attempt, _curve(trial, readings), now)
 
 
 def prune(
     trial: Trial, attempt: Attempt | None, readings: Readings, fault: Fault, rules: Rules, now: float
 ) -> TrialStatus:
     """The status of a trial that is stopped before its end; the last values read of it are kept."""
-    curve = merged(trial.status.curve, readings.curves.get(trial.name))
+    curve = _curve(trial, readings)
     results = final_results(curve, trial.candidates, rules.required, readings.source, partial=True)
     return _finished(trial, attempt, "Pruned", fault, results, curve, now)
 
@@ -106,17 +105,16 @@ def _in_between(trial: Trial, attempt: Attempt, readings: Readings, now: float, 
     read = readings.curves.get(trial.name)
     last = status.curve_time or status.start_time
     if read and (last is None or now - last.timestamp() >= CURVE_SECONDS):
-        curve = merged(status.curve, read)
+        curve = merged(status.curve, read, trial.candidates)
         if curve != status.curve:
             changes |= {"curve": curve, "curve_time": moment(readings.read_at or now)}
     changed = status.model_copy(update=changes)
     return Step(None if changed == status else changed, wake_at=_earliest(wakes))
 
 
-def _ended(
-    trial: Trial, attempt: Attempt | None, curve: list[Point], readings: Readings, rules: Rules, now: float
-) -> Step:
+def _ended(trial: Trial, attempt: Attempt | None, readings: Readings, rules: Rules, now: float) -> Step:
     """Decide about an attempt that is over: result, retry or failure."""
+    curve = _curve(trial, readings)
     report = read_message(attempt.message if attempt else "", trial.candidates, rules.required)
     if report.results:
         return Step(_finished(trial, attempt, "Succeeded", None, list(report.results), curve, now))
@@ -212,6 +210,11 @@ def _finished(
             ],
         }
     )
+
+
+def _curve(trial: Trial, readings: Readings) -> list[Point]:
+    """All that is known of how the trial learns."""
+    return merged(trial.status.curve, readings.curves.get(trial.name), trial.candidates)
 
 
 def _gpu_seconds(trial: Trial, attempt: Attempt | None, now: float) -> float:

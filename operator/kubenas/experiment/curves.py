@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
+from itertools import islice
+from typing import Final
 
 from kubenas.api.base import MetricValue
 from kubenas.api.trial import MAX_CURVE_POINTS, Candidate, Point, Result, Source
 from kubenas.experiment.state import Curve, Curves, metrics_of
+
+MAX_METRICS: Final = 64
+_METRIC_NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,62}")
 
 
 def curves_of(points: Sequence[Point]) -> Curves:
@@ -17,13 +24,19 @@ def curves_of(points: Sequence[Point]) -> Curves:
     return curves
 
 
-def merged(known: Sequence[Point], read: Curves | None) -> list[Point]:
-    """The points of both, later readings in place of earlier ones, at most `MAX_CURVE_POINTS`."""
+def merged(known: Sequence[Point], read: Curves | None, candidates: Sequence[Candidate]) -> list[Point]:
+    """The points of both, later readings in place of earlier ones, at most `MAX_CURVE_POINTS`.
+
+    Of what was read, only what a status can hold: a trainer may serve anything.
+    """
     if not read:
         return list(known)
     curves = curves_of(known)
-    for candidate, curve in read.items():
-        curves.setdefault(candidate, {}).update(curve)
+    for candidate in candidates:
+        for step, values in read.get(candidate.id, {}).items():
+            storable = {name: value for name, value in sorted(values.items()) if _storable(name, value)}
+            if storable and step >= 0:
+                curves.setdefault(candidate.id, {})[step] = dict(islice(storable.items(), MAX_METRICS))
     share = max(2, MAX_CURVE_POINTS // max(1, len(curves)))
     return [
         Point(candidate=candidate, step=step, metrics=_values(curves[candidate][step]))
@@ -55,6 +68,10 @@ def final_results(
 
 def _values(values: dict[str, float]) -> list[MetricValue]:
     return [MetricValue(name=name, value=value) for name, value in metrics_of(values)]
+
+
+def _storable(name: str, value: float) -> bool:
+    return _METRIC_NAME.fullmatch(name) is not None and math.isfinite(value)
 
 
 def _thinned(steps: list[int], most: int) -> list[int]:
