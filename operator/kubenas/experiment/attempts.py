@@ -45,7 +45,7 @@ class Step:
 
 
 def advance(trial: Trial, attempt: Attempt | None, readings: Readings, rules: Rules, now: float) -> Step:
-    """Decide what becomes of an unfinished trial. The order of an ending is left open (see `finish`)."""
+    """Decide what becomes of an unfinished trial. `plan` numbers the endings."""
     status = trial.status
     if attempt is None:
         if status.pod is None:
@@ -55,7 +55,7 @@ def advance(trial: Trial, attempt: Attempt | None, readings: Readings, rules: Ru
         return _ended(trial, attempt, readings, rules, now)
     if attempt.fault:
         return Step(_failed(trial, attempt, _curve(trial, readings), attempt.fault, rules, now))
-    if attempt.gone_by is not None and now > attempt.gone_by + LOST_SECONDS:
+    if attempt.gone_by is not None and now >= attempt.gone_by + LOST_SECONDS:
         return _ended(trial, attempt, readings, rules, now)
     deadline = attempt.started + rules.timeout if attempt.started is not None and rules.timeout else None
     if deadline is not None and now >= deadline:

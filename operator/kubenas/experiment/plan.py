@@ -11,7 +11,7 @@ from kubenas.api.errors import SpecError
 from kubenas.api.experiment import NASExperiment
 from kubenas.api.trial import TrialStatus
 from kubenas.experiment.actions import Announcement, NewTrial, Plan, WriteTrial
-from kubenas.experiment.attempts import Rules, advance, prune, release, retry_at
+from kubenas.experiment.attempts import LOST_SECONDS, Rules, advance, prune, release, retry_at
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.stages import StagePlan, current_stage, next_trials, open_places, stage_plans
 from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Readings, Trial
@@ -142,24 +142,41 @@ def _fill(
 ) -> tuple[list[Trial], list[NewTrial], bool, float | None]:
     """Attempts to start, trials to create, whether the space is used up, and when a retry is due."""
     experiment, ledger = observed.experiment, observed.ledger
-    places = experiment.spec.trials.parallelism
+    leaving = _leaving(observed, now)
+    places = experiment.spec.trials.parallelism - len(leaving)
+    # The attempts of a trial share its checkpoints: one at a time.
+    held = {attempt.trial for attempt in leaving}
     waiting: list[Trial] = []
     for _, trial in sorted(ledger.unfinished.items()):
         if trial.attempt_name in observed.attempts:
             places -= 1
         else:
             waiting.append(trial)
-    due = [trial for trial in waiting if retry_at(trial.status) <= now]
-    wake = min((retry_at(trial.status) for trial in waiting if trial not in due), default=None)
+    due = [trial for trial in waiting if retry_at(trial.status) <= now and trial.name not in held]
+    wakes = [retry_at(trial.status) for trial in waiting if retry_at(trial.status) > now]
+    wakes += [attempt.gone_by + LOST_SECONDS for attempt in leaving if attempt.gone_by is not None]
+    wake = min(wakes, default=None)
     start = due[: max(0, places)]
     # A trial that waits for its retry keeps its place, or failures would pile up more of them.
-    places -= len(waiting)
+    places -= sum(trial.name not in held for trial in waiting)
     index = current_stage(plans, ledger)
     count = min(places, open_places(plans, index, ledger))
     if count <= 0 or observed.strategy is None:
         return start, [], False, wake
     made = next_trials(experiment.spec, experiment.metadata.name, plans, index, ledger, observed.strategy, count)
     return start, [NewTrial(name, spec) for name, spec in made], not made, wake
+
+
+def _leaving(observed: Observed, now: float) -> list[Attempt]:
+    """Attempts that no trial needs any more, but that still run, on a node that is not lost."""
+    current = {trial.attempt_name for trial in observed.ledger.unfinished.values()}
+    return [
+        attempt
+        for name, attempt in observed.attempts.items()
+        if name not in current
+        and attempt.phase is not AttemptPhase.ENDED
+        and (attempt.gone_by is None or now < attempt.gone_by + LOST_SECONDS)
+    ]
 
 
 def _leftover(observed: Observed) -> tuple[Attempt, ...]:
