@@ -6,7 +6,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
@@ -19,7 +18,7 @@ from tests.cluster.namespace import Namespace
 from tests.cluster.run_folder import RunFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from tests.cluster.fake_pods import Outcome
 
@@ -60,8 +59,7 @@ class ControlPlane:
         self.keep_logs = False
 
     def __enter__(self) -> Self:
-        system.require_root()
-        self._programs = programs.kubernetes()
+        self._prepare()
         self._run = RunFolder()
         self.folder, self.logs = self._run.path, self._run.logs
         try:
@@ -120,7 +118,7 @@ class ControlPlane:
     def wait_for_service_account(self, namespace: str) -> None:
         """Wait until pods can be made in a namespace: its default service account is there."""
         account = f"/api/v1/namespaces/{namespace}/serviceaccounts/default"
-        self._until(
+        self._namespace.until(
             f"namespace {namespace} has a service account", lambda: self._succeeds("kubectl", "get", f"--raw={account}")
         )
 
@@ -151,13 +149,18 @@ class ControlPlane:
         finally:
             self.stop(name)
 
+    def _prepare(self) -> None:
+        """Make what outlives the run."""
+        system.require_root()
+        self._programs = programs.kubernetes()
+
     def _start(self) -> None:
         self._authority = Authority(self.folder / "identities")
-        port = self._reserve_port()
+        port = self._port(6443)
         self.server = f"https://{self.address}:{port}"
         self.audit_log = self.logs / "audit.jsonl"
         self.kubeconfig = self.identity("admin", ["system:masters"])
-        etcd = f"http://127.0.0.1:{self._reserve_port()}"
+        etcd = f"http://127.0.0.1:{self._port(2379)}"
         self.start(
             "etcd",
             [
@@ -218,11 +221,14 @@ class ControlPlane:
         )
         self.wait_for_service_account("default")
 
-    def _reserve_port(self) -> int:
-        """A port that stays this run's: bound but not listened on, and shared with the server that will be."""
+    def _port(self, usual: int) -> int:
+        """A port for a server of this run: on the machine's network a free one, and nobody else's until the end."""
+        if self.own_network:
+            return usual
+        # bound but not listened on, and shared with the server that will be
         reservation = self._resources.enter_context(socket.socket())
         reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        reservation.bind(("127.0.0.1", 0))
+        reservation.bind((self.address, 0))
         port: int = reservation.getsockname()[1]
         return port
 
@@ -235,19 +241,6 @@ class ControlPlane:
             self._entering(command), check=False, env=self.environment, stdin=quiet, stdout=quiet, stderr=quiet
         )
         return done.returncode == 0
-
-    def _until(self, what: str, condition: Callable[[], bool], seconds: float = 120) -> None:
-        """Wait for a condition; fail at once where a program has ended meanwhile."""
-        deadline = time.monotonic() + seconds
-        while not condition():
-            for name, status in self._namespace.ended().items():
-                raise RuntimeError(f"{name} ended with status {status}:\n{self._tail(name)}")
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"not after {seconds:.0f} s: {what}")
-            time.sleep(0.1)
-
-    def _tail(self, name: str) -> str:
-        return "\n".join((self.logs / f"{name}.log").read_text(errors="replace").splitlines()[-15:])
 
     def _close(self) -> None:
         self._resources.close()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
-import subprocess
 from typing import TYPE_CHECKING, Any
+
+from tests.cluster.system import run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,7 +99,4 @@ _KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
 
 
 def _openssl(*arguments: str | int | Path) -> None:
-    command = ["openssl", *map(str, arguments)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(command)}: {done.stderr}")
+    run("openssl", *map(str, arguments))

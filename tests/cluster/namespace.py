@@ -7,12 +7,15 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from tests.cluster.system import run
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tests.cluster.run_folder import RunFolder
 
@@ -67,6 +70,29 @@ class Namespace:
         statuses: dict[str, int] = self._order("ended")
         return statuses
 
+    def until(self, what: str, condition: Callable[[], bool], seconds: float = 120) -> None:
+        """Wait for a condition.
+
+        Raises:
+            RuntimeError: one of the started processes has ended meanwhile; the message holds its last words.
+            TimeoutError: the condition did not come true in time.
+        """
+        deadline = time.monotonic() + seconds
+        while not condition():
+            for name, status in self.ended().items():
+                raise RuntimeError(f"{name} ended with status {status}:\n{self._last_words(name)}")
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{what}: not so after {seconds:.0f} s")
+            time.sleep(0.1)
+
+    def run(self, *command: str) -> str:
+        """What a command prints that is run inside, to its end.
+
+        Raises:
+            RuntimeError: it failed; the message holds what it printed.
+        """
+        return run(*self.entering(command))
+
     def entering(self, command: Sequence[str]) -> list[str]:
         """The command line that runs a command inside."""
         return ["nsenter", *self._enter_flags, f"--target={self.pid}", "--", *command]
@@ -85,6 +111,9 @@ class Namespace:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _last_words(self, name: str) -> str:
+        return "\n".join((self._run.logs / f"{name}.log").read_text(errors="replace").splitlines()[-15:])
 
     def _order(self, order: str, **arguments: Any) -> Any:
         assert self._unshare.stdin is not None

@@ -8,14 +8,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.cluster import cache
-from tests.cluster.system import MissingPrerequisiteError
+from tests.cluster.system import MissingPrerequisiteError, progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,14 +54,14 @@ def _built(name: str, build: Callable[[Path], None]) -> Path:
                 "Go is not on PATH: the test cluster builds Kubernetes from source with it. "
                 "Install Go 1.26 or later from https://go.dev/dl"
             )
-        started = time.monotonic()
-        print(f"Building {name} (this is done once) …", file=sys.stderr, flush=True)
-        with tempfile.TemporaryDirectory(dir=cache.root()) as unfinished:
+        with (
+            progress(f"Building {name}, once for this machine"),
+            tempfile.TemporaryDirectory(dir=cache.root()) as unfinished,
+        ):
             build(Path(unfinished))
             Path(unfinished).chmod(0o755)
             Path(unfinished).rename(folder)
             Path(unfinished).mkdir()  # for the context manager to remove
-        print(f"Built {name} in {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
     return folder
 
 

@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from tests.cluster import cache
@@ -36,6 +37,11 @@ class RunFolder:
         self.logs = self.path / "logs"
         self.logs.mkdir()
 
+    def make_cgroup(self) -> None:
+        """Make the run's control group, for its containers."""
+        for hierarchy in _hierarchies():
+            (hierarchy / self.cgroup).mkdir(exist_ok=True)
+
     def keep_logs(self) -> Path:
         """Move the logs to where they outlive the run, and say where; of earlier ones, the latest are kept."""
         kept = cache.root() / "logs"
@@ -65,15 +71,23 @@ def _remove_if_dead(run: Path) -> None:
         descriptor = _lock(run, fcntl.LOCK_NB)
     except BlockingIOError:
         return
-    _remove(run)
+    with suppress(OSError):  # a process of it is still ending: the next start removes it
+        _remove(run)
     os.close(descriptor)
 
 
 def _remove(run: Path) -> None:
-    for group in CGROUPS.glob(f"*/{_cgroup(run)}"):
-        for folder, _, _ in os.walk(group, topdown=False):
+    for hierarchy in _hierarchies():
+        for folder, _, _ in os.walk(hierarchy / _cgroup(run), topdown=False):
             Path(folder).rmdir()
     shutil.rmtree(run)
+
+
+def _hierarchies() -> list[Path]:
+    """Where cgroups are made: of version 2 the one tree, of version 1 one for each controller."""
+    if (CGROUPS / "cgroup.controllers").exists():
+        return [CGROUPS]
+    return [folder for folder in CGROUPS.iterdir() if (folder / "cgroup.procs").exists()]
 
 
 def _cgroup(run: Path) -> str:

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,6 +88,28 @@ def install() -> None:
             env=environment,
             check=True,
         )
+
+
+@contextmanager
+def progress(what: str) -> Iterator[None]:
+    """Tell whoever waits what is being done, and then how long it took."""
+    started = time.monotonic()
+    print(f"{what} …", file=sys.stderr, flush=True)
+    yield
+    print(f"{what}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+
+
+def run(*command: str) -> str:
+    """What a command prints.
+
+    Raises:
+        RuntimeError: it failed; the message holds the end of what it printed.
+    """
+    done = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if done.returncode != 0:
+        printed = "\n".join((done.stdout + done.stderr).splitlines()[-40:])
+        raise RuntimeError(f"{' '.join(command)} ended with status {done.returncode}:\n{printed}")
+    return done.stdout.strip()
 
 
 @contextmanager

@@ -1,0 +1,133 @@
+"""A node of a test cluster: a real kubelet on a real containerd, with GPUs that are only counted."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from tests.cluster import containerd
+from tests.cluster.namespace import Namespace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from tests.cluster.run_folder import RunFolder
+
+EVICTION_SIGNALS = ("memory.available", "nodefs.available", "nodefs.inodesFree", "imagefs.available")
+
+
+class Node:
+    """One node, in PID and mount namespaces of its own and on the cluster's network.
+
+    Attributes:
+        name: what the API calls it.
+        address: the kubelet's.
+    """
+
+    def __init__(self, name: str, address: str, run: RunFolder, network: Namespace, store: Path) -> None:
+        self.name = name
+        self.address = address
+        self._folder = run.path / name
+        self._folder.mkdir()
+        self._run = run
+        self._network = network
+        self._namespace: Namespace | None = None
+        containerd.copy_store(store, self._folder / "containerd")
+
+    def configure(self, authority: Path, pods: str, dns: str) -> None:
+        """Write its programs' configuration.
+
+        Args:
+            authority: the certificate that vouches for those who call the kubelet.
+            pods: the network of its pods' addresses.
+            dns: the address of the cluster's DNS server.
+        """
+        network = self._folder / "cni"
+        network.mkdir()
+        plugins = [_point_to_point(pods, self._folder / "addresses")]
+        (network / "pods.conflist").write_text(json.dumps({"cniVersion": "0.4.0", "name": "pods", "plugins": plugins}))
+        resolver = self._folder / "resolv.conf"
+        resolver.touch()
+        self._configuration.write_text(json.dumps(self._kubelet(authority, dns, resolver)))
+
+    def start(self, kubeconfig: Path, environment: Mapping[str, str]) -> None:
+        """Start its programs; ready it is when the API says so.
+
+        Args:
+            kubeconfig: the kubelet's credentials.
+            environment: the kubelet's.
+        """
+        self._run.make_cgroup()
+        self._namespace = Namespace(self._run, network_of=self._network)
+        containerd.start(self._namespace, f"containerd-{self.name}", self._folder / "containerd", self._folder / "cni")
+        self._namespace.start(
+            f"kubelet-{self.name}",
+            [
+                "kubelet",
+                f"--config={self._configuration}",
+                f"--kubeconfig={kubeconfig}",
+                f"--hostname-override={self.name}",
+                f"--node-ip={self.address}",
+                f"--root-dir={self._folder}/kubelet",
+                f"--cert-dir={self._folder}/certificates",
+            ],
+            environment,
+        )
+
+    def stop(self) -> None:
+        """Cut its power: kubelet, containerd and all containers are gone at once."""
+        if self._namespace:
+            self._namespace.close()
+            self._namespace = None
+
+    def check(self) -> None:
+        """Fail where one of its programs has ended."""
+        if self._namespace:
+            self._namespace.until(self.name, lambda: True)
+
+    @property
+    def _configuration(self) -> Path:
+        return self._folder / "kubelet.json"
+
+    def _kubelet(self, authority: Path, dns: str, resolver: Path) -> dict[str, Any]:
+        return {
+            "apiVersion": "kubelet.config.k8s.io/v1beta1",
+            "kind": "KubeletConfiguration",
+            "containerRuntimeEndpoint": f"unix://{containerd.SOCKET}",
+            "address": self.address,
+            "healthzPort": 0,
+            "clusterDNS": [dns],
+            "clusterDomain": "cluster.local",
+            "resolvConf": str(resolver),
+            "authentication": {
+                "x509": {"clientCAFile": str(authority)},
+                "anonymous": {"enabled": False},
+                "webhook": {"enabled": True},
+            },
+            "authorization": {"mode": "Webhook"},
+            "failCgroupV1": False,
+            "cgroupDriver": "cgroupfs",
+            "cgroupRoot": f"/{self._run.cgroup}",
+            "enforceNodeAllocatable": [],
+            "failSwapOn": False,
+            "nodeStatusUpdateFrequency": "1s",
+            # a full disk of the machine is not the node's concern
+            "evictionHard": dict.fromkeys(
+                ("memory.available", "nodefs.available", "nodefs.inodesFree", "imagefs.available"), "0%"
+            ),
+            "imageGCHighThresholdPercent": 100,
+        }
+
+
+def _point_to_point(pods: str, folder: Path) -> dict[str, Any]:
+    """Each pod on a link of its own: all it sends is routed, and so meets the rules that make Services work."""
+    return {
+        "type": "ptp",
+        "ipam": {
+            "type": "host-local",
+            "dataDir": str(folder),
+            "ranges": [[{"subnet": pods}]],
+            "routes": [{"dst": "0.0.0.0/0"}],
+        },
+    }
