@@ -55,7 +55,7 @@ class FencedLock(LeaseLock):
 
     async def create(self, name: str, namespace: str, election_record: LeaderElectionRecord) -> bool:
         """Make the lease, held by this process."""
-        return await self._hold(super().create(name, namespace, election_record))
+        return await self._hold(self._create(name, namespace, election_record))
 
     async def update(self, name: str, namespace: str, updated_record: LeaderElectionRecord) -> bool:
         """Take or renew the lease."""
@@ -72,6 +72,16 @@ class FencedLock(LeaseLock):
                 await self.api_instance.patch_namespaced_lease(self.name, self.namespace, patch)
         except (ApiException, aiohttp.ClientError, TimeoutError, OSError) as error:
             _LOG.info("the lease was not given back: %s", error)
+
+    async def _create(self, name: str, namespace: str, record: LeaderElectionRecord) -> bool:
+        # The library's own sends `pretty=True`, which its client refuses (kubernetes 37.0.2).
+        lease = kubernetes.V1Lease(metadata=kubernetes.V1ObjectMeta(name=name), spec=self.update_lease(record))
+        try:
+            await self.api_instance.create_namespaced_lease(namespace, lease)
+        except ApiException as error:
+            _LOG.warning("cannot make lease %s/%s: %s", namespace, name, error.reason)
+            return False
+        return True
 
     async def _hold(self, writing: Coroutine[Any, Any, bool]) -> bool:
         began = time.monotonic()

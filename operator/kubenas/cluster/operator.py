@@ -92,6 +92,8 @@ async def _elected(
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({leading, stopping}, return_when=asyncio.FIRST_COMPLETED)
     lost = leading.done()
+    if lost:
+        failure = failure or leading.exception()
     await manager.stop()
     stop.set()
     if working is not None:
