@@ -1,0 +1,216 @@
+"""The manifests of deploy/ on a real apiserver."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.cluster.control_plane import ControlPlane
+
+pytestmark = pytest.mark.control_plane
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+OPERATOR = "system:serviceaccount:{}:kubenas-operator"
+
+# All that the operator may do, and where.
+RIGHTS = {
+    ("get", "nasexperiments.kubenas.io"),
+    ("list", "nasexperiments.kubenas.io"),
+    ("watch", "nasexperiments.kubenas.io"),
+    ("delete", "nasexperiments.kubenas.io"),
+    ("patch", "nasexperiments.kubenas.io/status"),
+    ("get", "nastrials.kubenas.io"),
+    ("list", "nastrials.kubenas.io"),
+    ("watch", "nastrials.kubenas.io"),
+    ("create", "nastrials.kubenas.io"),
+    ("patch", "nastrials.kubenas.io/status"),
+    ("get", "pods"),
+    ("list", "pods"),
+    ("watch", "pods"),
+    ("create", "pods"),
+    ("delete", "pods"),
+    ("create", "events"),
+    ("patch", "events"),
+}
+LEASE_RIGHTS = {
+    ("create", "leases.coordination.k8s.io"),
+    ("get", "leases.coordination.k8s.io"),
+    ("update", "leases.coordination.k8s.io"),
+}
+
+
+def rendered(control_plane: ControlPlane, folder: str) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all(control_plane.kubectl("kustomize", str(DEPLOY / folder))))
+
+
+@contextmanager
+def applied(control_plane: ControlPlane, folder: str) -> Iterator[list[dict[str, Any]]]:
+    """The objects of a folder of deploy/, on the cluster for a while; the CRDs stay."""
+    objects = rendered(control_plane, folder)
+    control_plane.kubectl("apply", "--server-side", "--filename=-", stdin=yaml.safe_dump_all(objects))
+    yield objects
+    mortal = [one for one in objects if one["kind"] != "CustomResourceDefinition"]
+    control_plane.kubectl("delete", "--wait", "--filename=-", stdin=yaml.safe_dump_all(mortal))
+
+
+@pytest.fixture(scope="module")
+def operator(control_plane: ControlPlane) -> Iterator[list[dict[str, Any]]]:
+    with applied(control_plane, "operator") as objects:
+        yield objects
+
+
+@pytest.fixture(scope="module")
+def namespaced_operator(control_plane: ControlPlane) -> Iterator[list[dict[str, Any]]]:
+    control_plane.kubectl("create", "namespace", "kubenas")
+    control_plane.kubectl("label", "namespace", "kubenas", "pod-security.kubernetes.io/enforce=restricted")
+    with applied(control_plane, "operator-namespaced") as objects:
+        yield objects
+    control_plane.kubectl("delete", "namespace", "kubenas")
+
+
+@pytest.fixture(scope="module")
+def prometheus(control_plane: ControlPlane) -> Iterator[list[dict[str, Any]]]:
+    with applied(control_plane, "prometheus") as objects:
+        yield objects
+
+
+def rights(control_plane: ControlPlane, user: str, namespace: str) -> set[tuple[str, str]]:
+    """(verb, resource) of all that a service account may do in a namespace beyond what every other may."""
+    return _rights(control_plane, user, namespace) - _rights(control_plane, OPERATOR.format("default"), namespace)
+
+
+def _rights(control_plane: ControlPlane, user: str, namespace: str) -> set[tuple[str, str]]:
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectRulesReview",
+        "spec": {"namespace": namespace},
+    }
+    answer = json.loads(
+        control_plane.kubectl(
+            "create", "--validate=false", f"--as={user}", "--output=json", "--filename=-", stdin=json.dumps(review)
+        )
+    )
+    return {
+        (verb, f"{resource.partition('/')[0]}.{group}{_subresource(resource)}" if group else resource)
+        for rule in answer["status"]["resourceRules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+def _subresource(resource: str) -> str:
+    _, slash, rest = resource.partition("/")
+    return slash + rest
+
+
+@pytest.mark.usefixtures("operator")
+def test_the_operator_may_do_what_it_must_and_nothing_else(control_plane: ControlPlane) -> None:
+    assert rights(control_plane, OPERATOR.format("kubenas-system"), "default") == RIGHTS
+    assert rights(control_plane, OPERATOR.format("kubenas-system"), "kubenas-system") == RIGHTS | LEASE_RIGHTS
+
+
+def test_the_namespaced_operator_may_do_so_in_its_namespace_only(
+    namespaced_operator: list[dict[str, Any]], control_plane: ControlPlane
+) -> None:
+    assert rights(control_plane, OPERATOR.format("kubenas"), "kubenas") == RIGHTS | LEASE_RIGHTS
+    assert rights(control_plane, OPERATOR.format("kubenas"), "default") == set()
+    assert not [one["kind"] for one in namespaced_operator if one["kind"].startswith("Cluster")]
+
+
+@pytest.mark.usefixtures("prometheus")
+def test_prometheus_may_find_pods(control_plane: ControlPlane) -> None:
+    user = "system:serviceaccount:monitoring:prometheus"
+    assert rights(control_plane, user, "default") == {("list", "pods"), ("watch", "pods")}
+
+
+@pytest.mark.parametrize("folder", ["operator", "namespaced_operator", "prometheus"])
+def test_pods_meet_the_restricted_profile(
+    folder: str, request: pytest.FixtureRequest, control_plane: ControlPlane, namespace: str
+) -> None:
+    (deployment,) = [one for one in request.getfixturevalue(folder) if one["kind"] == "Deployment"]
+    control_plane.kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "one"},
+        "spec": {**deployment["spec"]["template"]["spec"], "serviceAccountName": "default"},
+    }
+    control_plane.kubectl(
+        "create", f"--namespace={namespace}", "--dry-run=server", "--filename=-", stdin=json.dumps(pod)
+    )
+
+
+@pytest.mark.usefixtures("operator")
+@pytest.mark.parametrize(
+    ("role", "verb", "resource", "allowed"),
+    [
+        ("edit", "create", "nasexperiments", True),
+        ("edit", "get", "nasexperiments", True),
+        ("edit", "patch", "nasexperiments/scale", True),
+        ("edit", "patch", "nasexperiments/status", False),
+        ("edit", "get", "nastrials", True),
+        ("edit", "delete", "nastrials", False),
+        ("admin", "create", "nasexperiments", True),
+        ("view", "watch", "nasexperiments", True),
+        ("view", "list", "nastrials", True),
+        ("view", "delete", "nasexperiments", False),
+    ],
+)
+def test_users_get_their_rights_with_the_standard_roles(
+    role: str, verb: str, resource: str, allowed: bool, control_plane: ControlPlane
+) -> None:
+    """The controller manager adds the rules to the standard roles a moment after they are applied."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        rules = _rules_on_kubenas(control_plane, role)
+        found = any(resource in rule["resources"] and verb in rule["verbs"] for rule in rules)
+        if found or (rules and not allowed):
+            break
+        time.sleep(0.1)
+    assert found == allowed, rules
+
+
+def _rules_on_kubenas(control_plane: ControlPlane, role: str) -> list[dict[str, Any]]:
+    rules = json.loads(control_plane.kubectl("get", "clusterrole", role, "--output=json"))["rules"] or []
+    return [rule for rule in rules if "kubenas.io" in rule.get("apiGroups", ())]
+
+
+def test_prometheus_runs_with_the_scrape_jobs_of_the_file(
+    prometheus: list[dict[str, Any]],
+) -> None:
+    (config,) = [one for one in prometheus if one["kind"] == "ConfigMap"]
+    assert config["data"] == {"prometheus.yaml": (DEPLOY / "prometheus/prometheus.yaml").read_text()}
+
+
+def test_the_pod_monitor_says_the_same_as_the_scrape_job() -> None:
+    (job,) = yaml.safe_load((DEPLOY / "prometheus/prometheus.yaml").read_text())["scrape_configs"]
+    monitor = yaml.safe_load((DEPLOY / "prometheus/podmonitor.yaml").read_text())["spec"]
+    (endpoint,) = monitor["podMetricsEndpoints"]
+    assert (endpoint["interval"], endpoint["scrapeTimeout"]) == (job["scrape_interval"], job["scrape_timeout"])
+    assert (endpoint["port"], "keep") == (job["relabel_configs"][0]["regex"], job["relabel_configs"][0]["action"])
+    assert monitor["selector"]["matchExpressions"] == [
+        {"key": job["kubernetes_sd_configs"][0]["selectors"][0]["label"], "operator": "Exists"}
+    ]
+    by_itself = {"namespace", "pod"}
+    assert {one["targetLabel"]: one["sourceLabels"] for one in endpoint["relabelings"]} == {
+        one["target_label"]: one["source_labels"]
+        for one in job["relabel_configs"]
+        if one.get("target_label", "namespace") not in by_itself
+    }
+    (kept,) = endpoint["metricRelabelings"]
+    (wanted,) = job["metric_relabel_configs"]
+    assert (kept["sourceLabels"], kept["regex"], kept["action"]) == (
+        wanted["source_labels"],
+        wanted["regex"],
+        wanted["action"],
+    )
