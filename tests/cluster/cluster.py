@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -48,7 +49,7 @@ class Cluster(ControlPlane):
 
     def __init__(self, wanted: Sequence[images.Image] = images.IMAGES) -> None:
         # nor is a node found lost only after most of a minute
-        super().__init__(controller_manager_flags=["--node-monitor-period=1s", "--node-monitor-grace-period=10s"])
+        super().__init__(controller_manager_flags=["--node-monitor-period=1s", "--node-monitor-grace-period=20s"])
         self._wanted = wanted
         self.nodes: dict[str, Node] = {}
 
@@ -59,8 +60,15 @@ class Cluster(ControlPlane):
     def start_node(self, name: str) -> None:
         """Start a node and wait until it is ready, with its GPUs."""
         node = self.nodes[name]
+        # of a node that was lost only now, the API still believes what it last said
+        started = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         node.start(self.identity(f"system:node:{name}", ["system:nodes"]), self.environment)
-        self._wait_for(node)
+        self._namespace.until(f"{name} is ready", partial(self._is_ready, node, started))
+        gpus = [
+            {"op": "add", "path": f"/status/{amount}/nvidia.com~1gpu", "value": GPUS}
+            for amount in ("capacity", "allocatable")
+        ]
+        self.kubectl("patch", "node", name, "--subresource=status", "--type=json", f"--patch={json.dumps(gpus)}")
 
     def _prepare(self) -> None:
         super()._prepare()
@@ -115,15 +123,9 @@ class Cluster(ControlPlane):
         for name in self.nodes:
             self.start_node(name)
 
-    def _wait_for(self, node: Node) -> None:
-        self._namespace.until(f"{node.name} is ready", partial(self._is_ready, node))
-        gpus = [
-            {"op": "add", "path": f"/status/{amount}/nvidia.com~1gpu", "value": GPUS}
-            for amount in ("capacity", "allocatable")
-        ]
-        self.kubectl("patch", "node", node.name, "--subresource=status", "--type=json", f"--patch={json.dumps(gpus)}")
-
-    def _is_ready(self, node: Node) -> bool:
+    def _is_ready(self, node: Node, since: str) -> bool:
         node.check()
-        ready = "jsonpath={.status.conditions[?(@.type=='Ready')].status}"
-        return self.kubectl("get", "node", node.name, f"--output={ready}", check=False) == "True"
+        condition = ".status.conditions[?(@.type=='Ready')]"
+        query = f"jsonpath={{{condition}.status}} {{{condition}.lastHeartbeatTime}}"
+        status, _, heartbeat = self.kubectl("get", "node", node.name, f"--output={query}", check=False).partition(" ")
+        return status == "True" and heartbeat > since

@@ -86,7 +86,7 @@ class ControlPlane:
     def run(self, *command: str, stdin: str | None = None, check: bool = True) -> str:
         """What a command prints that has kubectl and the administrator's credentials at hand."""
         done = subprocess.run(
-            self._entering(command), check=False, env=self.environment, input=stdin, capture_output=True, text=True
+            self.entering(command), check=False, env=self.environment, input=stdin, capture_output=True, text=True
         )
         if check and done.returncode != 0:
             error = subprocess.CalledProcessError(done.returncode, command, done.stdout, done.stderr)
@@ -95,13 +95,22 @@ class ControlPlane:
         return done.stdout
 
     @property
-    def environment(self) -> dict[str, str]:
-        """The environment for programs that use the API as cluster administrator."""
-        return os.environ | {
+    def variables(self) -> dict[str, str]:
+        """What a process needs in its environment to find kubectl and use the API as cluster administrator."""
+        return {
             "PATH": f"{self._programs}{os.pathsep}{os.environ['PATH']}",
             "KUBECONFIG": str(self.kubeconfig),
             "KUBECACHEDIR": str(self.folder / "kubectl"),
         }
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """This process's environment with `variables`."""
+        return os.environ | self.variables
+
+    def entering(self, command: Sequence[str]) -> list[str]:
+        """The command line that runs a command where the API can be reached."""
+        return self._namespace.entering(command) if self.own_network else list(command)
 
     def identity(self, user: str, groups: Sequence[str] = ()) -> Path:
         """A kubeconfig file for a user in some groups, by client certificate."""
@@ -232,13 +241,10 @@ class ControlPlane:
         port: int = reservation.getsockname()[1]
         return port
 
-    def _entering(self, command: Sequence[str]) -> list[str]:
-        return self._namespace.entering(command) if self.own_network else list(command)
-
     def _succeeds(self, *command: str) -> bool:
         quiet = subprocess.DEVNULL
         done = subprocess.run(
-            self._entering(command), check=False, env=self.environment, stdin=quiet, stdout=quiet, stderr=quiet
+            self.entering(command), check=False, env=self.environment, stdin=quiet, stdout=quiet, stderr=quiet
         )
         return done.returncode == 0
 

@@ -206,7 +206,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.cluster.fake_pods", description=__doc__)
     parser.add_argument("--kubeconfig", type=Path, required=True)
     parser.add_argument(
-        "--outcome", default=f"{__spec__.name}:accuracy", help="MODULE:FUNCTION from a trial to its Ending"
+        "--outcome", default="tests.cluster.fake_pods:accuracy", help="MODULE:FUNCTION from a trial to its Ending"
     )
     parser.add_argument("--seconds", type=float, help="how long each pod runs, whatever its outcome says")
     arguments = parser.parse_args()

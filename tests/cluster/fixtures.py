@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import os
 import secrets
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, contextmanager, nullcontext
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
+from tests.cluster.cluster import Cluster
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.system import MissingPrerequisiteError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+AnyCluster = TypeVar("AnyCluster", bound=ControlPlane)
 
 
 @pytest.fixture(scope="session")
@@ -36,11 +39,21 @@ def namespace(control_plane: ControlPlane) -> Iterator[str]:
     control_plane.kubectl("delete", "namespace", name, "--wait=false")
 
 
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """A whole cluster of two nodes with this repository's images, one for the session."""
+    with _running(Cluster(), request) as running:
+        yield running
+
+
 @contextmanager
-def _running(cluster: ControlPlane, request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
+def _running(cluster: AnyCluster, request: pytest.FixtureRequest) -> Iterator[AnyCluster]:
+    capture = request.config.pluginmanager.getplugin("capturemanager")
     with ExitStack() as stack:
         try:
-            stack.enter_context(cluster)
+            # building what is not in the cache takes minutes, and says so
+            with capture.global_and_fixture_disabled() if capture else nullcontext():
+                stack.enter_context(cluster)
         except MissingPrerequisiteError as missing:
             if os.environ.get("CI") == "true":
                 pytest.fail(str(missing), pytrace=False)

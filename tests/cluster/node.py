@@ -111,7 +111,7 @@ class Node:
             "cgroupRoot": f"/{self._run.cgroup}",
             "enforceNodeAllocatable": [],
             "failSwapOn": False,
-            "nodeStatusUpdateFrequency": "1s",
+            "nodeStatusUpdateFrequency": "1s",  # and so it is reported
             # a full disk of the machine is not the node's concern
             "evictionHard": dict.fromkeys(
                 ("memory.available", "nodefs.available", "nodefs.inodesFree", "imagefs.available"), "0%"

@@ -7,19 +7,14 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
 
+from tests.cluster.conditions import processes_of, until
 from tests.cluster.control_plane import REPOSITORY, ControlPlane
 from tests.cluster.fake_pods import Ending, Trial, accuracy, drawn
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 pytestmark = pytest.mark.control_plane
 
@@ -30,23 +25,6 @@ with ControlPlane() as running:
     print(running.folder, running.server, flush=True)
     sys.stdin.read()
 """
-
-
-def until(condition: Callable[[], bool], seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.05)
-
-
-def processes_of(folder: Path) -> list[str]:
-    """The command lines that name something in the folder."""
-    found = []
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):
-            if str(folder) in (command := file.read_text().replace("\0", " ")):
-                found.append(command)
-    return found
 
 
 def refuses_connections(port: int | None) -> bool:
