@@ -57,6 +57,8 @@ async def connect(kubeconfig: str | None, context: str | None = None) -> kuberne
         raise ApiError(
             0, "NoConfiguration", f"no cluster to talk to: {error}; set KUBECONFIG or --kubeconfig"
         ) from error
+    # Else ~/.netrc and the proxy variables are read again for every single request, in a thread.
+    configuration.client_session_kwargs = {"trust_env": False}
     return kubernetes.ApiClient(configuration)
 
 

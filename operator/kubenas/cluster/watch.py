@@ -13,6 +13,7 @@ import kopf
 from kubernetes.aio import client as kubernetes
 
 from kubenas.api.base import GROUP, VERSION
+from kubenas.cluster.kopf_storage import NoDiffBase, NoProgress
 from kubenas.cluster.manager import Manager
 from kubenas.cluster.names import TRIAL_LABEL
 
@@ -28,6 +29,8 @@ async def watch(
     settings.watching.label_selectors["pods"] = TRIAL_LABEL
     settings.watching.chunk_size = 500
     settings.queueing.idle_timeout = 1.0
+    settings.persistence.diffbase_storage = NoDiffBase()
+    settings.persistence.progress_storage = NoProgress()
     await kopf.operator(
         registry=_registry(manager, api),
         settings=settings,
