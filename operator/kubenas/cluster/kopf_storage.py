@@ -22,7 +22,8 @@ class NoDiffBase(kopf.DiffBaseStorage):
 
     def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:
         """No former state."""
-        return None  # noqa: RET501
+        del body
+        return None
 
     def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
         """Nothing is written."""
