@@ -21,6 +21,7 @@ EXPERIMENT_LABEL = "kubenas.io/experiment"
 
 # (type, whether it holds, reason, message) -> condition
 _Make: TypeAlias = Callable[[str, bool | None, str, str], Condition]
+_HOLDS = {"True": True, "False": False, "Unknown": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ def _conditions(experiment: NASExperiment, seen: Seen, begun: bool, now: float) 
     end, suspended = seen.end, experiment.spec.suspend
     found = [
         _accepted(seen, condition),
-        _metrics(seen, condition),
+        _metrics(seen, old.get("MetricsAvailable"), condition),
         _scheduled(seen, condition),
     ]
     if end is not None:
@@ -158,10 +159,13 @@ def _accepted(seen: Seen, condition: _Make) -> Condition:
     return condition("Accepted", False, "InvalidSpec", "; ".join(str(p) for p in seen.problems)[:32768])
 
 
-def _metrics(seen: Seen, condition: _Make) -> Condition:
+def _metrics(seen: Seen, before: Condition | None, condition: _Make) -> Condition:
     readings = seen.readings
     if readings.fault is not None:
         return condition("MetricsAvailable", False, readings.fault.reason, readings.fault.message)
+    if readings.read_at is None and before is not None:
+        # Nothing new is known after a restart.
+        return condition("MetricsAvailable", _HOLDS[before.status], before.reason, before.message)
     if readings.read_at is None:
         return condition("MetricsAvailable", None, "NotReadYet", "No trial has run long enough to be read.")
     return condition("MetricsAvailable", True, "Read", f"Values of running trials are read from {readings.source}.")
