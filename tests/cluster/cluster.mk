@@ -1,6 +1,7 @@
-# A Kubernetes cluster on this machine: cluster-up leaves it running, cluster-down ends it.
+# A Kubernetes cluster on this machine, kept up to try things on; RUN comes from the Makefile that includes this.
 .PHONY: cluster-up cluster-down
-cluster-up:
-	uv run python -m tests.cluster up
-cluster-down:
-	uv run python -m tests.cluster down
+cluster-up: setup ## start two real nodes with fake GPUs, and leave them running (root and Go)
+	$(RUN) python -m tests.cluster up
+
+cluster-down: setup ## end them, and leave nothing behind
+	$(RUN) python -m tests.cluster down

@@ -1,0 +1,71 @@
+# What people and CI call. Every target does its own set-up; `make help` lists them.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+UV_VERSION := 0.13.9
+UV := .tools/bin/uv
+# As users' shells may have another environment active.
+RUN := env -u VIRTUAL_ENV $(UV) run --frozen --all-extras
+PYTEST := $(RUN) pytest
+EXPORT := --frozen --no-dev --no-emit-project --no-annotate
+
+include tests/cluster/cluster.mk
+
+.PHONY: help setup demo demo-cluster test test-fast test-control-plane test-node lint format generate lock bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
+
+setup: .venv/.ready ## make the virtual environment, with torch and all tools
+
+.venv/.ready: pyproject.toml uv.lock | $(UV)
+	@env -u VIRTUAL_ENV $(UV) sync --frozen --all-extras
+	@touch $@
+
+$(UV):
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "KubeNAS needs Python 3.11 or newer as python3" >&2; exit 1; }
+	@python3 -m venv .tools || { echo "python3 cannot make virtual environments: apt-get install python3-venv" >&2; exit 1; }
+	@.tools/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+demo: setup ## search on this machine: 8 trials on handwritten digits, without a cluster
+	$(RUN) kubenas run examples/digits.yaml --state "$$(mktemp -d)/digits"
+
+demo-cluster: setup ## the same on a real two-node cluster made here for it (root and Go): install, apply, watch, result
+	$(RUN) python -m tests.cluster.demo
+
+test: setup test-fast test-control-plane test-node ## all tests: the pure core, then the control plane, then real nodes
+
+test-fast: setup ## tests that need no cluster
+	$(PYTEST) -m "not control_plane and not node"
+
+test-control-plane: setup ## tests on a real apiserver without nodes (root and Go)
+	$(PYTEST) -m control_plane
+
+test-node: setup ## tests on the real two-node cluster (root, Go and Debian's packages)
+	$(PYTEST) -m node
+
+lint: setup ## style, types, layers, generated files
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+	$(RUN) lint-imports
+
+format: setup ## put the code into shape
+	$(RUN) ruff check --fix .
+	$(RUN) ruff format .
+
+generate: setup ## write crds/ from the models
+	$(RUN) python -m kubenas.api.generate
+
+lock: $(UV) ## lock the dependencies anew, for the project and for both images
+	env -u VIRTUAL_ENV $(UV) lock
+	$(UV) export $(EXPORT) --extra trial -o trial_image/requirements.txt >/dev/null
+	$(UV) export $(EXPORT) --extra operator --extra search -o deploy/requirements.txt >/dev/null
+
+bench: setup ## the control plane's figures, as docs/benchmarks.md has them (root and Go; about 10 minutes)
+	$(RUN) python benchmarks/control_plane.py
+
+clean: ## remove what was made here, but for the cluster programs in ~/.cache/kubenas
+	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
