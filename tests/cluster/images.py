@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.cluster import cache
+from tests.cluster import cache, programs
 from tests.cluster.system import progress, run
 
 REPOSITORY = Path(__file__).parents[2]
@@ -22,17 +23,17 @@ class Image:
     Attributes:
         name: what pods call it.
         dockerfile: its recipe, relative to the repository's root; builds on the image in the argument ``BASE``.
-        context: the folder whose files the recipe may copy, relative likewise.
+        context: gives the folder whose files the recipe may copy.
     """
 
     name: str
     dockerfile: str
-    context: str = "."
+    context: Callable[[], Path] = lambda: REPOSITORY
 
 
 OPERATOR = Image("localhost/kubenas-operator:test", "Dockerfile")
 TRIAL = Image("localhost/kubenas-trial:test", "trial_image/Dockerfile")
-PROMETHEUS = Image("localhost/prometheus:test", "tests/cluster/prometheus/Dockerfile", "tests/cluster/prometheus")
+PROMETHEUS = Image("localhost/prometheus:test", "tests/cluster/prometheus/Dockerfile", programs.prometheus)
 IMAGES = (OPERATOR, TRIAL, PROMETHEUS)
 
 
@@ -51,7 +52,7 @@ def build(image: Image) -> str:
     dockerfile = REPOSITORY / image.dockerfile
     if not dockerfile.exists():
         raise FileNotFoundError(f"{image.name} is built from {dockerfile}, which does not exist")
-    on = base()
+    on, context = base(), image.context()
     with cache.lock("images"):
         before = _identifier(image.name)
         with progress(f"Building {image.name}"):
@@ -64,7 +65,7 @@ def build(image: Image) -> str:
                 f"--build-arg=BASE={on}",
                 f"--file={dockerfile}",
                 f"--tag={image.name}",
-                str(REPOSITORY / image.context),
+                str(context),
             )
         identifier = _identifier(image.name)
         if before not in ("", identifier):

@@ -26,7 +26,6 @@ PACKAGES = (
     "iproute2",
     "iptables",
     "openssl",
-    "prometheus",
     "runc",
 )
 
