@@ -144,6 +144,12 @@ def test_a_pod_that_still_ends_keeps_its_place() -> None:
     assert [t.attempt_name for t in planned(of, trials=[second], attempts=[gone]).start] == ["nas-0-2"]
 
 
+@pytest.mark.parametrize("there", [{0, 2}, {1, 2}, {0, 2, 3}, {0, 2, 3, 5}, {1}])
+def test_the_smallest_free_number_is_taken(there: set[int]) -> None:
+    made = planned(experiment(trials={"parallelism": 1}), trials=[succeeded(n, n + 1, 0.5) for n in there])
+    assert numbers(made) == [min(set(range(9)) - there)]
+
+
 def test_the_number_of_a_deleted_trial_is_taken_again_by_itself() -> None:
     of = experiment(trials={"max": 8, "parallelism": 8})
     there = [succeeded(0, 1, 0.5), succeeded(2, 2, 0.6)]

@@ -51,6 +51,7 @@ class Ledger:
         self._searching = searching
         self.unfinished: dict[int, Trial] = {}
         self.ended: dict[int, Ended] = {}
+        self._highest = -1
         self._forget()
 
     def _forget(self) -> None:
@@ -71,6 +72,7 @@ class Ledger:
             if self.ended[trial.number].resource_version == trial.resource_version:
                 return
             self.remove(trial.number)
+        self._highest = max(self._highest, trial.number)
         if trial.number not in self.unfinished:
             self._created[trial.stage] = self._created.get(trial.stage, 0) + 1
         if not trial.finished:
@@ -86,6 +88,7 @@ class Ledger:
         self.unfinished.pop(number, None)
         self.ended.pop(number, None)
         ended = sorted(self.ended.values(), key=lambda e: e.order)
+        self._highest = max((*self.unfinished, *self.ended), default=-1)
         self.ended = {}
         self._forget()
         for trial in self.unfinished.values():
@@ -129,10 +132,10 @@ class Ledger:
 
     def next_number(self) -> int:
         """The smallest number that no trial has."""
-        number = len(self)
-        if number and number - 1 not in self.ended and number - 1 not in self.unfinished:
-            return next(n for n in range(number) if n not in self.ended and n not in self.unfinished)
-        return number
+        count = len(self)
+        if self._highest == count - 1:
+            return count
+        return next(n for n in range(count) if n not in self.ended and n not in self.unfinished)
 
     def ranked(self, stage: str | None) -> list[Judged]:
         """Candidates of a stage that have values, the best first."""
