@@ -99,7 +99,7 @@ def observed(
         ledger=ledger,
         strategy=build_strategy(of.spec.search, space),
         attempts={a.name: a for a in attempts},
-        readings=readings or Readings(),
+        readings=readings or Readings(read_at=NOW),
         problems=problems,
     )
 

@@ -22,7 +22,7 @@ FAILED_READING = Readings(fault=Fault("PrometheusDown", "no answer"))
 def looked_at(
     of: Trial, attempt: Attempt | None, readings: Readings | None = None, rules: Rules = RULES, now: float = NOW
 ) -> Step:
-    return advance(of, attempt, readings or Readings(), rules, now)
+    return advance(of, attempt, readings or Readings(read_at=NOW), rules, now)
 
 
 def written(step: Step) -> TrialStatus:
@@ -45,6 +45,19 @@ def test_result_of_the_termination_message() -> None:
     assert status.results[0].source == "TerminationMessage"
     assert (status.conditions[0].type, status.conditions[0].reason) == ("Finished", "Succeeded")
     assert status.gpu_seconds == 9.0
+
+
+def test_the_curve_is_read_to_its_end_before_a_result_counts() -> None:
+    gone = ended(trial(), results({"accuracy": 0.9}), at=NOW)
+    step = looked_at(trial(), gone, read({1: 0.5}, at=NOW))
+    assert (step.status, step.read_now) == (None, True)
+    status = written(looked_at(trial(), gone, read({1: 0.5, 3: 0.9}, at=NOW + attempts.CLOCK_SECONDS)))
+    assert [point.step for point in status.curve] == [1, 3]
+
+
+def test_a_pod_that_has_ended_cannot_be_read() -> None:
+    gone = ended(trial(), results({"accuracy": 0.9}), at=NOW)
+    assert written(looked_at(trial(), gone, Readings(source="Pod"))).phase == "Succeeded"
 
 
 def test_the_message_goes_before_the_curve() -> None:

@@ -369,7 +369,7 @@ def test_unread_metrics_are_said_and_stop_nothing() -> None:
     found = condition(made, "MetricsAvailable")
     assert (found.status, found.reason, found.message) == ("False", "PrometheusUnreachable", "connection refused")
     assert made.create
-    assert condition(planned(experiment()), "MetricsAvailable").status == "Unknown"
+    assert condition(planned(experiment(), readings=Readings()), "MetricsAvailable").status == "Unknown"
     assert condition(planned(experiment(), readings=Readings(read_at=NOW)), "MetricsAvailable").status == "True"
 
 

@@ -16,8 +16,10 @@ from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Readings, Tri
 SETTLE_SECONDS = 1.0
 # How often a running trial's curve is kept in its status.
 CURVE_SECONDS = 60.0
-# How long an ended attempt without a message waits for its last values to be read.
+# How long an ended attempt waits for its last values to be read.
 READING_SECONDS = 30.0
+# The kubelet tells the time of an end in whole seconds, rounded down.
+CLOCK_SECONDS = 1.0
 # Longest pause before a retry; it doubles with each failure.
 MAX_RETRY_SECONDS = 300.0
 # A removed pod that is still there so long after its time belongs to a lost node.
@@ -114,22 +116,33 @@ def _in_between(trial: Trial, attempt: Attempt, readings: Readings, now: float, 
 
 def _ended(trial: Trial, attempt: Attempt | None, readings: Readings, rules: Rules, now: float) -> Step:
     """Decide about an attempt that is over: result, retry or failure."""
-    curve = _curve(trial, readings)
     report = read_message(attempt.message if attempt else "", trial.candidates, rules.required)
-    if report.results:
-        return Step(_finished(trial, attempt, "Succeeded", None, list(report.results), curve, now))
-    if report.fault is None:
-        ended = now if attempt is None else attempt.ended or attempt.gone_by or now
-        fresh = readings.fault is not None or (readings.read_at is not None and readings.read_at > ended)
-        if attempt is not None and not fresh and now < ended + READING_SECONDS:
-            return Step(read_now=True, wake_at=ended + READING_SECONDS)
+    if attempt is not None and report.fault is None and not _read_out(attempt, readings, now):
+        return Step(read_now=True, wake_at=_end_of(attempt, now) + READING_SECONDS)
+    curve = _curve(trial, readings)
+    results = list(report.results)
+    if not results and report.fault is None:
         results = final_results(curve, trial.candidates, rules.required, readings.source, partial=False)
-        if results:
-            return Step(_finished(trial, attempt, "Succeeded", None, results, curve, now))
+    if results:
+        return Step(_finished(trial, attempt, "Succeeded", None, results, curve, now))
     disruption = attempt.disruption.reason if attempt and attempt.disruption else trial.status.disruption
     if disruption is not None:
         return Step(_again(trial, attempt, curve, now))
     return Step(_failed(trial, attempt, curve, _fault(attempt, report.fault), rules, now))
+
+
+def _read_out(attempt: Attempt, readings: Readings, now: float) -> bool:
+    """Whether the last values of an ended attempt were read, or cannot be: Prometheus still has them, a pod has not."""
+    if attempt.started is None or readings.source == "Pod" or readings.fault is not None:
+        return True
+    ended = _end_of(attempt, now)
+    return now >= ended + READING_SECONDS or (
+        readings.read_at is not None and readings.read_at >= ended + CLOCK_SECONDS
+    )
+
+
+def _end_of(attempt: Attempt, now: float) -> float:
+    return attempt.ended or attempt.gone_by or now
 
 
 def _fault(attempt: Attempt | None, reported: Fault | None) -> Fault:
