@@ -21,4 +21,5 @@ ENV PATH=/opt/venv/bin:$PATH \
     HOME=/tmp
 USER 65532:65532
 EXPOSE 8080
-ENTRYPOINT ["kubenas", "operator"]
+ENTRYPOINT ["kubenas"]
+CMD ["operator"]
