@@ -1,0 +1,40 @@
+"""KubeNAS on the real cluster, installed as a user does it: from the manifests of `deploy/`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import quote
+
+from tests.cluster.cluster import Cluster
+from tests.cluster.control_plane import REPOSITORY
+
+MANIFESTS = REPOSITORY / "tests" / "cluster" / "deployed"
+
+
+def install(cluster: Cluster) -> None:
+    """Install the operator and Prometheus, and wait until both are available."""
+    cluster.kubectl("apply", "--server-side", f"--kustomize={MANIFESTS}")
+    for namespace, name in (("kubenas-system", "kubenas-operator"), ("monitoring", "prometheus")):
+        cluster.kubectl("rollout", "status", f"deployment/{name}", f"--namespace={namespace}", "--timeout=300s")
+
+
+def search_namespace(cluster: Cluster, name: str) -> None:
+    """A namespace for experiments that admits restricted pods only."""
+    cluster.kubectl("create", "namespace", name)
+    cluster.kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
+    cluster.wait_for_service_account(name)
+
+
+def get(cluster: Cluster, *what: str) -> Any:
+    """A resource, or a list of them, as JSON."""
+    return json.loads(cluster.kubectl("get", *what, "--output=json"))
+
+
+def samples(cluster: Cluster, selector: str) -> list[dict[str, Any]]:
+    """All samples of the last hour that Prometheus has for a selector, as its API answers: metric and values."""
+    service = "/api/v1/namespaces/monitoring/services/prometheus:9090/proxy"
+    answer = json.loads(cluster.kubectl("get", f"--raw={service}/api/v1/query?query={quote(selector + '[1h]')}"))
+    assert answer["status"] == "success", answer
+    series: list[dict[str, Any]] = answer["data"]["result"]
+    return series

@@ -1,0 +1,129 @@
+"""The whole of it: install, `kubectl apply` the digits example, and check every number against its source."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from kubenas.space.nasbench201 import NASBench201
+
+from tests.cluster.cluster import Cluster
+from tests.cluster.conditions import until
+from tests.cluster.control_plane import REPOSITORY
+from tests.cluster.installed import get, install, samples, search_namespace
+
+pytestmark = pytest.mark.node
+
+NAMESPACE = "search"
+TRIALS = 8
+
+
+@pytest.fixture(scope="module")
+def kubenas(cluster: Cluster) -> Iterator[Cluster]:
+    install(cluster)
+    search_namespace(cluster, NAMESPACE)
+    yield cluster
+    cluster.kubectl("delete", "namespace", NAMESPACE, "kubenas-system", "monitoring", "--wait=false")
+
+
+@contextmanager
+def watched_pods(cluster: Cluster) -> Iterator[dict[str, dict[str, Any]]]:
+    """The last state of each pod, by name, that a watch has shown: ended ones do not stay for long."""
+    seen: dict[str, dict[str, Any]] = {}
+    command = cluster.entering(
+        ["kubectl", "get", "pods", f"--namespace={NAMESPACE}", "--watch", "--output=json", "--output-watch-events"]
+    )
+    with subprocess.Popen(command, env=cluster.environment, stdout=subprocess.PIPE, text=True) as watch:
+
+        def read() -> None:
+            assert watch.stdout is not None
+            decoder, text = json.JSONDecoder(), ""
+            for line in watch.stdout:
+                text += line
+                try:
+                    event, end = decoder.raw_decode(text)
+                except ValueError:
+                    continue
+                text = text[end:].lstrip()
+                if event["type"] != "DELETED":
+                    seen[event["object"]["metadata"]["name"]] = event["object"]
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        try:
+            yield seen
+        finally:
+            watch.terminate()
+            reader.join()
+
+
+def curve_in_prometheus(cluster: Cluster, trial: str) -> dict[int, dict[str, float]]:
+    """Step by step the values that Prometheus holds of a trial, put together by their time of scrape."""
+    labels = f'{{namespace="{NAMESPACE}",experiment="digits",trial="{trial}",candidate="0"}}'
+    step_at: dict[float, int] = {}
+    for series in samples(cluster, f"kubenas_trial_step{labels}"):
+        step_at |= {time: int(float(step)) for time, step in series["values"]}
+    curve: dict[int, dict[str, float]] = {}
+    for series in samples(cluster, f"kubenas_trial_value{labels}"):
+        for time, value in series["values"]:
+            curve.setdefault(step_at[time], {})[series["metric"]["metric"]] = float(value)
+    return curve
+
+
+def metrics(of: dict[str, Any]) -> dict[str, float]:
+    return {metric["name"]: metric["value"] for metric in of["metrics"]}
+
+
+def test_digits_from_apply_to_the_best_architecture(kubenas: Cluster) -> None:
+    example = str(REPOSITORY / "examples" / "digits.yaml")
+    with watched_pods(kubenas) as pods:
+        kubenas.kubectl("apply", f"--namespace={NAMESPACE}", f"--filename={example}")
+        kubenas.kubectl("wait", f"--namespace={NAMESPACE}", "--for=condition=Succeeded", "nas/digits", "--timeout=900s")
+        experiment = get(kubenas, "nas/digits", f"--namespace={NAMESPACE}")
+        trials = get(kubenas, "nastrials", f"--namespace={NAMESPACE}")["items"]
+        until(lambda: all(f"digits-{number}-1" in pods for number in range(TRIALS)))
+        messages = {
+            name: pod["status"]["containerStatuses"][0]["state"]["terminated"]["message"] for name, pod in pods.items()
+        }
+
+    status = experiment["status"]
+    assert status["phase"] == "Succeeded"
+    assert status["progress"] == f"{TRIALS}/{TRIALS}"
+    assert sorted(trial["spec"]["number"] for trial in trials) == list(range(TRIALS))
+    assert next(c for c in status["conditions"] if c["type"] == "MetricsAvailable")["status"] == "True"
+
+    accuracies = {}
+    for trial in trials:
+        name, ended = trial["metadata"]["name"], trial["status"]
+        assert ended["phase"] == "Succeeded", ended
+        message = json.loads(messages[ended["pod"]])["results"][0]
+        (result,) = ended["results"]
+        assert result["source"] == "TerminationMessage"
+        assert (result["step"], metrics(result)) == (message["step"], message["metrics"])
+        assert {p["step"]: metrics(p) for p in ended["curve"]} == curve_in_prometheus(kubenas, name)
+        last = max(ended["curve"], key=lambda point: point["step"])
+        assert last["step"] == result["step"]
+        assert metrics(last).items() <= metrics(result).items()
+        accuracies[name] = metrics(result)["accuracy"]
+        assert ended["gpuSeconds"] > 0
+
+    best = status["best"]
+    assert best["value"] == max(accuracies.values()) >= 0.9
+    assert accuracies[best["trial"]] == best["value"]
+    assert NASBench201().name(NASBench201().parse(best["architecture"])) == best["name"]
+    assert 0.8 <= metrics(best)["test_accuracy"] <= 1
+
+    # One pod a trial, each with one GPU, no more than two at a time, and none of them left.
+    assert len(pods) == TRIALS
+    for pod in pods.values():
+        assert pod["spec"]["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "1"
+        assert pod["spec"]["automountServiceAccountToken"] is False
+    until(lambda: get(kubenas, "pods", f"--namespace={NAMESPACE}")["items"] == [])
+
+    kubenas.kubectl("delete", f"--namespace={NAMESPACE}", "nas/digits", "--timeout=60s")
+    until(lambda: get(kubenas, "nastrials,pods", f"--namespace={NAMESPACE}")["items"] == [])
