@@ -6,19 +6,23 @@ import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import httpx
 import pytest
 import torch
 from kubenas_trial.contract import NonFiniteMetricError, Trial, TrialError
+from kubenas_trial.exposition import Exposition
 
 from tests.trial.process import (
     CELL,
+    PATIENCE_SECONDS,
     STEPPED_TRAINER,
     TrialProcess,
     error_of,
     message,
+    read_exposition,
     trial_document,
     trial_environment,
 )
@@ -81,26 +85,26 @@ def test_sigterm_while_waiting_for_the_scrape_exits_0_with_the_results(tmp_path:
     assert message(tmp_path)["results"][0]["metrics"] == {"accuracy": 0.5}
 
 
-def test_a_scrape_never_pairs_a_value_with_another_step(tmp_path: Path) -> None:
-    counting = """
-import logging, sys, threading
-from kubenas_trial.contract import Trial
-logging.basicConfig(level=logging.INFO)
-ended = threading.Event()
-threading.Thread(target=lambda: (sys.stdin.read(), ended.set())).start()
-with Trial.from_environment() as trial:
-    step = 0
-    while not ended.is_set():
-        step += 1
-        trial.report(trial.candidates[0], step, accuracy=step)
-"""
-    with TrialProcess(trial_environment(tmp_path), ("-c", counting)) as trial:
-        trial.wait_for(lambda: bool(trial.scrape()[1]))
-        seen = [trial.scrape() for _ in range(200)]
-        trial.end_training()
-        assert trial.exit_code() == 0
+def test_a_scrape_never_pairs_a_value_with_another_step() -> None:
+    ended = Event()
+
+    def count(exposition: Exposition) -> None:
+        step = 0
+        while not ended.is_set():
+            step += 1
+            exposition.update("0", step, {"accuracy": step})
+
+    with Exposition(port=0) as exposition, httpx.Client(base_url=f"http://127.0.0.1:{exposition.port}") as client:
+        exposition.update("0", 0, {"accuracy": 0})
+        reports = Thread(target=count, args=[exposition])
+        reports.start()
+        try:
+            seen = [read_exposition(client.get("/metrics", timeout=PATIENCE_SECONDS).text) for _ in range(100)]
+        finally:
+            ended.set()
+            reports.join()
     assert all(values["0", "accuracy"] == steps["0"] for values, steps in seen)
-    assert len({steps["0"] for _, steps in seen}) > 1, "the trial must report while it is scraped"
+    assert len({steps["0"] for _, steps in seen}) > 1, "the reports must go on while they are scraped"
 
 
 def test_a_broken_scrape_is_no_scrape(tmp_path: Path) -> None:

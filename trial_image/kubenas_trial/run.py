@@ -23,6 +23,10 @@ def run(trial: Trial) -> None:
     if task.dataset is None:
         raise InvalidTrialError(f"task.dataset: {_TASK} needs one")
 
+    # Read by torch as it loads: threads that wait for each other would spin, which on a shared node takes the CPU from
+    # those that they wait for (three trials on two cores, each with two threads, slow down tenfold).
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
     # Only here, since torch takes seconds to import: by now SIGTERM is heeded and the metrics port is open.
     import torch  # noqa: PLC0415
 

@@ -1,0 +1,144 @@
+"""Checkpoints are whole, exact and of the right architecture; training that resumes ends as if undisturbed."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from kubenas_trial import checkpoint
+from kubenas_trial.checkpoint import Checkpoint
+from kubenas_trial.errors import InvalidTrialError
+from kubenas_trial.sgd import SGD
+from torch import nn
+
+from tests.trial.process import TrialProcess, error_of, message, trial_document, trial_environment
+
+
+def trained(architecture: dict[str, Any]) -> Checkpoint:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+    optimizer = SGD(network.parameters(), lr=0.1, momentum=0.9, nesterov=True)
+    network(torch.randn(5, 3)).sum().backward()
+    optimizer.step()
+    return Checkpoint(
+        architecture=architecture,
+        step=3,
+        seconds=1.5,
+        metrics={"accuracy": 1 / 3},
+        model=network.state_dict(),
+        optimizer=optimizer.state_dict(),
+        scaler=torch.amp.GradScaler("cpu").state_dict(),
+    )
+
+
+def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
+    saved = trained({"width": 4, "rate": 0.1})
+    checkpoint.save(tmp_path / "0.safetensors", saved)
+    loaded = checkpoint.load(tmp_path / "0.safetensors", {"width": 4, "rate": 0.1})
+    assert (loaded.step, loaded.seconds, loaded.metrics, loaded.scaler) == (3, 1.5, {"accuracy": 1 / 3}, saved.scaler)
+    assert loaded.model.keys() == saved.model.keys()
+    assert all(torch.equal(loaded.model[name], tensor) for name, tensor in saved.model.items())
+    assert loaded.optimizer["param_groups"] == saved.optimizer["param_groups"]
+    assert loaded.optimizer["state"].keys() == saved.optimizer["state"].keys()
+    for index, state in saved.optimizer["state"].items():
+        assert torch.equal(loaded.optimizer["state"][index]["momentum_buffer"], state["momentum_buffer"])
+
+
+def test_a_save_that_fails_leaves_the_former_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "0.safetensors"
+    checkpoint.save(path, trained({"width": 4}))
+    before = path.read_bytes()
+    # A folder in the place of the unfinished file makes the write fail.
+    (tmp_path / "0.safetensors.partial").mkdir()
+    with pytest.raises(Exception, match=r"partial|directory"):
+        checkpoint.save(path, trained({"width": 4}))
+    assert path.read_bytes() == before
+
+
+def test_another_architecture_is_refused(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path / "0.safetensors", trained({"width": 4}))
+    with pytest.raises(InvalidTrialError, match=r"belongs to another architecture: \{'width': 4\}"):
+        checkpoint.load(tmp_path / "0.safetensors", {"width": 8})
+
+
+def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidTrialError, match=r"0\.safetensors does not exist"):
+        checkpoint.load(tmp_path / "0.safetensors", {})
+
+
+@pytest.mark.parametrize("kept", [0, 4, 100, -1])
+def test_a_damaged_checkpoint_says_what_to_do(tmp_path: Path, kept: int) -> None:
+    path = tmp_path / "0.safetensors"
+    checkpoint.save(path, trained({"width": 4}))
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(InvalidTrialError, match=r"cannot be read \(.*delete it to start over"):
+        checkpoint.load(path, {"width": 4})
+
+
+def test_a_foreign_safetensors_file_is_refused(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    save_file({"weight": torch.zeros(2)}, tmp_path / "0.safetensors")
+    with pytest.raises(InvalidTrialError, match="cannot be read"):
+        checkpoint.load(tmp_path / "0.safetensors", {})
+
+
+def long_trial(**changes: Any) -> dict[str, Any]:
+    document = trial_document(**changes)
+    document["candidates"] = [document["candidates"][0] | {"epochs": 12}]
+    return document
+
+
+def outcome(folder: Path) -> dict[str, Any]:
+    """The results without the time that they took."""
+    [result] = message(folder)["results"]
+    del result["metrics"]["seconds"]
+    return dict(result)
+
+
+def test_resumed_training_ends_as_undisturbed(tmp_path: Path) -> None:
+    folders = {name: tmp_path / name for name in ("undisturbed", "disturbed", "promoted")}
+    for folder in folders.values():
+        folder.mkdir()
+    with TrialProcess(trial_environment(folders["undisturbed"], long_trial())) as trial:
+        assert trial.exit_code() == 0
+    expected = outcome(folders["undisturbed"])
+
+    checkpoints = tmp_path / "checkpoints"
+    last = 1.0  # once the second epoch is seen, the first one's checkpoint is there
+    for attempt, (number, code) in enumerate([(signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)], start=1):
+        environment = trial_environment(
+            folders["disturbed"], long_trial(attempt=attempt), KUBENAS_CHECKPOINT_DIR=str(checkpoints)
+        )
+        with TrialProcess(environment) as trial:
+            trial.wait_for(lambda past=last: trial.scrape()[1].get("0", 0) > past)  # type: ignore[misc]
+            last = trial.scrape()[1]["0"]
+            trial.send(number)
+            assert trial.exit_code() == code
+        assert not (folders["disturbed"] / "termination-log").exists()
+    environment = trial_environment(
+        folders["disturbed"], long_trial(attempt=3), KUBENAS_CHECKPOINT_DIR=str(checkpoints)
+    )
+    with TrialProcess(environment) as trial:
+        assert trial.exit_code() == 0
+        assert "goes on from epoch" in trial.log
+        assert "epoch 1/12" not in trial.log
+    assert outcome(folders["disturbed"]) == expected
+
+    # A later trial of the same architecture may go on from there; all is done, so it ends where that one did.
+    document = long_trial(trial="digits-9")
+    document["candidates"][0]["resumeFrom"] = str(checkpoints / "0.safetensors")
+    with TrialProcess(trial_environment(folders["promoted"], document)) as trial:
+        assert trial.exit_code() == 0
+    assert outcome(folders["promoted"]) == expected
+
+
+def test_a_resume_from_nothing_is_an_invalid_trial(tmp_path: Path) -> None:
+    document = trial_document()
+    document["candidates"] = [document["candidates"][0] | {"resumeFrom": str(tmp_path / "none.safetensors")}]
+    with TrialProcess(trial_environment(tmp_path, document)) as trial:
+        assert trial.exit_code() == 1
+    assert error_of(tmp_path) == ("InvalidTrial", f"checkpoint {tmp_path / 'none.safetensors'} does not exist")

@@ -1,0 +1,143 @@
+"""Networks: sizes as published, shapes for every architecture."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+from random import Random
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kubenas.api.space import SearchSpace
+from kubenas.space.nasbench201 import NASBench201
+from kubenas_trial.errors import InvalidTrialError
+from kubenas_trial.networks.build import SkeletonSettings, build_network
+from kubenas_trial.networks.mlp import mlp
+from kubenas_trial.networks.nasbench201 import nasbench201
+from kubenas_trial.sgd import SGD
+from torch import nn
+
+SPACE = NASBench201()
+PRESET = SearchSpace(preset="nasbench201")
+PARAMETERS = SearchSpace.model_validate({"parameters": [{"name": "hidden", "type": "int", "min": 1, "max": 9}]})
+DATA = Path(os.environ.get("KUBENAS_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
+# Millions of parameters with CIFAR-10's stem, as the benchmark publishes them.
+PUBLISHED = {
+    "|nor_conv_1x1~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|": 0.101306,
+    "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|nor_conv_1x1~0|skip_connect~1|skip_connect~2|": 0.129306,
+    "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|skip_connect~2|": 0.802426,
+    "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|": 1.531546,
+}
+
+
+def parameters_in_millions(architecture: str) -> float:
+    with torch.device("meta"):
+        network = nasbench201(SPACE.parse(architecture), channels=16, cells_per_stack=5, inputs=3, classes=10)
+    return sum(parameter.numel() for parameter in network.parameters()) / 1e6
+
+
+@pytest.mark.parametrize(("architecture", "millions"), PUBLISHED.items())
+def test_parameters_are_as_published(architecture: str, millions: float) -> None:
+    assert parameters_in_millions(architecture) == millions
+
+
+def test_parameters_are_as_in_the_benchmarks_table() -> None:
+    table = DATA / "nasbench201.csv"
+    if not table.exists():
+        pytest.skip(f"no table of published values: {table} is absent (KUBENAS_DATA names its folder)")
+    with table.open() as file:
+        rows = list(csv.DictReader(file))
+    for row in Random(0).sample(rows, 40):
+        assert parameters_in_millions(row["arch"]) == float(row["params_M"]), row["arch"]
+
+
+@settings(max_examples=25)
+@given(st.randoms(use_true_random=False), st.integers(1, 4), st.integers(1, 2))
+def test_every_cell_makes_a_network_that_learns(rng: Random, channels: int, cells: int) -> None:
+    skeleton = SkeletonSettings(channels=channels, cellsPerStack=cells)
+    network = build_network(SPACE.sample(rng), PRESET, skeleton, shape=(1, 8, 8), classes=10)
+    logits = network(torch.randn(4, 1, 8, 8))
+    assert logits.shape == (4, 10)
+    logits.sum().backward()
+    assert all(p.grad is not None for p in network[-1].parameters())  # type: ignore[index]
+
+
+def test_a_cell_computes_the_sum_of_its_paths() -> None:
+    from kubenas_trial.networks.nasbench201 import Cell
+
+    cell = Cell(
+        {"0-1": "skip_connect", "0-2": "none", "0-3": "skip_connect", "1-2": "skip_connect", "1-3": "none"}
+        | {"2-3": "skip_connect"},
+        channels=2,
+    )
+    inputs = torch.randn(1, 2, 4, 4)
+    assert torch.equal(cell(inputs), 2 * inputs)
+
+
+def test_a_cell_without_a_path_gives_zeros() -> None:
+    from kubenas_trial.networks.nasbench201 import Cell
+
+    edges = ("0-1", "0-2", "0-3", "1-2", "1-3", "2-3")
+    cell = Cell(dict.fromkeys(edges, "none") | {"0-1": "skip_connect"}, channels=2)
+    assert not cell(torch.ones(1, 2, 4, 4)).any()
+
+
+@given(
+    hidden=st.integers(1, 16),
+    layers=st.integers(1, 4),
+    activation=st.sampled_from(["relu", "gelu", "silu", "tanh"]),
+    dropout=st.floats(0, 0.9),
+)
+def test_a_perceptron_has_the_decided_size(hidden: int, layers: int, activation: str, dropout: float) -> None:
+    decisions = {"hidden": hidden, "layers": layers, "activation": activation, "dropout": dropout}
+    network = mlp(decisions, shape=(1, 2, 3), classes=5)
+    assert network(torch.randn(4, 1, 2, 3)).shape == (4, 5)
+    expected = (6 + 1) * hidden + (layers - 1) * (hidden + 1) * hidden + (hidden + 1) * 5
+    assert sum(parameter.numel() for parameter in network.parameters()) == expected
+    assert sum(isinstance(layer, nn.Dropout) for layer in network) == (layers if dropout else 0)
+
+
+@pytest.mark.parametrize(
+    ("decisions", "text"),
+    [
+        ({"width": 3}, "architecture.width: Extra inputs are not permitted, got 3"),
+        ({"hidden": 0}, "architecture.hidden: Input should be greater than or equal to 1, got 0"),
+        (
+            {"activation": "sine"},
+            "architecture.activation: Input should be 'relu', 'gelu', 'silu' or 'tanh', got 'sine'",
+        ),
+    ],
+)
+def test_an_impossible_decision_is_named(decisions: dict[str, object], text: str) -> None:
+    with pytest.raises(InvalidTrialError) as refused:
+        mlp(decisions, shape=(1, 8, 8), classes=10)
+    assert str(refused.value) == text
+
+
+def test_a_choice_of_numbers_is_read_as_numbers() -> None:
+    assert mlp({"hidden": "32"}, shape=(1, 8, 8), classes=10)[1].out_features == 32
+
+
+def test_a_skeleton_without_a_cell_is_refused() -> None:
+    with pytest.raises(InvalidTrialError, match=r"task\.settings\.network: only a preset has a skeleton"):
+        build_network({"hidden": 3}, PARAMETERS, SkeletonSettings(), shape=(1, 8, 8), classes=10)
+
+
+def test_sgd_steps_as_torchs_own() -> None:
+    networks = [nn.Linear(3, 2), nn.Linear(3, 2)]
+    networks[1].load_state_dict(networks[0].state_dict())
+    settings = {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01}
+    optimizers = [
+        kind(network.parameters(), **settings)  # type: ignore[arg-type]
+        for kind, network in zip((SGD, torch.optim.SGD), networks, strict=True)
+    ]
+    for _ in range(3):
+        inputs = torch.randn(4, 3)
+        for network, optimizer in zip(networks, optimizers, strict=True):
+            network.zero_grad()
+            network(inputs).square().sum().backward()
+            optimizer.step()
+    assert torch.equal(networks[0].weight, networks[1].weight)
