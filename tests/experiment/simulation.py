@@ -1,0 +1,329 @@
+"""A cluster in memory on which plans are carried out, with crashes, delays and accidents drawn from a seed.
+
+The world holds what is written down and the pods; the controller sees it late, and forgets all when it crashes.
+Whatever must never happen is asserted where it would happen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from itertools import count
+from random import Random
+
+from kubenas.api.experiment import NASExperiment
+from kubenas.api.trial import Candidate, TrialStatus
+from kubenas.experiment.actions import Plan
+from kubenas.experiment.ledger import Ledger
+from kubenas.experiment.plan import Observed, plan
+from kubenas.experiment.stages import stage_plans
+from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Readings, Trial
+from kubenas.search.load import build_strategy
+from kubenas.space.load import build_space
+
+from tests.experiment.builders import NOW
+
+# Looks at one moment, after which nothing may be left to do.
+LOOKS = 1_000
+LOOKS_IN_ALL = 20_000
+# Between two readings for a trial that has ended.
+READ_SECONDS = 0.5
+# Between two looks the clock goes on.
+CLOCK = 1e-3
+
+
+class CrashError(Exception):
+    """The controller dies between two writes."""
+
+
+class ConflictError(Exception):
+    """What was to be written is no longer as it was read."""
+
+
+@dataclass(frozen=True)
+class Chances:
+    """How often something happens: accidents per pod, crashes per write, deliveries per look."""
+
+    crash: float = 0.0
+    delivery: float = 1.0
+    failure: float = 0.0
+    silence: float = 0.0
+    disruption: float = 0.0
+    pod_deletion: float = 0.0
+    trial_deletion: float = 0.0
+    reading: float = 1.0
+
+
+def accuracy(candidate: Candidate) -> float:
+    """What a candidate comes to, whenever it is trained."""
+    digest = hashlib.sha256(json.dumps(candidate.architecture, sort_keys=True).encode()).digest()
+    return int.from_bytes(digest[:4], "big") / 2**32
+
+
+class World:
+    """What is written down, and the pods."""
+
+    def __init__(self, experiment: NASExperiment, chances: Chances, rng: Random) -> None:
+        self.experiment = experiment
+        self.chances = chances
+        self.rng = rng
+        self.now = NOW
+        self.trials: dict[int, Trial] = {}
+        self.attempts: dict[str, Attempt] = {}
+        self.deleted_trials = 0
+        self.crashes = 0
+        # Whose pods or trials have changed since the controller last heard of them.
+        self.unseen_attempts: set[str] = set()
+        self.unseen_trials: set[int] = set()
+        self._versions = count(1)
+        self._tick = count()
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+
+    # What a controller writes
+
+    def write_trial(self, trial: Trial, status: TrialStatus) -> Trial:
+        there = self.trials.get(trial.number)
+        if there is None or there.resource_version != trial.resource_version:
+            raise ConflictError
+        assert not there.finished, "a trial that has ended is changed"
+        for result in status.results if status.phase == "Succeeded" else ():
+            candidate = next(c for c in there.candidates if c.id == result.candidate)
+            assert result.metrics[0].value == accuracy(candidate), "a result is not what the trainer reported"
+        changed = replace(there, status=status, resource_version=f"{next(self._versions)}")
+        self.trials[trial.number] = changed
+        if changed.finished and self.rng.random() < self.chances.trial_deletion:
+            self._at(self.rng.uniform(0, 60), lambda: self._delete_trial(trial.number))
+        return changed
+
+    def create_trial(self, trial: Trial) -> Trial:
+        assert trial.number not in self.trials, "a number is given twice"
+        gaps = set(range(trial.number)) - self.trials.keys()
+        assert not gaps or self.deleted_trials, f"numbers {gaps} are left out"
+        self.trials[trial.number] = replace(trial, resource_version=f"{next(self._versions)}")
+        return self.trials[trial.number]
+
+    def start(self, trial: Trial) -> Attempt | None:
+        name = trial.attempt_name
+        if trial.number not in self.trials:
+            return None  # collected at once, as its owner is gone
+        if name in self.attempts:
+            return self.attempts[name]
+        alive = [a for a in self.attempts.values() if a.phase is not AttemptPhase.ENDED]
+        assert len(alive) < self.experiment.spec.trials.parallelism, "more pods than allowed"
+        assert all(a.trial != trial.name for a in alive), "two attempts of a trial at once"
+        self.attempts[name] = Attempt(name, trial.name, AttemptPhase.WAITING, created=self.now, gpus=1.0)
+        self._at(self.rng.uniform(0, 3), lambda: self._run(name, trial))
+        if self.rng.random() < self.chances.pod_deletion:
+            self._at(self.rng.uniform(0, 20), lambda: self.stop(name))
+        return self.attempts[name]
+
+    def stop(self, name: str) -> None:
+        attempt = self.attempts.get(name)
+        if attempt is None or attempt.gone_by is not None:
+            return
+        self._change(name, gone_by=self.now + 30)
+        grace = 0.0 if attempt.phase is AttemptPhase.ENDED else self.rng.uniform(0, 10)
+        self._at(grace, lambda: self._forget(name))
+
+    # What happens by itself
+
+    def step(self, until: float | None) -> bool:
+        """Go on to the next event, or to `until` if that comes before; whether anything is left to come."""
+        if self._events and (until is None or self._events[0][0] <= until):
+            self.now, _, event = heapq.heappop(self._events)
+            event()
+            return True
+        if until is None:
+            return False
+        self.now = max(until, self.now + CLOCK)
+        return True
+
+    def curves(self) -> dict[str, dict[str, dict[int, dict[str, float]]]]:
+        """Values of all trials that have reached their end, as Prometheus has them."""
+        return {
+            trial.name: {c.id: {c.epochs: {"accuracy": accuracy(c)}} for c in trial.candidates}
+            for trial in self.trials.values()
+            if any(a.trial == trial.name and a.exit_code == 0 for a in self.attempts.values())
+        }
+
+    def _at(self, delay: float, event: Callable[[], None]) -> None:
+        heapq.heappush(self._events, (self.now + delay, next(self._tick), event))
+
+    def _change(self, name: str, **changes: object) -> None:
+        self.attempts[name] = replace(self.attempts[name], **changes)  # type: ignore[arg-type]
+        self.unseen_attempts.add(name)
+
+    def _forget(self, name: str) -> None:
+        self.attempts.pop(name, None)
+        self.unseen_attempts.add(name)
+
+    def _delete_trial(self, number: int) -> None:
+        trial = self.trials.pop(number)
+        self.deleted_trials += 1
+        self.unseen_trials.add(number)
+        for name in [n for n, a in self.attempts.items() if a.trial == trial.name]:
+            self._forget(name)
+
+    def _run(self, name: str, trial: Trial) -> None:
+        if name in self.attempts:
+            self._change(name, phase=AttemptPhase.RUNNING, started=self.now)
+            if self.rng.random() < self.chances.disruption:
+                self._at(self.rng.uniform(0, 20), lambda: self._disrupt(name))
+            self._at(self.rng.uniform(0, 20), lambda: self._end(name, trial))
+
+    def _disrupt(self, name: str) -> None:
+        if name in self.attempts and self.attempts[name].phase is AttemptPhase.RUNNING:
+            self._change(name, disruption=Fault("EvictionByEvictionAPI", "drained"))
+            self._at(1.0, lambda: self._end(name, None))
+
+    def _end(self, name: str, trial: Trial | None) -> None:
+        attempt = self.attempts.get(name)
+        if attempt is None or attempt.phase is AttemptPhase.ENDED:
+            return
+        if trial is None:
+            exit_code, message = 143, ""
+        elif self.rng.random() < self.chances.failure:
+            exit_code, message = 1, '{"error": {"reason": "TrainerError", "message": "boom"}}'
+        else:
+            exit_code = 0
+            values = [
+                {"candidate": c.id, "step": c.epochs, "metrics": {"accuracy": accuracy(c)}} for c in trial.candidates
+            ]
+            message = "" if self.rng.random() < self.chances.silence else json.dumps({"results": values})
+        self._change(name, phase=AttemptPhase.ENDED, ended=self.now, exit_code=exit_code, message=message)
+
+
+class Controller:
+    """Looks at the world, late, and carries out what is planned, until it crashes."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        spec = world.experiment.spec
+        space = build_space(spec.search_space)
+        self.strategy = build_strategy(spec.search, space)
+        self.ledger = Ledger(space, spec.objectives, stage_plans(spec)[0].name)
+        trials = list(world.trials.values())
+        world.rng.shuffle(trials)
+        for trial in trials:
+            self.ledger.put(trial)
+        self.attempts = dict(world.attempts)
+        self.readings = Readings()
+        world.unseen_attempts.clear()
+        world.unseen_trials.clear()
+
+    def observed(self) -> Observed:
+        return Observed(self.world.experiment, self.ledger, self.strategy, dict(self.attempts), self.readings)
+
+    def hear(self, chance: float) -> bool:
+        """Take in what has changed, each change with a chance; whether there was any."""
+        world, heard = self.world, False
+        for name in sorted(world.unseen_attempts):
+            if world.rng.random() < chance:
+                heard = True
+                world.unseen_attempts.remove(name)
+                attempt = world.attempts.get(name)
+                if attempt is None:
+                    self.attempts.pop(name, None)
+                else:
+                    self.attempts[name] = attempt
+        for number in sorted(world.unseen_trials):
+            if world.rng.random() < chance:
+                heard = True
+                world.unseen_trials.remove(number)
+                self.ledger.remove(number)
+        return heard
+
+    def look(self) -> tuple[Plan, bool]:
+        """One look; the plan, and whether there was anything to do."""
+        seen, now = self.observed(), self.world.now
+        todo = plan(seen, now)
+        assert plan(seen, now) == todo, "asked twice, it answers differently"
+        try:
+            self._carry_out(todo)
+        except ConflictError:
+            self.hear(1.0)
+        acted = (todo.write, todo.stop, todo.start, todo.create, todo.status) != ((), (), (), (), None)
+        return todo, acted
+
+    def read(self) -> None:
+        if self.world.rng.random() < self.world.chances.reading:
+            self.readings = Readings(read_at=self.world.now, curves=self.world.curves())
+        else:
+            self.readings = replace(self.readings, fault=Fault("PrometheusUnreachable", "no answer"))
+
+    def _carry_out(self, todo: Plan) -> None:
+        world = self.world
+        for write in todo.write:
+            self._may_crash()
+            self.ledger.put(world.write_trial(write.trial, write.status))
+        for attempt in todo.stop:
+            self._may_crash()
+            world.stop(attempt.name)
+            self.attempts[attempt.name] = world.attempts.get(attempt.name, attempt)
+        for trial in todo.start:
+            self._start(trial)
+        for new in todo.create:
+            self._may_crash()
+            spec = new.spec
+            fresh = Trial(
+                new.name, spec.number, "", "", spec.observed, spec.stage, tuple(spec.candidates), TrialStatus()
+            )
+            written = world.create_trial(fresh)
+            self.ledger.put(written)
+            self._start(written)
+        if todo.status is not None:
+            self._may_crash()
+            world.experiment = world.experiment.model_copy(update={"status": todo.status})
+
+    def _start(self, trial: Trial) -> None:
+        self._may_crash()
+        attempt = self.world.start(trial)
+        if attempt is not None:
+            self.attempts[attempt.name] = attempt
+
+    def _may_crash(self) -> None:
+        if self.world.rng.random() < self.world.chances.crash:
+            raise CrashError
+
+
+def run(experiment: NASExperiment, chances: Chances, seed: int) -> World:
+    """The world once the experiment in it has ended."""
+    world = World(experiment, chances, Random(seed))
+    controller = Controller(world)
+    for _ in range(LOOKS_IN_ALL):
+        try:
+            controller.hear(chances.delivery)
+            todo = _settle(controller)
+        except CrashError:
+            world.crashes += 1
+            controller = Controller(world)
+            continue
+        if world.experiment.status.completion_time is not None and not _alive(world.attempts):
+            return world
+        if controller.hear(0.5) or world.unseen_attempts or world.unseen_trials:
+            continue
+        wake_at = todo.wake_at
+        if todo.read_now:
+            controller.read()
+            wake_at = world.now + READ_SECONDS
+        if not world.step(wake_at):
+            raise AssertionError("the experiment hangs: nothing is left that could happen")
+    raise AssertionError("the experiment does not end")
+
+
+def _settle(controller: Controller) -> Plan:
+    """Look until there is nothing to do: then nothing must be left to write, however often it is asked."""
+    for _ in range(LOOKS):
+        todo, acted = controller.look()
+        if not acted:
+            assert not controller.look()[1]
+            return todo
+        controller.world.now += CLOCK
+    raise AssertionError("there is always something to do")
+
+
+def _alive(attempts: Mapping[str, Attempt]) -> bool:
+    return any(a.phase is not AttemptPhase.ENDED for a in attempts.values())

@@ -1,0 +1,199 @@
+"""Whole experiments on a world of accidents: what must hold whatever happens."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from kubenas.api.experiment import ExperimentStatus, NASExperiment
+from kubenas.experiment.ledger import Ledger
+from kubenas.experiment.plan import plan
+from kubenas.experiment.state import Trial
+from kubenas.search.base import History, Observation
+from kubenas.search.load import build_strategy
+from kubenas.space.load import build_space
+
+from tests.experiment.builders import NOW, experiment, observed, running, succeeded, trial
+from tests.experiment.simulation import Chances, Controller, World, accuracy, run
+
+SLOW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SEEDS = st.integers(0, 2**32)
+SPACES: list[dict[str, Any]] = [
+    {"preset": "nasbench201"},
+    {
+        "parameters": [
+            {"name": "w", "type": "int", "min": 1, "max": 6},
+            {"name": "lr", "type": "float", "min": 0, "max": 1},
+        ]
+    },
+]
+
+
+@st.composite
+def experiments(draw: st.DrawFn) -> NASExperiment:
+    spec: dict[str, Any] = {
+        "searchSpace": draw(st.sampled_from(SPACES)),
+        "search": {
+            "algorithm": draw(st.sampled_from(["random", "regularized-evolution"])),
+            "seed": draw(st.integers(0, 9)),
+        },
+        "trials": {
+            "max": draw(st.integers(1, 25)),
+            "parallelism": draw(st.integers(1, 6)),
+            "candidatesPerTrial": draw(st.integers(1, 2)),
+            "retries": draw(st.integers(0, 3)),
+            "maxFailures": draw(st.sampled_from([0, 3, 1000])),
+        },
+    }
+    if draw(st.booleans()):
+        spec["objectives"] = [{"metric": "accuracy", "target": draw(st.floats(0.5, 1.0))}]
+    if draw(st.booleans()):
+        spec["trials"]["timeout"] = "10s"
+    if draw(st.booleans()):
+        spec["budget"] = {"gpuHours": draw(st.floats(0.001, 1))}
+    if draw(st.booleans()):
+        keep = draw(st.integers(1, spec["trials"]["max"]))
+        spec["stages"] = [{"name": "wide", "epochs": 1, "keep": keep}, {"name": "narrow", "epochs": 9}]
+    return experiment(**spec)
+
+
+CHANCES = st.builds(
+    Chances,
+    crash=st.sampled_from([0.0, 0.02, 0.2]),
+    delivery=st.sampled_from([0.1, 0.5, 1.0]),
+    failure=st.sampled_from([0.0, 0.3]),
+    silence=st.sampled_from([0.0, 0.3]),
+    disruption=st.sampled_from([0.0, 0.3]),
+    pod_deletion=st.sampled_from([0.0, 0.2]),
+    trial_deletion=st.sampled_from([0.0, 0.0, 0.1]),
+    reading=st.sampled_from([0.5, 1.0]),
+)
+
+
+@SLOW
+@given(experiments(), CHANCES, SEEDS)
+def test_what_must_hold_whatever_happens(of: NASExperiment, chances: Chances, seed: int) -> None:
+    world = run(of, chances, seed)
+    trials = [world.trials[number] for number in sorted(world.trials)]
+    assert all(t.finished for t in trials)
+    if not world.deleted_trials:
+        assert [t.number for t in trials] == list(range(len(trials)))
+        assert sorted(t.status.order or 0 for t in trials) == list(range(1, len(trials) + 1))
+        assert_proposals_follow_from_what_was_known(world.experiment, trials)
+        assert_status_fits(world.experiment.status, trials)
+    assert Controller(world).look()[1] is False, "a restart after the end finds something to do"
+
+
+def assert_proposals_follow_from_what_was_known(of: NASExperiment, trials: list[Trial]) -> None:
+    """Each proposal is what the strategy answers to (space, ended trials it could know, smaller numbers, seed)."""
+    space = build_space(of.spec.search_space)
+    first_stage = of.spec.stages[0].name if of.spec.stages else None
+    searched = [t for t in trials if t.stage == first_stage]
+    for made in searched:
+        known = [t for t in searched if (t.status.order or 0) <= made.observed]
+        history = History(space)
+        for earlier in sorted(known, key=lambda t: t.status.order or 0):
+            assert earlier.number < made.number
+            history.propose(space.parse(c.architecture) for c in earlier.candidates)
+            for candidate in earlier.candidates:
+                score = (0.0, accuracy(candidate)) if earlier.status.phase == "Succeeded" else None
+                history.observe(Observation(space.parse(candidate.architecture), score))
+        for other in searched[: searched.index(made)]:
+            if other not in known:
+                history.propose(space.parse(c.architecture) for c in other.candidates)
+        proposals = build_strategy(of.spec.search, space).propose(history, len(made.candidates))
+        assert [a.to_json() for a in proposals] == [c.architecture for c in made.candidates]
+
+
+def assert_status_fits(status: ExperimentStatus, trials: list[Trial]) -> None:
+    counts = status.counts
+    assert counts is not None
+    phases = [t.status.phase for t in trials]
+    assert (counts.pending, counts.running) == (0, 0)
+    assert [counts.succeeded, counts.pruned, counts.failed] == [
+        phases.count(phase) for phase in ("Succeeded", "Pruned", "Failed")
+    ]
+    last = max(
+        (t.stage or "" for t in trials if t.status.phase == "Succeeded"), key=("", "wide", "narrow").index, default=""
+    )
+    values = [
+        accuracy(c) for t in trials if t.status.phase == "Succeeded" and (t.stage or "") == last for c in t.candidates
+    ]
+    assert (status.best.value if status.best else None) == max(values, default=None)
+
+
+@SLOW
+@given(SEEDS, st.sampled_from([0.02, 0.2]), st.sampled_from([0.3, 1.0]))
+def test_one_at_a_time_accidents_change_nothing(seed: int, crash: float, delivery: float) -> None:
+    """Where one trial runs at a time, the order of ends is fixed: the search is that of an undisturbed run."""
+    of = experiment(trials={"max": 12, "retries": 100}, search={"settings": {"population": 5, "sample": 2}})
+    rough = Chances(crash=crash, delivery=delivery, failure=0.2, disruption=0.2, pod_deletion=0.2, silence=0.2)
+    assert told(run(of, rough, seed)) == told(run(of, Chances(), 0))
+
+
+def told(world: World) -> list[tuple[Any, ...]]:
+    return [
+        (t.number, t.observed, t.candidates, t.status.phase, t.status.order, [r.metrics for r in t.status.results])
+        for _, t in sorted(world.trials.items())
+    ]
+
+
+def test_crashes_happen() -> None:
+    """The simulation is worth nothing if it is never rough."""
+    world = run(experiment(trials={"max": 20, "parallelism": 3}), Chances(crash=0.2, delivery=0.5), 1)
+    assert world.crashes > 10
+
+
+@given(st.lists(st.tuples(st.integers(0, 19), st.sampled_from(["put", "end", "remove"])), max_size=60))
+@settings(deadline=None)
+def test_a_ledger_depends_on_its_trials_alone(events: list[tuple[int, str]]) -> None:
+    """However trials came, ended and went: what follows equals what a restart would find."""
+    of = experiment()
+    space = build_space(of.spec.search_space)
+    lived = Ledger(space, of.spec.objectives, None)
+    strategy = build_strategy(of.spec.search, space)
+    there: dict[int, Trial] = {}
+    for order, (number, event) in enumerate(events, start=1):
+        if event == "remove":
+            there.pop(number, None)
+            lived.remove(number)
+        elif number not in there or event == "end":
+            if number in there and there[number].finished:
+                continue
+            there[number] = succeeded(number, order, number / 20) if event == "end" else trial(number)
+            there[number] = replace(there[number], resource_version=str(order))
+            lived.put(there[number])
+        if order % 3 == 0:
+            lived.history()
+            lived.propose(strategy, lived.next_number(), 1)
+    read = Ledger(space, of.spec.objectives, None)
+    for known in there.values():
+        read.put(known)
+    assert (len(lived), lived.next_number(), lived.last_order) == (len(read), read.next_number(), read.last_order)
+    assert (lived.best(None), lived.ranked(None)) == (read.best(None), read.ranked(None))
+    assert [lived.count(p) for p in ("Succeeded", "Failed")] == [read.count(p) for p in ("Succeeded", "Failed")]
+    mine, theirs = lived.history(), read.history()
+    assert list(mine.observations) == list(theirs.observations)
+    assert sorted(map(str, mine.pending)) == sorted(map(str, theirs.pending))
+
+
+def test_speed() -> None:
+    """Printed, not asserted: a look at 10,000 ended and 500 running trials."""
+    trials = [succeeded(i, i + 1, i / 10_000) for i in range(10_000)]
+    unfinished = [trial(i) for i in range(10_000, 10_500)]
+    of = experiment(trials={"max": 20_000, "parallelism": 500})
+    begun = time.perf_counter()
+    seen = observed(of, [*trials, *unfinished], [running(t, started=NOW) for t in unfinished])
+    loaded = time.perf_counter()
+    first = plan(seen, NOW)
+    looked = time.perf_counter()
+    again = plan(seen, NOW)
+    print(
+        f"\n10,000 ended and 500 running trials: taken in {loaded - begun:.2f} s, "
+        f"first look {(looked - loaded) * 1e3:.1f} ms, further looks {(time.perf_counter() - looked) * 1e3:.1f} ms"
+    )
+    assert first == again
+    assert first.create == ()
