@@ -30,7 +30,6 @@ RIGHTS = {
     ("patch", "nasexperiments.kubenas.io/status"),
     ("get", "nastrials.kubenas.io"),
     ("list", "nastrials.kubenas.io"),
-    ("watch", "nastrials.kubenas.io"),
     ("create", "nastrials.kubenas.io"),
     ("patch", "nastrials.kubenas.io/status"),
     ("get", "pods"),
@@ -39,12 +38,12 @@ RIGHTS = {
     ("create", "pods"),
     ("delete", "pods"),
     ("create", "events"),
-    ("patch", "events"),
 }
 LEASE_RIGHTS = {
     ("create", "leases.coordination.k8s.io"),
     ("get", "leases.coordination.k8s.io"),
     ("update", "leases.coordination.k8s.io"),
+    ("patch", "leases.coordination.k8s.io"),
 }
 
 
@@ -125,6 +124,11 @@ def test_the_namespaced_operator_may_do_so_in_its_namespace_only(
     assert rights(control_plane, OPERATOR.format("kubenas"), "kubenas") == RIGHTS | LEASE_RIGHTS
     assert rights(control_plane, OPERATOR.format("kubenas"), "default") == set()
     assert not [one["kind"] for one in namespaced_operator if one["kind"].startswith("Cluster")]
+    (deployment,) = [one for one in namespaced_operator if one["kind"] == "Deployment"]
+    environment = deployment["spec"]["template"]["spec"]["containers"][0]["env"]
+    own = {"name": "KUBENAS_NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}}
+    assert own in environment
+    assert len(environment) > 1
 
 
 @pytest.mark.usefixtures("prometheus")

@@ -1,8 +1,7 @@
-"""Writes the CustomResourceDefinitions as YAML: ``python -m kubenas.api.generate FOLDER``."""
+"""Writes the CustomResourceDefinitions to ``crds/`` below the current folder: ``python -m kubenas.api.generate``."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,4 +42,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path("crds"))
