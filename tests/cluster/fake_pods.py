@@ -91,7 +91,7 @@ class FakePods:
     """Watches the pods of trials in all namespaces and drives each to its end."""
 
     def __init__(self, kubeconfig: Path, outcome: Outcome = accuracy, selector: str = SELECTOR) -> None:
-        self._server, self._tls = _connection(kubeconfig)
+        self._server, self._tls = connection(kubeconfig)
         self._outcome = outcome
         self._selector = selector
         self._driven: dict[str, asyncio.Task[None]] = {}
@@ -189,7 +189,7 @@ def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _connection(kubeconfig: Path) -> tuple[str, ssl.SSLContext]:
+def connection(kubeconfig: Path) -> tuple[str, ssl.SSLContext]:
     """The API's address, and TLS with the client certificate that the file holds."""
     config = yaml.safe_load(kubeconfig.read_text())
     cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]

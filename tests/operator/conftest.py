@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cluster.control_plane import REPOSITORY
+from tests.operator.harness import Operator, Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.cluster.control_plane import ControlPlane
+
+
+@pytest.fixture(scope="session")
+def installed(control_plane: ControlPlane) -> ControlPlane:
+    """A control plane with the project's resources."""
+    control_plane.kubectl("apply", "--server-side", "--kustomize", str(REPOSITORY / "crds"))
+    control_plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+    return control_plane
+
+
+@pytest.fixture
+def workspace(installed: ControlPlane, namespace: str) -> Iterator[Workspace]:
+    workspace = Workspace(installed, namespace)
+    yield workspace
+    workspace.close()
+
+
+@pytest.fixture
+def operator(workspace: Workspace) -> Operator:
+    """An operator that is ready."""
+    return workspace.operator().start().wait_ready()
