@@ -65,7 +65,7 @@ lock: $(UV) ## lock the dependencies anew, for the project and for both images
 	$(UV) export $(EXPORT) --extra operator --extra search -o deploy/requirements.txt >/dev/null
 
 bench: setup ## the control plane's figures, as docs/benchmarks.md has them (root and Go; about 10 minutes)
-	$(RUN) python benchmarks/control_plane.py
+	$(RUN) python -m benchmarks.control_plane
 
 clean: ## remove what was made here, but for the cluster programs in ~/.cache/kubenas
 	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

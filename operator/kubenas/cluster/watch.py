@@ -47,7 +47,7 @@ def _registry(manager: Manager, api: kubernetes.ApiClient) -> kopf.OperatorRegis
 
     @kopf.on.login(registry=registry)
     async def login(**_: Any) -> kopf.ConnectionInfo:
-        return await _connection(api)
+        return await connection(api)
 
     @kopf.on.event(GROUP, VERSION, "nasexperiments", registry=registry)
     async def experiment(event: kopf.RawEvent, **_: Any) -> None:
@@ -60,7 +60,7 @@ def _registry(manager: Manager, api: kubernetes.ApiClient) -> kopf.OperatorRegis
     return registry
 
 
-async def _connection(api: kubernetes.ApiClient) -> kopf.ConnectionInfo:
+async def connection(api: kubernetes.ApiClient) -> kopf.ConnectionInfo:
     """The same credentials as for requests; asked for again when the apiserver refuses them."""
     configuration = api.configuration
     bearer = (await configuration.auth_settings()).get("BearerToken", {}).get("value", "")

@@ -1,0 +1,200 @@
+"""The operator's throughput, latency, requests, CPU and memory on a real apiserver with faked instant pods.
+
+Everything runs on this machine: etcd, apiserver, controller manager, the faker of pods and the operator.
+
+    python -m benchmarks.control_plane [CASE …]
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.measure import cpu_seconds, peak_memory_mb, requests, wait_until
+from tests.cluster.control_plane import REPOSITORY, ControlPlane
+
+CRDS = REPOSITORY / "crds"
+USER = "benchmark"
+
+
+@dataclass
+class Figures:
+    """Rows of the printed table: what was measured, the value, what was aimed at."""
+
+    rows: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def add(self, what: str, value: str, aim: str = "") -> None:
+        """One more row."""
+        self.rows.append((what, value, aim))
+        print(f"{what}: {value} ({aim})" if aim else f"{what}: {value}", flush=True)
+
+
+def experiment(name: str, trials: int, parallelism: int, **spec: object) -> str:
+    """A manifest whose pods nobody schedules."""
+    return json.dumps(
+        {
+            "apiVersion": "kubenas.io/v1alpha1",
+            "kind": "NASExperiment",
+            "metadata": {"name": name},
+            "spec": {
+                "objectives": [{"metric": "accuracy"}],
+                "task": {"name": "image-classification"},
+                "searchSpace": {"preset": "nasbench201"},
+                "search": {"algorithm": "regularized-evolution", "seed": 1},
+                "trials": {"max": trials, "parallelism": parallelism},
+                "metrics": {"source": "Pod"},
+                "trialTemplate": {"spec": {"schedulerName": "nobody"}},
+                **spec,
+            },
+        }
+    )
+
+
+@contextmanager
+def cluster() -> Iterator[ControlPlane]:
+    """A fresh control plane with the resources and a user of its own for what is measured."""
+    with ControlPlane() as running:
+        running.kubectl("apply", "--server-side", f"--kustomize={CRDS}")
+        running.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+        yield running
+
+
+@contextmanager
+def operator(running: ControlPlane) -> Iterator[int]:
+    """The operator as a process; its pid once it is ready."""
+    identity = running.identity(USER, ["system:masters"])
+    with tempfile.NamedTemporaryFile(mode="r", suffix=".log") as log:
+        command = [str(Path(sys.executable).with_name("kubenas")), "operator", f"--kubeconfig={identity}", "--port=0"]
+        with Path(log.name).open("w") as sink:
+            process = subprocess.Popen([*command, "--lease-namespace=default"], stderr=sink, stdout=sink)
+        try:
+            wait_until(lambda: " ready" in Path(log.name).read_text(), "the operator is not ready", 60)
+            yield process.pid
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def timed(running: ControlPlane, name: str, manifest: str) -> float:
+    """Seconds from applying an experiment to its success."""
+    begin = time.monotonic()
+    running.kubectl("apply", "--filename=-", stdin=manifest)
+    running.kubectl("wait", "--for=condition=Succeeded", f"nas/{name}", "--timeout=600s")
+    return time.monotonic() - begin
+
+
+def throughput(figures: Figures) -> None:
+    """1 experiment of 1,000 trials, 30 at once, and the bare loop beside it."""
+    count, parallelism = 1000, 30
+    with cluster() as running, running.fake_pods():
+        bare_cpu, bare_rate = _bare(running, count, parallelism)
+        with operator(running) as pid:
+            timed(running, "warm", experiment("warm", 20, 10))
+            before, cpu = requests(running.audit_log, USER), cpu_seconds(pid)
+            seconds = timed(running, "many", experiment("many", count, parallelism))
+            cpu = (cpu_seconds(pid) - cpu) / count * 1000
+            made = requests(running.audit_log, USER) - before
+    rate = count / seconds
+    figures.add("1 x 1,000, 30 at once: trials/s", f"{rate:.1f}", "≥ 50")
+    figures.add("… of a bare kopf loop in the same run", f"{bare_rate:.1f}")
+    figures.add("… ratio", f"{rate / bare_rate:.2f}")
+    figures.add("… API requests a trial", f"{made.total() / count:.2f}", "≤ 6")
+    figures.add("… operator CPU a trial (ms)", f"{cpu:.1f}", "≤ 8")
+    figures.add("… of the bare loop (ms)", f"{bare_cpu:.1f}")
+    figures.add("… ratio", f"{cpu / bare_cpu:.2f}")
+
+
+def _bare(running: ControlPlane, count: int, parallelism: int) -> tuple[float, float]:
+    """CPU milliseconds a trial and trials a second of the bare loop."""
+    running.kubectl("create", "namespace", "bare")
+    running.wait_for_service_account("bare")
+    command = [sys.executable, "-m", "benchmarks.bare_loop", "bare"]
+    # An interpreter's start, and that of kopf, is not what is compared.
+    short = _children_cpu([*command, "20", str(parallelism)], running)
+    begin = time.monotonic()
+    running.kubectl("delete", "nastrials", "--all", "--namespace=bare")
+    begin = time.monotonic()
+    whole = _children_cpu([*command, str(count), str(parallelism)], running)
+    seconds = time.monotonic() - begin - short[1]
+    return (whole[0] - short[0]) / (count - 20) * 1000, (count - 20) / seconds
+
+
+def _children_cpu(command: list[str], running: ControlPlane) -> tuple[float, float]:
+    """CPU seconds and wall seconds of a command."""
+    begin = time.monotonic()
+    process = subprocess.Popen(command, env=running.environment, stderr=subprocess.DEVNULL, cwd=REPOSITORY)
+    used = 0.0
+    while process.poll() is None:
+        used = max(used, cpu_seconds(process.pid))
+        time.sleep(0.02)
+    if process.returncode != 0:
+        raise SystemExit(f"{command} failed")
+    return used, time.monotonic() - begin
+
+
+def latency(figures: Figures) -> None:
+    """1 x 300, 100 at once, pods of 2 s: six seconds at least."""
+    with cluster() as running, running.fake_pods(seconds=2), operator(running):
+        timed(running, "warm", experiment("warm", 20, 20))
+        seconds = timed(running, "waves", experiment("waves", 300, 100))
+    figures.add("1 x 300, 100 at once, pods of 2 s: seconds", f"{seconds:.1f}", "≤ 8.5")
+
+
+def memory(figures: Figures) -> None:
+    """1 x 5,000, 500 at once: memory, and whether the rate falls."""
+    count = 5000
+    with cluster() as running, running.fake_pods(), operator(running) as pid:
+        running.kubectl("apply", "--filename=-", stdin=experiment("large", count, 500))
+        marks: dict[int, float] = {}
+        while len(marks) < 6:
+            done = running.kubectl("get", "nas/large", "--output=jsonpath={.status.counts.succeeded}") or "0"
+            for fifth in range(6):
+                if int(done) >= fifth * count / 5 and fifth not in marks:
+                    marks[fifth] = time.monotonic()
+            time.sleep(0.2)
+        peak = peak_memory_mb(pid)
+    first, last = marks[2] - marks[1], marks[5] - marks[4]
+    figures.add("1 x 5,000, 500 at once: peak memory (MB)", f"{peak:.0f}", "≤ 200")
+    figures.add("… trials/s over all", f"{count / (marks[5] - marks[0]):.1f}")
+    figures.add("… rate of the last fifth over the second", f"{first / last:.2f}", "≥ 1 or nearly")
+
+
+def idle(figures: Figures) -> None:
+    """200 experiments that have ended: CPU of an operator that has nothing to do."""
+    with cluster() as running, running.fake_pods(), operator(running) as pid:
+        manifests = "\n---\n".join(experiment(f"idle-{number}", 1, 1) for number in range(200))
+        running.kubectl("apply", "--filename=-", stdin=manifests)
+        running.kubectl("wait", "--for=condition=Succeeded", "nas", "--all", "--timeout=300s")
+        time.sleep(15)
+        begin, cpu = time.monotonic(), cpu_seconds(pid)
+        time.sleep(60)
+        share = (cpu_seconds(pid) - cpu) / (time.monotonic() - begin)
+    figures.add("200 idle experiments: % of a core", f"{100 * share:.1f}", "≤ 2")
+
+
+CASES = {"throughput": throughput, "latency": latency, "memory": memory, "idle": idle}
+
+
+def main(names: list[str]) -> None:
+    """Measure the named cases, all if none is named, and print the table."""
+    figures = Figures()
+    for name in names or list(CASES):
+        CASES[name](figures)
+    table = Table("measured", "value", "aim", title="Control plane")
+    for row in figures.rows:
+        table.add_row(*row)
+    Console(width=100).print(table)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

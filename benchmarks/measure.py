@@ -1,0 +1,51 @@
+"""What the benchmarks read of processes and of the apiserver's audit log."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time that a process has used, in user and system mode."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def peak_memory_mb(pid: int) -> float:
+    """Most resident memory that a process has had, in MB (10^6 bytes)."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024 / 1e6
+    raise ValueError(f"process {pid} has no VmHWM")
+
+
+def requests(audit_log: Path, user: str) -> Counter[str]:
+    """Requests that the apiserver has answered to a user, by verb and resource."""
+    counted: Counter[str] = Counter()
+    with audit_log.open() as lines:
+        for line in lines:
+            event = json.loads(line)
+            if event["user"]["username"] == user and event["stage"] == "ResponseComplete":
+                reference = event.get("objectRef", {})
+                counted[f"{event['verb']} {reference.get('resource', event['requestURI'])}"] += 1
+    return counted
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 600) -> None:
+    """Wait for `condition`.
+
+    Raises:
+        TimeoutError: it did not come about.
+    """
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(what)
+        time.sleep(0.05)
