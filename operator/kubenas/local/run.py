@@ -201,7 +201,8 @@ class LocalRun:
         now = time.time()
         wakes = [todo.wake_at]
         if self._reading is None and (todo.reading or todo.read_now):
-            due = now if todo.read_now else (self._readings.read_at or now) + self._interval
+            last = self._readings.read_at
+            due = now if todo.read_now or last is None else last + self._interval
             if due <= now:
                 self._reading = asyncio.create_task(self._read(client))
             else:

@@ -1,0 +1,307 @@
+"""Whole runs on this machine, with real processes."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from kubenas.api.crds import custom_resource_definitions
+from kubenas.api.experiment import ExperimentStatus, NASExperiment
+from kubenas.api.trial import NASTrial
+from kubenas.experiment.actions import Announcement
+from kubenas.experiment.state import Trial
+from kubenas.local.folder import IMMUTABLE, StateError, StateFolder
+from kubenas.local.run import LocalRun
+
+from tests.local.trainers import PATIENCE, document, experiment, history, kubenas, runs, trainer, wait_for
+
+
+@dataclass
+class Notes:
+    """What a run has told."""
+
+    ended: list[Trial] = field(default_factory=list)
+    retried: list[Trial] = field(default_factory=list)
+
+    def trial_ended(self, trial: Trial) -> None:
+        self.ended.append(trial)
+
+    def attempt_failed(self, trial: Trial) -> None:
+        self.retried.append(trial)
+
+    def status_changed(self, status: ExperimentStatus, running: int) -> None:
+        pass
+
+    def announced(self, announcement: Announcement) -> None:
+        pass
+
+
+async def ran(of: NASExperiment, state: Path) -> tuple[LocalRun, Notes]:
+    """A run to its end."""
+    folder, notes = StateFolder(state), Notes()
+    with folder.locked():
+        run = LocalRun(of, folder, notes)
+        await asyncio.wait_for(run.run(), PATIENCE)
+    return run, notes
+
+
+async def failure(script: Path, **trials: Any) -> tuple[str, str]:
+    """Reason and message of the failure of a single trial."""
+    of = experiment(script, trials={"max": 1, "retries": 0, **trials})
+    run, notes = await ran(of, script.parent / "state")
+    assert run.experiment.status.phase == "Failed"
+    assert notes.ended[0].status.last_failure is not None
+    return notes.ended[0].status.last_failure.reason, notes.ended[0].status.last_failure.message
+
+
+async def test_a_whole_run(tmp_path: Path) -> None:
+    of = experiment(trainer(tmp_path, "finish()"), trials={"max": 6, "parallelism": 3, "candidatesPerTrial": 2})
+    run, notes = await ran(of, tmp_path / "state")
+    status = run.experiment.status
+    assert (status.phase, status.progress) == ("Succeeded", "6/6")
+    assert sorted(t.status.order or 0 for t in notes.ended) == [1, 2, 3, 4, 5, 6]
+    values = [r.metrics[0].value for t in notes.ended for r in t.status.results]
+    assert len(values) == 12
+    assert status.best is not None
+    assert status.best.value == max(values)
+    stored = NASExperiment.model_validate_json((tmp_path / "state" / "experiment.json").read_bytes())
+    assert (stored.spec, stored.status) == (of.spec, status)
+    for trial in notes.ended:
+        read = NASTrial.model_validate_json((tmp_path / "state" / "trials" / f"{trial.name}.json").read_bytes())
+        assert (read.spec.candidates, read.status) == (list(trial.candidates), trial.status)
+
+
+async def test_what_a_trainer_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    script = trainer(
+        tmp_path,
+        """
+assert os.path.isdir(os.environ["KUBENAS_CHECKPOINT_DIR"])
+assert os.path.isdir(os.path.dirname(os.environ["KUBENAS_TERMINATION_LOG"]))
+assert os.environ["OMP_NUM_THREADS"] == "3"
+assert 0 < int(os.environ["KUBENAS_METRICS_PORT"]) < 65536
+assert (trial["experiment"], trial["trial"], trial["attempt"]) == ("tiny", "tiny-0", 1)
+assert sys.stdin.read() == ""
+finish()
+""",
+    )
+    run, notes = await ran(experiment(script, trials={"max": 1, "retries": 0}), tmp_path / "state")
+    assert run.experiment.status.phase == "Succeeded", notes.ended[0].status.last_failure
+
+
+@pytest.mark.parametrize(
+    ("end", "reason", "words"),
+    [
+        ("", "NoResult", "exited with 0, but left no result"),
+        ("sys.exit('out of paper')", "NonZeroExit", "exited with 1: out of paper"),
+        ("os.kill(os.getpid(), 9)", "NonZeroExit", "exited with 137"),
+        ("open(os.environ['KUBENAS_TERMINATION_LOG'], 'w').write('{')", "InvalidResult", "not JSON"),
+        (
+            "open(os.environ['KUBENAS_TERMINATION_LOG'], 'w').write(json.dumps({'error': "
+            "{'reason': 'OutOfMemory', 'message': 'CUDA'}})); sys.exit(1)",
+            "OutOfMemory",
+            "CUDA",
+        ),
+    ],
+)
+async def test_failures(tmp_path: Path, end: str, reason: str, words: str) -> None:
+    found, message = await failure(trainer(tmp_path, end))
+    assert found == reason
+    assert words in message
+
+
+async def test_a_command_that_is_not_there(tmp_path: Path) -> None:
+    broken = document(tmp_path / "none.py", trials={"max": 1, "retries": 0})
+    broken["spec"]["trialTemplate"]["spec"]["containers"][0]["command"] = ["/app/train"]
+    _, notes = await ran(NASExperiment.model_validate(broken), tmp_path / "state")
+    assert notes.ended[0].status.last_failure is not None
+    assert notes.ended[0].status.last_failure.message.endswith("exited with 127: /app/train: No such file or directory")
+
+
+async def test_a_failed_attempt_is_made_again(tmp_path: Path) -> None:
+    script = trainer(tmp_path, "sys.exit(1) if trial['attempt'] == 1 else finish()")
+    _, notes = await ran(experiment(script, trials={"max": 1}), tmp_path / "state")
+    assert [(t.status.phase, t.status.attempt, t.status.failures) for t in notes.ended] == [("Succeeded", 2, 1)]
+    assert [t.name for t in notes.retried] == ["tiny-0"]
+    assert (tmp_path / "state" / "attempts" / "tiny-0-1" / "log").exists()
+
+
+async def test_a_timeout_ends_the_trainer_and_its_children(tmp_path: Path) -> None:
+    script = trainer(
+        tmp_path,
+        """
+import signal, subprocess
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+subprocess.Popen([sys.executable, "-c", "import signal, sys, time; signal.signal(15, signal.SIG_IGN); "
+    "open(sys.argv[1] + '/child.pid', 'w').write(str(__import__('os').getpid())); time.sleep(600)",
+    os.environ["TEST_FOLDER"]])
+held("trainer")
+""",
+    )
+    reason, _ = await failure(script, timeout="2s")
+    assert reason == "Timeout"
+    assert not runs(int((tmp_path / "trainer.pid").read_text()))
+    child = tmp_path / "child.pid"
+    assert not child.exists() or not runs(int(child.read_text()))
+
+
+SERVES = """
+import http.server
+TEXT = '''kubenas_trial_value{candidate="0",metric="accuracy"} 0.75
+kubenas_trial_step{candidate="0"} 3
+'''
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(TEXT.encode())
+server = http.server.HTTPServer(("127.0.0.1", int(os.environ["KUBENAS_METRICS_PORT"])), Handler)
+server.handle_request()
+"""
+
+
+async def test_values_are_read_while_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    script = trainer(tmp_path, SERVES)
+    _, notes = await ran(experiment(script, trials={"max": 1, "retries": 0}), tmp_path / "state")
+    status = notes.ended[0].status
+    assert [(r.step, r.source, r.metrics[0].value) for r in status.results] == [(3, "Pod", 0.75)]
+
+
+async def test_the_goal_stops_what_runs(tmp_path: Path) -> None:
+    script = trainer(tmp_path, "held(trial['trial']) if trial['trial'] == 'tiny-0' else finish()")
+    of = experiment(script, objectives=[{"metric": "accuracy", "target": 0}], trials={"max": 9, "parallelism": 2})
+    run, notes = await ran(of, tmp_path / "state")
+    assert {t.name: t.status.phase for t in notes.ended} == {"tiny-0": "Pruned", "tiny-1": "Succeeded"}
+    assert run.experiment.status.phase == "Succeeded"
+    pid = tmp_path / "tiny-0.pid"
+    assert not pid.exists() or not runs(int(pid.read_text()))
+
+
+# Going on
+
+
+CHECKPOINT = """
+folder = os.environ["KUBENAS_CHECKPOINT_DIR"]
+if os.path.exists(f"{folder}/step"):
+    finish()
+else:
+    open(f"{folder}/step", "w").close()
+    held(trial["trial"])
+"""
+
+
+async def test_an_interrupted_attempt_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    of, state = experiment(trainer(tmp_path, CHECKPOINT), trials={"max": 2, "retries": 0}), tmp_path / "state"
+    folder = StateFolder(state)
+    with folder.locked():
+        task = asyncio.create_task(LocalRun(of, folder, Notes()).run())
+        await asyncio.to_thread(wait_for, (tmp_path / "tiny-0.pid").exists, "the trial to run")
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert not runs(int((tmp_path / "tiny-0.pid").read_text()))
+    (tmp_path / "go").touch()
+    _, notes = await ran(of, state)
+    first = notes.ended[0]
+    assert (first.name, first.status.phase) == ("tiny-0", "Succeeded")
+    assert (first.status.attempt, first.status.failures) == (2, 0)
+
+
+@pytest.mark.parametrize("killed", [0, 2, 5])
+def test_killed_in_the_middle_it_comes_to_the_same(tmp_path: Path, killed: int) -> None:
+    """One trial at a time: a search that was cut off is the one that was not."""
+    spec: dict[str, Any] = {
+        "trials": {"max": 6},
+        "search": {"seed": 3, "settings": {"populationSize": 3, "sampleSize": 2}},
+    }
+    script = trainer(tmp_path, f"if trial['trial'] == 'tiny-{killed}': held(trial['trial'])", "finish()")
+    file = tmp_path / "experiment.yaml"
+    file.write_text(yaml.safe_dump(document(script, **spec)))
+    run = kubenas("run", str(file), "--state", "killed", cwd=tmp_path)
+    pid = tmp_path / f"tiny-{killed}.pid"
+    wait_for(lambda: pid.exists() or run.poll() is not None, f"trial {killed} to run")
+    assert run.poll() is None, run.communicate()
+    run.kill()
+    run.communicate(timeout=PATIENCE)
+    wait_for(lambda: not runs(int(pid.read_text())), "the trainer of the killed run to go")
+    (tmp_path / "go").touch()
+    for state in ("killed", "undisturbed"):
+        run = kubenas("run", str(file), "--state", state, cwd=tmp_path)
+        _, errors = run.communicate(timeout=PATIENCE)
+        assert run.returncode == 0, errors
+    assert len(history(tmp_path / "killed")) == 6
+    assert history(tmp_path / "killed") == history(tmp_path / "undisturbed")
+
+
+async def test_more_trials_revive_an_ended_experiment(tmp_path: Path) -> None:
+    script = trainer(tmp_path, "finish()")
+    first, _ = await ran(experiment(script, trials={"max": 2}), tmp_path / "state")
+    again, notes = await ran(experiment(script, trials={"max": 2}), tmp_path / "state")
+    assert (notes.ended, again.experiment.status) == ([], first.experiment.status)
+    more, notes = await ran(experiment(script, trials={"max": 4, "parallelism": 2}), tmp_path / "state")
+    assert sorted(t.number for t in notes.ended) == [2, 3]
+    assert (more.experiment.status.progress, more.experiment.metadata.generation) == ("4/4", 2)
+
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "spec.objectives": {"objectives": [{"metric": "accuracy", "target": 0.5}]},
+    "spec.task": {"task": {"name": "other"}},
+    "spec.searchSpace": {"searchSpace": {"parameters": [{"name": "a", "type": "choice", "values": ["b"]}]}},
+    "spec.search.seed": {"search": {"seed": 7}},
+    "spec.evaluation": {"evaluation": {"epochs": 4}},
+    "spec.stages": {"stages": [{"name": "only", "epochs": 1}]},
+}
+
+
+@pytest.mark.parametrize(("field", "change"), CHANGES.items(), ids=CHANGES)
+async def test_what_past_trials_depend_on_cannot_change(tmp_path: Path, field: str, change: dict[str, Any]) -> None:
+    script = trainer(tmp_path, "finish()")
+    await ran(experiment(script, trials={"max": 1}), tmp_path / "state")
+    with pytest.raises(StateError, match=f"^{re.escape(field)}: "):
+        await ran(experiment(script, trials={"max": 2}, **change), tmp_path / "state")
+
+
+async def test_a_folder_belongs_to_one_experiment(tmp_path: Path) -> None:
+    script = trainer(tmp_path, "finish()")
+    await ran(experiment(script, trials={"max": 1}), tmp_path / "state")
+    with pytest.raises(StateError, match=r"^metadata\.name: "):
+        await ran(experiment(script, name="other", trials={"max": 1}), tmp_path / "state")
+
+
+def test_the_same_is_immutable_here_and_in_the_crd() -> None:
+    crd = next(c for c in custom_resource_definitions() if c["spec"]["names"]["kind"] == "NASExperiment")
+    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    assert set(CHANGES) == {f"spec.{path}" for path in IMMUTABLE}
+    assert set(IMMUTABLE) == set(immutable(schema["properties"]["spec"], ""))
+
+
+def immutable(schema: dict[str, Any], path: str) -> Iterator[str]:
+    """Paths of the outermost fields with a rule that compares them with what they were."""
+    for name, inner in schema.get("properties", {}).items():
+        if any("oldSelf" in rule["rule"] for rule in inner.get("x-kubernetes-validations", ())):
+            yield f"{path}{name}"
+        else:
+            yield from immutable(inner, f"{path}{name}.")
+
+
+def test_one_run_a_folder(tmp_path: Path) -> None:
+    with (
+        StateFolder(tmp_path).locked(),
+        pytest.raises(StateError, match="another run uses it"),
+        StateFolder(tmp_path).locked(),
+    ):
+        pass
+
+
+def test_a_broken_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "experiment.json").write_text("{")
+    with pytest.raises(StateError, match=r"experiment\.json: "):
+        StateFolder(tmp_path).load_experiment()
