@@ -72,9 +72,9 @@ def image_store(wanted: Sequence[images.Image]) -> Iterator[Path]:
     that are new are imported.
     """
     base = images.base()
-    identifiers = {image.name: images.build(image) for image in wanted}
-    folder = cache.root() / f"image-store-{cache.key([base, *sorted(identifiers.values())])}"
-    with cache.lock("image-store"):
+    with cache.lock("images"):
+        identifiers = {image.name: images.build(image) for image in wanted}
+        folder = cache.root() / f"image-store-{cache.key([base, *sorted(identifiers.values())])}"
         if not folder.exists():
             earlier = sorted(cache.root().glob("image-store-*/"), key=lambda store: store.stat().st_mtime)
             with progress(f"Unpacking {', '.join(identifiers) or base}"):

@@ -48,28 +48,30 @@ def base() -> str:
 
 
 def build(image: Image) -> str:
-    """Build an image, as far as the layers of earlier builds do not serve, and give its ID."""
+    """Build an image, as far as the layers of earlier builds do not serve, and give its ID.
+
+    Before another build the ID is good for `push`; the caller sees to it that there is none.
+    """
     dockerfile = REPOSITORY / image.dockerfile
     if not dockerfile.exists():
         raise FileNotFoundError(f"{image.name} is built from {dockerfile}, which does not exist")
+    before = _identifier(image.name)
     on, context = base(), image.context()
-    with cache.lock("images"):
-        before = _identifier(image.name)
-        with progress(f"Building {image.name}"):
-            _buildah(
-                "build",
-                "--layers",
-                "--isolation=chroot",
-                # what this machine trusts, for as long as the build lasts
-                "--volume=/etc/ssl/certs:/etc/ssl/certs:ro",
-                f"--build-arg=BASE={on}",
-                f"--file={dockerfile}",
-                f"--tag={image.name}",
-                str(context),
-            )
-        identifier = _identifier(image.name)
-        if before not in ("", identifier):
-            _buildah("rmi", "--prune")
+    with progress(f"Building {image.name}"):
+        _buildah(
+            "build",
+            "--layers",
+            "--isolation=chroot",
+            # what this machine trusts, for as long as the build lasts
+            "--volume=/etc/ssl/certs:/etc/ssl/certs:ro",
+            f"--build-arg=BASE={on}",
+            f"--file={dockerfile}",
+            f"--tag={image.name}",
+            str(context),
+        )
+    identifier = _identifier(image.name)
+    if before not in ("", identifier):
+        _buildah("rmi", "--prune")
     return identifier
 
 
@@ -96,8 +98,3 @@ def _identifier(name: str) -> str:
 def _buildah(*arguments: str) -> str:
     storage = cache.root() / "buildah"
     return run("buildah", f"--root={storage}", f"--runroot={storage}/run", "--storage-driver=overlay", *arguments)
-
-
-if __name__ == "__main__":
-    for each in IMAGES:
-        build(each)
