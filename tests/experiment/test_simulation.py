@@ -8,6 +8,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from kubenas.api.experiment import ExperimentStatus, NASExperiment
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.plan import plan
@@ -15,7 +16,6 @@ from kubenas.experiment.state import Trial
 from kubenas.search.base import History, Observation
 from kubenas.search.load import build_strategy
 from kubenas.space.load import build_space
-
 from tests.experiment.builders import NOW, experiment, observed, running, succeeded, trial
 from tests.experiment.simulation import Chances, Controller, World, accuracy, run
 
@@ -184,16 +184,16 @@ def test_speed() -> None:
     """Printed, not asserted: a look at 10,000 ended and 500 running trials."""
     trials = [succeeded(i, i + 1, i / 10_000) for i in range(10_000)]
     unfinished = [trial(i) for i in range(10_000, 10_500)]
-    of = experiment(trials={"max": 20_000, "parallelism": 500})
     begun = time.perf_counter()
-    seen = observed(of, [*trials, *unfinished], [running(t, started=NOW) for t in unfinished])
+    attempts = [running(t, started=NOW) for t in unfinished]
+    seen = observed(experiment(trials={"max": 20_000, "parallelism": 500}), [*trials, *unfinished], attempts)
     loaded = time.perf_counter()
-    first = plan(seen, NOW)
+    full = plan(seen, NOW)
     looked = time.perf_counter()
-    again = plan(seen, NOW)
+    wanting = plan(replace(seen, experiment=experiment(trials={"max": 20_000, "parallelism": 501})), NOW)
+    proposed = time.perf_counter()
     print(
-        f"\n10,000 ended and 500 running trials: taken in {loaded - begun:.2f} s, "
-        f"first look {(looked - loaded) * 1e3:.1f} ms, further looks {(time.perf_counter() - looked) * 1e3:.1f} ms"
+        f"\n10,000 ended and 500 running trials: taken in {loaded - begun:.2f} s, a look {(looked - loaded) * 1e3:.1f} ms, "
+        f"the first look that proposes {(proposed - looked) * 1e3:.1f} ms"
     )
-    assert first == again
-    assert first.create == ()
+    assert (len(full.create), len(wanting.create)) == (0, 1)

@@ -62,9 +62,9 @@ class Ledger:
         self.gpu_seconds = 0.0
         self.last_order = 0
         self._history: History | None = None
-        # Numbers that the history knows, and those of them that no trial has been written for yet.
+        # Numbers that the history knows, and proposals in it that no trial has been written for yet.
         self._told: set[int] = set()
-        self._ahead: set[int] = set()
+        self._ahead: dict[int, list[Architecture]] = {}
 
     def put(self, trial: Trial) -> None:
         """Take in a new or changed trial."""
@@ -73,6 +73,10 @@ class Ledger:
                 return
             self.remove(trial.number)
         self._highest = max(self._highest, trial.number)
+        proposed = self._ahead.pop(trial.number, None)
+        if proposed is not None and [a.to_json() for a in proposed] != [c.architecture for c in trial.candidates]:
+            # Written by someone else, a leader before for example.
+            self._history = None
         if trial.number not in self.unfinished:
             self._created[trial.stage] = self._created.get(trial.stage, 0) + 1
         if not trial.finished:
@@ -152,10 +156,9 @@ class Ledger:
         Kept between calls; made anew where proposals did not become trials, or a trial came or went
         that was not proposed here.
         """
-        written = all(n in self.unfinished or n in self.ended for n in self._ahead)
-        self._ahead.clear()
-        if self._history is not None and written:
+        if self._history is not None and not self._ahead:
             return self._history
+        self._ahead.clear()
         history = History(self.space)
         for ended in sorted(self.ended.values(), key=lambda e: e.order):
             if ended.stage == self._searching:
@@ -175,7 +178,7 @@ class Ledger:
         proposals = strategy.propose(self._history, count)
         if proposals:
             self._told.add(number)
-            self._ahead.add(number)
+            self._ahead[number] = proposals
         return proposals
 
 
