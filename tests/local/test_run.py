@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from kubenas.api.crds import custom_resource_definitions
 from kubenas.api.experiment import ExperimentStatus, NASExperiment
 from kubenas.api.trial import NASTrial
@@ -18,7 +19,6 @@ from kubenas.experiment.actions import Announcement
 from kubenas.experiment.state import Trial
 from kubenas.local.folder import IMMUTABLE, StateError, StateFolder
 from kubenas.local.run import LocalRun
-
 from tests.local.trainers import PATIENCE, document, experiment, history, kubenas, runs, trainer, wait_for
 
 

@@ -1,0 +1,87 @@
+"""What a trial's process is started with."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from kubenas.api.experiment import ExperimentSpec
+from kubenas.api.trial import Candidate
+from kubenas.local.command import Command, not_used, threads, trial_command, uses_own_trainer
+from tests.experiment.builders import experiment
+
+
+def spec(container: dict[str, Any] | None = None, **others: Any) -> ExperimentSpec:
+    pod = {"containers": [{"name": "trainer", **container}]} if container is not None else {}
+    return experiment(trialTemplate={"spec": pod | others}).spec
+
+
+def command(of: ExperimentSpec, **inherited: str) -> Command:
+    wide = Candidate(id="0", name="", architecture={"width": 64}, epochs=1)
+    return trial_command(of, [wide], {"KUBENAS_METRICS_PORT": "1234"}, inherited)
+
+
+def test_kubenas_own_trainer() -> None:
+    of = spec()
+    assert uses_own_trainer(of)
+    assert command(of).arguments == (sys.executable, "-m", "kubenas_trial")
+    assert command(spec({"args": ["--verbose"]})).arguments[-2:] == ("kubenas_trial", "--verbose")
+
+
+def test_a_trainer_of_ones_own() -> None:
+    of = spec(
+        {
+            "command": ["python", "train.py"],
+            "args": ["--width=$(kubenas.width)", "--port=$(KUBENAS_METRICS_PORT)", "$(MODE)", "$$(MODE) $(HOME)"],
+            "env": [
+                {"name": "MODE", "value": "w$(kubenas.width)"},
+                {"name": "TOKEN", "valueFrom": {"secretKeyRef": {}}},
+            ],
+        }
+    )
+    assert not uses_own_trainer(of)
+    made = command(of, HOME="/root", MODE="inherited")
+    assert made.arguments == ("python", "train.py", "--width=64", "--port=1234", "w64", "$(MODE) $(HOME)")
+    assert (made.environment["MODE"], made.environment["HOME"]) == ("w64", "/root")
+    assert "TOKEN" not in made.environment
+
+
+def test_python_is_the_one_that_kubenas_is_installed_for() -> None:
+    first = command(spec(), PATH="/usr/bin").environment["PATH"].split(os.pathsep)
+    assert first == [str(Path(sys.executable).parent), "/usr/bin"]
+
+
+def test_trials_share_the_cpus() -> None:
+    cpus = len(os.sched_getaffinity(0))
+    assert [threads(n) for n in (0, 1, cpus, 1000)] == [cpus, cpus, 1, 1]
+    assert command(spec()).environment["OMP_NUM_THREADS"] == str(cpus)
+    assert command(spec(), OMP_NUM_THREADS="5").environment["OMP_NUM_THREADS"] == "5"
+
+
+def test_what_has_no_meaning_here_is_named() -> None:
+    of = experiment(
+        budget={"gpuHours": 1},
+        ttlSecondsAfterFinished=5,
+        trialTemplate={
+            "metadata": {"labels": {"team": "a"}},
+            "spec": {
+                "nodeSelector": {"gpu": "a100"},
+                "containers": [
+                    {"name": "sidecar"},
+                    {"name": "trainer", "image": "x", "args": ["a"], "env": [{"name": "A", "valueFrom": {}}]},
+                ],
+            },
+        },
+    ).spec
+    assert not_used(of) == [
+        "trialTemplate.metadata.labels",
+        "trialTemplate.spec.nodeSelector",
+        "trialTemplate.spec.containers[0]",
+        "trialTemplate.spec.containers[1].image",
+        "trialTemplate.spec.containers[1].env[A].valueFrom",
+        "budget.gpuHours",
+        "ttlSecondsAfterFinished",
+    ]
+    assert not_used(experiment().spec) == []
