@@ -193,7 +193,8 @@ def test_speed() -> None:
     wanting = plan(replace(seen, experiment=experiment(trials={"max": 20_000, "parallelism": 501})), NOW)
     proposed = time.perf_counter()
     print(
-        f"\n10,000 ended and 500 running trials: taken in {loaded - begun:.2f} s, a look {(looked - loaded) * 1e3:.1f} ms, "
+        f"\n10,000 ended and 500 running trials: taken in {loaded - begun:.2f} s, "
+        f"a look {(looked - loaded) * 1e3:.1f} ms, "
         f"the first look that proposes {(proposed - looked) * 1e3:.1f} ms"
     )
     assert (len(full.create), len(wanting.create)) == (0, 1)

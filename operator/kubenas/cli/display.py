@@ -17,7 +17,8 @@ from rich.progress import (
 )
 
 from kubenas.api.experiment import Counts, ExperimentStatus, NASExperiment
-from kubenas.cli.summary import duration_text, number_text, trial_seconds
+from kubenas.cli.summary import trial_seconds
+from kubenas.cli.text import duration_text, number_text
 from kubenas.experiment.actions import Announcement
 from kubenas.experiment.stages import stage_plans, total_trials
 from kubenas.experiment.state import Trial

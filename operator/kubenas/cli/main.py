@@ -6,6 +6,8 @@ import typer
 
 from kubenas.cli.operator import operator
 from kubenas.cli.run import run
+from kubenas.cli.status import status
+from kubenas.cli.trials import trials
 from kubenas.cli.validate import validate
 
 app = typer.Typer(
@@ -18,4 +20,6 @@ app = typer.Typer(
 )
 app.command()(run)
 app.command()(validate)
+app.command()(status)
+app.command()(trials)
 app.command()(operator)

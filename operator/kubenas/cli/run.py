@@ -17,15 +17,15 @@ def run(
     file: Annotated[Path, typer.Argument(help="YAML file of a NASExperiment.", show_default=False)],
     state: Annotated[Path | None, typer.Option(help="Folder of the run's state.", show_default=".kubenas/NAME")] = None,
 ) -> None:
-    """Run an experiment on this machine, with processes in place of pods.
+    """Run an experiment on this machine.
 
-    A run that was cut off goes on where it stopped: call it again. Exit code: 0 where the experiment succeeded, 1 where
+    Its trials are processes in place of pods. A run that was cut off goes on where it stopped: call it again. Exit code: 0 where the experiment succeeded, 1 where
     it failed, 128 and the signal's number where a signal ended it.
     """
     # Only here, so that `kubenas --help` is quick.
-    from kubenas.cli.manifest import ManifestError, read_manifest  # noqa: PLC0415
-    from kubenas.cli.running import run_in  # noqa: PLC0415
-    from kubenas.local.folder import StateError  # noqa: PLC0415
+    from kubenas.cli.manifest import ManifestError, read_manifest
+    from kubenas.cli.running import run_in
+    from kubenas.local.folder import StateError
 
     try:
         experiment = read_manifest(file)
@@ -37,9 +37,9 @@ def run(
 
 
 def _refuse_what_cannot_run(experiment: NASExperiment, file: Path) -> None:
-    from importlib.util import find_spec  # noqa: PLC0415
+    from importlib.util import find_spec
 
-    from kubenas.local.command import uses_own_trainer  # noqa: PLC0415
+    from kubenas.local.command import uses_own_trainer
 
     if experiment.spec.suspend:
         fail(f"{file}: spec.suspend: is true, so that no trial would run: set it to false")

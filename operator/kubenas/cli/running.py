@@ -5,19 +5,14 @@ from __future__ import annotations
 import asyncio
 import signal
 from pathlib import Path
-from typing import Final
-
-from rich.console import Console
 
 from kubenas.api.experiment import ExperimentStatus, NASExperiment
 from kubenas.cli.display import Display
 from kubenas.cli.summary import print_summary
+from kubenas.cli.text import log_console
 from kubenas.local.command import not_used
 from kubenas.local.folder import StateFolder
 from kubenas.local.run import LocalRun
-
-# Of a log: wide enough for a row of the table.
-_LOG_WIDTH: Final = 200
 
 
 def run_in(experiment: NASExperiment, path: Path) -> int:
@@ -26,9 +21,7 @@ def run_in(experiment: NASExperiment, path: Path) -> int:
     Raises:
         StateError: the folder cannot be used for it, or a trial cannot be started.
     """
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = _LOG_WIDTH
+    console = log_console()
     folder = StateFolder(path)
     with folder.locked():
         display = Display(console, experiment)

@@ -10,33 +10,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from kubenas.api.experiment import Best, ExperimentStatus, Objective
+from kubenas.api.experiment import ExperimentStatus, Objective
+from kubenas.cli.text import TEST_PREFIX, duration_text, number_text, print_best
 from kubenas.experiment.objectives import score
 from kubenas.experiment.state import Trial
 from kubenas.local.run import LocalRun
 
 # Trials in the table; the rest is in the state folder.
 _ROWS: Final = 10
-# Reported by trainers for people: no search sees it.
-_TEST_PREFIX: Final = "test_"
-
-
-def number_text(value: float) -> str:
-    """A value in four significant digits, whole numbers and large ones in full."""
-    if value.is_integer() and abs(value) < 1e15:
-        return f"{value:.0f}"
-    return f"{value:.1f}" if 1000 <= abs(value) < 1e15 else f"{value:.4g}"
-
-
-def duration_text(seconds: float) -> str:
-    """A duration such as 0.8 s, 45 s, 3:20 or 2:03:20."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def trial_seconds(trial: Trial) -> float | None:
@@ -61,7 +42,7 @@ def print_summary(console: Console, run: LocalRun, path: Path) -> None:
         console.print(f"… and {len(results) - _ROWS} more in {path / 'trials'}")
     _print_end(console, status, path)
     if status.best:
-        _print_best(console, status.best, objectives[0], run)
+        print_best(console, status.best, objectives[0], run.space)
 
 
 def _table(
@@ -91,7 +72,7 @@ def _columns(objectives: Sequence[Objective], results: Iterable[Mapping[str, flo
     """Metrics in the order of interest: objectives, others, and last those on the test split."""
     wanted = [objective.metric for objective in objectives]
     others = sorted({name for metrics in results for name in metrics} - set(wanted))
-    return wanted + sorted(others, key=lambda name: name.startswith(_TEST_PREFIX))
+    return wanted + sorted(others, key=lambda name: name.startswith(TEST_PREFIX))
 
 
 def _print_end(console: Console, status: ExperimentStatus, path: Path) -> None:
@@ -101,12 +82,3 @@ def _print_end(console: Console, status: ExperimentStatus, path: Path) -> None:
             console.print(f"\n[{color}]{condition.type}[/]: {escape(condition.message)}", soft_wrap=True)
     if status.phase == "Failed":
         console.print(f"Logs of the trials are in {path / 'attempts'}.", soft_wrap=True)
-
-
-def _print_best(console: Console, best: Best, objective: Objective, run: LocalRun) -> None:
-    console.print(f"\n[bold]Best architecture[/]: {objective.metric} {number_text(best.value)}, of trial {best.trial}")
-    for metric in best.metrics:
-        if metric.name.startswith(_TEST_PREFIX):
-            console.print(f"{metric.name} {number_text(metric.value)} (reported only; the search does not see it)")
-    console.print()
-    console.print(escape(run.space.draw(run.space.parse(best.architecture))), soft_wrap=True)

@@ -11,8 +11,11 @@ from kubenas.cli.failure import fail
 
 
 def validate(file: Annotated[Path, typer.Argument(help="YAML file of a NASExperiment.", show_default=False)]) -> None:
-    """Check an experiment's file without a cluster: every problem, with its line and field."""
-    from kubenas.cli.manifest import ManifestError, read_manifest  # noqa: PLC0415 - only where needed
+    """Check an experiment's file.
+
+    Needs no cluster. Every problem is printed with its line and field.
+    """
+    from kubenas.cli.manifest import ManifestError, read_manifest
 
     try:
         experiment = read_manifest(file)

@@ -1,0 +1,87 @@
+"""`kubenas status`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kubenas.cli.cluster_access import KubeconfigOption, NamespaceOption, ask_cluster
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from kubenas.api.experiment import NASExperiment
+    from kubenas.cluster.client import Client
+
+
+def status(
+    name: Annotated[
+        str | None, typer.Argument(help="An experiment; all of the namespace if absent.", show_default=False)
+    ] = None,
+    namespace: NamespaceOption = None,
+    kubeconfig: KubeconfigOption = None,
+) -> None:
+    """Show how far experiments on a cluster are."""
+    from kubenas.cli.text import log_console
+
+    found = ask_cluster(lambda client, where: _experiments(client, where, name), namespace, kubeconfig)
+    console = log_console()
+    if name is not None:
+        _print_one(console, found[0])
+    elif found:
+        _print_all(console, found)
+    else:
+        console.print("There is no experiment here.")
+
+
+async def _experiments(client: Client, namespace: str, name: str | None) -> list[NASExperiment]:
+    from kubenas.api.experiment import NASExperiment
+    from kubenas.cluster.names import experiments
+
+    if name is not None:
+        documents = [await client.get(experiments(namespace, name))]
+    else:
+        documents = [d async for page, _ in client.pages(experiments(namespace)) for d in page]
+    return [NASExperiment.model_validate(document) for document in documents]
+
+
+def _print_all(console: Console, experiments: list[NASExperiment]) -> None:
+    from rich.table import Table
+
+    from kubenas.cli.text import number_text
+
+    table = Table("name", "phase", "done", "running", "best", box=None, padding=(0, 2, 0, 0))
+    for experiment in sorted(experiments, key=lambda e: e.metadata.name):
+        status = experiment.status
+        table.add_row(
+            experiment.metadata.name,
+            status.phase or "",
+            status.progress or "",
+            str(status.counts.running) if status.counts else "",
+            number_text(status.best.value) if status.best else "",
+        )
+    console.print(table)
+
+
+def _print_one(console: Console, experiment: NASExperiment) -> None:
+    from rich.markup import escape
+
+    from kubenas.cli.text import print_best
+    from kubenas.space.load import build_space
+
+    status = experiment.status
+    if status.counts is None:
+        console.print(f"{experiment.metadata.name}: no operator has looked at it yet.")
+        return
+    counts = status.counts
+    stage = f", stage {status.stage}" if status.stage else ""
+    console.print(f"[bold]{experiment.metadata.name}[/]: {status.phase}{stage}, {status.progress} trials")
+    console.print(
+        f"{counts.pending} pending, {counts.running} running, {counts.succeeded} succeeded, "
+        f"{counts.pruned} pruned, {counts.failed} failed; {status.cost.gpu_hours if status.cost else 0:g} GPU hours\n"
+    )
+    for condition in status.conditions:
+        console.print(f"{condition.type}={condition.status}  {condition.reason}: {escape(condition.message)}")
+    if status.best:
+        print_best(console, status.best, experiment.spec.objectives[0], build_space(experiment.spec.search_space))

@@ -1,0 +1,54 @@
+"""`kubenas trials`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kubenas.cli.cluster_access import KubeconfigOption, NamespaceOption, ask_cluster
+
+if TYPE_CHECKING:
+    from kubenas.api.experiment import NASExperiment
+    from kubenas.api.trial import NASTrial
+    from kubenas.cluster.client import Client
+
+
+def trials(
+    name: Annotated[str, typer.Argument(help="The experiment.", show_default=False)],
+    namespace: NamespaceOption = None,
+    kubeconfig: KubeconfigOption = None,
+) -> None:
+    """List the trials of an experiment on a cluster."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from kubenas.cli.text import log_console, number_text
+
+    experiment, found = ask_cluster(lambda client, where: _trials(client, where, name), namespace, kubeconfig)
+    metric = experiment.spec.objectives[0].metric
+    table = Table("trial", "phase", "attempt", metric, "node", "architecture", box=None, padding=(0, 2, 0, 0))
+    for trial in sorted(found, key=lambda t: t.spec.number):
+        state = trial.status
+        for candidate in trial.spec.candidates:
+            values = {m.name: m.value for r in state.results if r.candidate == candidate.id for m in r.metrics}
+            failed = state.phase == "Failed" and state.last_failure is not None
+            table.add_row(
+                trial.metadata.name if len(trial.spec.candidates) == 1 else f"{trial.metadata.name}/{candidate.id}",
+                f"Failed: {state.last_failure.reason}" if failed and state.last_failure else state.phase or "Pending",
+                str(state.attempt),
+                number_text(values[metric]) if metric in values else "",
+                state.node or "",
+                escape(candidate.name),
+            )
+    log_console().print(table)
+
+
+async def _trials(client: Client, namespace: str, name: str) -> tuple[NASExperiment, list[NASTrial]]:
+    from kubenas.api.experiment import NASExperiment
+    from kubenas.api.trial import NASTrial
+    from kubenas.cluster.names import EXPERIMENT_LABEL, experiments, trials
+
+    experiment = NASExperiment.model_validate(await client.get(experiments(namespace, name)))
+    pages = client.pages(trials(namespace), f"{EXPERIMENT_LABEL}={name}")
+    return experiment, [NASTrial.model_validate(document) async for page, _ in pages for document in page]
