@@ -22,6 +22,9 @@ _PAGE = 500
 _TIMEOUT_SECONDS = 30.0
 # Requests under way at the same time: enough to hide latency, few enough to leave the apiserver to others.
 _CONCURRENCY = 24
+_TOO_MANY_REQUESTS = 429
+# Of a request that the apiserver was too busy for.
+_TRIES = 10
 
 
 class ApiError(Exception):
@@ -92,17 +95,14 @@ class Client:
 
     async def create(self, path: str, document: Object) -> Object:
         """Make an object in the collection at `path`."""
-        self._may_write()
         return await self._request("create", path, document)
 
     async def patch(self, path: str, patch: Object) -> Object:
         """Change an object by a JSON merge patch."""
-        self._may_write()
         return await self._request("patch", path, patch, content="application/merge-patch+json")
 
     async def delete(self, path: str, uid: str | None = None) -> None:
         """Delete an object, what it owns later; no error where it is gone, or is another one than `uid`."""
-        self._may_write()
         options: Object = {"propagationPolicy": "Background"}
         if uid:
             options["preconditions"] = {"uid": uid}
@@ -124,20 +124,31 @@ class Client:
         url = f"{self._api.configuration.host}{path}" + (f"?{urlencode(query)}" if query else "")
         headers = {"Content-Type": content, "Accept": "application/json", "User-Agent": "kubenas"}
         async with self._places:
-            await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, _METHODS[verb], document)
-            try:
-                answer = await self._api.rest_client.request(
-                    _METHODS[verb], url, headers=headers, body=document, _request_timeout=_TIMEOUT_SECONDS
-                )
-                data = await answer.read()
-            except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                REQUESTS.labels(verb, "0").inc()
-                raise ApiError(0, "Unreachable", f"the apiserver does not answer: {error}") from error
-        REQUESTS.labels(verb, str(answer.status)).inc()
-        document = _decoded(data)
+            for tries_left in reversed(range(_TRIES)):
+                if verb != "get":
+                    self._may_write()  # not before: one may have waited here for long
+                await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, _METHODS[verb], document)
+                try:
+                    answer = await self._api.rest_client.request(
+                        _METHODS[verb], url, headers=headers, body=document, _request_timeout=_TIMEOUT_SECONDS
+                    )
+                    data = await answer.read()
+                except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                    REQUESTS.labels(verb, "0").inc()
+                    raise ApiError(0, "Unreachable", f"the apiserver does not answer: {error}") from error
+                REQUESTS.labels(verb, str(answer.status)).inc()
+                if answer.status != _TOO_MANY_REQUESTS or not tries_left:
+                    break
+                await asyncio.sleep(_pause(answer.headers.get("Retry-After")))
+        found = _decoded(data)
         if answer.status >= 400:
-            raise ApiError(answer.status, str(document.get("reason", "")), str(document.get("message", data[:500])))
-        return document
+            raise ApiError(answer.status, str(found.get("reason", "")), str(found.get("message", data[:500])))
+        return found
+
+
+def _pause(retry_after: str | None) -> float:
+    """Seconds that the apiserver asks to wait: it is busy, or serves a kind that was installed just now."""
+    return float(retry_after) if retry_after and retry_after.isdecimal() else 1.0
 
 
 def _decoded(data: bytes) -> Object:
