@@ -22,6 +22,8 @@ from kubenas.experiment.state import Attempt, Trial
 
 # At most one status write of an experiment in this time, but for its end.
 STATUS_SECONDS = 1.0
+# Answers to a pod that could be mended by the user: no pod at all, against a quota or a policy, not valid.
+_REFUSALS = (400, 403, 422)
 
 _LOG = logging.getLogger(__name__)
 
@@ -35,6 +37,7 @@ class Applier:
         self._defaults = defaults
         self._namespace = store.key[0]
         self._status_at = 0.0
+        self._refused: ApiError | None = None
 
     async def apply(self, plan: Plan) -> float | None:
         """Carry out `plan`. What the apiserver answers goes into the store.
@@ -43,11 +46,12 @@ class Applier:
             when to look again, if nothing changes before.
 
         Raises:
-            ApiError: a step failed; what comes after it was left out.
+            ApiError: a step failed; what comes after it was left out, but for a pod that was refused.
         """
         experiment = self._store.experiment
         if experiment is None:
             return None
+        self._refused = None
         await _all(self._write_trial(experiment, write) for write in plan.write)
         await _all(self._stop(attempt) for attempt in plan.stop)
         starts = [asyncio.create_task(self._start(experiment, trial)) for trial in plan.start]
@@ -63,6 +67,8 @@ class Applier:
             wake = _earlier(wake, await self._write_status(experiment, plan, plan.status))
         if plan.delete:
             await self._client.delete(experiments(*self._store.key), experiment.metadata.uid)
+        if self._refused:
+            raise self._refused  # only now: the status says so by then
         return wake
 
     async def _write_trial(self, experiment: NASExperiment, write: WriteTrial) -> None:
@@ -102,7 +108,15 @@ class Applier:
 
     async def _start(self, experiment: NASExperiment, trial: Trial) -> None:
         manifest = pod_manifest(experiment, trial, self._defaults)
-        self._store.put_pod(await self._made(pods(self._namespace), manifest))
+        try:
+            self._store.put_pod(await self._made(pods(self._namespace), manifest))
+        except ApiError as error:
+            if error.code not in _REFUSALS:
+                raise
+            self._refused = error
+            self._store.refusal = str(error)
+        else:
+            self._store.refusal = None
 
     async def _made(self, collection: str, manifest: Object) -> Object:
         """The object after its creation, by this request or by an earlier one that was cut off."""

@@ -23,7 +23,7 @@ from kubenas.experiment.accept import problems
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.plan import Observed
 from kubenas.experiment.stages import stage_plans
-from kubenas.experiment.state import Attempt, Readings, Trial
+from kubenas.experiment.state import Attempt, Readings, Trial, trial_number
 from kubenas.search.base import Strategy
 from kubenas.search.load import build_strategy
 from kubenas.space.base import InvalidArchitectureError
@@ -39,6 +39,7 @@ class Store:
 
     Attributes:
         changed: set by every change; the experiment's loop waits for it.
+        refusal: what the apiserver said when it last refused a pod, until it takes one.
     """
 
     def __init__(self, key: Key) -> None:
@@ -47,6 +48,7 @@ class Store:
         self.experiment: NASExperiment | None = None
         self.problems: list[SpecError] = []
         self.readings = Readings()
+        self.refusal: str | None = None
         self._uid = ""
         self._version = 0
         self._ledger: Ledger | None = None
@@ -69,6 +71,7 @@ class Store:
             attempts=self._attempts,
             readings=self.readings,
             problems=self.problems,
+            refusal=self.refusal,
         )
 
     @property
@@ -122,7 +125,7 @@ class Store:
         if known is None or known > at or self._ledger is None:
             return
         self._trial_versions[name] = at
-        self._ledger.remove(int(name.rpartition("-")[2]))
+        self._ledger.remove(trial_number(name))
         self.changed.set()
 
     def forget_trial(self, name: str) -> None:

@@ -27,6 +27,7 @@ class Observed:
     Attributes:
         attempts: by name; those that exist now.
         problems: what is wrong with the specification; nothing new is started while there are any.
+        refusal: why the backend does not take attempts at present.
     """
 
     experiment: NASExperiment
@@ -35,6 +36,7 @@ class Observed:
     attempts: Mapping[str, Attempt]
     readings: Readings
     problems: Sequence[SpecError] = ()
+    refusal: str | None = None
 
 
 def plan(observed: Observed, now: float) -> Plan:
@@ -70,6 +72,7 @@ def plan(observed: Observed, now: float) -> Plan:
         problems=observed.problems,
         readings=observed.readings,
         unschedulable=_unschedulable(observed, wakes, now),
+        refusal=observed.refusal if end is None and not experiment.spec.suspend else None,
         starting=bool(start or create),
     )
     status = experiment_status(experiment, ledger, seen, now)
@@ -184,14 +187,13 @@ def _leftover(observed: Observed) -> tuple[Attempt, ...]:
 
     The pod of a failed trial is kept for its log, if it has ended: it holds no GPU.
     """
-    current = {trial.attempt_name: trial.number for trial in observed.ledger.unfinished.values()}
-    failed = {e.name for e in observed.ledger.ended.values() if e.phase == "Failed"} if observed.attempts else set()
+    current = {trial.attempt_name for trial in observed.ledger.unfinished.values()}
     return tuple(
         attempt
         for name, attempt in observed.attempts.items()
         if name not in current
         and attempt.gone_by is None
-        and not (attempt.phase is AttemptPhase.ENDED and attempt.trial in failed)
+        and not (attempt.phase is AttemptPhase.ENDED and observed.ledger.has_failed(attempt.trial))
     )
 
 

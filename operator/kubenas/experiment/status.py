@@ -34,6 +34,7 @@ class Seen:
     problems: Sequence[SpecError]
     readings: Readings
     unschedulable: Sequence[Attempt]
+    refusal: str | None
     starting: bool
 
 
@@ -172,6 +173,9 @@ def _metrics(seen: Seen, before: Condition | None, condition: _Make) -> Conditio
 
 
 def _scheduled(seen: Seen, condition: _Make) -> Condition:
+    if seen.refusal is not None:
+        message = f"A trial's pod was refused and is tried again; see spec.trialTemplate: {seen.refusal}"
+        return condition("TrialsScheduled", False, "PodRefused", message[:32768])
     if not seen.unschedulable:
         return condition("TrialsScheduled", True, "Scheduled", "No pod waits for a node for long.")
     first = min(seen.unschedulable, key=lambda a: a.name)
