@@ -10,13 +10,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
+
 from kubenas.api.experiment import NASExperiment
 from kubenas.api.trial import NASTrial
 from kubenas.experiment.objectives import score
 from kubenas.search.base import History, Observation
 from kubenas.search.load import build_strategy
 from kubenas.space.load import build_space
-
 from tests.cluster.conditions import until
 from tests.cluster.fake_pods import Ending, Trial, accuracy, drawn
 from tests.operator.harness import Workspace, experiment

@@ -1,0 +1,80 @@
+"""What a node would say of a trial's pod: statuses for tests to set themselves."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tests.operator.api import Object
+
+TRAINER = "trainer"
+
+
+def moment(seconds_ago: float = 0) -> str:
+    return (datetime.now(UTC) - timedelta(seconds=seconds_ago)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def results(**metrics: float) -> str:
+    """A termination message with the metrics of the only candidate."""
+    return json.dumps({"results": [{"candidate": "0", "step": 3, "metrics": metrics}]})
+
+
+def running(seconds: float = 0) -> Object:
+    """The container has run for so long."""
+    return {"phase": "Running", "containerStatuses": [_container({"running": {"startedAt": moment(seconds)}})]}
+
+
+def waiting(reason: str, message: str) -> Object:
+    """The container cannot start."""
+    state = {"waiting": {"reason": reason, "message": message}}
+    return {"phase": "Pending", "containerStatuses": [_container(state)]}
+
+
+def exited(code: int, message: str = "", reason: str | None = None) -> Object:
+    """The container has ended."""
+    terminated = {
+        "exitCode": code,
+        "reason": reason or ("Error" if code else "Completed"),
+        "message": message,
+        "startedAt": moment(),
+        "finishedAt": moment(),
+    }
+    phase = "Failed" if code else "Succeeded"
+    return {"phase": phase, "containerStatuses": [_container({"terminated": terminated})]}
+
+
+def unschedulable(message: str) -> Object:
+    """No node has taken the pod for a minute."""
+    condition = {
+        "type": "PodScheduled",
+        "status": "False",
+        "reason": "Unschedulable",
+        "message": message,
+        "lastTransitionTime": moment(61),
+    }
+    return {"conditions": [condition]}
+
+
+def disrupted(reason: str, message: str) -> Object:
+    """The cluster takes the pod away."""
+    condition = {
+        "type": "DisruptionTarget",
+        "status": "True",
+        "reason": reason,
+        "message": message,
+        "lastTransitionTime": moment(),
+    }
+    return {"conditions": [condition]}
+
+
+def _container(state: dict[str, Any]) -> Object:
+    return {
+        "name": TRAINER,
+        "image": "image",
+        "imageID": "",
+        "ready": "running" in state,
+        "restartCount": 0,
+        "state": state,
+    }
