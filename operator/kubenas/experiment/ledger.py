@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from kubenas.api.experiment import Objective
 from kubenas.experiment.objectives import feasible, score
-from kubenas.experiment.state import FINISHED, Fault, Trial
+from kubenas.experiment.state import FINISHED, Fault, Trial, trial_number
 from kubenas.search.base import History, Observation, Score, Strategy
 from kubenas.space.base import Architecture, Space
 
@@ -125,6 +125,11 @@ class Ledger:
     def count(self, phase: str) -> int:
         """Number of ended trials of a phase."""
         return self._counts[phase]
+
+    def has_failed(self, name: str) -> bool:
+        """Whether the trial of that name has failed for good."""
+        ended = self.ended.get(trial_number(name))
+        return ended is not None and ended.phase == "Failed"
 
     def created(self, stage: str | None) -> int:
         """Number of trials of a stage."""

@@ -119,6 +119,11 @@ def trial_name(experiment: str, number: int) -> str:
     return f"{experiment}-{number}"
 
 
+def trial_number(name: str) -> int:
+    """The number in a trial's name."""
+    return int(name.rpartition("-")[2])
+
+
 def moment(seconds: float) -> datetime:
     """A time as resources carry it, in whole microseconds."""
     return datetime.fromtimestamp(round(seconds, 6), UTC)
