@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -29,6 +30,9 @@ def ask_cluster(
     Ends the program with the reason where the cluster says no.
     """
     from kubenas.cluster.client import ApiError, Client, connect
+
+    # Its warnings say once more, and less well, what the error says.
+    logging.disable(logging.WARNING)
 
     async def asked() -> ResultT:
         api = await connect(kubeconfig)

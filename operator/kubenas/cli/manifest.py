@@ -55,7 +55,7 @@ def _root(path: Path) -> yaml.Node:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ManifestError(f"{path}:{line}: is not YAML: {error.problem}") from None
     except yaml.YAMLError as error:
-        raise ManifestError(f"{path}: is not YAML: {error}") from None
+        raise ManifestError(f"{path}: is not YAML: {str(error).splitlines()[0]}") from None
     if not documents:
         raise ManifestError(f"{path}: is empty: write a {_KIND}")
     if len(documents) > 1:

@@ -1,0 +1,109 @@
+"""Files that hold no experiment that could be run: one clear line for each problem."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from kubenas.cli.main import app
+
+VALID = """\
+apiVersion: kubenas.io/v1alpha1
+kind: NASExperiment
+metadata:
+  name: tiny
+spec:
+  objectives:
+  - metric: accuracy
+  task: {name: image-classification}
+  searchSpace:
+    preset: nasbench201
+  trials:
+    max: 2
+  trialTemplate:
+    spec:
+      containers:
+      - name: trainer
+        command: [python, -c, pass]
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "nas.yaml"
+
+
+def refused(command: str, file: Path, *options: str) -> list[str]:
+    answer = CliRunner().invoke(app, [command, str(file), *options])
+    assert answer.exit_code == 1, answer.output
+    assert answer.stdout == ""
+    return [line.removeprefix(f"{file}") for line in answer.stderr.splitlines()]
+
+
+def test_a_valid_file(file: Path) -> None:
+    file.write_text(VALID)
+    answer = CliRunner().invoke(app, ["validate", str(file)])
+    assert (answer.exit_code, answer.stdout) == (0, f"{file}: tiny is valid.\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ": is empty: write a NASExperiment"),
+        ("a: [", ":1: is not YAML: "),
+        ("a: b: c", ":1: is not YAML: "),
+        ("a: \x01", ": is not YAML: "),
+        ("- a", ":1: is no object: write a NASExperiment with apiVersion, kind, metadata and spec"),
+        (VALID + "---\n" + VALID, ": holds 2 documents: put one NASExperiment in a file"),
+        (VALID.replace("NASExperiment", "Deployment"), ":2: kind: must be NASExperiment, not 'Deployment'"),
+        (VALID.replace("v1alpha1", "v9"), ":1: apiVersion: must be kubenas.io/v1alpha1, not 'kubenas.io/v9'"),
+        (VALID.replace("kind: NASExperiment\n", ""), ":1: kind: is required: write NASExperiment"),
+        (VALID.replace("max: 2", "max: 2\n    max: 3"), ":13: spec.trials.max: is there twice: remove one of them"),
+        (VALID.replace("max: 2", "max: -2"), ":12: spec.trials.max: must be greater than or equal to 1, not -2"),
+        (VALID.replace("max: 2", "most: 2"), ":12: spec.trials.most: is no known field"),
+        (VALID.replace("metric: accuracy", "metric: test_accuracy"), ":7: spec.objectives[0].metric: "),
+        (VALID.replace("  searchSpace:\n    preset: nasbench201\n", ""), ":5: spec.searchSpace: is required"),
+        (VALID.replace(" -c,", " $(kubenas.nothing),"), ":17: spec.trialTemplate.spec.containers[0].command[1]: "),
+        (VALID.replace("name: tiny", "name: Tiny"), ":4: metadata.name: "),
+    ],
+)
+@pytest.mark.parametrize("command", ["validate", "run"])
+def test_a_problem(file: Path, command: str, text: str, expected: str) -> None:
+    file.write_text(text)
+    (line,) = refused(command, file)
+    assert line.startswith(expected)
+
+
+def test_all_problems_at_once(file: Path) -> None:
+    file.write_text(VALID.replace("max: 2", "max: 0\n    retries: many").replace("nasbench201", "other"))
+    places = [":".join(line.split(":")[:3]) for line in refused("validate", file)]
+    assert places == [":10: spec.searchSpace.preset", ":12: spec.trials.max", ":13: spec.trials.retries"]
+
+
+def test_files_that_cannot_be_read(tmp_path: Path, file: Path) -> None:
+    assert refused("run", file) == [": cannot be read: No such file or directory"]
+    assert refused("run", tmp_path) == [": cannot be read: Is a directory"]
+    file.write_bytes(b"\xff\xfe\x00")
+    assert refused("run", file) == [": is not UTF-8 text"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("max: 2", "parallelism: 0", ": spec.trials.parallelism: is 0, so that no trial would run"),
+        ("  trials:", "  suspend: true\n  trials:", ": spec.suspend: is true, so that no trial would run"),
+    ],
+)
+def test_what_would_never_end(file: Path, old: str, new: str, expected: str) -> None:
+    file.write_text(VALID.replace(old, new))
+    (line,) = refused("run", file)
+    assert line.startswith(expected)
+
+
+def test_a_state_that_cannot_be_written(tmp_path: Path, file: Path) -> None:
+    file.write_text(VALID)
+    (tmp_path / "state").write_text("a file")
+    (line,) = refused("run", file, "--state", str(tmp_path / "state"))
+    assert line.endswith("state: cannot be written (File exists): choose another --state") or "Not a directory" in line
