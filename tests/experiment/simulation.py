@@ -23,7 +23,6 @@ from kubenas.experiment.stages import stage_plans
 from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Readings, Trial
 from kubenas.search.load import build_strategy
 from kubenas.space.load import build_space
-
 from tests.experiment.builders import NOW
 
 # Looks at one moment, after which nothing may be left to do.

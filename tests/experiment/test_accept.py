@@ -3,9 +3,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from kubenas.api.validate import read_experiment
 from kubenas.experiment.accept import problems
-
 from tests.api.manifests import changed
 
 POD = "spec.trialTemplate.spec"

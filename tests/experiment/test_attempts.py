@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+
 from kubenas.api.trial import MAX_CURVE_POINTS, Failure, TrialStatus
 from kubenas.experiment import attempts
 from kubenas.experiment.attempts import Rules, Step, advance, prune, release, retry_at
 from kubenas.experiment.state import Attempt, AttemptPhase, Curves, Fault, Readings, Trial
-
 from tests.experiment.builders import NOW, ended, error, results, running, trial
 
 RULES = Rules(retries=3, timeout=None, required=("accuracy",))

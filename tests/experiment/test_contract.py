@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from kubenas.api.trial import Candidate, TrialStatus
 from kubenas.experiment.contract import read_message, substitute, trial_document, trial_seed
-
 from tests.experiment.builders import candidate, experiment, results, trial
 
 JSON = st.recursive(

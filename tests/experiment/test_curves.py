@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from kubenas.api.trial import MAX_CURVE_POINTS
 from kubenas.experiment.curves import curves_of, final_results, merged
 from kubenas.experiment.state import Curves
-
 from tests.experiment.builders import candidate
 
 FOUR = [candidate(i) for i in range(4)]

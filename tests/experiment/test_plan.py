@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+
 from kubenas.api.base import Condition
 from kubenas.api.errors import SpecError
 from kubenas.api.experiment import ExperimentStatus
@@ -13,7 +14,6 @@ from kubenas.experiment.actions import Plan
 from kubenas.experiment.attempts import LOST_SECONDS
 from kubenas.experiment.plan import plan
 from kubenas.experiment.state import AttemptPhase, Fault, Readings, Trial, Waiting, moment
-
 from tests.experiment.builders import (
     NOW,
     candidate,
