@@ -19,10 +19,10 @@ def run(
 ) -> None:
     """Run an experiment on this machine.
 
-    Its trials are processes in place of pods. A run that was cut off goes on where it stopped: call it again. Exit code: 0 where the experiment succeeded, 1 where
-    it failed, 128 and the signal's number where a signal ended it.
+    Its trials are processes in place of pods. A run that was cut off goes on where it stopped: call it again.
+
+    Exit code: 0 where the experiment succeeded, 1 where it failed, 128 and the signal's number where one ended it.
     """
-    # Only here, so that `kubenas --help` is quick.
     from kubenas.cli.manifest import ManifestError, read_manifest
     from kubenas.cli.running import run_in
     from kubenas.local.folder import StateError
