@@ -113,7 +113,8 @@ async def _work(settings: OperatorSettings, manager: Manager, api: kubernetes.Ap
         await manager.resync()
     except ApiError as error:
         if error.code == 404:
-            message = "the cluster has no NASExperiments: install the resources with `kubectl apply -f crds/`"
+            install = "kubectl apply --server-side -k crds"
+            message = f"the cluster has no NASExperiments: install the resources with `{install}`"
             raise ApiError(404, "NotInstalled", message) from error
         raise
     _LOG.info("ready")
