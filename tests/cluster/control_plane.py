@@ -44,6 +44,7 @@ class ControlPlane:
         logs: the folder with one log for each program.
         kubeconfig: credentials of a cluster administrator.
         server: the URL of the API.
+        etcd: the URL of where the API keeps all objects.
         keep_logs: whether the logs outlive the run, as they do after an error.
         audit_log: one JSON object for each answered request (a watch: when it has ended), at level Metadata.
     """
@@ -169,7 +170,7 @@ class ControlPlane:
         self.server = f"https://{self.address}:{port}"
         self.audit_log = self.logs / "audit.jsonl"
         self.kubeconfig = self.identity("admin", ["system:masters"])
-        etcd = f"http://127.0.0.1:{self._port(2379)}"
+        self.etcd = f"http://127.0.0.1:{self._port(2379)}"
         self.start(
             "etcd",
             [
@@ -177,8 +178,8 @@ class ControlPlane:
                 f"--data-dir={self.folder}/etcd",
                 "--unsafe-no-fsync",
                 "--socket-reuse-port",
-                f"--listen-client-urls={etcd}",
-                f"--advertise-client-urls={etcd}",
+                f"--listen-client-urls={self.etcd}",
+                f"--advertise-client-urls={self.etcd}",
                 "--listen-peer-urls=http://127.0.0.1:0",
                 "--log-level=warn",
             ],
@@ -193,7 +194,7 @@ class ControlPlane:
             "kube-apiserver",
             [
                 "kube-apiserver",
-                f"--etcd-servers={etcd}",
+                f"--etcd-servers={self.etcd}",
                 f"--bind-address={self.address}",
                 f"--secure-port={port}",
                 "--permit-port-sharing",

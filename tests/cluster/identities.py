@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import secrets
 from typing import TYPE_CHECKING, Any
 
 from tests.cluster.system import run
@@ -62,8 +63,8 @@ class Authority:
         extension_file.write_text(extensions)
         _openssl("req", "-new", *_KEY, "-keyout", key, "-subj", subject, "-out", request)
         _openssl(
-            "x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self._key, "-CAcreateserial",
-            "-extfile", extension_file, "-days", DAYS, "-out", certificate,
+            "x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self._key,
+            "-set_serial", secrets.randbits(63), "-extfile", extension_file, "-days", DAYS, "-out", certificate,
         )  # fmt: skip
         return certificate, key
 
