@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import httpx
 
+from tests.cluster.conditions import until
 from tests.cluster.fake_pods import connection
 
 if TYPE_CHECKING:
@@ -34,6 +35,16 @@ class Api:
 
     def close(self) -> None:
         self._http.close()
+
+    def create_namespace(self) -> None:
+        """Make the namespace itself, and wait until pods can be made in it."""
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self._namespace}}
+        _object(self._http.post("/api/v1/namespaces", json=namespace))
+        until(lambda: self.get("serviceaccounts", "default") is not None)
+
+    def delete_namespace(self) -> None:
+        """Delete the namespace, and in a while all that is in it."""
+        _object(self._http.delete(f"/api/v1/namespaces/{self._namespace}"))
 
     def get(self, kind: str, name: str) -> Object | None:
         """An object, or None where there is none."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cluster.control_plane import REPOSITORY
-from tests.operator.harness import Operator, Workspace
+from tests.operator.harness import Operator, Workspace, temporary_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,10 +22,15 @@ def installed(control_plane: ControlPlane) -> ControlPlane:
 
 
 @pytest.fixture
-def workspace(installed: ControlPlane, namespace: str) -> Iterator[Workspace]:
-    workspace = Workspace(installed, namespace)
-    yield workspace
-    workspace.close()
+def workspace(installed: ControlPlane) -> Iterator[Workspace]:
+    with temporary_workspace(installed) as workspace:
+        yield workspace
+
+
+@pytest.fixture
+def other_workspace(installed: ControlPlane) -> Iterator[Workspace]:
+    with temporary_workspace(installed) as workspace:
+        yield workspace
 
 
 @pytest.fixture

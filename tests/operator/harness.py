@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
-from contextlib import ExitStack, suppress
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -17,7 +18,7 @@ from tests.operator import fork
 from tests.operator.api import Api, Object
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from tests.cluster.control_plane import ControlPlane
 
@@ -133,12 +134,12 @@ class Operator:
         return lines
 
     def faults(self) -> list[Object]:
-        """Log lines of all its lives that tell of a bug."""
+        """Log lines of all its lives that tell of a bug; kopf calls errors what it tries again."""
         found = []
         for line in self.log_file.read_text(errors="replace").splitlines():
             with suppress(ValueError):
                 entry = json.loads(line)
-                if entry["level"] == "error" or "exception" in entry:
+                if entry["logger"].startswith("kubenas") and (entry["level"] == "error" or "exception" in entry):
                     found.append(entry)
         return found
 
@@ -159,14 +160,14 @@ class Workspace:
         self._operators: list[Operator] = []
         self._numbers = count(1)
         self._audit_since = control_plane.audit_log.stat().st_size
-        self._resources = ExitStack()
-        self._resources.callback(self.api.close)
 
-    def operator(self, *flags: str, kubeconfig: Path | None = None, fresh: bool = False) -> Operator:
-        """An operator of this namespace, not started yet."""
+    def operator(
+        self, *flags: str, kubeconfig: Path | None = None, everywhere: bool = False, fresh: bool = False
+    ) -> Operator:
+        """An operator of this namespace, or of all with its lease in this one, not started yet."""
         arguments = [
             f"--kubeconfig={kubeconfig or self.kubeconfig}",
-            f"--namespace={self.namespace}",
+            *([] if everywhere else [f"--namespace={self.namespace}"]),
             f"--lease-namespace={self.namespace}",
             "--host=127.0.0.1",
             "--port=0",
@@ -206,6 +207,11 @@ class Workspace:
         """Wait until a condition has a status."""
         until(lambda: self.condition(kind, name)["status"] == status)
         return self.condition(kind, name)
+
+    def wait_gone(self, name: str = "nas") -> None:
+        """Wait until an experiment and all that it owns are gone."""
+        until(lambda: self.api.get("nasexperiments", name) is None)
+        until(lambda: not self.trials(name) and not self.pods(name))
 
     def trials(self, name: str = "nas") -> list[Object]:
         """Trials in order of their numbers."""
@@ -271,7 +277,7 @@ class Workspace:
         ]
 
     def close(self) -> None:
-        """End what still runs. A bug that an operator has logged fails the test."""
+        """End what still runs, and delete the namespace. A bug that an operator has logged fails the test."""
         faults = []
         for operator in self._operators:
             if operator.running:
@@ -279,5 +285,17 @@ class Workspace:
             if operator.log_file.exists():
                 print(f"--- {operator.log_file.name}\n{operator.log_file.read_text(errors='replace')[-8000:]}")
                 faults += operator.faults()
-        self._resources.close()
+        self.api.delete_namespace()
+        self.api.close()
         assert not faults, faults
+
+
+@contextmanager
+def temporary_workspace(control_plane: ControlPlane) -> Iterator[Workspace]:
+    """A workspace whose namespace is made for it."""
+    workspace = Workspace(control_plane, f"test-{secrets.token_hex(4)}")
+    workspace.api.create_namespace()
+    try:
+        yield workspace
+    finally:
+        workspace.close()
