@@ -11,12 +11,13 @@ import heapq
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from random import Random
 
 from kubenas.api.experiment import NASExperiment
 from kubenas.api.trial import Candidate, TrialStatus
-from kubenas.experiment.actions import Plan
+from kubenas.experiment.actions import NewTrial, Plan, WriteTrial
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.plan import Observed, plan
 from kubenas.experiment.stages import stage_plans
@@ -99,8 +100,6 @@ class World:
 
     def create_trial(self, trial: Trial) -> Trial:
         assert trial.number not in self.trials, "a number is given twice"
-        gaps = set(range(trial.number)) - self.trials.keys()
-        assert not gaps or self.deleted_trials, f"numbers {gaps} are left out"
         self.trials[trial.number] = replace(trial, resource_version=f"{next(self._versions)}")
         return self.trials[trial.number]
 
@@ -254,28 +253,36 @@ class Controller:
             self.readings = replace(self.readings, fault=Fault("PrometheusUnreachable", "no answer"))
 
     def _carry_out(self, todo: Plan) -> None:
-        world = self.world
-        for write in todo.write:
-            self._may_crash()
-            self.ledger.put(world.write_trial(write.trial, write.status))
-        for attempt in todo.stop:
-            self._may_crash()
-            world.stop(attempt.name)
-            self.attempts[attempt.name] = world.attempts.get(attempt.name, attempt)
-        for trial in todo.start:
-            self._start(trial)
-        for new in todo.create:
-            self._may_crash()
-            spec = new.spec
-            fresh = Trial(
-                new.name, spec.number, "", "", spec.observed, spec.stage, tuple(spec.candidates), TrialStatus()
-            )
-            written = world.create_trial(fresh)
-            self.ledger.put(written)
-            self._start(written)
+        """All steps in any order, as answers come in any order, and the status last."""
+        steps = [
+            *(partial(self._write, write) for write in todo.write),
+            *(partial(self._stop, attempt) for attempt in todo.stop),
+            *(partial(self._start, trial) for trial in todo.start),
+            *(partial(self._create, new) for new in todo.create),
+        ]
+        self.world.rng.shuffle(steps)
+        for step in steps:
+            step()
         if todo.status is not None:
             self._may_crash()
-            world.experiment = world.experiment.model_copy(update={"status": todo.status})
+            self.world.experiment = self.world.experiment.model_copy(update={"status": todo.status})
+
+    def _write(self, write: WriteTrial) -> None:
+        self._may_crash()
+        self.ledger.put(self.world.write_trial(write.trial, write.status))
+
+    def _stop(self, attempt: Attempt) -> None:
+        self._may_crash()
+        self.world.stop(attempt.name)
+        self.attempts[attempt.name] = self.world.attempts.get(attempt.name, attempt)
+
+    def _create(self, new: NewTrial) -> None:
+        self._may_crash()
+        spec = new.spec
+        fresh = Trial(new.name, spec.number, "", "", spec.observed, spec.stage, tuple(spec.candidates), TrialStatus())
+        written = self.world.create_trial(fresh)
+        self.ledger.put(written)
+        self._start(written)
 
     def _start(self, trial: Trial) -> None:
         self._may_crash()

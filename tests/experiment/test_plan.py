@@ -73,11 +73,33 @@ def test_a_written_trial_without_a_pod_is_started() -> None:
     assert numbers(made) == [1]
 
 
-def test_endings_are_written_before_anything_is_proposed() -> None:
+def test_an_ending_counts_once_it_is_written() -> None:
     of = experiment(trials={"max": 8, "parallelism": 2})
-    made = planned(of, trials=[trial(0), trial(1)], attempts=[ended(trial(0), results({"accuracy": 0.5}))])
-    assert [(w.trial.name, w.status.phase, w.status.order) for w in made.write] == [("nas-0", "Succeeded", 1)]
-    assert (made.start, made.create) == ((), ())
+    gone = [ended(trial(0), results({"accuracy": 0.5})), running(trial(1))]
+    made = planned(of, trials=[trial(0), trial(1)], attempts=gone)
+    assert [(w.trial.name, w.status.phase, w.status.order) for w in made.write[:1]] == [("nas-0", "Succeeded", 1)]
+    assert (made.start, made.create, made.stop) == ((), (), ())
+    after = planned(of, trials=[succeeded(0, 1, 0.5), trial(1)], attempts=gone)
+    assert [(new.spec.number, new.spec.observed) for new in after.create] == [(2, 1)]
+    assert [a.name for a in after.stop] == ["nas-0-1"]
+
+
+@pytest.mark.parametrize("missing", range(1, 5))
+def test_a_missing_number_is_proposed_again_as_it_was(missing: int) -> None:
+    """Five trials were proposed together, one was not written before a crash, and more has become known since."""
+    of = experiment(trials={"max": 8, "parallelism": 8}, search={"algorithm": "regularized-evolution", "seed": 3})
+    first = succeeded(0, 1, 0.5)
+    made = planned(of, trials=[first])
+    proposed = {new.spec.number: new.spec for new in made.create[:5]}
+    known = [first]
+    for order, (number, spec) in enumerate(sorted(proposed.items()), start=2):
+        if number != missing:
+            known.append(replace(succeeded(number, order, 0.6), observed=1, candidates=tuple(spec.candidates)))
+    again = planned(of, trials=known).create[0].spec
+    if missing < max(proposed):
+        assert again == proposed[missing]
+    else:
+        assert (again.number, again.observed) == (missing, 5)
 
 
 def test_endings_are_numbered_on() -> None:

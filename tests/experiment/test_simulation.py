@@ -80,11 +80,22 @@ def test_what_must_hold_whatever_happens(of: NASExperiment, chances: Chances, se
     trials = [world.trials[number] for number in sorted(world.trials)]
     assert all(t.finished for t in trials)
     if not world.deleted_trials:
-        assert [t.number for t in trials] == list(range(len(trials)))
         assert sorted(t.status.order or 0 for t in trials) == list(range(1, len(trials) + 1))
-        assert_proposals_follow_from_what_was_known(world.experiment, trials)
+        whole = [t.number for t in trials] == list(range(len(trials)))
+        # An end that comes early, between a crash and the next look, leaves missing what was being written.
+        assert whole or (world.crashes and end_reason(world.experiment) in EARLY)
+        if whole:
+            assert_proposals_follow_from_what_was_known(world.experiment, trials)
         assert_status_fits(world.experiment.status, trials)
     assert Controller(world).look()[1] is False, "a restart after the end finds something to do"
+
+
+EARLY = {"GoalReached", "BudgetExhausted", "MaxFailuresExceeded"}
+
+
+def end_reason(of: NASExperiment) -> str:
+    """Why the experiment has ended."""
+    return next(c.reason for c in of.status.conditions if c.type in ("Succeeded", "Failed") and c.status == "True")
 
 
 def assert_proposals_follow_from_what_was_known(of: NASExperiment, trials: list[Trial]) -> None:

@@ -1,4 +1,4 @@
-"""Carries a plan out: the writes, in the plan's order, bounded in number at once."""
+"""Carries a plan out: its writes, at once but bounded in number, and the status last."""
 
 from __future__ import annotations
 
@@ -46,22 +46,20 @@ class Applier:
             when to look again, if nothing changes before.
 
         Raises:
-            ApiError: a step failed; what comes after it was left out, but for a pod that was refused.
+            ApiError: a step failed; all others were tried, but the status was left out (not so for a refused pod).
         """
         experiment = self._store.experiment
         if experiment is None:
             return None
         self._refused = None
-        await _all(self._write_trial(experiment, write) for write in plan.write)
-        await _all(self._stop(attempt) for attempt in plan.stop)
-        starts = [asyncio.create_task(self._start(experiment, trial)) for trial in plan.start]
-        try:
-            for new in plan.create:
-                # One after the other: a trial exists only if all of smaller number do, whenever this is killed.
-                trial = await self._create(experiment, new)
-                starts.append(asyncio.create_task(self._start(experiment, trial)))
-        finally:
-            await _all(starts)
+        await _all(
+            [
+                *(self._write_trial(experiment, write) for write in plan.write),
+                *(self._stop(attempt) for attempt in plan.stop),
+                *(self._start(experiment, trial) for trial in plan.start),
+                *(self._create(experiment, new) for new in plan.create),
+            ]
+        )
         wake = plan.wake_at
         if plan.status is not None:
             wake = _earlier(wake, await self._write_status(experiment, plan, plan.status))
@@ -100,11 +98,11 @@ class Applier:
         await self._client.delete(pods(self._namespace, attempt.name))
         self._store.mark_leaving(attempt, time.time())
 
-    async def _create(self, experiment: NASExperiment, new: NewTrial) -> Trial:
+    async def _create(self, experiment: NASExperiment, new: NewTrial) -> None:
         manifest = trial_manifest(experiment, new.name, new.spec)
         document = await self._made(trials(self._namespace), manifest)
         self._store.put_trial(document)
-        return trial_of(document)
+        await self._start(experiment, trial_of(document))
 
     async def _start(self, experiment: NASExperiment, trial: Trial) -> None:
         manifest = pod_manifest(experiment, trial, self._defaults)

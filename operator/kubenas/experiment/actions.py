@@ -1,4 +1,4 @@
-"""What a look at an experiment leads to. A backend carries these out in the order of `Plan`'s fields."""
+"""What a look at an experiment leads to."""
 
 from __future__ import annotations
 
@@ -38,7 +38,11 @@ class NewTrial:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything to do now. If one step fails the later ones are left for the next look."""
+    """Everything to do now.
+
+    No step depends on another one of the same plan, so they may be carried out at once and in part; only the
+    status, which tells of them, comes last.
+    """
 
     write: tuple[WriteTrial, ...] = ()
     stop: tuple[Attempt, ...] = ()

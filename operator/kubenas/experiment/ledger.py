@@ -30,6 +30,7 @@ class Ended:
     number: int
     name: str
     order: int
+    observed: int
     phase: str
     stage: str | None
     gpu_seconds: float
@@ -164,18 +165,40 @@ class Ledger:
         if self._history is not None and not self._ahead:
             return self._history
         self._ahead.clear()
+        self._told = {*self.ended, *self.unfinished}
+        self._history = self.history_at(self._highest + 1, self.last_order)
+        return self._history
+
+    def history_at(self, number: int, observed: int) -> History:
+        """The history that trial `number` was proposed with: `observed` endings, and smaller numbers as pending."""
         history = History(self.space)
+        known: set[int] = set()
         for ended in sorted(self.ended.values(), key=lambda e: e.order):
-            if ended.stage == self._searching:
+            if ended.stage == self._searching and ended.order <= observed:
+                known.add(ended.number)
                 history.propose(c.architecture for c in ended.candidates)
                 for judged in ended.candidates:
                     history.observe(Observation(judged.architecture, judged.score))
-        for _, trial in sorted(self.unfinished.items()):
-            if trial.stage == self._searching:
-                history.propose(self.space.parse(c.architecture) for c in trial.candidates)
-        self._told = {*self.ended, *self.unfinished}
-        self._history = history
+        for earlier in sorted({*self.ended, *self.unfinished} - known):
+            if earlier < number and self._stage_of(earlier) == self._searching:
+                history.propose(self._architectures(earlier))
         return history
+
+    def after(self, number: int) -> tuple[int, str | None] | None:
+        """What the next trial above a missing number was proposed with, and its stage; None if there is none above."""
+        if number > self._highest:
+            return None
+        above = min(n for n in (*self.ended, *self.unfinished) if n > number)
+        trial = self.unfinished.get(above) or self.ended[above]
+        return trial.observed, trial.stage
+
+    def _stage_of(self, number: int) -> str | None:
+        return (self.unfinished.get(number) or self.ended[number]).stage
+
+    def _architectures(self, number: int) -> list[Architecture]:
+        if number in self.ended:
+            return [c.architecture for c in self.ended[number].candidates]
+        return [self.space.parse(c.architecture) for c in self.unfinished[number].candidates]
 
     def propose(self, strategy: Strategy, number: int, count: int) -> list[Architecture]:
         """The candidates of the searching stage's trial `number`, as the strategy wants them."""
@@ -215,6 +238,7 @@ def _shortened(trial: Trial, space: Space, objectives: Sequence[Objective]) -> E
         number=trial.number,
         name=trial.name,
         order=status.order or 0,
+        observed=trial.observed,
         phase=status.phase or "Failed",
         stage=trial.stage,
         gpu_seconds=status.gpu_seconds,

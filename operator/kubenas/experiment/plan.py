@@ -42,9 +42,9 @@ class Observed:
 def plan(observed: Observed, now: float) -> Plan:
     """Decide what to do now.
 
-    What has become of trials is written down before anything is decided from it: while there are endings to
-    write, no trial is proposed or started. A strategy is thus only ever asked with a history that can be read
-    back. Asked twice with the same state, the answer is the same.
+    Everything is decided from what is written down, nothing from what is about to be: an ending counts once its
+    write was answered. A strategy is thus only ever asked with a history that can be read back. Asked twice with
+    the same state, the answer is the same.
 
     Args:
         now: seconds since the epoch.
@@ -59,7 +59,7 @@ def plan(observed: Observed, now: float) -> Plan:
     writes, wakes, read_now = _look_at_trials(observed, rules, end, now)
     start: list[Trial] = []
     create: list[NewTrial] = []
-    if not writes and end is None and not experiment.spec.suspend and not observed.problems:
+    if end is None and not experiment.spec.suspend and not observed.problems:
         start, create, exhausted, wake = _fill(observed, plans, now)
         wakes.append(wake)
         if exhausted:

@@ -64,36 +64,41 @@ def next_trials(
 ) -> list[tuple[str, TrialSpec]]:
     """Name and specification of up to `count` further trials, in order of their numbers.
 
-    None where the space is used up.
+    None where the space is used up. Trials that are proposed together are written together, so after a crash a
+    number may be missing below others. It is then proposed again with what those above it were proposed with, and so
+    comes out the same.
     """
-    plan = plans[index]
-    made: list[tuple[str, TrialSpec]] = []
     number = ledger.next_number()
-    if plan.takes is None:
+    above = ledger.after(number)
+    if above is not None:
+        observed, stage = above
+        index = next((i for i, p in enumerate(plans) if p.name == stage), index)
+        count = 1
+    else:
+        observed = ledger.last_order
         ledger.history()
+    plan, each = plans[index], spec.trials.candidates_per_trial
+    # Trials of a stage have the numbers after those of the stages before it.
+    first = sum(ledger.created(before.name) for before in plans[:index])
     kept = [] if plan.takes is None else ledger.ranked(plans[index - 1].name)[: plan.takes]
-    for offset in range(count):
-        if plan.takes is None:
-            proposals = ledger.propose(strategy, number, spec.trials.candidates_per_trial)
-            candidates = [_candidate(i, a, plan, ledger, None) for i, a in enumerate(proposals)]
-        else:
-            first = (ledger.created(plan.name) + offset) * spec.trials.candidates_per_trial
-            chosen = kept[first : first + spec.trials.candidates_per_trial]
+    made: list[tuple[str, TrialSpec]] = []
+    for number_now in range(number, number + count):
+        if plan.takes is not None:
+            position = (number_now - first) * each
             candidates = [
                 _candidate(i, judged.architecture, plan, ledger, _checkpoint(spec, experiment, judged))
-                for i, judged in enumerate(chosen)
+                for i, judged in enumerate(kept[position : position + each])
             ]
+        else:
+            if above is not None:
+                proposals = strategy.propose(ledger.history_at(number_now, observed), each)
+            else:
+                proposals = ledger.propose(strategy, number_now, each)
+            candidates = [_candidate(i, a, plan, ledger, None) for i, a in enumerate(proposals)]
         if not candidates:
             break
-        made.append(
-            (
-                trial_name(experiment, number),
-                TrialSpec(number=number, observed=ledger.last_order, stage=plan.name, candidates=candidates),
-            )
-        )
-        if number < len(ledger):
-            break  # the number of a deleted trial is taken again, by itself
-        number += 1
+        trial = TrialSpec(number=number_now, observed=observed, stage=plan.name, candidates=candidates)
+        made.append((trial_name(experiment, number_now), trial))
     return made
 
 
