@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tests.cluster import containerd, images, programs, system
+from tests.cluster import images, programs, system
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.node import Node
 
@@ -59,34 +58,32 @@ class Cluster(ControlPlane):
 
     def start_node(self, name: str) -> None:
         """Start a node and wait until it is ready, with its GPUs."""
-        node = self.nodes[name]
-        # of a node that was lost only now, the API still believes what it last said
-        started = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        node.start(self.identity(f"system:node:{name}", ["system:nodes"]), self.environment)
-        self._namespace.until(f"{name} is ready", partial(self._is_ready, node, started))
-        gpus = [
-            {"op": "add", "path": f"/status/{amount}/nvidia.com~1gpu", "value": GPUS}
-            for amount in ("capacity", "allocatable")
-        ]
-        self.kubectl("patch", "node", name, "--subresource=status", "--type=json", f"--patch={json.dumps(gpus)}")
+        self._power_on(name)
+        self._wait_for(name)
 
     def _prepare(self) -> None:
         super()._prepare()
-        if missing := system.missing():
-            raise system.MissingPrerequisiteError(f"packages are missing: apt-get install {' '.join(missing)}")
+        system.install()
         self._coredns = programs.coredns() / "coredns"
-        with containerd.image_store(self._wanted):
-            pass
 
     def _start(self) -> None:
+        with images.building():
+            self._builds = [images.base(), *(images.build(image) for image in self._wanted)]
+            self._set_up_network()
+            super()._start()
+            self._start_services()
+            self._start_nodes()
+        self._namespace.until("DNS answers", lambda: self._succeeds("bash", "-c", f"</dev/tcp/{self.address}/53"))
+
+    def _set_up_network(self) -> None:
         inside = self._namespace.run
         inside("ip", "link", "set", "lo", "up")
         for address in (self.address, *NODES.values()):
             inside("ip", "address", "add", address, "dev", "lo")
         inside("ip", "route", "add", "default", "dev", "lo")  # for Services, whose addresses no interface has
         inside("sysctl", "--quiet", "--write", "net.ipv4.ip_forward=1")
-        super()._start()
 
+    def _start_services(self) -> None:
         self.start(
             "kube-scheduler",
             [
@@ -111,21 +108,32 @@ class Cluster(ControlPlane):
         dns_identity = self.identity("dns", ["system:masters"])
         corefile.write_text(COREFILE.format(address=self.address, kubeconfig=dns_identity))
         self.start("coredns", [str(self._coredns), f"-conf={corefile}"])
-        self._start_nodes()
-        self._namespace.until("DNS answers", lambda: self._succeeds("bash", "-c", f"</dev/tcp/{self.address}/53"))
 
     def _start_nodes(self) -> None:
-        with containerd.image_store(self._wanted) as store:
-            for name, address in NODES.items():
-                self.nodes[name] = node = Node(name, address, self._run, self._namespace, store)
-                self._resources.callback(node.stop)
-                node.configure(self._authority.certificate, PODS[name], self.address)
+        for name, address in NODES.items():
+            self.nodes[name] = node = Node(name, address, self._run, self._namespace)
+            self._resources.callback(node.stop)
+            node.configure(self._authority.certificate, PODS[name], self.address)
+            self._power_on(name)
         for name in self.nodes:
-            self.start_node(name)
+            self._wait_for(name)
 
-    def _is_ready(self, node: Node, since: str) -> bool:
+    def _power_on(self, name: str) -> None:
+        kubeconfig = self.identity(f"system:node:{name}", ["system:nodes"])
+        self.nodes[name].start(self._builds, kubeconfig, self.environment)
+
+    def _wait_for(self, name: str) -> None:
+        self._namespace.until(f"{name} is ready", partial(self._is_ready, self.nodes[name]))
+        gpus = [
+            {"op": "add", "path": f"/status/{amount}/nvidia.com~1gpu", "value": GPUS}
+            for amount in ("capacity", "allocatable")
+        ]
+        self.kubectl("patch", "node", name, "--subresource=status", "--type=json", f"--patch={json.dumps(gpus)}")
+
+    def _is_ready(self, node: Node) -> bool:
         node.check()
         condition = ".status.conditions[?(@.type=='Ready')]"
         query = f"jsonpath={{{condition}.status}} {{{condition}.lastHeartbeatTime}}"
         status, _, heartbeat = self.kubectl("get", "node", node.name, f"--output={query}", check=False).partition(" ")
-        return status == "True" and heartbeat > since
+        # of a node that was lost a moment ago, the API still believes what it last said
+        return status == "True" and heartbeat > node.started

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.cluster import cache, programs
 from tests.cluster.system import progress, run
@@ -31,32 +34,53 @@ class Image:
     context: Callable[[], Path] = lambda: REPOSITORY
 
 
+@dataclass(frozen=True)
+class Built:
+    """An image that has been built, as it lies in buildah's storage.
+
+    Attributes:
+        name: what pods call it.
+        manifest: the OCI manifest.
+        config: the OCI configuration.
+        layers: for each layer from the lowest the folder with its files, as the kernel's overlay takes them.
+    """
+
+    name: str
+    manifest: bytes
+    config: bytes
+    layers: tuple[Path, ...]
+
+
+BASE = f"localhost/debian-python:{cache.key([SUITE, PATH, *BASE_PACKAGES])}"
 OPERATOR = Image("localhost/kubenas-operator:test", "Dockerfile")
 TRIAL = Image("localhost/kubenas-trial:test", "trial_image/Dockerfile")
 PROMETHEUS = Image("localhost/prometheus:test", "tests/cluster/prometheus/Dockerfile", programs.prometheus)
 IMAGES = (OPERATOR, TRIAL, PROMETHEUS)
 
 
-def base() -> str:
-    """The name of an image with Debian and its Python, made first where needed (about a minute); it sleeps if run."""
-    name = f"localhost/debian-python:{cache.key([SUITE, PATH, *BASE_PACKAGES])}"
-    with cache.lock("base-image"):
-        if not _buildah("images", "--quiet", "--filter", f"reference={name}"):
-            with progress(f"Installing Debian {SUITE} into a base image"):
-                _make_base(name)
-    return name
+@contextmanager
+def building() -> Iterator[None]:
+    """Have buildah's storage to oneself: another build might take away the layers of an earlier one."""
+    with cache.lock("images"):
+        _buildah("rm", "--all")  # what a killed build has left mounted
+        yield
 
 
-def build(image: Image) -> str:
-    """Build an image, as far as the layers of earlier builds do not serve, and give its ID.
+def base() -> Built:
+    """The image `BASE`: Debian with its Python; it sleeps if run. Made first where needed, which takes a minute."""
+    if not _identifier(BASE):
+        with progress(f"Installing Debian {SUITE} into a base image"):
+            _make_base()
+    return _built(BASE)
 
-    Before another build the ID is good for `push`; the caller sees to it that there is none.
-    """
+
+def build(image: Image) -> Built:
+    """Build an image on the base, as far as the layers of earlier builds do not serve."""
     dockerfile = REPOSITORY / image.dockerfile
     if not dockerfile.exists():
         raise FileNotFoundError(f"{image.name} is built from {dockerfile}, which does not exist")
     before = _identifier(image.name)
-    on, context = base(), image.context()
+    context = image.context()
     with progress(f"Building {image.name}"):
         _buildah(
             "build",
@@ -64,23 +88,30 @@ def build(image: Image) -> str:
             "--isolation=chroot",
             # what this machine trusts, for as long as the build lasts
             "--volume=/etc/ssl/certs:/etc/ssl/certs:ro",
-            f"--build-arg=BASE={on}",
+            f"--build-arg=BASE={BASE}",
             f"--file={dockerfile}",
             f"--tag={image.name}",
             str(context),
         )
-    identifier = _identifier(image.name)
-    if before not in ("", identifier):
+    if before not in ("", _identifier(image.name)):
         _buildah("rmi", "--prune")
-    return identifier
+    return _built(image.name)
 
 
-def push(name: str, layout: Path) -> None:
-    """Write an image into an OCI layout, uncompressed; blobs that are there already are not written again."""
-    _buildah("push", "--quiet", "--disable-compression", name, f"oci:{layout}:{name}")
+def _built(name: str) -> Built:
+    described = json.loads(_buildah("inspect", "--type=image", name))
+    storage = _storage()
+    parents = {layer["id"]: layer.get("parent", "") for layer in _records(storage / "overlay-layers/layers.json")}
+    records = {record["id"]: record for record in _records(storage / "overlay-images/images.json")}
+    layer = records[described["FromImageID"]]["layer"]
+    layers: list[Path] = []
+    while layer:
+        layers.insert(0, storage / "overlay" / layer / "diff")
+        layer = parents[layer]
+    return Built(name, described["Manifest"].encode(), described["Config"].encode(), tuple(layers))
 
 
-def _make_base(name: str) -> None:
+def _make_base() -> None:
     with tempfile.TemporaryDirectory(dir=cache.root()) as root:
         run("debootstrap", "--variant=minbase", f"--include={','.join(BASE_PACKAGES)}", SUITE, root)
         for of_this_machine in ("etc/resolv.conf", "etc/hostname"):
@@ -88,13 +119,28 @@ def _make_base(name: str) -> None:
         container = _buildah("from", "scratch")
         _buildah("copy", "--quiet", container, root, "/")
     _buildah("config", f"--env=PATH={PATH}", '--cmd=["sleep", "infinity"]', container)
-    _buildah("commit", "--quiet", "--rm", container, name)
+    _buildah("commit", "--quiet", "--rm", container, BASE)
 
 
 def _identifier(name: str) -> str:
     return _buildah("images", "--quiet", "--no-trunc", "--filter", f"reference={name}")
 
 
+def _records(file: Path) -> list[dict[str, Any]]:
+    records: list[dict[str, Any]] = json.loads(file.read_text())
+    return records
+
+
 def _buildah(*arguments: str) -> str:
-    storage = cache.root() / "buildah"
-    return run("buildah", f"--root={storage}", f"--runroot={storage}/run", "--storage-driver=overlay", *arguments)
+    storage = _storage()
+    options = (
+        f"--root={storage}",
+        f"--runroot={storage}/run",
+        "--storage-driver=overlay",
+        "--storage-opt=overlay.skip_mount_home=true",  # or it leaves a mount behind
+    )
+    return run("buildah", *options, *arguments)
+
+
+def _storage() -> Path:
+    return cache.root() / "buildah"

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tests.cluster import containerd
+from tests.cluster.image_import import import_images
 from tests.cluster.namespace import Namespace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from tests.cluster.images import Built
     from tests.cluster.run_folder import RunFolder
 
 EVICTION_SIGNALS = ("memory.available", "nodefs.available", "nodefs.inodesFree", "imagefs.available")
@@ -23,17 +26,18 @@ class Node:
     Attributes:
         name: what the API calls it.
         address: the kubelet's.
+        started: when it was last started, as the API writes times.
     """
 
-    def __init__(self, name: str, address: str, run: RunFolder, network: Namespace, store: Path) -> None:
+    def __init__(self, name: str, address: str, run: RunFolder, network: Namespace) -> None:
         self.name = name
         self.address = address
+        self.started = ""
         self._folder = run.path / name
         self._folder.mkdir()
         self._run = run
         self._network = network
         self._namespace: Namespace | None = None
-        containerd.copy_store(store, self._folder / "containerd")
 
     def configure(self, authority: Path, pods: str, dns: str) -> None:
         """Write its programs' configuration.
@@ -51,16 +55,19 @@ class Node:
         resolver.touch()
         self._configuration.write_text(json.dumps(self._kubelet(authority, dns, resolver)))
 
-    def start(self, kubeconfig: Path, environment: Mapping[str, str]) -> None:
+    def start(self, builds: Sequence[Built], kubeconfig: Path, environment: Mapping[str, str]) -> None:
         """Start its programs; ready it is when the API says so.
 
         Args:
+            builds: its images.
             kubeconfig: the kubelet's credentials.
             environment: the kubelet's.
         """
         self._run.make_cgroup()
         self._namespace = Namespace(self._run, network_of=self._network)
         containerd.start(self._namespace, f"containerd-{self.name}", self._folder / "containerd", self._folder / "cni")
+        import_images(self._namespace, builds, self._folder)
+        self.started = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self._namespace.start(
             f"kubelet-{self.name}",
             [

@@ -106,7 +106,7 @@ def run(*command: str) -> str:
     """
     done = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode != 0:
-        printed = "\n".join((done.stdout + done.stderr).splitlines()[-40:])
+        printed = (done.stdout + done.stderr)[-4000:]
         raise RuntimeError(f"{' '.join(command)} ended with status {done.returncode}:\n{printed}")
     return done.stdout.strip()
 

@@ -55,7 +55,7 @@ def pod(name: str, *command: str, gpus: int = 0, image: str | None = None, node:
     """A pod that the restricted security standard allows."""
     container = {
         "name": "main",
-        "image": image or images.base(),
+        "image": image or images.BASE,
         "imagePullPolicy": "IfNotPresent",
         "command": command,
         "resources": {"limits": {"memory": "64Mi", "nvidia.com/gpu": str(gpus)}},
