@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 from urllib.parse import urlencode
 
@@ -48,6 +49,7 @@ async def connect(kubeconfig: str | None, context: str | None = None) -> kuberne
         ApiError: there is no usable configuration.
     """
     configuration = kubernetes.Configuration()
+    _check_is_file(kubeconfig)
     try:
         if kubeconfig is None and context is None:
             try:
@@ -63,6 +65,12 @@ async def connect(kubeconfig: str | None, context: str | None = None) -> kuberne
     # Else ~/.netrc and the proxy variables are read again for every single request, in a thread.
     configuration.client_session_kwargs = {"trust_env": False}
     return kubernetes.ApiClient(configuration)
+
+
+def _check_is_file(kubeconfig: str | None) -> None:
+    """The library takes a missing file for an empty one."""
+    if kubeconfig is not None and not Path(kubeconfig).expanduser().is_file():
+        raise ApiError(0, "NoConfiguration", f"there is no kubeconfig file {kubeconfig}; set --kubeconfig to one")
 
 
 class Client:

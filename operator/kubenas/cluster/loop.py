@@ -9,6 +9,7 @@ import time
 from kubenas.api.base import duration_seconds
 from kubenas.cluster.apply import Applier
 from kubenas.cluster.client import ApiError
+from kubenas.cluster.election import NotLeaderError
 from kubenas.cluster.meters import LOOK_ERRORS, LOOKS
 from kubenas.cluster.readings import Reader
 from kubenas.cluster.store import Store
@@ -55,7 +56,7 @@ class Loop:
                 now = time.time()
                 planned = plan(observed, now)
                 wake = _earlier(self._read(planned, now), await self._applier.apply(planned))
-        except ApiError as error:
+        except (ApiError, NotLeaderError) as error:
             return self._after_error(error)
         except Exception as error:  # one experiment's mistake must not end the others
             LOOK_ERRORS.inc()
