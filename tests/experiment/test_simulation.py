@@ -80,7 +80,7 @@ def test_what_must_hold_whatever_happens(of: NASExperiment, chances: Chances, se
     trials = [world.trials[number] for number in sorted(world.trials)]
     assert all(t.finished for t in trials)
     if not world.deleted_trials:
-        assert sorted(t.status.order or 0 for t in trials) == list(range(1, len(trials) + 1))
+        assert len({t.status.order for t in trials}) == len(trials)
         whole = [t.number for t in trials] == list(range(len(trials)))
         # An end that comes early, between a crash and the next look, leaves missing what was being written.
         assert whole or (world.crashes and end_reason(world.experiment) in EARLY)

@@ -60,7 +60,8 @@ class Ledger:
         self._created: dict[str | None, int] = {}
         self._best: dict[str | None, Judged] = {}
         self._last_failed: tuple[int, Fault] | None = None
-        self.gpu_seconds = 0.0
+        # Whole milliseconds, as statuses have them: their sum does not depend on the order.
+        self._gpu_milliseconds = 0
         self.last_order = 0
         self._history: History | None = None
         # Numbers that the history knows, and proposals in it that no trial has been written for yet.
@@ -105,7 +106,7 @@ class Ledger:
     def _end(self, ended: Ended) -> None:
         self.ended[ended.number] = ended
         self._counts[ended.phase] += 1
-        self.gpu_seconds += ended.gpu_seconds
+        self._gpu_milliseconds += round(ended.gpu_seconds * 1000)
         if ended.fault and ended.phase == "Failed" and ended.order >= (self._last_failed or (0,))[0]:
             self._last_failed = (ended.order, ended.fault)
         for judged in ended.candidates:
@@ -122,6 +123,11 @@ class Ledger:
 
     def __len__(self) -> int:
         return len(self.unfinished) + len(self.ended)
+
+    @property
+    def gpu_seconds(self) -> float:
+        """GPU seconds of ended trials."""
+        return self._gpu_milliseconds / 1000
 
     def count(self, phase: str) -> int:
         """Number of ended trials of a phase."""
