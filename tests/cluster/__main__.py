@@ -21,11 +21,11 @@ from tests.cluster.control_plane import REPOSITORY
 from tests.cluster.system import MissingPrerequisiteError
 
 READY = "READY"
-HINT = """\
+HINT = f"""\
 The cluster is up: two nodes with two fake GPUs each.
-  python -m tests.cluster run kubectl get nodes
-  python -m tests.cluster run bash
-  python -m tests.cluster down"""
+  {sys.executable} -m tests.cluster run kubectl get nodes
+  {sys.executable} -m tests.cluster run bash
+  {sys.executable} -m tests.cluster down"""
 
 
 def up() -> None:

@@ -1,4 +1,4 @@
-"""Builds the programs of a Kubernetes cluster from their Go modules, once for a version.
+"""Builds the programs of a Kubernetes cluster from their Go modules, once for what a module's files say.
 
 ``python -m tests.cluster.programs`` builds them all.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,9 +16,10 @@ from tests.cluster import cache
 from tests.cluster.system import MissingPrerequisiteError, progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
-PROGRAMS = (
+MODULES = Path(__file__).parent
+KUBERNETES = (
     "etcd",
     "kube-apiserver",
     "kube-controller-manager",
@@ -27,20 +28,28 @@ PROGRAMS = (
     "kubelet",
     "kubectl",
 )
-COREDNS = "v1.15.0"
-SOURCE = Path(__file__).parent / "kube"
-PROMETHEUS = Path(__file__).parent / "prometheus"
 
 
 def kubernetes() -> Path:
     """The folder with etcd and the programs of Kubernetes, built first where needed (some 6 minutes on two cores)."""
-    sources = [(SOURCE / name).read_bytes() for name in ("main.go", "go.mod", "go.sum")]
-    return _built(f"kubernetes-{cache.key(sources)}", _build_kubernetes)
+    with _build_folder("kube") as (folder, unfinished):
+        if unfinished:
+            version = _go("kube", "list", "-m", "-f", "{{.Version}}", "k8s.io/kubernetes").strip()
+            major, minor, _ = version.removeprefix("v").split(".")
+            stamps = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
+            flags = [f"-X k8s.io/component-base/version.{name}={value}" for name, value in stamps.items()]
+            _compile("kube", unfinished / "kube", ".", linker_flags=flags)
+            for program in KUBERNETES:
+                (unfinished / program).symlink_to("kube")
+    return folder
 
 
 def coredns() -> Path:
     """The folder with CoreDNS, built first where needed (some 2 minutes on two cores)."""
-    return _built(f"coredns-{COREDNS}", _build_coredns)
+    with _build_folder("coredns") as (folder, unfinished):
+        if unfinished:
+            _compile("coredns", unfinished / "coredns", ".")
+    return folder
 
 
 def prometheus() -> Path:
@@ -48,78 +57,51 @@ def prometheus() -> Path:
 
     Debian's package leaves out the discovery of Kubernetes' pods; this has no other.
     """
-    sources = [(PROMETHEUS / name).read_bytes() for name in ("go.mod", "go.sum")]
-    return _built(f"prometheus-{cache.key(sources)}", _build_prometheus)
+    with _build_folder("prometheus") as (folder, unfinished):
+        if unfinished:
+            package = "github.com/prometheus/prometheus/cmd/prometheus"
+            _compile("prometheus", unfinished / "prometheus", package, "-tags=remove_all_sd,enable_kubernetes_sd")
+    return folder
 
 
-def _built(name: str, build: Callable[[Path], None]) -> Path:
-    folder = cache.root() / name
-    if folder.exists():
-        return folder
-    with cache.lock(name):
-        if folder.exists():  # another process built it meanwhile
-            return folder
+@contextmanager
+def _build_folder(module: str) -> Iterator[tuple[Path, Path | None]]:
+    """The folder for what a module's files build, and, where that is yet to be built, the folder to build it in."""
+    sources = sorted(file for file in (MODULES / module).iterdir() if file.suffix in (".go", ".mod", ".sum"))
+    folder = cache.root() / f"{module}-{cache.key(file.read_bytes() for file in sources)}"
+    with cache.lock(module):
+        if folder.exists():
+            yield folder, None
+            return
         if shutil.which("go") is None:
             raise MissingPrerequisiteError(
                 "Go is not on PATH: the test cluster builds Kubernetes from source with it. "
                 "Install Go 1.26 or later from https://go.dev/dl"
             )
-        with (
-            progress(f"Building {name}, once for this machine"),
-            tempfile.TemporaryDirectory(dir=cache.root()) as unfinished,
-        ):
-            build(Path(unfinished))
-            Path(unfinished).chmod(0o755)
-            Path(unfinished).rename(folder)
-            Path(unfinished).mkdir()  # for the context manager to remove
-    return folder
+        unfinished = folder.with_suffix(".unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir()
+        with progress(f"Building {module}, once for this machine"):
+            yield folder, unfinished
+        unfinished.rename(folder)
 
 
-def _build_kubernetes(folder: Path) -> None:
-    version = subprocess.run(
-        ["go", "list", "-m", "-f", "{{.Version}}", "k8s.io/kubernetes"],
-        cwd=SOURCE,
+def _compile(module: str, program: Path, package: str, *flags: str, linker_flags: list[str] | None = None) -> None:
+    linker = " ".join(["-s", "-w", *(linker_flags or [])])
+    _go(module, "build", "-trimpath", "-buildvcs=false", f"-ldflags={linker}", f"-o={program}", *flags, package)
+
+
+def _go(module: str, *arguments: str) -> str:
+    """What Go prints; what it says goes where this process's errors go, as it takes its time."""
+    done = subprocess.run(
+        ["go", *arguments],
+        cwd=MODULES / module,
+        env=os.environ | {"CGO_ENABLED": "0"},
         check=True,
         stdout=subprocess.PIPE,
         text=True,
-    ).stdout.strip()
-    major, minor, _ = version.removeprefix("v").split(".")
-    stamp = "k8s.io/component-base/version"
-    flags = f"-s -w -X {stamp}.gitVersion={version} -X {stamp}.gitMajor={major} -X {stamp}.gitMinor={minor}"
-    subprocess.run(
-        ["go", "build", "-trimpath", "-buildvcs=false", f"-ldflags={flags}", f"-o={folder}/kube", "."],
-        cwd=SOURCE,
-        env=os.environ | {"CGO_ENABLED": "0"},
-        check=True,
     )
-    for program in PROGRAMS:
-        (folder / program).symlink_to("kube")
-
-
-def _build_coredns(folder: Path) -> None:
-    subprocess.run(
-        ["go", "install", f"github.com/coredns/coredns@{COREDNS}"],
-        env=os.environ | {"CGO_ENABLED": "0", "GOBIN": str(folder)},
-        check=True,
-    )
-
-
-def _build_prometheus(folder: Path) -> None:
-    subprocess.run(
-        [
-            "go",
-            "build",
-            "-trimpath",
-            "-buildvcs=false",
-            "-ldflags=-s -w",
-            "-tags=remove_all_sd,enable_kubernetes_sd",
-            f"-o={folder}/prometheus",
-            "github.com/prometheus/prometheus/cmd/prometheus",
-        ],
-        cwd=PROMETHEUS,
-        env=os.environ | {"CGO_ENABLED": "0"},
-        check=True,
-    )
+    return done.stdout
 
 
 if __name__ == "__main__":

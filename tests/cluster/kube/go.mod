@@ -1,4 +1,5 @@
-module kube
+// Kubernetes in one program. It replaces its own libraries by folders of its repository, which here are versions.
+module kubenas.io/test-cluster/kube
 
 go 1.26.0
 
