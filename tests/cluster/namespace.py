@@ -66,7 +66,7 @@ class Namespace:
         self._order("stop", name=name, number=int(number))
 
     def ended(self) -> dict[str, int]:
-        """The started processes that have ended, with their exit status (negative: the signal)."""
+        """The started processes that have ended by themselves, with their exit status (negative: the signal)."""
         statuses: dict[str, int] = self._order("ended")
         return statuses
 

@@ -22,7 +22,7 @@ class RunFolder:
         path: the folder, on the same file system as the cache.
         logs: the folder for the programs' output, inside it.
         lock: a file descriptor to hand to the run's first process; the lock ends when all holders have.
-        cgroup: the name, below each cgroup hierarchy, of the group that everything of the run belongs to.
+        cgroup: the name, below each hierarchy of control groups, of the one that all containers of the run are in.
     """
 
     def __init__(self) -> None:
@@ -39,6 +39,8 @@ class RunFolder:
 
     def make_cgroup(self) -> None:
         """Make the run's control group, for its containers."""
+        if _unified():
+            (CGROUPS / "cgroup.subtree_control").write_text("+cpu +cpuset +memory +pids")
         for hierarchy in _hierarchies():
             (hierarchy / self.cgroup).mkdir(exist_ok=True)
 
@@ -84,10 +86,14 @@ def _remove(run: Path) -> None:
 
 
 def _hierarchies() -> list[Path]:
-    """Where cgroups are made: of version 2 the one tree, of version 1 one for each controller."""
-    if (CGROUPS / "cgroup.controllers").exists():
+    """Where control groups are made: of version 2 the one tree, of version 1 one for each controller."""
+    if _unified():
         return [CGROUPS]
     return [folder for folder in CGROUPS.iterdir() if (folder / "cgroup.procs").exists()]
+
+
+def _unified() -> bool:
+    return (CGROUPS / "cgroup.controllers").exists()
 
 
 def _cgroup(run: Path) -> str:

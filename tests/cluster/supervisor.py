@@ -39,14 +39,15 @@ class Supervisor:
         self._children[name] = child
 
     def stop(self, name: str, number: int) -> None:
-        """Send a signal to a process and those of its session, and wait for its end."""
+        """Send a signal to a process and those of its session, wait for its end, and forget it."""
         child = self._children[name]
-        while name not in self._ended:
+        if name not in self._ended:
             os.killpg(child.pid, number)
             self._note(*os.waitpid(child.pid, 0))
+        del self._ended[name], self._children[name]
 
     def ended(self) -> dict[str, int]:
-        """The processes that have ended, with their exit status (negative: the signal)."""
+        """The processes that have ended by themselves, with their exit status (negative: the signal)."""
         return dict(self._ended)
 
     def reap(self) -> None:
