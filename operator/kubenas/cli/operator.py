@@ -97,6 +97,9 @@ def operator(
     except OSError as error:
         logging.getLogger("kubenas").error("cannot serve on %s:%s: %s; choose another --port", host, port, error)  # noqa: TRY400
         code = 1
+    except Exception:  # for the log, in the log's format
+        logging.getLogger("kubenas").exception("the operator ends by a mistake of its own")
+        code = 1
     raise typer.Exit(code)
 
 

@@ -34,6 +34,8 @@ async def watch(
     await kopf.operator(
         registry=_registry(manager, api),
         settings=settings,
+        # Else kopf asks for the user's name, which a pod's user need not have. (Its type is not exported.)
+        identity="kubenas",  # type: ignore[arg-type]
         standalone=True,
         clusterwide=namespace is None,
         namespaces=[] if namespace is None else [namespace],
