@@ -22,7 +22,7 @@ state = "/run/containerd/state"
 address = "{socket}"
 [plugins."io.containerd.grpc.v1.cri"]
 sandbox_image = "{pause}"
-# a user namespace or a container around the cluster does not let go below its own score
+# where the machine does not let a process lower its out-of-memory score, runc must not try
 restrict_oom_score_adj = true
 [plugins."io.containerd.grpc.v1.cri".cni]
 bin_dir = "/usr/lib/cni"

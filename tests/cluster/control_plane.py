@@ -82,7 +82,7 @@ class ControlPlane:
         Raises:
             subprocess.CalledProcessError: it failed and `check` is set; kubectl's message is in the error's notes.
         """
-        return self.run(str(self._programs / "kubectl"), *arguments, stdin=stdin, check=check)
+        return self.run("kubectl", *arguments, stdin=stdin, check=check)
 
     def run(self, *command: str, stdin: str | None = None, check: bool = True) -> str:
         """What a command prints that has kubectl and the administrator's credentials at hand."""

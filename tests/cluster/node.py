@@ -120,9 +120,7 @@ class Node:
             "failSwapOn": False,
             "nodeStatusUpdateFrequency": "1s",  # and so it is reported
             # a full disk of the machine is not the node's concern
-            "evictionHard": dict.fromkeys(
-                ("memory.available", "nodefs.available", "nodefs.inodesFree", "imagefs.available"), "0%"
-            ),
+            "evictionHard": dict.fromkeys(EVICTION_SIGNALS, "0%"),
             "imageGCHighThresholdPercent": 100,
         }
 
