@@ -18,7 +18,7 @@ def outcome(workspace: Workspace, *, ordered: bool) -> Object:
     status = workspace.status()
     trials = workspace.trials()
     orders = [trial["status"]["order"] for trial in trials]
-    assert sorted(orders) == list(range(1, len(trials) + 1))
+    assert len(set(orders)) == len(orders)
     # whether values could be read of trials that ran for a moment only is chance
     conditions = [c for c in status["conditions"] if c["type"] != "MetricsAvailable"]
     return {

@@ -19,6 +19,7 @@ from kubenas.search.load import build_strategy
 from kubenas.space.load import build_space
 from tests.cluster.conditions import until
 from tests.cluster.fake_pods import Ending, Trial, accuracy, drawn
+from tests.operator.api import Api
 from tests.operator.harness import Workspace, experiment
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ class Witness(threading.Thread):
 
     def __init__(self, workspace: Workspace) -> None:
         super().__init__(daemon=True)
-        self._workspace = workspace
+        # a client of its own: this one is not closed while the thread still reads from it
+        self._api = Api(workspace.control_plane.kubeconfig, workspace.namespace)
         self.results: dict[str, Object] = {}
         self.wrongs: list[str] = []
 
@@ -53,7 +55,7 @@ class Witness(threading.Thread):
         return len(self.results) >= ended
 
     def run(self) -> None:
-        for event in self._workspace.api.watch("nastrials"):
+        for event in self._api.watch("nastrials"):
             name, status = event["object"]["metadata"]["name"], event["object"].get("status", {})
             if event["type"] not in ("ADDED", "MODIFIED"):
                 self.wrongs.append(f"{name} was {event['type']}")
@@ -87,7 +89,8 @@ def test_no_trial_is_lost_doubled_or_changed_by_twenty_kills(workspace: Workspac
 
     trials = [NASTrial.model_validate(trial) for trial in workspace.trials()]
     assert [trial.spec.number for trial in trials] == list(range(TRIALS))
-    assert sorted(trial.status.order or 0 for trial in trials) == list(range(1, TRIALS + 1))
+    # a number is skipped where endings were written together and the kill came between
+    assert len({trial.status.order for trial in trials}) == TRIALS
     assert not witness.wrongs
     for trial in trials:
         (candidate,), (result,) = trial.spec.candidates, trial.status.results
@@ -95,8 +98,10 @@ def test_no_trial_is_lost_doubled_or_changed_by_twenty_kills(workspace: Workspac
         assert trial.status.attempt == 1
     _check_proposals(NASExperiment.model_validate(workspace.experiment()), trials)
     until(lambda: not workspace.pods())
+    # of a request whose sender was killed meanwhile, the audit log does not say that it succeeded
     pods = workspace.created("pods")
-    assert sorted(pods) == sorted(f"{trial.metadata.name}-1" for trial in trials), "each pod was made once"
+    assert len(set(pods)) == len(pods), "no pod was made twice"
+    assert set(pods) <= {f"{trial.metadata.name}-1" for trial in trials}
 
 
 def _check_proposals(searched: NASExperiment, trials: Sequence[NASTrial]) -> None:
@@ -104,7 +109,7 @@ def _check_proposals(searched: NASExperiment, trials: Sequence[NASTrial]) -> Non
     space = build_space(searched.spec.search_space)
     by_order = sorted(trials, key=lambda trial: trial.status.order or 0)
     for trial in trials:
-        known = by_order[: trial.spec.observed]
+        known = [t for t in by_order if (t.status.order or 0) <= trial.spec.observed]
         history = History(space)
         for ended in known:
             architecture = space.parse(ended.spec.candidates[0].architecture)
