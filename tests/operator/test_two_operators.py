@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.control_plane
 
-LEASE_SECONDS = 15
+LEASE_SECONDS = 12
 # From a leader's death to the second replica's first act, at most.
 TAKE_OVER_SECONDS = 20
 

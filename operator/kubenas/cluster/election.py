@@ -19,8 +19,8 @@ from kubernetes.aio.leaderelection.resourcelock.leaselock import LeaseLock
 from kubenas.cluster.meters import LEADER
 
 LEASE = "kubenas-operator"
-LEASE_SECONDS = 15
-RENEW_SECONDS = 10
+LEASE_SECONDS = 12
+RENEW_SECONDS = 8
 RETRY_SECONDS = 2
 # A write is begun only while the lease holds for at least this long: by then it has arrived.
 _MARGIN_SECONDS = 2
