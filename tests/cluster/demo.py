@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 
@@ -11,7 +13,7 @@ from tests.cluster.control_plane import REPOSITORY
 from tests.cluster.installed import MANIFESTS, install
 from tests.cluster.system import MissingPrerequisiteError
 
-EXAMPLE = "examples/digits.yaml"
+EXAMPLE = str(REPOSITORY / "examples" / "digits.yaml")
 
 
 def main() -> None:
@@ -40,9 +42,10 @@ def _show(cluster: Cluster) -> None:
     _say("Search")
     _run(cluster, "kubectl", "apply", "-f", EXAMPLE)
     watching = ["kubectl", "get", "nas/digits", "--watch"]
-    with subprocess.Popen(cluster.entering(watching), env=cluster.environment, cwd=REPOSITORY) as watch:
+    entering = cluster.entering(watching)
+    with subprocess.Popen(entering, env=cluster.environment, start_new_session=True) as watch:
         cluster.kubectl("wait", "--for=condition=Succeeded", "nas/digits", "--timeout=900s")
-        watch.terminate()
+        os.killpg(watch.pid, signal.SIGTERM)  # the one that enters the cluster and the one inside
     _say("Result")
     _run(cluster, "kubectl", "get", "nastrials", "-l", "kubenas.io/experiment=digits")
     _run(cluster, "kubectl", "get", "events", "--field-selector", "involvedObject.kind=NASExperiment")
@@ -55,7 +58,7 @@ def _say(what: str) -> None:
 
 def _run(cluster: Cluster, *command: str) -> None:
     print(f"$ {' '.join(command)}", flush=True)
-    done = subprocess.run(cluster.entering(command), env=cluster.environment, cwd=REPOSITORY, check=False)
+    done = subprocess.run(cluster.entering(command), env=cluster.environment, check=False)
     if done.returncode != 0:
         sys.exit(done.returncode)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -38,7 +40,9 @@ def watched_pods(cluster: Cluster) -> Iterator[dict[str, dict[str, Any]]]:
     command = cluster.entering(
         ["kubectl", "get", "pods", f"--namespace={NAMESPACE}", "--watch", "--output=json", "--output-watch-events"]
     )
-    with subprocess.Popen(command, env=cluster.environment, stdout=subprocess.PIPE, text=True) as watch:
+    with subprocess.Popen(
+        command, env=cluster.environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as watch:
 
         def read() -> None:
             assert watch.stdout is not None
@@ -58,7 +62,7 @@ def watched_pods(cluster: Cluster) -> Iterator[dict[str, dict[str, Any]]]:
         try:
             yield seen
         finally:
-            watch.terminate()
+            os.killpg(watch.pid, signal.SIGTERM)  # the one that enters the cluster and the one inside
             reader.join()
 
 
