@@ -1,9 +1,10 @@
 """A trainer of one's own: scikit-learn's perceptron on its digits, with nothing but KubeNAS' trial contract."""
 
-from kubenas_trial.contract import Trial
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
+
+from kubenas_trial.contract import Trial
 
 with Trial.from_environment() as trial:
     images, labels = load_digits(return_X_y=True)

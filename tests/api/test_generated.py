@@ -3,7 +3,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from kubenas.api import generate
-
 from tests.api.conftest import ROOT
 
 

@@ -7,8 +7,8 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from kubenas.api.validate import InvalidExperimentError, read_experiment
 
+from kubenas.api.validate import InvalidExperimentError, read_experiment
 from tests.api.manifests import VALID, WRONG, Wrong, changed
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from kubenas.api.base import Condition, Metadata, MetricValue, Model, duration_seconds, time_text
 from kubenas.api.experiment import (
     Best,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import pytest
+from pydantic import Field
+
 from kubenas.api.base import Model, rule, rules
 from kubenas.api.schema import structural_schema
-from pydantic import Field
 
 
 class Inner(Model):

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+
 from kubenas.api.base import Condition, Metadata, MetricValue
 from kubenas.api.experiment import Best, Cost, Counts, ExperimentStatus, NASExperiment
 from kubenas.api.trial import Candidate, Failure, NASTrial, Point, Result, TrialSpec, TrialStatus
 from kubenas.api.validate import read_experiment
-
 from tests.api.conftest import ROOT
 from tests.api.manifests import VALID
 

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from kubenas.space.nasbench201 import NASBench201
 
+from kubenas.space.nasbench201 import NASBench201
 from tests.cluster.cluster import Cluster
 from tests.cluster.conditions import until
 from tests.cluster.control_plane import REPOSITORY

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 import yaml
-from kubenas.metrics.prometheus import read_curves
 from prometheus_client import CollectorRegistry, Gauge, start_http_server
 
+from kubenas.metrics.prometheus import read_curves
 from tests.cluster import programs
 from tests.deploy.test_manifests import DEPLOY, applied
 

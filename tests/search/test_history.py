@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from kubenas.search.base import History, Observation
 from kubenas.space.base import Architecture
 from kubenas.space.nasbench201 import NASBench201

@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import mean
 
 import pytest
+
 from kubenas.api.experiment import Search
 from kubenas.search.base import History, Observation
 from kubenas.search.load import build_strategy

@@ -7,6 +7,7 @@ from random import Random
 from typing import Any, Literal, get_args
 
 import pytest
+
 from kubenas.api.errors import SpecError
 from kubenas.api.experiment import Search
 from kubenas.search.base import History, Observation, Strategy

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from kubenas.space.base import Architecture, InvalidArchitectureError
 from kubenas.space.conformance import check_space
 from kubenas.space.nasbench201 import DECISIONS, EDGES, OPERATIONS, NASBench201

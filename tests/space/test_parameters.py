@@ -11,6 +11,7 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from kubenas.space.base import InvalidArchitectureError
 from kubenas.space.conformance import check_space
 from kubenas.space.parameters import Choice, Domain, Float, Int, ParameterSpace, Scale

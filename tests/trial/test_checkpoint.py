@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
+
 from kubenas_trial import checkpoint
 from kubenas_trial.checkpoint import Checkpoint
 from kubenas_trial.errors import InvalidTrialError
 from kubenas_trial.sgd import SGD
-from torch import nn
-
 from tests.trial.process import TrialProcess, error_of, message, trial_document, trial_environment
 
 

@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 import pytest
 import torch
+
 from kubenas_trial.contract import NonFiniteMetricError, Trial, TrialError
 from kubenas_trial.exposition import Exposition
-
 from tests.trial.process import (
     CELL,
     PATIENCE_SECONDS,

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import yaml
+
 from kubenas.api.validate import read_experiment
 from kubenas.space.load import build_space
-
 from tests.trial.process import TrialProcess, message, trial_environment
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

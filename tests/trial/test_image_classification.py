@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
+
 from kubenas_trial.contract import Trial
 from kubenas_trial.run import run
 from kubenas_trial.tasks.datasets import load_dataset
 from kubenas_trial.threads import cpu_limit
-from sklearn.datasets import load_digits
-
 from tests.trial.process import TrialProcess, error_of, message, trial_document, trial_environment
 
 

@@ -11,6 +11,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
+
 from kubenas.api.space import SearchSpace
 from kubenas.space.nasbench201 import NASBench201
 from kubenas_trial.errors import InvalidTrialError
@@ -18,7 +20,6 @@ from kubenas_trial.networks.build import SkeletonSettings, build_network
 from kubenas_trial.networks.mlp import mlp
 from kubenas_trial.networks.nasbench201 import nasbench201
 from kubenas_trial.sgd import SGD
-from torch import nn
 
 SPACE = NASBench201()
 PRESET = SearchSpace(preset="nasbench201")

@@ -7,6 +7,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from kubenas_trial.contract import TrialError
 from kubenas_trial.termination import LIMIT_BYTES, Result, error_message, results_message
 

@@ -30,7 +30,6 @@ from typing import Literal
 
 from kubenas.space.base import Architecture, InvalidArchitectureError, Space
 from kubenas.space.load import build_space
-
 from kubenas_trial.document import TrialDocument, read_document
 from kubenas_trial.errors import InvalidTrialError, NonFiniteMetricError, TrialError
 from kubenas_trial.exposition import Exposition

@@ -6,11 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from kubenas.api.experiment import Task
-from kubenas.api.space import SearchSpace
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from kubenas.api.experiment import Task
+from kubenas.api.space import SearchSpace
 from kubenas_trial.errors import InvalidTrialError, read
 
 VARIABLE = "KUBENAS_TRIAL"

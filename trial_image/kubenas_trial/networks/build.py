@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated
 
-from kubenas.api.space import SearchSpace
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 from torch import nn
 
+from kubenas.api.space import SearchSpace
 from kubenas_trial.errors import InvalidTrialError
 from kubenas_trial.networks.mlp import mlp
 from kubenas_trial.networks.nasbench201 import nasbench201

@@ -6,13 +6,13 @@ import math
 from typing import Annotated, Literal
 
 import torch
-from kubenas.api.space import SearchSpace
-from kubenas.space.base import Architecture
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from kubenas.api.space import SearchSpace
+from kubenas.space.base import Architecture
 from kubenas_trial.networks.build import SkeletonSettings, build_network
 from kubenas_trial.sgd import SGD
 from kubenas_trial.tasks.datasets import ImageDataset, Split
