@@ -34,13 +34,14 @@ async def run(namespace: str, count: int, parallelism: int) -> None:
     settings.scanning.disabled = True
     settings.watching.label_selectors["pods"] = TRIAL_LABEL
     ended: set[str] = set()
+    made: dict[str, Any] = {}
 
     async def start() -> None:
         number = next(numbers, None)
         if number is None:
             return
         name = f"bare-{number}"
-        await client.create(trials(namespace), _trial(name, number))
+        made[name] = (await client.create(trials(namespace), _trial(name, number)))["metadata"]
         await client.create(pods(namespace), _pod(name))
 
     @kopf.on.login(registry=registry)
@@ -54,7 +55,9 @@ async def run(namespace: str, count: int, parallelism: int) -> None:
         if event["type"] == "DELETED" or document.get("status", {}).get("phase") != "Succeeded" or name in ended:
             return
         ended.add(name)
-        await client.patch(f"{trials(namespace, name)}/status", {"status": {"phase": "Succeeded"}})
+        trial = document["metadata"]["labels"][TRIAL_LABEL]
+        ending = {**_trial(trial, 0), "metadata": made.pop(trial), "status": {"phase": "Succeeded"}}
+        await client.update(f"{trials(namespace, trial)}/status", ending)
         await client.delete(pods(namespace, name))
         left -= 1
         if left == 0:

@@ -24,7 +24,8 @@ from benchmarks.measure import cpu_seconds, peak_memory_mb, requests, wait_until
 from tests.cluster.control_plane import REPOSITORY, ControlPlane
 
 CRDS = REPOSITORY / "crds"
-USER = "benchmark"
+ACCOUNT = "benchmark"
+USER = f"system:serviceaccount:default:{ACCOUNT}"
 
 
 @dataclass
@@ -66,13 +67,16 @@ def cluster() -> Iterator[ControlPlane]:
     with ControlPlane() as running:
         running.kubectl("apply", "--server-side", f"--kustomize={CRDS}")
         running.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+        # As in a cluster, by a service account's token.
+        running.kubectl("create", "serviceaccount", ACCOUNT)
+        running.kubectl("create", "clusterrolebinding", ACCOUNT, "--clusterrole=cluster-admin", f"--user={USER}")
         yield running
 
 
 @contextmanager
 def operator(running: ControlPlane) -> Iterator[int]:
     """The operator as a process; its pid once it is ready."""
-    identity = running.identity(USER, ["system:masters"])
+    identity = running.service_account("default", ACCOUNT)
     with tempfile.NamedTemporaryFile(mode="r", suffix=".log") as log:
         command = [str(Path(sys.executable).with_name("kubenas")), "operator", f"--kubeconfig={identity}", "--port=0"]
         with Path(log.name).open("w") as sink:
@@ -132,7 +136,12 @@ def _bare(running: ControlPlane, count: int, parallelism: int) -> tuple[float, f
 def _children_cpu(command: list[str], running: ControlPlane) -> tuple[float, float]:
     """CPU seconds and wall seconds of a command."""
     begin = time.monotonic()
-    process = subprocess.Popen(command, env=running.environment, stderr=subprocess.DEVNULL, cwd=REPOSITORY)
+    process = subprocess.Popen(
+        command,
+        env=running.environment | {"KUBECONFIG": str(running.service_account("default", ACCOUNT))},
+        stderr=subprocess.DEVNULL,
+        cwd=REPOSITORY,
+    )
     used = 0.0
     while process.poll() is None:
         used = max(used, cpu_seconds(process.pid))

@@ -236,10 +236,11 @@ def test_no_pause_after_a_disruption_that_followed_a_failure() -> None:
 
 def test_short_states_are_not_written() -> None:
     young = running(trial(), started=NOW - 0.5)
-    assert looked_at(trial(), young) == Step(wake_at=NOW + 0.5)
-    status = written(looked_at(trial(), running(trial(), started=NOW - 1, node="node-1")))
+    assert looked_at(trial(), young) == Step(wake_at=young.created + attempts.SETTLE_SECONDS)
+    old = NOW - attempts.SETTLE_SECONDS
+    status = written(looked_at(trial(), running(trial(), started=old, node="node-1")))
     assert (status.phase, status.pod, status.node) == ("Running", "nas-0-1", "node-1")
-    assert looked_at(replace(trial(), status=status), running(trial(), started=NOW - 1, node="node-1")).status is None
+    assert looked_at(replace(trial(), status=status), running(trial(), started=old, node="node-1")).status is None
 
 
 def test_a_waiting_pod_is_pending() -> None:

@@ -6,8 +6,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Iterable
-from typing import Any
 
+from kubenas.api.base import API_VERSION
 from kubenas.api.experiment import ExperimentStatus, NASExperiment
 from kubenas.api.trial import TrialStatus
 from kubenas.cluster.client import ApiError, Client, Object
@@ -70,15 +70,14 @@ class Applier:
         return wake
 
     async def _write_trial(self, experiment: NASExperiment, write: WriteTrial) -> None:
-        path = trials(self._namespace, write.trial.name)
-        patch = _patch(write.trial.status, write.status) | {
-            "metadata": {"resourceVersion": write.trial.resource_version, "uid": write.trial.uid}
-        }
+        trial = write.trial
+        document = _status_document("NASTrial", trial.name, trial.uid, trial.resource_version, write.status)
         try:
-            self._store.put_trial(await self._client.patch(f"{path}/status", patch))
+            path = f"{trials(self._namespace, trial.name)}/status"
+            self._store.put_trial(await self._client.update(path, document))
         except ApiError as error:
             if error.code in (404, 409):
-                await self._look_again(write.trial.name, error)
+                await self._look_again(trial.name, error)
             raise
         if write.status.completion_time is not None:
             TRIALS_ENDED.labels(write.status.phase or "").inc()
@@ -120,11 +119,11 @@ class Applier:
         """The object after its creation, by this request or by an earlier one that was cut off."""
         kind = manifest["kind"]
         try:
-            return {**await self._client.create(collection, manifest), "kind": kind}
+            there = await self._client.create(collection, manifest, strict=kind == "Pod")
         except ApiError as error:
             if error.reason != "AlreadyExists":
                 raise
-        there = await self._client.get(f"{collection}/{manifest['metadata']['name']}")
+            there = await self._client.get(f"{collection}/{manifest['metadata']['name']}")
         if _uid_label(there) != _uid_label(manifest):
             message = f"{kind} {manifest['metadata']['name']} of another experiment is still there"
             raise ApiError(409, "NameTaken", message)
@@ -136,12 +135,10 @@ class Applier:
         if now < self._status_at + STATUS_SECONDS and not ends:
             return self._status_at + STATUS_SECONDS
         self._status_at = now
-        patch = _patch(experiment.status, status) | {
-            "metadata": {"resourceVersion": experiment.metadata.resource_version, "uid": experiment.metadata.uid}
-        }
-        path = experiments(*self._store.key)
+        metadata, path = experiment.metadata, experiments(*self._store.key)
+        document = _status_document("NASExperiment", metadata.name, metadata.uid, metadata.resource_version, status)
         try:
-            self._store.put_experiment(await self._client.patch(f"{path}/status", patch))
+            self._store.put_experiment(await self._client.update(f"{path}/status", document))
         except ApiError as error:
             if error.code == 409:
                 self._store.put_experiment(await self._client.get(path))
@@ -152,17 +149,16 @@ class Applier:
         return None
 
 
-def _patch(old: TrialStatus | ExperimentStatus, new: TrialStatus | ExperimentStatus) -> dict[str, Any]:
-    """JSON merge patch of a status: changed fields, null for those that are gone."""
-    before, after = old.dump(), new.dump()
-    changed: dict[str, Any] = {key: value for key, value in after.items() if before.get(key) != value}
-    for key in before.keys() - after.keys():
-        changed[key] = None
-    for key, value in changed.items():
-        if isinstance(value, dict) and isinstance(before.get(key), dict):
-            gone = {inner: None for inner in before[key] if inner not in value}
-            changed[key] = {**value, **gone}
-    return {"status": changed}
+def _status_document(
+    kind: str, name: str, uid: str, resource_version: str, status: TrialStatus | ExperimentStatus
+) -> Object:
+    """What a status is replaced with; of all else the apiserver keeps what it has."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": kind,
+        "metadata": {"name": name, "uid": uid, "resourceVersion": resource_version},
+        "status": status.dump(),
+    }
 
 
 def _uid_label(document: Object) -> str | None:

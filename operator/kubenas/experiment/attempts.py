@@ -12,8 +12,8 @@ from kubenas.experiment.contract import read_message
 from kubenas.experiment.curves import final_results, merged
 from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Readings, Trial, moment
 
-# States in between are written once they have lasted this long, so that a short trial costs one write.
-SETTLE_SECONDS = 1.0
+# An attempt that waits or runs is noted once it is this old, so that a short trial costs one write.
+SETTLE_SECONDS = 3.0
 # How often a running trial's curve is kept in its status.
 CURVE_SECONDS = 60.0
 # How long an ended attempt waits for its last values to be read.

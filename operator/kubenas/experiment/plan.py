@@ -74,6 +74,7 @@ def plan(observed: Observed, now: float) -> Plan:
         unschedulable=_unschedulable(observed, wakes, now),
         refusal=observed.refusal if end is None and not experiment.spec.suspend else None,
         starting=bool(start or create),
+        running=sum(_runs(observed, trial) for trial in ledger.unfinished.values()),
     )
     status = experiment_status(experiment, ledger, seen, now)
     delete = _expired(experiment, status.completion_time, wakes, now)
@@ -85,7 +86,7 @@ def plan(observed: Observed, now: float) -> Plan:
         status=status if status != experiment.status else None,
         announce=tuple(announcements(experiment.status, status)),
         delete=delete,
-        reading=any(_runs(observed, trial) for trial in ledger.unfinished.values()),
+        reading=seen.running > 0,
         read_now=read_now,
         wake_at=min((w for w in wakes if w is not None), default=None),
     )
@@ -223,7 +224,7 @@ def _expired(experiment: NASExperiment, completed: datetime | None, wakes: list[
 
 def _runs(observed: Observed, trial: Trial) -> bool:
     attempt = observed.attempts.get(trial.attempt_name)
-    return attempt is not None and attempt.started is not None
+    return attempt is not None and attempt.phase is AttemptPhase.RUNNING
 
 
 def _failure_of(trial: Trial, status: TrialStatus) -> Announcement | None:

@@ -36,15 +36,16 @@ class Seen:
     unschedulable: Sequence[Attempt]
     refusal: str | None
     starting: bool
+    # Trials whose attempt runs now.
+    running: int
 
 
 def experiment_status(experiment: NASExperiment, ledger: Ledger, seen: Seen, now: float) -> ExperimentStatus:
     """The status that the experiment should have now."""
     old = experiment.status
-    running = sum(t.status.phase == "Running" for t in ledger.unfinished.values())
     counts = Counts(
-        pending=len(ledger.unfinished) - running,
-        running=running,
+        pending=len(ledger.unfinished) - seen.running,
+        running=seen.running,
         succeeded=ledger.count("Succeeded"),
         pruned=ledger.count("Pruned"),
         failed=ledger.count("Failed"),
