@@ -7,6 +7,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -36,6 +37,24 @@ def requests(audit_log: Path, user: str) -> Counter[str]:
                 reference = event.get("objectRef", {})
                 counted[f"{event['verb']} {reference.get('resource', event['requestURI'])}"] += 1
     return counted
+
+
+def lasted(audit_log: Path, experiment: str) -> float:
+    """Seconds from the apiserver's receipt of an experiment to its answer to the last write of the status."""
+    received, answered = "", ""
+    with audit_log.open() as lines:
+        for line in lines:
+            event = json.loads(line)
+            reference = event.get("objectRef", {})
+            if event["stage"] != "ResponseComplete" or reference.get("resource") != "nasexperiments":
+                continue
+            if reference.get("name") != experiment:
+                continue
+            if event["verb"] in ("create", "patch") and "subresource" not in reference and not received:
+                received = event["requestReceivedTimestamp"]
+            if event["verb"] == "update" and reference.get("subresource") == "status":
+                answered = event["stageTimestamp"]
+    return (datetime.fromisoformat(answered) - datetime.fromisoformat(received)).total_seconds()
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = 600) -> None:

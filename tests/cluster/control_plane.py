@@ -193,6 +193,8 @@ class ControlPlane:
         self.start(
             "kube-apiserver",
             [
+                "env",
+                "GOGC=400",  # memory is plenty, and the two cores are for what is tested
                 "kube-apiserver",
                 f"--etcd-servers={self.etcd}",
                 f"--bind-address={self.address}",

@@ -38,6 +38,11 @@ class Applier:
         self._namespace = store.key[0]
         self._status_at = 0.0
         self._refused: ApiError | None = None
+        self._stopping: dict[str, asyncio.Task[None]] = {}
+
+    async def end(self) -> None:
+        """Let the deletions that are under way through."""
+        await asyncio.gather(*self._stopping.values(), return_exceptions=True)
 
     async def apply(self, plan: Plan) -> float | None:
         """Carry out `plan`. What the apiserver answers goes into the store.
@@ -52,14 +57,17 @@ class Applier:
         if experiment is None:
             return None
         self._refused = None
-        await _all(
-            [
-                *(self._write_trial(experiment, write) for write in plan.write),
-                *(self._stop(attempt) for attempt in plan.stop),
-                *(self._start(experiment, trial) for trial in plan.start),
-                *(self._create(experiment, new) for new in plan.create),
-            ]
-        )
+        # In this order they get their turn: what waits for a pod to start first, pods that are of no use last.
+        steps = [
+            *(self._create(experiment, new) for new in plan.create),
+            *(self._start(experiment, trial) for trial in plan.start),
+            *(self._write_trial(experiment, write) for write in plan.write),
+        ]
+        tasks = [asyncio.create_task(step) for step in steps]
+        for attempt in plan.stop:
+            if attempt.name not in self._stopping:
+                self._stopping[attempt.name] = asyncio.create_task(self._stop(attempt))
+        await _all(tasks)
         wake = plan.wake_at
         if plan.status is not None:
             wake = _earlier(wake, await self._write_status(experiment, plan, plan.status))
@@ -94,8 +102,17 @@ class Applier:
                 self._store.forget_trial(name)
 
     async def _stop(self, attempt: Attempt) -> None:
-        await self._client.delete(pods(self._namespace, attempt.name))
-        self._store.mark_leaving(attempt, time.time())
+        """Delete a pod, beside the looks: none waits for it, and one that fails is tried again."""
+        try:
+            await self._client.delete(pods(self._namespace, attempt.name))
+        except ApiError as error:
+            _LOG.warning("pod %s is not deleted yet: %s", attempt.name, error)
+            await asyncio.sleep(STATUS_SECONDS)
+            self._store.changed.set()
+        else:
+            self._store.mark_leaving(attempt, time.time())
+        finally:
+            del self._stopping[attempt.name]
 
     async def _create(self, experiment: NASExperiment, new: NewTrial) -> None:
         manifest = trial_manifest(experiment, new.name, new.spec)

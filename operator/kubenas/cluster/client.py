@@ -25,6 +25,8 @@ _STRICT, _LENIENT = {"fieldValidation": "Strict"}, {"fieldValidation": "Ignore"}
 _TIMEOUT_SECONDS = 30.0
 # Requests under way at the same time: enough to hide latency, few enough to leave the apiserver to others.
 _CONCURRENCY = 24
+# Of these so many may be deletions: nothing waits for them, so they stand before nothing.
+_DELETIONS = 3
 _TOO_MANY_REQUESTS = 429
 # Of a request that the apiserver was too busy for.
 _TRIES = 10
@@ -87,6 +89,7 @@ class Client:
         self._api = api
         self._may_write = may_write
         self._places = asyncio.Semaphore(_CONCURRENCY)
+        self._deletions = asyncio.Semaphore(_DELETIONS)
 
     async def get(self, path: str) -> Object:
         """One object."""
@@ -117,7 +120,8 @@ class Client:
         if uid:
             options["preconditions"] = {"uid": uid}
         try:
-            await self._request("delete", path, options)
+            async with self._deletions:
+                await self._request("delete", path, options)
         except ApiError as error:
             if error.code not in (404, 409):
                 raise

@@ -45,6 +45,7 @@ class Loop:
         finally:
             if self._reading:
                 self._reading.cancel()
+            await self._applier.end()
 
     async def _look(self) -> float | None:
         self._store.changed.clear()

@@ -19,6 +19,10 @@ from kubenas.experiment.status import UNSCHEDULABLE_SECONDS, Seen, announcements
 from kubenas.experiment.verdict import Verdict, budget_ends_at, verdict
 from kubenas.search.base import Strategy
 
+# Trials that one look writes or makes at most. The next look waits for all of its answers, so that a crowd of endings
+# is worked off in small groups, each followed by what takes its place.
+MOST_AT_ONCE = 12
+
 
 @dataclass(frozen=True, slots=True)
 class Observed:
@@ -138,7 +142,9 @@ def _look_at_trials(
             writes.append(WriteTrial(trial, status, _failure_of(trial, status)))
         wakes.append(step.wake_at)
         read_now = read_now or step.read_now
-    return writes, wakes, read_now
+    if len(writes) > MOST_AT_ONCE:
+        wakes.append(now)
+    return writes[:MOST_AT_ONCE], wakes, read_now
 
 
 def _fill(
@@ -167,6 +173,8 @@ def _fill(
     count = min(places, open_places(plans, index, ledger))
     if count <= 0 or observed.strategy is None:
         return start, [], False, wake
+    if count > MOST_AT_ONCE:
+        count, wake = MOST_AT_ONCE, now
     made = next_trials(experiment.spec, experiment.metadata.name, plans, index, ledger, observed.strategy, count)
     return start, [NewTrial(name, spec) for name, spec in made], not made, wake
 
