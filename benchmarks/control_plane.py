@@ -105,6 +105,7 @@ def throughput(figures: Figures) -> None:
             timed(running, "warm", experiment("warm", 20, 10))
             before, cpu = requests(running.audit_log, USER), cpu_seconds(pid)
             seconds = timed(running, "many", experiment("many", count, parallelism))
+            wait_until(lambda: not running.kubectl("get", "pods", "--output=name"), "pods are left")
             cpu = (cpu_seconds(pid) - cpu) / count * 1000
             made = requests(running.audit_log, USER) - before
     rate = count / seconds

@@ -39,6 +39,7 @@ class Applier:
         self._status_at = 0.0
         self._refused: ApiError | None = None
         self._stopping: dict[str, asyncio.Task[None]] = {}
+        self._written: list[Object] = []
 
     async def end(self) -> None:
         """Let the deletions that are under way through."""
@@ -67,7 +68,13 @@ class Applier:
         for attempt in plan.stop:
             if attempt.name not in self._stopping:
                 self._stopping[attempt.name] = asyncio.create_task(self._stop(attempt))
-        await _all(tasks)
+        self._written.clear()
+        try:
+            await _all(tasks)
+        finally:
+            # In order of ending, however the answers came: else the history would be made anew each time.
+            for document in sorted(self._written, key=lambda d: d["status"].get("order") or 0):
+                self._store.put_trial(document)
         wake = plan.wake_at
         if plan.status is not None:
             wake = _earlier(wake, await self._write_status(experiment, plan, plan.status))
@@ -82,7 +89,7 @@ class Applier:
         document = _status_document("NASTrial", trial.name, trial.uid, trial.resource_version, write.status)
         try:
             path = f"{trials(self._namespace, trial.name)}/status"
-            self._store.put_trial(await self._client.update(path, document))
+            self._written.append(await self._client.update(path, document))
         except ApiError as error:
             if error.code in (404, 409):
                 await self._look_again(trial.name, error)
