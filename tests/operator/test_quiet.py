@@ -49,6 +49,7 @@ def test_nothing_is_written_once_the_experiment_has_ended(workspace: Workspace) 
 def test_nothing_is_written_while_a_pod_runs_nor_after_a_restart(operator: Operator, workspace: Workspace) -> None:
     workspace.apply(experiment(trials={"max": 3}))
     workspace.set_pod("nas-0-1", endings.running())
+    until(lambda: workspace.trials()[0].get("status", {}).get("phase") == "Running")
     until(lambda: workspace.status().get("counts", {}).get("running") == 1)
     workspace.wait_condition("MetricsAvailable")
     until(lambda: len(workspace.events()) == 1)
