@@ -81,4 +81,4 @@ def test_no_cluster(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "kubenas.cli", "status", "--kubeconfig", str(tmp_path / "none")]
     answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert (answer.returncode, answer.stdout) == (1, "")
-    assert answer.stderr.startswith("NoConfiguration: no cluster to talk to: ")
+    assert answer.stderr.startswith("NoConfiguration: there is no kubeconfig file ")
