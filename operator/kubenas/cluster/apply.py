@@ -77,7 +77,7 @@ class Applier:
                 self._store.put_trial(document)
         wake = plan.wake_at
         if plan.status is not None:
-            wake = _earlier(wake, await self._write_status(experiment, plan, plan.status))
+            wake = earlier(wake, await self._write_status(experiment, plan, plan.status))
         if plan.delete:
             await self._client.delete(experiments(*self._store.key), experiment.metadata.uid)
         if self._refused:
@@ -190,7 +190,8 @@ def _uid_label(document: Object) -> str | None:
     return label
 
 
-def _earlier(one: float | None, other: float | None) -> float | None:
+def earlier(one: float | None, other: float | None) -> float | None:
+    """The earlier of two times that may not be set."""
     return min((t for t in (one, other) if t is not None), default=None)
 
 

@@ -7,7 +7,7 @@ import logging
 import time
 
 from kubenas.api.base import duration_seconds
-from kubenas.cluster.apply import Applier
+from kubenas.cluster.apply import Applier, earlier
 from kubenas.cluster.client import ApiError
 from kubenas.cluster.election import NotLeaderError
 from kubenas.cluster.meters import LOOK_ERRORS, LOOKS
@@ -56,7 +56,7 @@ class Loop:
             with LOOKS.time():
                 now = time.time()
                 planned = plan(observed, now)
-                wake = _earlier(self._read(planned, now), await self._applier.apply(planned))
+                wake = earlier(self._read(planned, now), await self._applier.apply(planned))
         except (ApiError, NotLeaderError) as error:
             return self._after_error(error)
         except Exception as error:  # one experiment's mistake must not end the others
@@ -97,7 +97,3 @@ class Loop:
         except TimeoutError:
             return
         await asyncio.sleep(_GATHER_SECONDS)
-
-
-def _earlier(one: float | None, other: float | None) -> float | None:
-    return min((t for t in (one, other) if t is not None), default=None)

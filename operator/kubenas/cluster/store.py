@@ -51,6 +51,7 @@ class Store:
         self.refusal: str | None = None
         self._uid = ""
         self._version = 0
+        self._unreadable = False
         self._ledger: Ledger | None = None
         self._strategy: Strategy | None = None
         self._attempts: dict[str, Attempt] = {}
@@ -83,11 +84,6 @@ class Store:
         """Whether the experiment was last seen at resource version `at` or before."""
         return self._version <= at
 
-    @property
-    def attempts(self) -> dict[str, Attempt]:
-        """Attempts by name."""
-        return self._attempts
-
     def put_experiment(self, document: Object) -> None:
         """Take in the experiment."""
         uid = document["metadata"]["uid"]
@@ -101,10 +97,13 @@ class Store:
         except ValidationError as error:
             # The schema lets through what the models refuse only where both are of different versions.
             self.problems = problems_of(error)
+            self._unreadable = True
+            _LOG.warning("%s/%s cannot be read: %s", *self.key, "; ".join(str(p) for p in self.problems))
             self.changed.set()
             return
-        if self.experiment is None or experiment.spec != self.experiment.spec:
+        if self.experiment is None or self._unreadable or experiment.spec != self.experiment.spec:
             self._read_spec(experiment)
+        self._unreadable = False
         self.experiment = experiment
         early, self._early = self._early, []
         for one in early:
@@ -158,9 +157,10 @@ class Store:
 
     def _begin(self, uid: str) -> None:
         """A new experiment, perhaps in place of a deleted one of the same name."""
-        early = self._early
+        early, changed = self._early, self.changed
         self.__init__(self.key)  # type: ignore[misc]
-        self._uid, self._early = uid, early
+        # The loop waits for the event that it knows.
+        self._uid, self._early, self.changed = uid, early, changed
 
     def _read_spec(self, experiment: NASExperiment) -> None:
         self.problems = problems(experiment)

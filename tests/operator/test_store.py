@@ -1,0 +1,61 @@
+"""What the operator remembers of an experiment, whatever order it hears of things in."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from kubenas.cluster.store import Store
+
+KEY = ("default", "nas")
+
+
+def document(uid: str, version: int, **spec: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "kubenas.io/v1alpha1",
+        "kind": "NASExperiment",
+        "metadata": {"name": "nas", "namespace": "default", "uid": uid, "resourceVersion": str(version)},
+        "spec": {
+            "objectives": [{"metric": "accuracy"}],
+            "task": {"name": "image-classification"},
+            "searchSpace": {"preset": "nasbench201"},
+            **spec,
+        },
+    }
+
+
+def problems(store: Store) -> list[str]:
+    seen = store.observed()
+    assert seen is not None
+    return [problem.field for problem in seen.problems]
+
+
+async def test_a_new_experiment_of_the_same_name_wakes_the_same_loop() -> None:
+    store = Store(KEY)
+    store.put_experiment(document("one", 5))
+    store.changed.clear()
+    waiting = asyncio.create_task(store.changed.wait())
+    await asyncio.sleep(0)
+    store.put_experiment(document("two", 6))
+    await asyncio.wait_for(waiting, 10)
+    assert store.uid == "two"
+
+
+def test_an_older_version_is_ignored() -> None:
+    store = Store(KEY)
+    store.put_experiment(document("one", 5, trials={"max": 7}))
+    store.put_experiment(document("one", 4, trials={"max": 3}))
+    assert store.experiment is not None
+    assert store.experiment.spec.trials.max == 7
+
+
+def test_a_mended_specification_has_no_problems() -> None:
+    store = Store(KEY)
+    store.put_experiment(document("one", 1))
+    assert problems(store) == []
+    store.put_experiment(document("one", 2, trials={"max": "many"}))
+    assert problems(store) == ["spec.trials.max"]
+    store.put_experiment(document("one", 3))
+    assert problems(store) == []
+    store.put_experiment(document("one", 4, search={"algorithm": "random", "settings": {"depth": 1}}))
+    assert problems(store) == ["spec.search.settings.depth"]
