@@ -11,6 +11,7 @@ from kubenas.api.base import API_VERSION
 from kubenas.api.experiment import ExperimentStatus, NASExperiment
 from kubenas.api.trial import TrialStatus
 from kubenas.cluster.client import ApiError, Client, Object
+from kubenas.cluster.election import NotLeaderError
 from kubenas.cluster.events import announce
 from kubenas.cluster.meters import TRIALS_ENDED
 from kubenas.cluster.names import EXPERIMENT_UID_LABEL, experiments, pods, trials
@@ -18,7 +19,7 @@ from kubenas.cluster.observe import trial_of
 from kubenas.cluster.pods import PodDefaults, pod_manifest, trial_manifest
 from kubenas.cluster.store import Store
 from kubenas.experiment.actions import NewTrial, Plan, WriteTrial
-from kubenas.experiment.state import Attempt, Trial
+from kubenas.experiment.state import Attempt, Trial, earliest
 
 # At most one status write of an experiment in this time, but for its end.
 STATUS_SECONDS = 1.0
@@ -77,7 +78,7 @@ class Applier:
                 self._store.put_trial(document)
         wake = plan.wake_at
         if plan.status is not None:
-            wake = earlier(wake, await self._write_status(experiment, plan, plan.status))
+            wake = earliest(wake, await self._write_status(experiment, plan, plan.status))
         if plan.delete:
             await self._client.delete(experiments(*self._store.key), experiment.metadata.uid)
         if self._refused:
@@ -112,7 +113,7 @@ class Applier:
         """Delete a pod, beside the looks: none waits for it, and one that fails is tried again."""
         try:
             await self._client.delete(pods(self._namespace, attempt.name))
-        except ApiError as error:
+        except (ApiError, NotLeaderError) as error:
             _LOG.warning("pod %s is not deleted yet: %s", attempt.name, error)
             await asyncio.sleep(STATUS_SECONDS)
             self._store.changed.set()
@@ -188,11 +189,6 @@ def _status_document(
 def _uid_label(document: Object) -> str | None:
     label: str | None = document["metadata"].get("labels", {}).get(EXPERIMENT_UID_LABEL)
     return label
-
-
-def earlier(one: float | None, other: float | None) -> float | None:
-    """The earlier of two times that may not be set."""
-    return min((t for t in (one, other) if t is not None), default=None)
 
 
 async def _all(steps: Iterable[Awaitable[None]]) -> None:

@@ -7,7 +7,7 @@ import logging
 import time
 
 from kubenas.api.base import duration_seconds
-from kubenas.cluster.apply import Applier, earlier
+from kubenas.cluster.apply import Applier
 from kubenas.cluster.client import ApiError
 from kubenas.cluster.election import NotLeaderError
 from kubenas.cluster.meters import LOOK_ERRORS, LOOKS
@@ -15,6 +15,7 @@ from kubenas.cluster.readings import Reader
 from kubenas.cluster.store import Store
 from kubenas.experiment.actions import Plan
 from kubenas.experiment.plan import plan
+from kubenas.experiment.state import earliest
 
 # Events that come together are looked at together.
 _GATHER_SECONDS = 0.02
@@ -56,7 +57,7 @@ class Loop:
             with LOOKS.time():
                 now = time.time()
                 planned = plan(observed, now)
-                wake = earlier(self._read(planned, now), await self._applier.apply(planned))
+                wake = earliest(self._read(planned, now), await self._applier.apply(planned))
         except (ApiError, NotLeaderError) as error:
             return self._after_error(error)
         except Exception as error:  # one experiment's mistake must not end the others

@@ -10,7 +10,7 @@ from kubenas.api.base import Condition
 from kubenas.api.trial import Failure, Point, Result, TrialStatus
 from kubenas.experiment.contract import read_message
 from kubenas.experiment.curves import final_results, merged
-from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Readings, Trial, moment
+from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Readings, Trial, earliest, moment
 
 # An attempt that waits or runs is noted once it is this old, so that a short trial costs one write.
 SETTLE_SECONDS = 3.0
@@ -95,7 +95,7 @@ def _in_between(trial: Trial, attempt: Attempt, readings: Readings, now: float, 
     settled = attempt.created + SETTLE_SECONDS
     wakes = [deadline, attempt.gone_by + LOST_SECONDS if attempt.gone_by else None]
     if status.pod is None and attempt.disruption is None and now < settled:
-        return Step(wake_at=_earliest([*wakes, settled]))
+        return Step(wake_at=earliest(*wakes, settled))
     running = attempt.phase is AttemptPhase.RUNNING
     changes: dict[str, Any] = {
         "phase": "Running" if running else "Pending",
@@ -111,7 +111,7 @@ def _in_between(trial: Trial, attempt: Attempt, readings: Readings, now: float, 
         if curve != status.curve:
             changes |= {"curve": curve, "curve_time": moment(readings.read_at or now)}
     changed = status.model_copy(update=changes)
-    return Step(None if changed == status else changed, wake_at=_earliest(wakes))
+    return Step(None if changed == status else changed, wake_at=earliest(*wakes))
 
 
 def _ended(trial: Trial, attempt: Attempt | None, readings: Readings, rules: Rules, now: float) -> Step:
@@ -233,7 +233,3 @@ def _curve(trial: Trial, readings: Readings) -> list[Point]:
 def _gpu_seconds(trial: Trial, attempt: Attempt | None, now: float) -> float:
     spent = attempt.gpu_seconds(now) if attempt else 0.0
     return round(trial.status.gpu_seconds + spent, 3)
-
-
-def _earliest(times: Sequence[float | None]) -> float | None:
-    return min((t for t in times if t is not None), default=None)

@@ -14,7 +14,7 @@ from kubenas.experiment.actions import Announcement, NewTrial, Plan, WriteTrial
 from kubenas.experiment.attempts import LOST_SECONDS, Rules, advance, prune, release, retry_at
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.stages import StagePlan, current_stage, next_trials, open_places, stage_plans
-from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Readings, Trial
+from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Readings, Trial, earliest
 from kubenas.experiment.status import UNSCHEDULABLE_SECONDS, Seen, announcements, experiment_status
 from kubenas.experiment.verdict import Verdict, budget_ends_at, verdict
 from kubenas.search.base import Strategy
@@ -92,7 +92,7 @@ def plan(observed: Observed, now: float) -> Plan:
         delete=delete,
         reading=seen.running > 0,
         read_now=read_now,
-        wake_at=min((w for w in wakes if w is not None), default=None),
+        wake_at=earliest(*wakes),
     )
 
 

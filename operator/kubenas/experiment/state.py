@@ -124,6 +124,11 @@ def trial_number(name: str) -> int:
     return int(name.rpartition("-")[2])
 
 
+def earliest(*times: float | None) -> float | None:
+    """The earliest of times that may not be set."""
+    return min((t for t in times if t is not None), default=None)
+
+
 def moment(seconds: float) -> datetime:
     """A time as resources carry it, in whole microseconds."""
     return datetime.fromtimestamp(round(seconds, 6), UTC)
