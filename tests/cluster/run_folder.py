@@ -6,12 +6,14 @@ import fcntl
 import os
 import shutil
 import tempfile
-from contextlib import suppress
+import time
 from pathlib import Path
 
 from tests.cluster import cache
 
 KEPT_LOGS = 10
+# The kernel kills what is left of a run once its first process has gone, and that takes a moment.
+_DYING_SECONDS = 30
 CGROUPS = Path("/sys/fs/cgroup")
 
 
@@ -58,6 +60,15 @@ class RunFolder:
         os.close(self.lock)
 
 
+def is_held(run: Path) -> bool:
+    """Whether the first process of a run, or its owner, is still there."""
+    try:
+        os.close(_lock(run, fcntl.LOCK_NB))
+    except BlockingIOError:
+        return True
+    return False
+
+
 def _lock(run: Path, flags: int = 0) -> int:
     descriptor = os.open(run, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -73,9 +84,22 @@ def _remove_if_dead(run: Path) -> None:
         descriptor = _lock(run, fcntl.LOCK_NB)
     except BlockingIOError:
         return
-    with suppress(OSError):  # a process of it is still ending: the next start removes it
-        _remove(run)
-    os.close(descriptor)
+    try:
+        _remove_once_left(run)
+    finally:
+        os.close(descriptor)
+
+
+def _remove_once_left(run: Path) -> None:
+    """Remove a run whose last processes may still be ending; what cannot be removed is left to the next start."""
+    deadline = time.monotonic() + _DYING_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            _remove(run)
+        except OSError:  # a control group that is in use, a file made after its folder was listed
+            time.sleep(0.05)
+        else:
+            return
 
 
 def _remove(run: Path) -> None:
