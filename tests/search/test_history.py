@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from kubenas.search.base import History, Observation
 from kubenas.space.base import Architecture
+from kubenas.space.domains import Int
 from kubenas.space.nasbench201 import NASBench201
-from kubenas.space.parameters import Int, ParameterSpace
+from kubenas.space.parameters import ParameterSpace
 
 SPACE = ParameterSpace({"n": Int(0, 5, "linear")})
 

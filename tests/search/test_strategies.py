@@ -16,8 +16,9 @@ from kubenas.search.load import build_strategy
 from kubenas.search.random import RandomSearch
 from kubenas.search.regularized_evolution import RegularizedEvolution, RegularizedEvolutionSettings
 from kubenas.space.base import Architecture, Space
+from kubenas.space.domains import Choice, Float, Int
 from kubenas.space.nasbench201 import NASBench201
-from kubenas.space.parameters import Choice, Float, Int, ParameterSpace
+from kubenas.space.parameters import ParameterSpace
 
 Algorithm = Literal["random", "regularized-evolution"]
 ALGORITHMS: tuple[Algorithm, ...] = get_args(Search.model_fields["algorithm"].annotation)

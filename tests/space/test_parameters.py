@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from kubenas.space.base import InvalidArchitectureError
 from kubenas.space.conformance import check_space
-from kubenas.space.parameters import Choice, Domain, Float, Int, ParameterSpace, Scale
+from kubenas.space.domains import Choice, Domain, Float, Int, Scale
+from kubenas.space.parameters import ParameterSpace
 
 SCALES: st.SearchStrategy[Scale] = st.sampled_from(["linear", "log"])
 CHOICES = st.lists(st.text(min_size=1, max_size=5), min_size=1, max_size=5, unique=True).map(

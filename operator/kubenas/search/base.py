@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 from kubenas.space.base import Architecture, Space
 
@@ -19,11 +20,31 @@ Score = tuple[float, float]
 class Observation:
     """What came of one architecture.
 
-    `score` is None where its trial failed or was stopped without values; it never holds NaN, which has no order.
+    Attributes:
+        score: None where its trial failed or was stopped without values; it never holds NaN, which has no order.
+        values: every objective that is to be improved, with its sign so that greater is better; the primary first.
+            Limits are not among them: they are in the score. Empty stands for the primary alone.
     """
 
     architecture: Architecture
     score: Score | None
+    values: tuple[float, ...] = ()
+
+    @property
+    def objectives(self) -> tuple[float, ...]:
+        """All values to be improved.
+
+        Raises:
+            ValueError: there is no score.
+        """
+        if self.score is None:
+            raise ValueError(f"{self.architecture!r} has no score")
+        return self.values or (self.score[1],)
+
+    @property
+    def feasible(self) -> bool:
+        """Whether there is a score within every limit."""
+        return self.score is not None and self.score[0] == 0.0
 
 
 class History:
@@ -95,6 +116,21 @@ class History:
             self._scored.append(observation)
 
 
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """Work that proposals wait for and that takes long: a fit, a request to a service.
+
+    Attributes:
+        run: a function of a module, so that another process can call it.
+        arguments: what it is called with; can be pickled.
+        heavy: whether it computes, so that it is given a process of its own; otherwise it only waits.
+    """
+
+    run: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    heavy: bool
+
+
 class Strategy(ABC):
     """A search strategy: a pure function of (space, history, seed).
 
@@ -120,6 +156,16 @@ class Strategy(ABC):
             history.propose([proposal])
             proposals.append(proposal)
         return proposals
+
+    def preparation(self, history: History, count: int) -> Preparation | None:  # noqa: ARG002 - for subclasses
+        """What `propose` for `count` would take long over; None where it is quick, or once its result was `accept`ed.
+
+        A caller that must not be held up runs it elsewhere first; otherwise `propose` does it on its own.
+        """
+        return None
+
+    def accept(self, preparation: Preparation, result: Any) -> None:
+        """Take in what `preparation` has come to; the answers of `propose` are the same, only sooner."""
 
     def draws(self, history: History) -> Random:
         """The random numbers of the next candidate: by its index, so that they do not depend on earlier draws."""

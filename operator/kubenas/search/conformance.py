@@ -15,8 +15,9 @@ from typing import Final, TypeAlias
 from kubenas.search.base import History, Observation, Strategy
 from kubenas.space.base import Architecture, Space
 from kubenas.space.conformance import require
+from kubenas.space.domains import Choice, Float, Int
 from kubenas.space.nasbench201 import NASBench201
-from kubenas.space.parameters import Choice, Float, Int, ParameterSpace
+from kubenas.space.parameters import ParameterSpace
 
 Build: TypeAlias = Callable[[Space, int], Strategy]
 

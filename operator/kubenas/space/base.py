@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from random import Random
 from typing import Any, TypeAlias
 
@@ -58,18 +58,26 @@ class Space(ABC):
 
     @abstractmethod
     def sample(self, rng: Random) -> Architecture:
-        """One architecture, each decision drawn evenly over its values (numbers: on their scale)."""
+        """One architecture, each as likely as any other by `key`; numbers are even on their scale."""
 
     @abstractmethod
     def mutate(self, architecture: Architecture, rng: Random) -> Architecture:
-        """A copy with exactly one decision changed; the same one where the space has no other.
+        """A copy with one decision changed, and what that switches on or off; the same one where there is no other.
 
         Its key may be that of `architecture`, where the two compute the same.
         """
 
     @abstractmethod
+    def neighbours(self, architecture: Architecture) -> list[Architecture]:
+        """Those one step away, the same ones whenever asked."""
+
+    @abstractmethod
+    def crossover(self, first: Architecture, second: Architecture, rng: Random) -> Architecture:
+        """A child with each decision from one of its parents."""
+
+    @abstractmethod
     def size(self) -> int | None:
-        """Number of architectures by `key`, or None where it is unbounded."""
+        """Number of architectures by `key`; None where it is unbounded or too large to count."""
 
     @abstractmethod
     def enumerate(self) -> Iterator[Architecture]:
@@ -78,6 +86,18 @@ class Space(ABC):
         Raises:
             ValueError: the space is unbounded.
         """
+
+    @property
+    @abstractmethod
+    def encodings(self) -> Mapping[str, Callable[[Architecture], list[float]]]:
+        """How architectures can be written as numbers, by name: `one-hot` always, `paths`, `adjacency`, `costs` …
+
+        Each gives as many numbers for every architecture of the space.
+        """
+
+    @abstractmethod
+    def costs(self, architecture: Architecture) -> dict[str, float]:
+        """What follows from the architecture by arithmetic, such as `params` or `flops`; empty where unknown."""
 
     @abstractmethod
     def key(self, architecture: Architecture) -> str:

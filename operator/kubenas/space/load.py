@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from kubenas.api.space import Parameter, SearchSpace
 from kubenas.space.base import Space
+from kubenas.space.domains import Choice, Domain, Float, Int
 from kubenas.space.nasbench201 import NASBench201
-from kubenas.space.parameters import Choice, Domain, Float, Int, ParameterSpace
+from kubenas.space.parameters import ParameterSpace
 
 
 def build_space(spec: SearchSpace) -> Space:

@@ -10,7 +10,9 @@ from operator import itemgetter
 from random import Random
 from typing import Any, Final
 
-from kubenas.space.base import Architecture, InvalidArchitectureError, Space
+from kubenas.space.base import Architecture, InvalidArchitectureError
+from kubenas.space.decisions import Decision, DecisionSpace
+from kubenas.space.domains import Choice
 
 OPERATIONS: Final = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 WEIGHTED: Final = frozenset({"nor_conv_1x1", "nor_conv_3x3"})
@@ -31,7 +33,7 @@ Operations = tuple[str, str, str, str, str, str]
 Edge = tuple[int, int]
 
 
-class NASBench201(Space):
+class NASBench201(DecisionSpace):
     """Cells of 4 nodes, with one of 5 operations on each of the 6 edges between them.
 
     There are 15,625 strings but fewer different cells. `key` tells apart what computes different functions: `none`
@@ -42,15 +44,12 @@ class NASBench201(Space):
     the paper's count is 12,751.
     """
 
-    def sample(self, rng: Random) -> Architecture:
-        """One architecture; each of the 15,625 strings is as likely as any other, as in the benchmark's own search."""
-        return _architecture(rng.choices(OPERATIONS, k=len(EDGES)))
+    def __init__(self) -> None:
+        super().__init__([Decision(decision, Choice(OPERATIONS)) for decision in DECISIONS])
 
-    def mutate(self, architecture: Architecture, rng: Random) -> Architecture:
-        """A copy with another operation on one edge (its key may be the same)."""
-        decision = rng.choice(DECISIONS)
-        others = [operation for operation in OPERATIONS if operation != architecture[decision]]
-        return architecture.with_decision(decision, rng.choice(others))
+    def sample(self, rng: Random) -> Architecture:
+        """One of the different cells, each as likely as any other."""
+        return rng.choice(_unique_cells())
 
     def size(self) -> int:
         """Number of different cells: 5,260."""

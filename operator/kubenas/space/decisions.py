@@ -1,0 +1,337 @@
+"""Spaces that are a sequence of decisions, some of which others switch on."""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+from math import prod
+from random import Random
+from typing import Any, Final
+
+from kubenas.space.base import Architecture, InvalidArchitectureError, Space, Value
+from kubenas.space.domains import Domain
+
+# Draws before a space is held to have no architecture that its constraints allow.
+DRAWS: Final = 10_000
+# Changes that are tried before an architecture is held to have no other beside it.
+TRIES: Final = 100
+# The largest number of assignments that are gone through one by one to count what differs.
+COUNTED: Final = 200_000
+
+Constraint = Callable[[Architecture], bool]
+
+
+class EmptySpaceError(ValueError):
+    """No architecture of the space is within its constraints."""
+
+
+@dataclass(frozen=True)
+class When:
+    """What switches a decision on: an earlier one that has one of these values."""
+
+    decision: str
+    values: frozenset[Value]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One decision of an architecture; without `when` every architecture takes it."""
+
+    name: str
+    domain: Domain
+    when: When | None = None
+
+
+class DecisionSpace(Space):
+    """All ways to decide a sequence of decisions, within constraints.
+
+    An architecture has exactly the decisions that are switched on. Decisions that are switched on by others form
+    trees, so the number of architectures below each value is known, and draws are even over architectures, not
+    over values.
+
+    Subclasses in which different decisions can compute the same override `key` and `multiplicity`.
+    """
+
+    def __init__(self, decisions: Sequence[Decision], constraints: Sequence[Constraint] = ()) -> None:
+        self.decisions = {decision.name: decision for decision in decisions}
+        self.constraints = tuple(constraints)
+        self._children: dict[str, list[Decision]] = {name: [] for name in self.decisions}
+        for decision in decisions:
+            if decision.when is not None:
+                self._children[decision.when.decision].append(decision)
+        self._subtrees: dict[str, int] = {}
+        for decision in reversed(decisions):
+            self._subtrees[decision.name] = self._subtree(decision)
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether different decisions can have one key."""
+        return type(self).key is not DecisionSpace.key
+
+    def next_decision(self, decided: Mapping[str, Value]) -> Decision | None:
+        """The first decision that is switched on but not yet taken; None where all are."""
+        return next((d for d in self.decisions.values() if d.name not in decided and _on(d, decided)), None)
+
+    def active(self, architecture: Mapping[str, Value]) -> Iterator[Decision]:
+        """The decisions that are switched on, in the space's order."""
+        return (d for d in self.decisions.values() if _on(d, architecture))
+
+    def allows(self, architecture: Architecture) -> bool:
+        """Whether every constraint holds."""
+        return all(constraint(architecture) for constraint in self.constraints)
+
+    def complete(self, decided: Mapping[str, Value], rng: Random) -> Architecture:
+        """An architecture with what is decided where that is switched on, the rest drawn; constraints not heeded."""
+        values: dict[str, Value] = {}
+        for decision in self.decisions.values():
+            if _on(decision, values):
+                name = decision.name
+                values[name] = decided[name] if name in decided else self._draw(decision, rng)
+        return Architecture(values)
+
+    def sample(self, rng: Random) -> Architecture:
+        """One architecture, each as likely as any other by `key`; numbers are even on their scale.
+
+        Raises:
+            EmptySpaceError: the constraints leave none, or too few to be met by chance.
+        """
+        for _ in range(DRAWS):
+            architecture = self.complete({}, rng)
+            if self.allows(architecture) and (
+                not self.symmetric or rng.random() * self.multiplicity(architecture) < 1.0
+            ):
+                return architecture
+        if self.assignments is not None and self.assignments <= COUNTED:
+            listed = tuple(self.enumerate())
+            if listed:
+                return rng.choice(listed)
+        raise EmptySpaceError(f"none of {DRAWS:,} draws is within the constraints")
+
+    def multiplicity(self, architecture: Architecture) -> int:  # noqa: ARG002 - for subclasses
+        """Number of allowed assignments with the key of this one."""
+        return 1
+
+    def mutate(self, architecture: Architecture, rng: Random) -> Architecture:
+        """A copy with one decision changed; what that switches on is drawn, what it switches off is gone."""
+        mutable = [d for d in self.active(architecture) if d.domain.size() != 1]
+        for _ in range(TRIES if mutable else 0):
+            decision = rng.choice(mutable)
+            value = decision.domain.mutate(architecture[decision.name], rng)
+            mutated = self.complete({**architecture, decision.name: value}, rng)
+            if mutated != architecture and self.allows(mutated):
+                return mutated
+        return architecture
+
+    def neighbours(self, architecture: Architecture) -> list[Architecture]:
+        """All that differ by one step of one decision; what that switches on is drawn, always the same."""
+        found: dict[Architecture, None] = {}
+        for decision in self.active(architecture):
+            for value in decision.domain.neighbours(architecture[decision.name]):
+                rng = Random(f"{self.key(architecture)}/{decision.name}/{value}")
+                neighbour = self.complete({**architecture, decision.name: value}, rng)
+                if neighbour != architecture and self.allows(neighbour):
+                    found.setdefault(neighbour)
+        return list(found)
+
+    def crossover(self, first: Architecture, second: Architecture, rng: Random) -> Architecture:
+        """Each decision from either parent that has it, as likely; `first` where constraints refuse all tries."""
+        for _ in range(TRIES):
+            values: dict[str, Value] = {}
+            for decision in self.decisions.values():
+                if _on(decision, values):
+                    name = decision.name
+                    having = [parent[name] for parent in (first, second) if name in parent]
+                    values[name] = rng.choice(having) if having else self._draw(decision, rng)
+            child = Architecture(values)
+            if self.allows(child):
+                return child
+        return first
+
+    @cached_property
+    def assignments(self) -> int | None:
+        """Number of ways to decide, constraints and equal keys not heeded; None where it is unbounded."""
+        if any(d.domain.size() is None for d in self.decisions.values()):
+            return None
+        return prod(self._subtrees[d.name] for d in self.decisions.values() if d.when is None)
+
+    def size(self) -> int | None:
+        """Number of architectures by `key`; None where it is unbounded or too large to count."""
+        return self._size
+
+    @cached_property
+    def _size(self) -> int | None:
+        total = self.assignments
+        if total is None or not (self.symmetric or self.constraints):
+            return total
+        return sum(1 for _ in self.enumerate()) if total <= COUNTED else None
+
+    def enumerate(self) -> Iterator[Architecture]:
+        """Each architecture once by `key`, the last decision changing fastest.
+
+        Raises:
+            ValueError: the space is unbounded.
+        """
+        if self.assignments is None:
+            unbounded = next(d.name for d in self.decisions.values() if d.domain.size() is None)
+            raise ValueError(f"the space cannot be enumerated: {unbounded} has any number of values")
+        return self._enumerate()
+
+    def _enumerate(self) -> Iterator[Architecture]:
+        keys: set[str] = set()
+        for architecture in self._assigned({}, 0):
+            if not self.allows(architecture):
+                continue
+            if self.symmetric:
+                key = self.key(architecture)
+                if key in keys:
+                    continue
+                keys.add(key)
+            yield architecture
+
+    def _assigned(self, decided: dict[str, Value], index: int) -> Iterator[Architecture]:
+        ordered = self._ordered
+        while index < len(ordered) and not _on(ordered[index], decided):
+            index += 1
+        if index == len(ordered):
+            yield Architecture(decided)
+            return
+        decision = ordered[index]
+        for place in range(decision.domain.size() or 1):
+            yield from self._assigned({**decided, decision.name: decision.domain.at(place)}, index + 1)
+
+    @cached_property
+    def _ordered(self) -> tuple[Decision, ...]:
+        return tuple(self.decisions.values())
+
+    def key(self, architecture: Architecture) -> str:
+        """The decisions as a JSON array, null for those that are switched off."""
+        return json.dumps([architecture.get(name) for name in self.decisions], separators=(",", ":"))
+
+    def parse(self, document: Any) -> Architecture:
+        """The architecture in an object of decisions.
+
+        Raises:
+            InvalidArchitectureError: a decision is missing, unknown, not switched on, or has a value outside its
+                domain; or a constraint does not hold.
+        """
+        if not isinstance(document, Mapping):
+            raise InvalidArchitectureError(
+                f"an architecture is an object of the decisions {_listed(self.decisions)}, not {document!r:.80}"
+            )
+        if unknown := [name for name in document if name not in self.decisions]:
+            raise InvalidArchitectureError(
+                f"{unknown[0]!r:.80} is no decision: the decisions are {_listed(self.decisions)}"
+            )
+        values: dict[str, Value] = {}
+        for decision in self.decisions.values():
+            if not _on(decision, values):
+                continue
+            if decision.name not in document:
+                raise InvalidArchitectureError(f"{decision.name} is missing")
+            try:
+                values[decision.name] = decision.domain.parse(document[decision.name])
+            except ValueError as error:
+                raise InvalidArchitectureError(f"{decision.name}: {error}") from None
+        for name in document:
+            if name not in values:
+                when = self.decisions[name].when
+                raise InvalidArchitectureError(
+                    f"{name} is not switched on by {when.decision if when else name}: leave it out"
+                )
+        architecture = Architecture(values)
+        for constraint in self.constraints:
+            if not constraint(architecture):
+                raise InvalidArchitectureError(f"{self.name(architecture)} breaks the constraint {constraint}")
+        return architecture
+
+    def name(self, architecture: Architecture) -> str:
+        """The decisions as `name=value`, numbers to six digits."""
+        return " ".join(f"{name}={text(value)}" for name, value in architecture.items())
+
+    def draw(self, architecture: Architecture) -> str:
+        """One line a decision: its name, its value and the values it could have."""
+        width = max(map(len, architecture))
+        values = {name: text(value) for name, value in architecture.items()}
+        value_width = max(map(len, values.values()))
+        return "\n".join(
+            f"{name:<{width}}  {value:<{value_width}}  of {self.decisions[name].domain}"
+            for name, value in values.items()
+        )
+
+    @property
+    def encodings(self) -> Mapping[str, Callable[[Architecture], list[float]]]:
+        """`one-hot`: every decision as numbers from 0 to 1; zeros where it is switched off."""
+        return {"one-hot": self.one_hot}
+
+    def costs(self, architecture: Architecture) -> dict[str, float]:  # noqa: ARG002 - for subclasses
+        """Nothing is known."""
+        return {}
+
+    def one_hot(self, architecture: Architecture) -> list[float]:
+        """Every decision as numbers in [0, 1]: choices one-hot, ordered values by their place, zeros where off."""
+        encoded: list[float] = []
+        for decision in self.decisions.values():
+            width = decision.domain.width + (decision.when is not None)
+            if decision.name not in architecture:
+                encoded += [0.0] * width
+                continue
+            encoded += decision.domain.encode(architecture[decision.name])
+            if decision.when is not None:
+                encoded.append(1.0)
+        return encoded
+
+    def _subtree(self, decision: Decision) -> int:
+        """Number of ways to take a decision and all that it switches on; a number with a fraction counts as one."""
+        children = self._children[decision.name]
+        size = decision.domain.size()
+        if not children or size is None:
+            return size or 1
+        return sum(self._below(decision, decision.domain.at(place)) for place in range(size))
+
+    def _below(self, decision: Decision, value: Value) -> int:
+        return prod(
+            self._subtrees[child.name]
+            for child in self._children[decision.name]
+            if child.when is not None and value in child.when.values
+        )
+
+    def _draw(self, decision: Decision, rng: Random) -> Value:
+        size = decision.domain.size()
+        if not self._children[decision.name] or size is None:
+            return decision.domain.sample(rng)
+        values = [decision.domain.at(place) for place in range(size)]
+        # Exact in whole numbers, however large they are.
+        sums = list(accumulate(self._below(decision, value) for value in values))
+        drawn = rng.randrange(sums[-1])
+        return next(value for value, upto in zip(values, sums, strict=True) if drawn < upto)
+
+
+class SymmetricSpace(DecisionSpace):
+    """A space in which different decisions can compute the same."""
+
+    @abstractmethod
+    def key(self, architecture: Architecture) -> str:
+        """Canonical key: equal for architectures that compute the same."""
+
+    @abstractmethod
+    def multiplicity(self, architecture: Architecture) -> int:
+        """Number of assignments with the key of this one."""
+
+
+def text(value: Value) -> str:
+    """A value for people."""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _on(decision: Decision, decided: Mapping[str, Value]) -> bool:
+    when = decision.when
+    return when is None or decided.get(when.decision) in when.values
+
+
+def _listed(names: Mapping[str, object]) -> str:
+    shown = list(names)[:12]
+    return ", ".join(shown) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
