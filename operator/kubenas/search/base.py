@@ -164,7 +164,7 @@ class Strategy(ABC):
         """
         return None
 
-    def accept(self, preparation: Preparation, result: Any) -> None:
+    def accept(self, preparation: Preparation, result: Any) -> None:  # noqa: B027 - for subclasses
         """Take in what `preparation` has come to; the answers of `propose` are the same, only sooner."""
 
     def draws(self, history: History) -> Random:
