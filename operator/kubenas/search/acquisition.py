@@ -1,0 +1,61 @@
+"""What makes a predicted architecture worth a trial."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from scipy.stats import norm
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+DIRECTIONS: Final = 256
+
+
+def expected_improvement(mean: NDArray[np.float64], deviation: NDArray[np.float64], best: float) -> NDArray[np.float64]:
+    """Expected improvement on `best` (Jones, Schonlau, Welch 1998); greater is better."""
+    standard = (mean - best) / deviation
+    improvement: NDArray[np.float64] = deviation * (standard * norm.cdf(standard) + norm.pdf(standard))
+    return improvement
+
+
+def hypervolume_sequence(
+    front: NDArray[np.float64], points: NDArray[np.float64], chances: NDArray[np.float64], count: int, seed: int
+) -> list[int]:
+    """Points in the order in which they add most hypervolume to a front and to those chosen before them.
+
+    The hypervolume is the mean over directions of a power of the greatest length reached along each (Zhang &
+    Golovin, "Random Hypervolume Scalarizations", ICML 2020, arXiv:2006.04655): exact in the limit for any number of
+    objectives, and cheap to update.
+
+    Args:
+        front: objectives of what is known, a row each; greater is better, 0 is the reference point.
+        points: objectives of what may be chosen.
+        chances: probability that a point is within the limits.
+        count: how many to choose.
+        seed: of the directions.
+    """
+    objectives = points.shape[1]
+    directions = np.abs(np.random.default_rng(seed).standard_normal((DIRECTIONS, objectives)))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    reached = _lengths(front, directions).max(axis=0, initial=0.0)
+    lengths = _lengths(points, directions)
+    chosen: list[int] = []
+    left = np.ones(len(points), dtype=bool)
+    for _ in range(min(count, len(points))):
+        gain = np.maximum(lengths - reached, 0.0).mean(axis=1) * chances
+        # Where nothing adds any more, what comes nearest.
+        gain = np.where(gain > 0, gain, -1.0 + 1e-3 * (lengths / np.maximum(reached, 1e-12)).mean(axis=1))
+        pick = int(np.argmax(np.where(left, gain, -np.inf)))
+        left[pick] = False
+        chosen.append(pick)
+        reached = np.maximum(reached, lengths[pick])
+    return chosen
+
+
+def _lengths(points: NDArray[np.float64], directions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far each point reaches along each direction, to the power of their number; (points, directions)."""
+    reach = (np.maximum(points, 0.0)[:, None, :] / np.maximum(directions, 1e-9)).min(axis=2)
+    lengths: NDArray[np.float64] = reach ** points.shape[1]
+    return lengths

@@ -1,0 +1,213 @@
+"""Predictor-based search: a surrogate learns from all results which architectures are worth a trial."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Final
+
+import moocore
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from kubenas.api.base import Model
+from kubenas.search.acquisition import expected_improvement, hypervolume_sequence
+from kubenas.search.base import History, Observation, Preparation, Score, Strategy
+from kubenas.search.encoding import Encoder
+from kubenas.search.pool import Pool
+from kubenas.search.surrogate import Surrogate, normal_scores
+from kubenas.search.unseen import draw_unseen
+from kubenas.space.base import Architecture, Space
+
+# One more fit for so many more results, relative to how many there are.
+REFITS: Final = 20
+# Of several objectives, how many more candidates are put in order than are needed until the next fit.
+SPARE: Final = 64
+
+
+class PredictorSettings(Model):
+    """Settings of the predictor."""
+
+    initial: int = Field(default=16, ge=2, le=10_000, description="Architectures drawn evenly before the first fit.")
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """What one fit has come to: candidates in order, once by what is expected of them, once by what they may be."""
+
+    expected: Sequence[Architecture]
+    hoped: Sequence[Architecture]
+
+
+class Predictor(Strategy):
+    """Fits a surrogate to the results and tries what it ranks first, in turns by expectation and by hope.
+
+    Predictor-based search as compared by White, Zela et al., "How Powerful are Performance Predictors in NAS?",
+    NeurIPS 2021, arXiv:2104.01177; the ensemble stands in for the networks of BANANAS (AAAI 2021, arXiv:1910.11858).
+    Every second proposal has the greatest expected improvement, so that an error of the model is found out. With
+    several objectives, proposals have the greatest gain of hypervolume, each counted after those before it. Limits
+    are part of the ranks (one objective) or of a chance to be feasible (several).
+
+    It is fitted anew each time the results have grown by a twentieth; until then its ranking is worked off, so that
+    what is pending is never proposed again and time does not grow with the history.
+
+    Args:
+        scores: further numbers for architectures by `Space.key` for the model to learn from, such as zero-cost
+            proxies or results on another task.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        seed: int,
+        settings: PredictorSettings,
+        scores: Mapping[str, Sequence[float]] | None = None,
+    ) -> None:
+        super().__init__(space, seed)
+        self.settings = settings
+        self._encoder = Encoder(space, scores)
+        self._ranked: tuple[tuple[Observation, ...], Ranking] | None = None
+
+    def preparation(self, history: History, count: int) -> Preparation | None:  # noqa: ARG002 - one fit serves many
+        """The next fit, where one is due."""
+        known = self._known(history)
+        if known is None or (self._ranked is not None and self._ranked[0] == known):
+            return None
+        return Preparation(rank, (self.space, self._encoder, known, self.seed), heavy=True)
+
+    def accept(self, preparation: Preparation, result: Any) -> None:
+        """Take in a ranking."""
+        self._ranked = (preparation.arguments[2], result)
+
+    def next(self, history: History, rng: Random) -> Architecture | None:
+        """The first of the ranking that was not proposed before; a drawn one at the start and where all were."""
+        if preparation := self.preparation(history, 1):
+            self.accept(preparation, preparation.run(*preparation.arguments))
+        if self._ranked is not None and self._known(history) is not None:
+            ranking = self._ranked[1]
+            order = ranking.hoped if history.proposed % 2 else ranking.expected
+            for architecture in order:
+                if not history.seen(architecture):
+                    return architecture
+        return draw_unseen(self.space, history, rng)
+
+    def _known(self, history: History) -> tuple[Observation, ...] | None:
+        """The results that the model is fitted to; None while there are too few."""
+        failed = len(history.observations) - len(history.scored)
+        if len(history.scored) < 2 or history.proposed - failed < self.settings.initial:
+            return None
+        return tuple(history.scored[: fitted_at(len(history.scored))])
+
+
+def fitted_at(results: int) -> int:
+    """Of so many results, how many the last fit saw: steps are powers of two near a twentieth."""
+    step = 1
+    while step * 2 * REFITS <= results:
+        step *= 2
+    return results - results % step
+
+
+def rank(space: Space, encoder: Encoder, observations: Sequence[Observation], seed: int) -> Ranking:
+    """Fit to the observations and put candidates in order: a function of its arguments."""
+    rng = Random(f"{seed}/{len(observations)}")
+    numbers = rng.randrange(2**31)
+    known = sorted(observations, key=_score, reverse=True)
+    blocks = encoder.blocks([observation.architecture for observation in known])
+    if len(known[0].objectives) == 1 or not known[0].feasible:
+        return _rank_by_improvement(space, encoder, known, blocks, rng, numbers)
+    return _rank_by_hypervolume(space, encoder, known, blocks, rng, numbers)
+
+
+def _rank_by_improvement(
+    space: Space,
+    encoder: Encoder,
+    known: Sequence[Observation],
+    blocks: Sequence[NDArray[np.float64]],
+    rng: Random,
+    numbers: int,
+) -> Ranking:
+    scores = normal_scores([_score(observation) for observation in known])
+    surrogate = Surrogate(blocks, scores, numbers)
+    best = float(scores[0])
+
+    def predict(architectures: Sequence[Architecture]) -> NDArray[np.float64]:
+        mean, deviation = surrogate.predict(encoder.blocks(architectures))
+        return np.stack([mean, expected_improvement(mean, deviation, best)], axis=1)
+
+    pool = Pool(space, [observation.architecture for observation in known], predict, rng)
+    return Ranking(*(_ordered(pool, column) for column in (0, 1)))
+
+
+def _ordered(pool: Pool, column: int) -> list[Architecture]:
+    if not pool.architectures:
+        return []
+    places = np.argsort(-pool.predictions[:, column], kind="stable")
+    return [pool.architectures[place] for place in places]
+
+
+def _rank_by_hypervolume(
+    space: Space,
+    encoder: Encoder,
+    known: Sequence[Observation],
+    blocks: Sequence[NDArray[np.float64]],
+    rng: Random,
+    numbers: int,
+) -> Ranking:
+    values = np.array([observation.objectives for observation in known])
+    feasible = np.array([float(observation.feasible) for observation in known])
+    objectives = values.shape[1]
+    columns = [normal_scores(column.tolist()) for column in values.T]
+    surrogates = [Surrogate(blocks, column, numbers) for column in columns]
+    # A limit is kept or not: half a forest's vote and half a process's.
+    limits = Surrogate(blocks, feasible, numbers) if feasible.min() < 1.0 else None
+
+    def predict(architectures: Sequence[Architecture]) -> NDArray[np.float64]:
+        rows = encoder.blocks(architectures)
+        pairs = [surrogate.predict(rows) for surrogate in surrogates]
+        chance = limits.predict(rows)[0] if limits else np.ones(len(architectures))
+        means = [mean for mean, _ in pairs]
+        hopes = [mean + deviation for mean, deviation in pairs]
+        return np.stack([*means, *hopes, sum(means), chance], axis=1)
+
+    pool = Pool(space, _front_first(known, values), predict, rng)
+    if not pool.architectures:
+        return Ranking([], [])
+    low, high = values.min(axis=0), values.max(axis=0)
+    spread = np.where(high > low, high - low, 1.0)
+    front = ((values - low) / spread)[feasible > 0]
+    chances = np.clip(pool.predictions[:, -1], 1e-3, 1.0)
+    count = len(known) // REFITS + SPARE
+    orders = []
+    for first in (0, objectives):
+        predicted = pool.predictions[:, first : first + objectives]
+        points = np.stack([_value(predicted[:, k], columns[k], values[:, k]) for k in range(objectives)], axis=1)
+        places = hypervolume_sequence(front, (points - low) / spread, chances, count, numbers)
+        orders.append([pool.architectures[place] for place in places])
+    return Ranking(*orders)
+
+
+def _front_first(known: Sequence[Observation], values: NDArray[np.float64]) -> list[Architecture]:
+    """The architectures, those of the Pareto front before the others."""
+    front = moocore.is_nondominated(values, maximise=True)
+    places = [*np.flatnonzero(front), *np.flatnonzero(~front)]
+    return [known[place].architecture for place in places]
+
+
+def _value(
+    predicted: NDArray[np.float64], scores: NDArray[np.float64], values: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The values that normal scores stand for; beyond the best observed, on the line of the upper tenth."""
+    order = np.argsort(scores, kind="stable")
+    scores, values = scores[order], values[order]
+    tenth = min(int(0.9 * len(scores)), len(scores) - 2)
+    slope = (values[-1] - values[tenth]) / max(scores[-1] - scores[tenth], 1e-9)
+    beyond: NDArray[np.float64] = np.maximum(predicted - scores[-1], 0.0) * slope
+    return beyond + np.interp(predicted, scores, values)
+
+
+def _score(observation: Observation) -> Score:
+    if observation.score is None:
+        raise ValueError("only results with a score are learnt from")
+    return observation.score
