@@ -26,6 +26,7 @@ FREE = {
         "spec.search.settings",
         "spec.trialTemplate.spec",
         "status.best.architecture",
+        "status.paretoFront[].architecture",
     },
     "NASTrial": {"spec.candidates[].architecture"},
 }

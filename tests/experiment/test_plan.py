@@ -403,6 +403,7 @@ def test_all_conditions_are_there_from_the_first_look() -> None:
         "Accepted",
         "Failed",
         "MetricsAvailable",
+        "ProposalsAvailable",
         "Running",
         "Succeeded",
         "Suspended",

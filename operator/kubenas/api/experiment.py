@@ -31,6 +31,7 @@ FreeObject = Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-pr
 
 # A pod is named EXPERIMENT-NUMBER-ATTEMPT, and its name must fit in a label's 63 characters.
 MAX_NAME_LENGTH: Final = 52
+MAX_FRONT: Final = 32
 _DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _NAME_MESSAGE: Final = (
     f"must be at most {MAX_NAME_LENGTH} lower case letters, digits and hyphens, with no hyphen at its ends"
@@ -64,7 +65,12 @@ class Objective(Model):
     limit: float | None = Field(
         default=None,
         description="A constraint: the worst value that an architecture may have and still be the best "
-        "(an upper bound where the goal is minimize, a lower bound where it is maximize).",
+        "(an upper bound where the goal is minimize, a lower bound where it is maximize). An objective after the first "
+        "that has a limit need only be kept; those without one are traded off.",
+    )
+    reference: float | None = Field(
+        default=None,
+        description="The worst value that still counts in the hypervolume of several objectives.",
     )
 
     @model_validator(mode="after")
@@ -324,7 +330,8 @@ class ExperimentStatus(Model):
     conditions: list[Condition] = Field(
         default_factory=list,
         max_length=16,
-        description="Accepted, Running, MetricsAvailable, TrialsScheduled, Suspended, Succeeded, Failed.",
+        description="Accepted, Running, MetricsAvailable, ProposalsAvailable, TrialsScheduled, "
+        " Suspended, Succeeded, Failed.",
         json_schema_extra=keyed("type"),
     )
     start_time: Time | None = Field(default=None, description="When the first trial was started.")
@@ -332,6 +339,16 @@ class ExperimentStatus(Model):
     progress: str | None = Field(default=None, max_length=32, description="Ended trials of all, for example 3/8.")
     counts: Counts | None = Field(default=None, description="Trials by phase.")
     best: Best | None = Field(default=None, description="The best architecture found so far.")
+    pareto_front: list[Best] = Field(
+        default_factory=list,
+        max_length=MAX_FRONT,
+        description="With several objectives: the architectures that no other one is better than in all of them, the "
+        "best by the primary objective first; at most 32, spread evenly.",
+        json_schema_extra=keyed("trial", "candidate"),
+    )
+    hypervolume: float | None = Field(
+        default=None, description="Hypervolume of the front, where each objective that is traded off has a reference."
+    )
     stage: str | None = Field(default=None, max_length=63, description="The stage that now runs.")
     cost: Cost | None = Field(default=None, description="What has been spent.")
     selector: str | None = Field(

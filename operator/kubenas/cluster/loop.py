@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from kubenas.api.base import duration_seconds
 from kubenas.cluster.apply import Applier
@@ -14,7 +15,7 @@ from kubenas.cluster.meters import LOOK_ERRORS, LOOKS
 from kubenas.cluster.readings import Reader
 from kubenas.cluster.store import Store
 from kubenas.experiment.actions import Plan
-from kubenas.experiment.plan import plan
+from kubenas.experiment.plan import plan, preparation
 from kubenas.experiment.state import earliest
 
 # Events that come together are looked at together.
@@ -22,6 +23,11 @@ _GATHER_SECONDS = 0.02
 _LONGEST_BACKOFF = 60.0
 # Pause between two readings that an ended trial waits for.
 _READ_NOW_SECONDS = 1.0
+
+# Preparations in a row, each made vain by results that came in meanwhile, before proposals are made all the same.
+_PREPARATIONS = 3
+_COMPUTING = ThreadPoolExecutor(max_workers=2, thread_name_prefix="fit")
+_WAITING = ThreadPoolExecutor(max_workers=64, thread_name_prefix="ask")
 
 _LOG = logging.getLogger(__name__)
 
@@ -50,10 +56,11 @@ class Loop:
 
     async def _look(self) -> float | None:
         self._store.changed.clear()
-        observed = self._store.observed()
-        if observed is None:
-            return None
         try:
+            await self._prepare()
+            observed = self._store.observed()
+            if observed is None:
+                return None
             with LOOKS.time():
                 now = time.time()
                 planned = plan(observed, now)
@@ -66,6 +73,20 @@ class Loop:
             return self._after_error(error)
         self._errors = 0
         return wake
+
+    async def _prepare(self) -> None:
+        """Have done elsewhere what proposals would hold up all experiments for; results may come in meanwhile."""
+        for _ in range(_PREPARATIONS):
+            observed = self._store.observed()
+            if observed is None or observed.strategy is None:
+                return
+            work = preparation(observed, time.time())
+            if work is None:
+                return
+            # Threads: the libraries' long computations let go of the interpreter, and nothing needs to be copied.
+            workers = _COMPUTING if work.heavy else _WAITING
+            result = await asyncio.get_running_loop().run_in_executor(workers, work.run, *work.arguments)
+            observed.strategy.accept(work, result)
 
     def _after_error(self, error: Exception) -> float:
         self._errors += 1

@@ -26,8 +26,9 @@ from kubenas.experiment.stages import stage_plans
 from kubenas.experiment.state import Attempt, Readings, Trial, trial_number
 from kubenas.search.base import Strategy
 from kubenas.search.load import build_strategy
-from kubenas.space.base import InvalidArchitectureError
+from kubenas.space.base import InvalidArchitectureError, Space
 from kubenas.space.load import build_space
+from kubenas.space.parameters import ParameterSpace
 
 Key: TypeAlias = tuple[str, str]
 
@@ -165,8 +166,7 @@ class Store:
     def _read_spec(self, experiment: NASExperiment) -> None:
         self.problems = problems(experiment)
         if self._ledger is None:
-            space = build_space(experiment.spec.search_space)
-            self._ledger = Ledger(space, experiment.spec.objectives, stage_plans(experiment.spec)[0].name)
+            self._ledger = Ledger(_space(experiment), experiment.spec.objectives, stage_plans(experiment.spec)[0].name)
         try:
             self._strategy = build_strategy(experiment.spec.search, self._ledger.space)
         except SpecError:
@@ -203,3 +203,10 @@ class Store:
             _LOG.warning("trial %s is left out: %s", trial.name, error)
         if trial.finished:
             self.readings.curves.pop(trial.name, None)
+
+
+def _space(experiment: NASExperiment) -> Space:
+    try:
+        return build_space(experiment.spec.search_space)
+    except SpecError:
+        return ParameterSpace({})  # `problems` says why; there is nothing to search

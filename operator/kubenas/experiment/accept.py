@@ -23,7 +23,11 @@ def problems(experiment: NASExperiment) -> list[SpecError]:
 
 def _problems(spec: ExperimentSpec) -> Iterator[SpecError]:
     yield from _stage_problems(spec)
-    space = build_space(spec.search_space)
+    try:
+        space = build_space(spec.search_space)
+    except SpecError as error:
+        yield error
+        return
     try:
         build_strategy(spec.search, space)
     except SpecError as error:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kubenas.api.experiment import Objective
-from kubenas.experiment.objectives import feasible, score
+from kubenas.experiment.objectives import feasible, score, values
 from kubenas.experiment.state import FINISHED, Fault, Trial, trial_number
 from kubenas.search.base import History, Observation, Score, Strategy
 from kubenas.space.base import Architecture, Space
@@ -21,6 +21,8 @@ class Judged:
     architecture: Architecture
     metrics: Mapping[str, float]
     score: Score | None
+    # What is to be improved; empty where there is no score.
+    values: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Ledger:
         self._counts = dict.fromkeys(sorted(FINISHED), 0)
         self._created: dict[str | None, int] = {}
         self._best: dict[str | None, Judged] = {}
+        self._fronts: dict[str | None, list[Judged]] = {}
         self._last_failed: tuple[int, Fault] | None = None
         # Whole milliseconds, as statuses have them: their sum does not depend on the order.
         self._gpu_milliseconds = 0
@@ -114,12 +117,14 @@ class Ledger:
             good = judged.score is not None and feasible(judged.score)
             if good and (best is None or _rank(judged) > _rank(best)):
                 self._best[ended.stage] = judged
+            if good:
+                self._fronts[ended.stage] = _front_with(self._fronts.get(ended.stage, []), judged)
         if ended.order < self.last_order or ended.number not in self._told:
             self._history = None
         self.last_order = max(self.last_order, ended.order)
         if self._history is not None and ended.stage == self._searching:
             for judged in ended.candidates:
-                self._history.observe(Observation(judged.architecture, judged.score))
+                self._history.observe(Observation(judged.architecture, judged.score, judged.values))
 
     def __len__(self) -> int:
         return len(self.unfinished) + len(self.ended)
@@ -145,6 +150,10 @@ class Ledger:
     def best(self, stage: str | None) -> Judged | None:
         """The best candidate of a stage within every limit; of equal ones the earliest proposed."""
         return self._best.get(stage)
+
+    def front(self, stage: str | None) -> list[Judged]:
+        """The Pareto front of a stage within every limit, the best by the primary objective first."""
+        return sorted(self._fronts.get(stage, ()), key=_rank, reverse=True)
 
     def next_number(self) -> int:
         """The smallest number that no trial has."""
@@ -184,7 +193,7 @@ class Ledger:
                 known.add(ended.number)
                 history.propose(c.architecture for c in ended.candidates)
                 for judged in ended.candidates:
-                    history.observe(Observation(judged.architecture, judged.score))
+                    history.observe(Observation(judged.architecture, judged.score, judged.values))
         for earlier in sorted({*self.ended, *self.unfinished} - known):
             if earlier < number and self._stage_of(earlier) == self._searching:
                 history.propose(self._architectures(earlier))
@@ -221,6 +230,19 @@ def _rank(judged: Judged) -> tuple[Score, int, int]:
     return (judged.score, -judged.trial, -int(judged.candidate))
 
 
+def _front_with(front: list[Judged], judged: Judged) -> list[Judged]:
+    """A Pareto front with one more candidate; of equal ones the earliest proposed stays, whatever their order."""
+    if any(_before(one, judged) for one in front):
+        return front
+    return [one for one in front if not _before(judged, one)] + [judged]
+
+
+def _before(one: Judged, other: Judged) -> bool:
+    """Whether `one` makes `other` needless: as good in everything, and better in something or proposed earlier."""
+    as_good = all(a >= b for a, b in zip(one.values, other.values, strict=True))
+    return as_good and (one.values != other.values or _rank(one) > _rank(other))
+
+
 def _shortened(trial: Trial, space: Space, objectives: Sequence[Objective]) -> Ended:
     status = trial.status
     results = {r.candidate: {m.name: m.value for m in r.metrics} for r in status.results}
@@ -238,6 +260,7 @@ def _shortened(trial: Trial, space: Space, objectives: Sequence[Objective]) -> E
                 architecture=space.parse(candidate.architecture),
                 metrics=metrics,
                 score=score(objectives, metrics) if whole else None,
+                values=values(objectives, metrics) if whole else (),
             )
         )
     return Ended(

@@ -26,6 +26,42 @@ def score(objectives: Sequence[Objective], metrics: Mapping[str, float]) -> Scor
     return (-violation, _sign(primary) * metrics[primary.metric])
 
 
+def values(objectives: Sequence[Objective], metrics: Mapping[str, float]) -> tuple[float, ...]:
+    """What is to be improved, the primary objective first: with its sign, so that greater is better.
+
+    An objective with a limit need only be kept, unless it is the primary one.
+
+    Raises:
+        KeyError: an objective's metric is missing.
+    """
+    return tuple(_sign(o) * metrics[o.metric] for o in improved(objectives))
+
+
+def improved(objectives: Sequence[Objective]) -> list[Objective]:
+    """The objectives that are traded off: the primary one, and those without a limit."""
+    return [o for index, o in enumerate(objectives) if index == 0 or o.limit is None]
+
+
+def hypervolume(objectives: Sequence[Objective], front: Sequence[tuple[float, ...]]) -> float | None:
+    """Hypervolume between a front and the objectives' references; None where one has no reference.
+
+    Args:
+        objectives: all of the experiment's.
+        front: `values` of each of its members.
+    """
+    traded = improved(objectives)
+    if len(traded) < 2 or any(o.reference is None for o in traded):
+        return None
+    references = [_sign(o) * (o.reference or 0.0) for o in traded]
+    within = [point for point in front if all(v > r for v, r in zip(point, references, strict=True))]
+    if not within:
+        return 0.0
+    # only experiments that trade off objectives need it
+    from moocore import hypervolume as volume  # noqa: PLC0415
+
+    return float(volume(within, ref=references, maximise=True))
+
+
 def feasible(value: Score) -> bool:
     """Whether every limit is kept."""
     return value[0] == 0.0

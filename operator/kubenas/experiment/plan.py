@@ -17,7 +17,7 @@ from kubenas.experiment.stages import StagePlan, current_stage, next_trials, ope
 from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Readings, Trial, earliest
 from kubenas.experiment.status import UNSCHEDULABLE_SECONDS, Seen, announcements, experiment_status
 from kubenas.experiment.verdict import Verdict, budget_ends_at, verdict
-from kubenas.search.base import Strategy
+from kubenas.search.base import Preparation, Strategy
 
 # Trials that one look writes or makes at most. The next look waits for all of its answers, so that a crowd of endings
 # is worked off in small groups, each followed by what takes its place.
@@ -76,6 +76,7 @@ def plan(observed: Observed, now: float) -> Plan:
         problems=observed.problems,
         readings=observed.readings,
         unschedulable=_unschedulable(observed, wakes, now),
+        proposals=observed.strategy.fault if observed.strategy is not None else None,
         refusal=observed.refusal if end is None and not experiment.spec.suspend else None,
         starting=bool(start or create),
         running=sum(_runs(observed, trial) for trial in ledger.unfinished.values()),
@@ -94,6 +95,26 @@ def plan(observed: Observed, now: float) -> Plan:
         read_now=read_now,
         wake_at=earliest(*wakes),
     )
+
+
+def preparation(observed: Observed, now: float) -> Preparation | None:
+    """What should be done elsewhere before `plan` is called, since its proposals would take long over it.
+
+    None where nothing is to be proposed, or nothing takes long.
+    """
+    experiment, ledger, strategy = observed.experiment, observed.ledger, observed.strategy
+    idle = experiment.spec.suspend or observed.problems or experiment.metadata.deletion_timestamp is not None
+    if strategy is None or idle:
+        return None
+    plans = stage_plans(experiment.spec)
+    index = current_stage(plans, ledger)
+    if plans[index].takes is not None or ledger.after(ledger.next_number()) is not None:
+        return None
+    if verdict(experiment, plans, ledger, _spending(observed, now)[0], False, now) is not None:
+        return None
+    places = min(experiment.spec.trials.parallelism - len(ledger.unfinished), open_places(plans, index, ledger))
+    count = min(places, MOST_AT_ONCE) * experiment.spec.trials.candidates_per_trial
+    return strategy.preparation(ledger.history(), count) if count > 0 else None
 
 
 def _rules(experiment: NASExperiment) -> Rules:

@@ -8,12 +8,13 @@ from typing import Literal, TypeAlias
 
 from kubenas.api.base import Condition, MetricValue
 from kubenas.api.errors import SpecError
-from kubenas.api.experiment import Best, Cost, Counts, ExperimentStatus, NASExperiment
+from kubenas.api.experiment import MAX_FRONT, Best, Cost, Counts, ExperimentStatus, NASExperiment
 from kubenas.experiment.actions import Announcement
 from kubenas.experiment.ledger import Judged, Ledger
+from kubenas.experiment.objectives import hypervolume, improved
 from kubenas.experiment.stages import StagePlan, total_trials
 from kubenas.experiment.state import Attempt, Readings, metrics_of, moment, trial_name
-from kubenas.experiment.verdict import Verdict, best_candidate
+from kubenas.experiment.verdict import Verdict, best_candidate, front
 
 # A pod that no node takes for so long is worth a condition: an autoscaler would have begun to add a node.
 UNSCHEDULABLE_SECONDS = 60.0
@@ -35,6 +36,8 @@ class Seen:
     readings: Readings
     unschedulable: Sequence[Attempt]
     refusal: str | None
+    # Why proposals are not what they should be.
+    proposals: str | None
     starting: bool
     # Trials whose attempt runs now.
     running: int
@@ -55,6 +58,8 @@ def experiment_status(experiment: NASExperiment, ledger: Ledger, seen: Seen, now
     if seen.end is not None:
         completed = old.completion_time or moment(now)
     best = best_candidate(seen.plans, ledger)
+    several = len(improved(experiment.spec.objectives)) > 1
+    whole = front(seen.plans, ledger) if several else []
     return ExperimentStatus(
         observed_generation=experiment.metadata.generation,
         phase=_phase(experiment, seen),
@@ -64,6 +69,8 @@ def experiment_status(experiment: NASExperiment, ledger: Ledger, seen: Seen, now
         progress=f"{len(ledger.ended)}/{max(total_trials(seen.plans), len(ledger))}",
         counts=counts,
         best=_best(experiment, ledger, best) if best else None,
+        pareto_front=[_best(experiment, ledger, judged) for judged in _spread(whole)],
+        hypervolume=hypervolume(experiment.spec.objectives, [judged.values for judged in whole]),
         stage=seen.stage,
         cost=Cost(gpu_hours=round(ledger.gpu_seconds / 3600, 4)),
         selector=f"{EXPERIMENT_LABEL}={experiment.metadata.name}",
@@ -91,6 +98,7 @@ _WORTH_TELLING = frozenset(
     {
         ("Accepted", "False"),
         ("MetricsAvailable", "False"),
+        ("ProposalsAvailable", "False"),
         ("TrialsScheduled", "False"),
         ("Suspended", "True"),
         ("Succeeded", "True"),
@@ -128,6 +136,7 @@ def _conditions(experiment: NASExperiment, seen: Seen, begun: bool, now: float) 
     found = [
         _accepted(seen, condition),
         _metrics(seen, old.get("MetricsAvailable"), condition),
+        _proposals(seen, condition),
         _scheduled(seen, condition),
     ]
     if end is not None:
@@ -173,6 +182,13 @@ def _metrics(seen: Seen, before: Condition | None, condition: _Make) -> Conditio
     return condition("MetricsAvailable", True, "Read", f"Values of running trials are read from {readings.source}.")
 
 
+def _proposals(seen: Seen, condition: _Make) -> Condition:
+    if seen.proposals is None:
+        return condition("ProposalsAvailable", True, "Proposing", "The search strategy answers.")
+    message = f"{seen.proposals}; the search goes on without it"
+    return condition("ProposalsAvailable", False, "StrategyFault", message[:32768])
+
+
 def _scheduled(seen: Seen, condition: _Make) -> Condition:
     if seen.refusal is not None:
         message = f"A trial's pod was refused and is tried again; see spec.trialTemplate: {seen.refusal}"
@@ -186,6 +202,13 @@ def _scheduled(seen: Seen, condition: _Make) -> Condition:
     return condition(
         "TrialsScheduled", False, "Unschedulable", f"No node takes pod {first.name}{others}: {message}"[:32768]
     )
+
+
+def _spread(front: Sequence[Judged]) -> list[Judged]:
+    """A front, or of a long one as many as fit, evenly from its first to its last."""
+    if len(front) <= MAX_FRONT:
+        return list(front)
+    return [front[round(place * (len(front) - 1) / (MAX_FRONT - 1))] for place in range(MAX_FRONT)]
 
 
 def _best(experiment: NASExperiment, ledger: Ledger, best: Judged) -> Best:

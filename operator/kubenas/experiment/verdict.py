@@ -25,6 +25,11 @@ def best_candidate(plans: list[StagePlan], ledger: Ledger) -> Judged | None:
     return next((b for plan in reversed(plans) if (b := ledger.best(plan.name))), None)
 
 
+def front(plans: list[StagePlan], ledger: Ledger) -> list[Judged]:
+    """The Pareto front of the last stage that has one."""
+    return next((f for plan in reversed(plans) if (f := ledger.front(plan.name))), [])
+
+
 def verdict(
     experiment: NASExperiment, plans: list[StagePlan], ledger: Ledger, gpu_seconds: float, exhausted: bool, now: float
 ) -> Verdict | None:

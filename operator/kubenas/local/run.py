@@ -17,7 +17,7 @@ from kubenas.api.trial import NASTrial, TrialSpec, TrialStatus
 from kubenas.experiment.actions import Announcement, NewTrial, Plan
 from kubenas.experiment.contract import CHECKPOINT_VARIABLE, TRIAL_VARIABLE, trial_document
 from kubenas.experiment.ledger import Ledger
-from kubenas.experiment.plan import Observed, plan
+from kubenas.experiment.plan import Observed, plan, preparation
 from kubenas.experiment.stages import stage_plans
 from kubenas.experiment.state import Attempt, Fault, Readings, Trial
 from kubenas.local.command import Command, trial_command
@@ -102,6 +102,7 @@ class LocalRun:
             try:
                 while True:
                     self._woken.clear()
+                    await self._prepare()
                     todo = plan(self._observed(), time.time())
                     if self._carry_out(todo):
                         continue
@@ -112,6 +113,12 @@ class LocalRun:
                         raise self._broken
             finally:
                 await self._stop_all()
+
+    async def _prepare(self) -> None:
+        """Let trainers be looked after while proposals are worked out."""
+        work = preparation(self._observed(), time.time())
+        if work is not None:
+            self._strategy.accept(work, await asyncio.to_thread(work.run, *work.arguments))
 
     def _observed(self) -> Observed:
         attempts = {name: trainer.attempt() for name, trainer in self._trainers.items()}

@@ -141,6 +141,8 @@ class Strategy(ABC):
     def __init__(self, space: Space, seed: int) -> None:
         self.space = space
         self.seed = seed
+        # Why proposals come from a makeshift, in words for a condition; None while all is well.
+        self.fault: str | None = None
 
     def propose(self, history: History, count: int) -> list[Architecture]:
         """Up to `count` architectures to try next, added to `history` as pending.

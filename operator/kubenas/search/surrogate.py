@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.linalg import solve_triangular
+from scipy.linalg import cholesky, solve_triangular
 from scipy.spatial.distance import cdist
 from scipy.stats import norm
 from sklearn.ensemble import RandomForestRegressor
@@ -42,7 +42,7 @@ class Surrogate:
         self._forest = RandomForestRegressor(
             TREES,
             max_features=1 / 3,
-            max_samples=min(1.0, TREE_ROWS / len(scores)),
+            max_samples=min(len(scores), TREE_ROWS),
             random_state=seed,
         )
         self._forest.fit(_joined(blocks), scores)
@@ -132,7 +132,7 @@ def _telling(scores: NDArray[np.float64], seed: int) -> NDArray[np.intp]:
 def _factorized(
     kernel: Matrix, noise: float, targets: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    factor = np.linalg.cholesky(kernel + noise * np.eye(len(kernel)))
+    factor = cholesky(kernel + noise * np.eye(len(kernel)), lower=True)
     return factor, solve_triangular(factor, targets, lower=True)
 
 
