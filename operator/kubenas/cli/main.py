@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from kubenas.cli.bench import bench
 from kubenas.cli.operator import operator
 from kubenas.cli.run import run
 from kubenas.cli.status import status
@@ -22,4 +23,5 @@ app.command()(run)
 app.command()(validate)
 app.command()(status)
 app.command()(trials)
+app.command()(bench)
 app.command()(operator)

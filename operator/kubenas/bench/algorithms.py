@@ -1,0 +1,46 @@
+"""Searches by name: the operator's own strategies, and peers."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from kubenas.api.errors import SpecError
+from kubenas.api.experiment import Search
+from kubenas.bench.peers import PEERS, build_peer, replay
+from kubenas.bench.simulation import Run, simulate
+from kubenas.bench.table import Table
+from kubenas.search.base import Strategy
+from kubenas.search.load import build_strategy
+from kubenas.search.predictor import Predictor, PredictorSettings
+
+OWN: tuple[str, ...] = get_args(Search.model_fields["algorithm"].annotation)
+
+
+def check_algorithm(name: str, table: Table) -> None:
+    """Make the search once, so that what is wrong is told before any runs.
+
+    Raises:
+        SpecError: there is none of that name, a package is missing, or it cannot search this table.
+    """
+    if name in PEERS:
+        build_peer(name, table, 0)
+    elif name in OWN:
+        _strategy(name, table, 0)
+    else:
+        raise SpecError("--algorithms", f"{name!r} is unknown: there are {', '.join((*OWN, *PEERS))}")
+
+
+def search(name: str, table: Table, seed: int, evaluations: int, workers: int) -> Run:
+    """One search of `table`."""
+    if name in PEERS:
+        return replay(table, build_peer(name, table, seed), evaluations, workers)
+    return simulate(table, _strategy(name, table, seed), evaluations, workers)
+
+
+def _strategy(name: str, table: Table, seed: int) -> Strategy:
+    if name == "predictor" and table.scores:
+        return Predictor(table.space, seed, PredictorSettings(), table.scores)
+    try:
+        return build_strategy(Search.model_validate({"algorithm": name, "seed": seed}), table.space)
+    except SpecError as error:
+        raise SpecError("--algorithms", f"{name} cannot be run on a table: {error}") from None

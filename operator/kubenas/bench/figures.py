@@ -1,0 +1,122 @@
+"""What searches come to: the figures of a benchmark."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, median, pstdev
+
+import moocore
+import numpy as np
+from numpy.typing import NDArray
+
+from kubenas.bench.simulation import Run
+from kubenas.bench.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """How good one algorithm is after some evaluations, over seeds; None where it does not apply.
+
+    Attributes:
+        reported_mean: of the reported value of the best by the primary goal.
+        reported_std: over seeds (of the population).
+        optimum_share: of seeds that report what the table's best by the primary goal has.
+        hypervolume: of the evaluated, mean over seeds, in shares of the table's; None for one goal.
+        seconds_per_proposal: mean over all proposals that led to these evaluations.
+    """
+
+    algorithm: str
+    evaluations: int
+    workers: int
+    seeds: int
+    reported_mean: float | None
+    reported_std: float | None
+    optimum_share: float
+    hypervolume: float | None
+    seconds_per_proposal: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How soon a value is reported: the median of evaluations over the seeds that come so far, and how many do."""
+
+    evaluations: float | None
+    seeds: int
+
+
+def figures(table: Table, runs: Mapping[str, Sequence[Run]], budgets: Sequence[int], workers: int) -> list[Figures]:
+    """One row for each algorithm and number of evaluations."""
+    measure = Hypervolume(table) if len(table.goals) > 1 else None
+    return [_figures(table, name, of, budget, workers, measure) for name, of in runs.items() for budget in budgets]
+
+
+def _figures(
+    table: Table, name: str, runs: Sequence[Run], budget: int, workers: int, measure: Hypervolume | None
+) -> Figures:
+    ends = [curve[-1] for run in runs if (curve := reported_curve(table, run)[:budget]) and curve[-1] is not None]
+    laps = [lap for run in runs for lap in run.proposing[:budget]]
+    return Figures(
+        algorithm=name,
+        evaluations=budget,
+        workers=workers,
+        seeds=len(runs),
+        reported_mean=fmean(ends) if ends else None,
+        reported_std=pstdev(ends) if ends else None,
+        optimum_share=sum(end in table.optimum for end in ends) / len(runs),
+        hypervolume=fmean(measure.share(run.rows[:budget]) for run in runs) if measure else None,
+        seconds_per_proposal=fmean(laps) if laps else None,
+    )
+
+
+def reported_curve(table: Table, run: Run) -> list[float | None]:
+    """What is reported after each evaluation: of the best so far by the primary goal, of equal ones the earliest."""
+    primary = table.utilities[:, 0]
+    curve: list[float | None] = []
+    best: int | None = None
+    for row in run.rows:
+        if row is not None and (best is None or primary[row] > primary[best]):
+            best = row
+        curve.append(None if best is None else float(table.reported[best]))
+    return curve
+
+
+def reach(table: Table, runs: Sequence[Run], value: float) -> Reach:
+    """How soon `value`, or a better one in the primary goal's direction, is reported."""
+    sign = table.goals[0].sign
+    needed = [
+        next(
+            (
+                n
+                for n, reported in enumerate(curve, start=1)
+                if reported is not None and sign * reported >= sign * value
+            ),
+            None,
+        )
+        for curve in (reported_curve(table, run) for run in runs)
+    ]
+    reached = [n for n in needed if n is not None]
+    return Reach(median(reached) if reached else None, len(reached))
+
+
+class Hypervolume:
+    """The hypervolume of rows in shares of that of the whole table.
+
+    Goals are normalised by the table's ranges, and the reference point is the table's worst value of each (Zitzler &
+    Thiele, IEEE TEC 1999).
+    """
+
+    def __init__(self, table: Table) -> None:
+        losses = -table.utilities
+        low, high = losses.min(axis=0), losses.max(axis=0)
+        self._points: NDArray[np.float64] = (losses - low) / np.where(high > low, high - low, 1.0)
+        self._reference = np.ones(self._points.shape[1])
+        self._whole = self._volume(self._points)
+
+    def share(self, rows: Sequence[int | None]) -> float:
+        """From 0 to 1; 0 where there is no row."""
+        found = [row for row in rows if row is not None]
+        return self._volume(self._points[found]) / self._whole if found and self._whole else 0.0
+
+    def _volume(self, points: NDArray[np.float64]) -> float:
+        return float(moocore.hypervolume(points, ref=self._reference))

@@ -1,0 +1,88 @@
+"""The rows of a table: a CSV file read strictly, so that what is wrong is named by row and column."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from kubenas.api.errors import SpecError
+
+
+class Rows:
+    """The cells of a CSV file with a header; a row's number is its line in the file.
+
+    Raises:
+        SpecError: the file cannot be read, has no rows, or a row has not as many cells as the header.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            with path.open(newline="", encoding="utf-8") as file:
+                reader = csv.reader(file)
+                self._columns = next(reader, [])
+                self._cells = [row for row in reader if row]
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            raise SpecError(str(path), f"cannot be read: {reason}") from None
+        if not self._cells:
+            raise SpecError(str(path), "has no rows: a table is a header and one row for each architecture")
+        for number, row in enumerate(self._cells, start=2):
+            if len(row) != len(self._columns):
+                raise self.problem(number, f"has {len(row)} cells, but the header has {len(self._columns)}")
+
+    def __len__(self) -> int:
+        return len(self._cells)
+
+    def texts(self, column: str, option: str) -> list[str]:
+        """The cells of a column.
+
+        Raises:
+            SpecError: there is none of that name; `option` is who asked for it.
+        """
+        if column not in self._columns:
+            raise SpecError(option, f"{column!r} is no column of {self.path}, which has {', '.join(self._columns)}")
+        place = self._columns.index(column)
+        return [row[place].strip() for row in self._cells]
+
+    def numbers(self, column: str, option: str) -> list[float]:
+        """The cells of a column as finite numbers.
+
+        Raises:
+            SpecError: there is no such column, or a cell is no finite number.
+        """
+        return [self._number(text, column, number) for number, text in enumerate(self.texts(column, option), start=2)]
+
+    def problem(self, number: int, message: str) -> SpecError:
+        """What is wrong with the row of that number."""
+        return SpecError(f"{self.path}, row {number}", message)
+
+    def _number(self, text: str, column: str, number: int) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            raise self.problem(number, f"{column} is {text!r:.80}, not a finite number: mend or remove the row")
+        return value
+
+
+def listed(columns: str) -> tuple[str, ...]:
+    """Names in a list that is separated by commas."""
+    return tuple(name for name in (part.strip() for part in columns.split(",")) if name)
+
+
+def unique(names: Sequence[str], option: str) -> tuple[str, ...]:
+    """The names as they are.
+
+    Raises:
+        SpecError: there is none, or one is there twice.
+    """
+    if not names:
+        raise SpecError(option, "is empty: name at least one")
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise SpecError(option, f"{name!r} is there twice")
+    return tuple(names)

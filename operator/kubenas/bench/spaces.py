@@ -1,0 +1,129 @@
+"""The space that a table's architectures belong to, and the architecture of each row."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from math import prod
+from random import Random
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from kubenas.api.errors import SpecError, problems_of
+from kubenas.api.space import SearchSpace
+from kubenas.bench.rows import Rows
+from kubenas.space.base import Architecture, InvalidArchitectureError, Space
+from kubenas.space.decisions import Decision, DecisionSpace
+from kubenas.space.domains import Choice, Number
+from kubenas.space.load import build_space
+
+CHOICES: Final = "choices"
+
+
+class ListedSpace(DecisionSpace):
+    """The architectures of a list: some of all ways to choose.
+
+    Where no single change leads to another one of the list, the nearest by Hamming distance are beside it.
+    """
+
+    def __init__(self, domains: Mapping[str, Choice], listed: Sequence[Architecture]) -> None:
+        self._listed = dict.fromkeys(listed)
+        self._order = tuple(self._listed)
+        super().__init__([Decision(name, domain) for name, domain in domains.items()], [self._listed.__contains__])
+
+    def sample(self, rng: Random) -> Architecture:
+        """One of the list, each as likely as any other."""
+        return rng.choice(self._order)
+
+    def size(self) -> int:
+        """Length of the list."""
+        return len(self._order)
+
+    def enumerate(self) -> Iterator[Architecture]:
+        """The list."""
+        return iter(self._order)
+
+    def mutate(self, architecture: Architecture, rng: Random) -> Architecture:
+        """One of the list with one decision changed, or one of the nearest."""
+        mutated = super().mutate(architecture, rng)
+        return mutated if mutated != architecture else rng.choice(self._nearest(architecture) or [architecture])
+
+    def neighbours(self, architecture: Architecture) -> list[Architecture]:
+        """Those of the list that differ in one decision, or the nearest."""
+        return super().neighbours(architecture) or self._nearest(architecture)
+
+    def _nearest(self, architecture: Architecture) -> list[Architecture]:
+        differing = {
+            other: sum(other[name] != value for name, value in architecture.items())
+            for other in self._order
+            if other != architecture
+        }
+        least = min(differing.values(), default=0)
+        return [other for other, count in differing.items() if count == least]
+
+
+def read_architectures(rows: Rows, columns: Sequence[str], name: str) -> tuple[Space, list[Architecture]]:
+    """The space of that name, and what architecture each row is.
+
+    Raises:
+        SpecError: the space or a column is unknown, or a row's architecture is none of the space.
+    """
+    cells = {column: rows.texts(column, "--architecture") for column in columns}
+    if name == CHOICES:
+        return _choices(rows, cells)
+    try:
+        space = build_space(SearchSpace.model_validate({"preset": name}))
+    except ValidationError as error:
+        raise SpecError("--space", f"is {CHOICES} or a preset: {problems_of(error)[0].message}") from None
+    return space, _parsed(rows, cells, space)
+
+
+def _parsed(rows: Rows, cells: Mapping[str, list[str]], space: Space) -> list[Architecture]:
+    found = []
+    for index in range(len(rows)):
+        try:
+            if len(cells) == 1:
+                text = next(iter(cells.values()))[index]
+                found.append(space.parse(json.loads(text) if text.startswith("{") else text))
+            else:
+                found.append(space.parse({name: _value(space, name, texts[index]) for name, texts in cells.items()}))
+        except (InvalidArchitectureError, json.JSONDecodeError) as error:
+            raise rows.problem(index + 2, f"is no architecture of the space: {error}") from None
+    return found
+
+
+def _value(space: Space, name: str, text: str) -> Any:
+    """A cell as the decision's value; text that is none of its values is left for the space to refuse."""
+    decision = space.decisions.get(name) if isinstance(space, DecisionSpace) else None
+    if decision is not None and isinstance(decision.domain, Choice):
+        return next((value for value in decision.domain.values if str(value) == text), text)
+    if decision is not None and isinstance(decision.domain, Number):
+        try:
+            return float(text)
+        except ValueError:
+            return text
+    return text
+
+
+def _choices(rows: Rows, cells: Mapping[str, list[str]]) -> tuple[Space, list[Architecture]]:
+    """A choice for each position of the only column, or for each column; those with one category are none."""
+    if len(cells) == 1:
+        column, texts = next(iter(cells.items()))
+        for number, text in enumerate(texts, start=2):
+            if len(text) != len(texts[0]) or not text:
+                raise rows.problem(
+                    number,
+                    f"{column} is {text!r:.80}, of {len(text)} characters, but the first row's has {len(texts[0])}: "
+                    "choices need a string of fixed length, or one column each",
+                )
+        positions = {f"{column}.{place}": [text[place] for text in texts] for place in range(len(texts[0]))}
+    else:
+        positions = dict(cells)
+    domains = {name: Choice(tuple(sorted(set(texts)))) for name, texts in positions.items() if len(set(texts)) > 1}
+    if not domains:
+        raise SpecError("--architecture", f"{', '.join(cells)} is the same in every row, so there is nothing to choose")
+    architectures = [Architecture({name: positions[name][index] for name in domains}) for index in range(len(rows))]
+    if len(set(architectures)) == prod(len(domain.values) for domain in domains.values()):
+        return DecisionSpace([Decision(name, domain) for name, domain in domains.items()]), architectures
+    return ListedSpace(domains, architectures), architectures

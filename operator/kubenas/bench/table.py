@@ -1,0 +1,130 @@
+"""A table of measured architectures, on which a search is replayed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kubenas.api.errors import SpecError
+from kubenas.bench.rows import Rows
+from kubenas.bench.spaces import read_architectures
+from kubenas.space.base import Architecture
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A column to be improved."""
+
+    column: str
+    goal: Literal["maximize", "minimize"]
+
+    @property
+    def sign(self) -> int:
+        """What its values are multiplied with, so that greater is better."""
+        return 1 if self.goal == "maximize" else -1
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a table is, and what its columns mean.
+
+    Attributes:
+        goals: the first is the primary one, by which the best is chosen.
+        report: what is told of the best, in the primary goal's direction; a search does not see it.
+        features: numbers that the predictor may learn from.
+        cost: seconds of a trial; None for one second each.
+    """
+
+    path: Path
+    architecture: tuple[str, ...]
+    space: str
+    goals: tuple[Goal, ...]
+    report: str | None = None
+    features: tuple[str, ...] = ()
+    cost: str | None = None
+
+
+class Table:
+    """What is known of each architecture of a table.
+
+    Raises:
+        SpecError: the file, a column or a value is not as it must be.
+
+    Attributes:
+        values: (rows, goals), with the columns' own signs.
+        reported: (rows,).
+        seconds: (rows,), what a trial takes.
+        scores: the features, by `Space.key`; empty without any.
+        repeats: rows whose architecture an earlier row has; they are never looked up.
+    """
+
+    def __init__(self, source: Source) -> None:
+        rows = Rows(source.path)
+        self.goals = source.goals
+        self.values: NDArray[np.float64] = np.array(
+            [rows.numbers(goal.column, "--objective") for goal in source.goals]
+        ).T
+        self.reported: NDArray[np.float64] = (
+            np.array(rows.numbers(source.report, "--report")) if source.report else self.values[:, 0]
+        )
+        self.seconds = _seconds(rows, source.cost)
+        self.space, architectures = read_architectures(rows, source.architecture, source.space)
+        self._rows: dict[Architecture, int] = {}
+        self._keys: dict[str, int] = {}
+        for row, architecture in enumerate(architectures):
+            self._rows.setdefault(architecture, row)
+            self._keys.setdefault(self.space.key(architecture), row)
+        self.repeats = len(rows) - len(self._rows)
+        self.scores = _scores(rows, source.features, self._keys)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def row(self, architecture: Architecture) -> int | None:
+        """The row of this very architecture, else of one that computes the same; None where there is neither."""
+        row = self._rows.get(architecture)
+        return row if row is not None else self._keys.get(self.space.key(architecture))
+
+    @property
+    def utilities(self) -> NDArray[np.float64]:
+        """The goals' values with their signs, so that greater is better."""
+        signed: NDArray[np.float64] = self.values * [goal.sign for goal in self.goals]
+        return signed
+
+    @property
+    def optimum(self) -> frozenset[float]:
+        """What is reported of the architectures that are best by the primary goal."""
+        primary = self.utilities[:, 0]
+        return frozenset(self.reported[primary == primary.max()].tolist())
+
+
+def _seconds(rows: Rows, column: str | None) -> NDArray[np.float64]:
+    if column is None:
+        return np.ones(len(rows))
+    seconds = rows.numbers(column, "--cost")
+    for number, value in enumerate(seconds, start=2):
+        if value <= 0:
+            raise rows.problem(number, f"{column} is {value:g}: the seconds of a trial must be above 0")
+    return np.array(seconds)
+
+
+def _scores(rows: Rows, columns: Sequence[str], keys: Mapping[str, int]) -> dict[str, tuple[float, ...]]:
+    features = list(zip(*(rows.numbers(column, "--features") for column in columns), strict=True))
+    return {key: features[row] for key, row in keys.items()} if features else {}
+
+
+def parse_goal(text: str) -> Goal:
+    """The goal in `COLUMN:maximize` or `COLUMN:minimize`.
+
+    Raises:
+        SpecError: it is written otherwise.
+    """
+    column, _, goal = text.rpartition(":")
+    if not column or goal not in ("maximize", "minimize"):
+        raise SpecError("--objective", f"{text!r} is no objective: write COLUMN:maximize or COLUMN:minimize")
+    return Goal(column, "maximize" if goal == "maximize" else "minimize")
