@@ -36,11 +36,9 @@ def hypervolume_sequence(
         count: how many to choose.
         seed: of the directions.
     """
-    objectives = points.shape[1]
-    directions = np.abs(np.random.default_rng(seed).standard_normal((DIRECTIONS, objectives)))
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    reached = _lengths(front, directions).max(axis=0, initial=0.0)
-    lengths = _lengths(points, directions)
+    directions = random_directions(DIRECTIONS, points.shape[1], seed)
+    reached = lengths_along(front, directions).max(axis=0, initial=0.0)
+    lengths = lengths_along(points, directions)
     chosen: list[int] = []
     left = np.ones(len(points), dtype=bool)
     for _ in range(min(count, len(points))):
@@ -54,7 +52,14 @@ def hypervolume_sequence(
     return chosen
 
 
-def _lengths(points: NDArray[np.float64], directions: NDArray[np.float64]) -> NDArray[np.float64]:
+def random_directions(count: int, objectives: int, seed: int) -> NDArray[np.float64]:
+    """Directions of length 1 from the reference point, even over the positive part of the sphere, a row each."""
+    directions = np.abs(np.random.default_rng(seed).standard_normal((count, objectives)))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    return directions
+
+
+def lengths_along(points: NDArray[np.float64], directions: NDArray[np.float64]) -> NDArray[np.float64]:
     """How far each point reaches along each direction, to the power of their number; (points, directions)."""
     reach = (np.maximum(points, 0.0)[:, None, :] / np.maximum(directions, 1e-9)).min(axis=2)
     lengths: NDArray[np.float64] = reach ** points.shape[1]

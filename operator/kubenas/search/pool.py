@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 DRAWN: Final = 500
 # Observations whose neighbours are candidates from the start.
 PARENTS: Final = 10
-# Then the neighbours of the most promising candidates are added, this often.
+# Then the neighbours of the most promising candidates are added, this often; so many in all, from each column.
 ROUNDS: Final = 2
-PROMISING: Final = 5
+PROMISING: Final = 12
 # Neighbours of one architecture; a space of many decisions has hundreds.
 NEIGHBOURS: Final = 40
 
@@ -36,6 +36,7 @@ class Pool:
         space: Space,
         observed: Sequence[Architecture],
         predict: Callable[[Sequence[Architecture]], NDArray[np.float64]],
+        promise: Callable[[NDArray[np.float64]], NDArray[np.float64]],
         rng: Random,
     ) -> None:
         """Make the pool.
@@ -43,7 +44,8 @@ class Pool:
         Args:
             space: to draw from.
             observed: the best first; none of them becomes a candidate.
-            predict: gives a row for each architecture; in every column greater is more promising.
+            predict: gives a row for each architecture.
+            promise: turns such rows into columns; in every one greater is more promising.
             rng: of the draws.
         """
         self._space = space
@@ -57,7 +59,8 @@ class Pool:
         for _ in range(ROUNDS):
             if not self.architectures:
                 return
-            best = np.argsort(-self.predictions, axis=0, kind="stable")[:PROMISING]
+            columns = promise(self.predictions)
+            best = np.argsort(-columns, axis=0, kind="stable")[: max(1, PROMISING // columns.shape[1])]
             promising = [self.architectures[place] for place in dict.fromkeys(best.ravel().tolist())]
             self._add(neighbour for parent in promising for neighbour in self._near(parent))
 

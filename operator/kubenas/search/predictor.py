@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from kubenas.api.base import Model
-from kubenas.search.acquisition import expected_improvement, hypervolume_sequence
+from kubenas.search.acquisition import expected_improvement, hypervolume_sequence, lengths_along, random_directions
 from kubenas.search.base import History, Observation, Preparation, Score, Strategy
 from kubenas.search.encoding import Encoder
-from kubenas.search.pool import Pool
+from kubenas.search.pool import PROMISING, Pool
 from kubenas.search.surrogate import Surrogate, normal_scores
 from kubenas.search.unseen import draw_unseen
 from kubenas.space.base import Architecture, Space
@@ -136,7 +136,7 @@ def _rank_by_improvement(
         mean, deviation = surrogate.predict(encoder.blocks(architectures))
         return np.stack([mean, expected_improvement(mean, deviation, best)], axis=1)
 
-    pool = Pool(space, [observation.architecture for observation in known], predict, rng)
+    pool = Pool(space, [observation.architecture for observation in known], predict, lambda rows: rows, rng)
     return Ranking(*(_ordered(pool, column) for column in (0, 1)))
 
 
@@ -163,29 +163,42 @@ def _rank_by_hypervolume(
     # A limit is kept or not: half a forest's vote and half a process's.
     limits = Surrogate(blocks, feasible, numbers) if feasible.min() < 1.0 else None
 
-    def predict(architectures: Sequence[Architecture]) -> NDArray[np.float64]:
-        rows = encoder.blocks(architectures)
-        pairs = [surrogate.predict(rows) for surrogate in surrogates]
-        chance = limits.predict(rows)[0] if limits else np.ones(len(architectures))
-        means = [mean for mean, _ in pairs]
-        hopes = [mean + deviation for mean, deviation in pairs]
-        return np.stack([*means, *hopes, sum(means), chance], axis=1)
-
-    pool = Pool(space, _front_first(known, values), predict, rng)
-    if not pool.architectures:
-        return Ranking([], [])
     low, high = values.min(axis=0), values.max(axis=0)
     spread = np.where(high > low, high - low, 1.0)
+
+    def predict(architectures: Sequence[Architecture]) -> NDArray[np.float64]:
+        """The expected objectives, those hoped for, and the chance to be within the limits."""
+        rows = encoder.blocks(architectures)
+        pairs = [surrogate.predict(rows) for surrogate in surrogates]
+        expected = [mean for mean, _ in pairs]
+        hoped = [mean + deviation for mean, deviation in pairs]
+        points = [
+            (_value(scores, columns[k % objectives], values[:, k % objectives]) - low[k % objectives])
+            / spread[k % objectives]
+            for k, scores in enumerate(expected + hoped)
+        ]
+        chance = limits.predict(rows)[0] if limits else np.ones(len(architectures))
+        return np.stack([*points, np.clip(chance, 1e-3, 1.0)], axis=1)
+
+    directions = random_directions(PROMISING, objectives, numbers)
+    pool = Pool(
+        space,
+        _front_first(known, values),
+        predict,
+        lambda rows: lengths_along(rows[:, objectives : 2 * objectives], directions) * rows[:, -1:],
+        rng,
+    )
+    if not pool.architectures:
+        return Ranking([], [])
     front = ((values - low) / spread)[feasible > 0]
-    chances = np.clip(pool.predictions[:, -1], 1e-3, 1.0)
     count = len(known) // REFITS + SPARE
-    orders = []
-    for first in (0, objectives):
-        predicted = pool.predictions[:, first : first + objectives]
-        points = np.stack([_value(predicted[:, k], columns[k], values[:, k]) for k in range(objectives)], axis=1)
-        places = hypervolume_sequence(front, (points - low) / spread, chances, count, numbers)
-        orders.append([pool.architectures[place] for place in places])
-    return Ranking(*orders)
+    orders = [
+        hypervolume_sequence(
+            front, pool.predictions[:, first : first + objectives], pool.predictions[:, -1], count, numbers
+        )
+        for first in (0, objectives)
+    ]
+    return Ranking(*([pool.architectures[place] for place in order] for order in orders))
 
 
 def _front_first(known: Sequence[Observation], values: NDArray[np.float64]) -> list[Architecture]:
