@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -32,6 +32,21 @@ FreeObject = Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-pr
 # A pod is named EXPERIMENT-NUMBER-ATTEMPT, and its name must fit in a label's 63 characters.
 MAX_NAME_LENGTH: Final = 52
 MAX_FRONT: Final = 32
+Algorithm: TypeAlias = Literal[
+    "random",
+    "grid",
+    "sobol",
+    "regularized-evolution",
+    "local-search",
+    "reinforce",
+    "predictor",
+    "bayesian",
+    "tpe",
+    "cma-es",
+    "nsga2",
+    "llm",
+    "external",
+]
 _DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _NAME_MESSAGE: Final = (
     f"must be at most {MAX_NAME_LENGTH} lower case letters, digits and hyphens, with no hyphen at its ends"
@@ -104,9 +119,7 @@ class Task(Model):
 class Search(Model):
     """Which architecture is tried next."""
 
-    algorithm: Literal["random", "regularized-evolution"] = Field(
-        default="regularized-evolution", description="The search strategy."
-    )
+    algorithm: Algorithm = Field(default="predictor", description="The search strategy.")
     seed: int = Field(
         default=0,
         ge=0,

@@ -2,44 +2,73 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
 
-from kubenas.api.base import Model
 from kubenas.api.errors import SpecError, problems_of
-from kubenas.api.experiment import Search
-from kubenas.search.base import Strategy
-from kubenas.search.random import RandomSearch
-from kubenas.search.regularized_evolution import RegularizedEvolution, RegularizedEvolutionSettings
-from kubenas.space.base import Space
 
-SettingsT = TypeVar("SettingsT", bound=Model)
+if TYPE_CHECKING:
+    from kubenas.api.base import Model
+    from kubenas.api.experiment import Search
+    from kubenas.search.base import Strategy
+    from kubenas.space.base import Space
+
+# Module and class of each algorithm; its settings are the class's name with Settings behind it, if it has any. A module
+# is imported when it is asked for, as numpy, scikit-learn and Optuna take longer than all else.
+ALGORITHMS: Final[dict[str, tuple[str, str]]] = {
+    "random": ("random", "RandomSearch"),
+    "grid": ("grid", "GridSearch"),
+    "sobol": ("sobol", "SobolSearch"),
+    "regularized-evolution": ("regularized_evolution", "RegularizedEvolution"),
+    "local-search": ("local_search", "LocalSearch"),
+    "reinforce": ("reinforce", "Reinforce"),
+    "predictor": ("predictor", "Predictor"),
+    "bayesian": ("bayesian", "Bayesian"),
+    "tpe": ("tpe", "TPE"),
+    "cma-es": ("cma_es", "CMAES"),
+    "nsga2": ("nsga2", "NSGA2"),
+    "llm": ("llm", "LLM"),
+    "external": ("external", "External"),
+}
 
 
-class NoSettings(Model):
-    """Settings of an algorithm that has none."""
-
-
-def build_strategy(search: Search, space: Space) -> Strategy:
+def build_strategy(search: Search, space: Space, scores: Mapping[str, Sequence[float]] | None = None) -> Strategy:
     """The strategy of `search` on `space`.
+
+    Args:
+        search: the algorithm, its seed and its settings.
+        space: to search in.
+        scores: further numbers for architectures by `Space.key`, for the predictor to learn from.
 
     Raises:
         SpecError: a setting is unknown or out of range; `field` is its path from the experiment's spec.
     """
-    if search.algorithm == "random":
-        _settings(NoSettings, search)
-        return RandomSearch(space, search.seed)
-    return RegularizedEvolution(space, search.seed, _settings(RegularizedEvolutionSettings, search))
+    module_name, class_name = ALGORITHMS[search.algorithm]
+    module = import_module(f"kubenas.search.{module_name}")
+    make: Callable[..., Strategy] = getattr(module, class_name)
+    model: type[Model] | None = getattr(module, f"{class_name}Settings", None)
+    if model is None:
+        _refuse_unknown(search, [])
+        return make(space, search.seed)
+    settings = _settings(model, search)
+    if search.algorithm == "predictor":
+        return make(space, search.seed, settings, scores)
+    return make(space, search.seed, settings)
 
 
-def _settings(model: type[SettingsT], search: Search) -> SettingsT:
-    known = sorted(field.alias or name for name, field in model.model_fields.items())
-    for name in search.settings:
-        if name not in known:
-            has = f"has {', '.join(known)}" if known else "has no settings"
-            raise SpecError(f"search.settings.{name}", f"is no setting of {search.algorithm}, which {has}")
+def _settings(model: type[Model], search: Search) -> Model:
+    _refuse_unknown(search, sorted(field.alias or name for name, field in model.model_fields.items()))
     try:
         return model.model_validate(search.settings)
     except ValidationError as error:
         raise problems_of(error)[0].within("search.settings") from None
+
+
+def _refuse_unknown(search: Search, known: Sequence[str]) -> None:
+    for name in search.settings:
+        if name not in known:
+            has = f"has {', '.join(known)}" if known else "has no settings"
+            raise SpecError(f"search.settings.{name}", f"is no setting of {search.algorithm}, which {has}")
