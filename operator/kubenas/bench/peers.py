@@ -18,7 +18,7 @@ from kubenas.space.base import Architecture
 from kubenas.space.decisions import DecisionSpace
 
 # Proposals outside the space's constraints in a row, before the peer is held to know no other.
-REFUSALS: Final = 1_000
+REFUSALS: Final = 100
 
 
 class Peer(ABC):
@@ -36,27 +36,29 @@ class Peer(ABC):
 def replay(table: Table, peer: Peer, evaluations: int, workers: int) -> Run:
     """Search `table` until so many evaluations have ended, a constant number of them running.
 
-    A repeated architecture is an evaluation. One outside the space's constraints is told as failed at once and
-    costs none.
+    A repeated architecture is an evaluation. One outside the space's constraints costs none: it is told at once to
+    be as bad as the table's worst, so that the peer learns of the constraints.
     """
     rows: list[int | None] = []
     laps: list[float] = []
     running: list[tuple[float, int, Any, int | None]] = []
     now = 0.0
+    asked = 0
     while True:
-        while len(running) < workers and len(laps) < evaluations:
+        while len(running) < workers and asked < evaluations:
             began = perf_counter()
-            asked = _ask(peer, table)
-            laps.append(perf_counter() - began)
-            if asked is None:
-                evaluations = len(laps) - 1
+            answer = _ask(peer, table)
+            if answer is None:
+                evaluations = asked
                 break
-            token, architecture = asked
+            laps.append(perf_counter() - began)
+            asked += 1
+            token, architecture = answer
             row = table.row(architecture)
             seconds = 0.0 if row is None else float(table.seconds[row])
-            heapq.heappush(running, (now + seconds, len(laps), token, row))
+            heapq.heappush(running, (now + seconds, asked, token, row))
         if not running:
-            return Run(rows, laps[: len(rows)])
+            return Run(rows, laps)
         now, _, token, row = heapq.heappop(running)
         peer.tell(token, None if row is None else table.values[row].tolist())
         rows.append(row)
@@ -65,10 +67,10 @@ def replay(table: Table, peer: Peer, evaluations: int, workers: int) -> Run:
 def _ask(peer: Peer, table: Table) -> tuple[Any, Architecture] | None:
     space = table.space
     for _ in range(REFUSALS):
-        asked = peer.ask()
-        if asked is None or not isinstance(space, DecisionSpace) or space.allows(asked[1]):
-            return asked
-        peer.tell(asked[0], None)
+        answer = peer.ask()
+        if answer is None or not isinstance(space, DecisionSpace) or space.allows(answer[1]):
+            return answer
+        peer.tell(answer[0], table.worst)
     return None
 
 

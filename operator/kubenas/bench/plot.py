@@ -57,11 +57,12 @@ def _figure(table: Table, runs: Mapping[str, Sequence[Run]], title: str) -> Figu
         curves = [[np.nan if r is None else r for r in reported_curve(table, run)] for run in of]
         length = max(map(len, curves))
         # A search that has used up its space goes on with what it has.
-        regret = best - sign * np.array([curve + curve[-1:] * (length - len(curve)) for curve in curves if curve])
+        told = np.ma.masked_invalid([curve + curve[-1:] * (length - len(curve)) for curve in curves if curve])
+        regret = best - sign * told
         evaluations = np.arange(1, length + 1)
-        mean = np.nanmean(regret, axis=0)
+        mean = regret.mean(axis=0)
         (line,) = axes.plot(evaluations, mean, label=name)
-        error = np.nanstd(regret, axis=0) / np.sqrt(len(regret))
+        error = regret.std(axis=0) / np.sqrt(len(regret))
         axes.fill_between(evaluations, mean - error, mean + error, color=line.get_color(), alpha=0.2, linewidth=0)
     axes.set_xscale("log")
     axes.set_yscale("log")

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 from syne_tune import config_space
 from syne_tune.backend.trial_status import Trial
 from syne_tune.optimizer import baselines
@@ -24,6 +25,8 @@ class SyneTune(Peer):
     def __init__(self, table: Table, space: DecisionSpace, scheduler: str, seed: int) -> None:
         if len(table.goals) > 1:
             raise SpecError("--algorithms", "Syne Tune's single-objective searches are no peers for several objectives")
+        # Its regularized evolution draws the first population without the seed.
+        np.random.seed(seed)
         self._space = space
         self._scheduler = getattr(baselines, scheduler)(
             {d.name: _range(d) for d in space.decisions.values()},

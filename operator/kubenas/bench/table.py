@@ -97,6 +97,14 @@ class Table:
         return signed
 
     @property
+    def worst(self) -> list[float]:
+        """The least of each goal."""
+        return [
+            float((column.min if goal.goal == "maximize" else column.max)())
+            for goal, column in zip(self.goals, self.values.T, strict=True)
+        ]
+
+    @property
     def optimum(self) -> frozenset[float]:
         """What is reported of the architectures that are best by the primary goal."""
         primary = self.utilities[:, 0]
