@@ -26,7 +26,7 @@ def test_parameters_keep_their_order() -> None:
         )
     )
     assert isinstance(space, ParameterSpace)
-    assert list(space.domains.items()) == [
+    assert [(name, decision.domain) for name, decision in space.decisions.items()] == [
         ("rate", Float(0.001, 1.0, "log")),
         ("op", Choice(("pool", "conv"))),
         ("layers", Int(1.0, 8.0, "linear")),

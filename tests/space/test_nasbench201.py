@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from itertools import pairwise, permutations, product
+from itertools import permutations, product
 from random import Random
 from typing import Any
 
@@ -14,14 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubenas.space.base import Architecture, InvalidArchitectureError
-from kubenas.space.conformance import check_space
+from kubenas.space.conformance import check_space, check_uniform
 from kubenas.space.nasbench201 import DECISIONS, EDGES, OPERATIONS, NASBench201
 
 SPACE = NASBench201()
 CELLS = st.tuples(*[st.sampled_from(OPERATIONS)] * 6).map(lambda chosen: _cell(*chosen))
 
-# The chance that a sound sampler exceeds these bounds of a chi-square statistic is one in ten thousand.
-CHI_SQUARE_4 = 23.5
+# The chance that a sound sampler exceeds this bound of a chi-square statistic is one in ten thousand.
 CHI_SQUARE_24 = 59.0
 
 
@@ -69,13 +68,8 @@ def test_refusals_say_what_to_write(document: object, message: str) -> None:
     assert message in str(refused.value)
 
 
-def test_sample_is_uniform_over_strings() -> None:
-    rng, draws = Random(7), 20_000
-    cells = [SPACE.sample(rng) for _ in range(draws)]
-    for decision in DECISIONS:
-        assert _chi_square(Counter(cell[decision] for cell in cells), 5, draws) < CHI_SQUARE_4
-    for first, second in pairwise(DECISIONS):
-        assert _chi_square(Counter((cell[first], cell[second]) for cell in cells), 25, draws) < CHI_SQUARE_24
+def test_sample_is_uniform_over_cells() -> None:
+    check_uniform(SPACE)
 
 
 def test_mutation_reaches_all_24_neighbours_alike() -> None:

@@ -113,13 +113,13 @@ def test_number_written_as_the_apiserver_writes_it() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"op": "skip"}, "parameter op: 'skip' is none of conv, pool"),
-        ({"layers": 9}, "parameter layers: 9 is outside 1 to 8"),
-        ({"layers": 2.5}, "parameter layers: 2.5 is no whole number"),
-        ({"layers": True}, "parameter layers: True is no number"),
-        ({"rate": 0}, "parameter rate: 0 is outside 0.0001 to 1 (log)"),
+        ({"op": "skip"}, "op: 'skip' is none of conv, pool"),
+        ({"layers": 9}, "layers: 9 is outside 1 to 8"),
+        ({"layers": 2.5}, "layers: 2.5 is no whole number"),
+        ({"layers": True}, "layers: True is no number"),
+        ({"rate": 0}, "rate: 0 is outside 0.0001 to 1 (log)"),
         ({"rate": 10**400}, "is outside 0.0001 to 1 (log)"),
-        ({"depth": 1}, "'depth' is no parameter: the parameters are op, layers, rate"),
+        ({"depth": 1}, "'depth' is no decision: the decisions are op, layers, rate"),
     ],
 )
 def test_refusals_name_the_parameter(changes: dict[str, object], message: str) -> None:

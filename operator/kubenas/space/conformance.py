@@ -8,6 +8,8 @@ Example:
 from __future__ import annotations
 
 import json
+import math
+from collections import Counter
 from collections.abc import Mapping
 from itertools import islice
 from random import Random
@@ -17,7 +19,12 @@ from kubenas.space.base import Architecture, InvalidArchitectureError, Space
 
 DRAWS: Final = 200
 # Larger spaces are enumerated only this far.
-ENUMERATED: Final = 20_000
+ENUMERATED: Final = 7_000
+# How many architectures are looked at where each has many around it.
+LOOKED_AT: Final = 20
+# Draws for each architecture of a space whose draws are counted, and the normal quantile of one in ten thousand.
+DRAWS_EACH: Final = 40
+QUANTILE: Final = 3.72
 
 
 def check_space(space: Space) -> None:
@@ -29,6 +36,9 @@ def check_space(space: Space) -> None:
     check_draws_repeat(space)
     check_json(space)
     check_mutation(space)
+    check_neighbours(space)
+    check_crossover(space)
+    check_numbers(space)
     check_enumeration(space)
     check_text(space)
     check_refusals(space)
@@ -52,25 +62,76 @@ def check_json(space: Space) -> None:
 
 
 def check_mutation(space: Space) -> None:
-    """A mutation changes exactly one decision and stays inside; equal random numbers give equal ones."""
+    """A mutation changes one decision, and what that switches on or off; equal random numbers give equal ones."""
     for seed, architecture in enumerate(_sampled(space)):
         mutated = space.mutate(architecture, Random(seed))
         require(mutated == space.mutate(architecture, Random(seed)), "mutate depends on more than its random numbers")
         require(space.parse(mutated.to_json()) == mutated, f"{mutated!r} is outside the space")
-        changed = [decision for decision in architecture if mutated[decision] != architecture[decision]]
-        require(len(changed) == (0 if space.size() == 1 else 1), f"a mutation changed {changed}")
+        changed = [name for name in architecture if name in mutated and mutated[name] != architecture[name]]
+        require(len(changed) == (0 if mutated == architecture else 1), f"a mutation changed {changed}")
+
+
+def check_neighbours(space: Space) -> None:
+    """Neighbours are in the space, differ from the architecture and from each other, and are always the same ones."""
+    for architecture in _sampled(space)[:LOOKED_AT]:
+        neighbours = space.neighbours(architecture)
+        require(neighbours == space.neighbours(architecture), "an architecture has other neighbours when asked again")
+        require(len(set(neighbours)) == len(neighbours), f"{architecture!r} has a neighbour twice")
+        require(architecture not in neighbours, f"{architecture!r} is beside itself")
+        for neighbour in neighbours:
+            require(space.parse(neighbour.to_json()) == neighbour, f"{neighbour!r} is outside the space")
+
+
+def check_crossover(space: Space) -> None:
+    """A child is in the space, and what both parents decide it has from one of them; its parents' own child is one."""
+    parents = _sampled(space)
+    for seed, (first, second) in enumerate(zip(parents, reversed(parents), strict=True)):
+        child = space.crossover(first, second, Random(seed))
+        require(child == space.crossover(first, second, Random(seed)), "crossover depends on more than its arguments")
+        require(space.parse(child.to_json()) == child, f"{child!r} is outside the space")
+        for name, value in child.items():
+            if name in first and name in second:
+                require(value in (first[name], second[name]), f"{name} is {value!r}, which neither parent has")
+        require(space.crossover(first, first, Random(seed)) == first, f"{first!r} has another child with itself")
+
+
+def check_numbers(space: Space) -> None:
+    """Every encoding gives as many finite numbers for each architecture, and costs are finite and of one kind."""
+    sampled = _sampled(space)
+    require("one-hot" in space.encodings, "there is no encoding one-hot")
+    for name, encode in space.encodings.items():
+        rows = [encode(architecture) for architecture in sampled]
+        require(len({len(row) for row in rows}) == 1, f"the encoding {name} has rows of different lengths")
+        require(all(math.isfinite(number) for row in rows for number in row), f"the encoding {name} is not finite")
+    costs = [space.costs(architecture) for architecture in sampled]
+    require(len({tuple(each) for each in costs}) == 1, "architectures have different costs")
+    require(all(math.isfinite(cost) for each in costs for cost in each.values()), "a cost is not finite")
+
+
+def check_uniform(space: Space) -> None:
+    """Draws are uniform over the keys of a small space without numbers on a log scale (a chi-square test)."""
+    keys = [space.key(architecture) for architecture in space.enumerate()]
+    rng, expected, freedom = Random(0), float(DRAWS_EACH), len(keys) - 1
+    counts = Counter(space.key(space.sample(rng)) for _ in range(DRAWS_EACH * len(keys)))
+    require(set(counts) <= set(keys), "a draw is not enumerated")
+    statistic = sum((counts[key] - expected) ** 2 / expected for key in keys)
+    # The quantile of chi-square (Wilson & Hilferty 1931).
+    spread = 2 / (9 * max(freedom, 1))
+    bound = freedom * (1 - spread + QUANTILE * math.sqrt(spread)) ** 3
+    require(statistic <= bound, f"draws are uneven: chi-square {statistic:.1f} with {freedom} degrees of freedom")
 
 
 def check_enumeration(space: Space) -> None:
-    """`enumerate` gives every key once, as many as `size` says, and every architecture drawn is among them."""
+    """`enumerate` gives every key once, as many as `size` says, and every architecture drawn is among them.
+
+    A space without a size refuses, or gives as many as one cares to take.
+    """
     size = space.size()
-    if size is None:
-        try:
-            space.enumerate()
-        except ValueError:
-            return
-        raise AssertionError("the space has no size, but enumerate does not refuse")
-    listed = list(islice(space.enumerate(), ENUMERATED))
+    try:
+        listed = list(islice(space.enumerate(), ENUMERATED))
+    except ValueError:
+        require(size is None, f"size is {size}, but enumerate refuses")
+        return
     keys = {space.key(architecture) for architecture in listed}
     require(len(keys) == len(listed), f"enumerate repeats a key: {len(listed)} architectures, {len(keys)} keys")
     for architecture in listed:
