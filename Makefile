@@ -12,7 +12,7 @@ EXPORT := --frozen --no-dev --no-emit-project --no-annotate
 
 include tests/cluster/cluster.mk
 
-.PHONY: help setup demo demo-cluster test test-fast test-control-plane test-node lint format generate lock bench clean
+.PHONY: help setup demo demo-cluster test test-fast test-control-plane test-node lint format generate lock bench bench-search clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -66,6 +66,9 @@ lock: $(UV) ## lock the dependencies anew, for the project and for both images
 
 bench: setup ## the control plane's figures, as docs/benchmarks.md has them (root and Go; about 10 minutes)
 	$(RUN) python -m benchmarks.control_plane
+
+bench-search: setup ## the searches' figures on published tables (KUBENAS_DATA; about 15 minutes)
+	$(RUN) python -m benchmarks.search
 
 clean: ## remove what was made here, but for the cluster programs in ~/.cache/kubenas
 	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 from kubenas.api.errors import SpecError
 from kubenas.api.experiment import Search
 from kubenas.bench.peers import PEERS, build_peer, replay
 from kubenas.bench.simulation import Run, simulate
 from kubenas.bench.table import Table
 from kubenas.search.base import Strategy
-from kubenas.search.load import build_strategy
-from kubenas.search.predictor import Predictor, PredictorSettings
-
-OWN: tuple[str, ...] = get_args(Search.model_fields["algorithm"].annotation)
+from kubenas.search.load import ALGORITHMS, build_strategy
 
 
 def check_algorithm(name: str, table: Table) -> None:
@@ -24,10 +19,10 @@ def check_algorithm(name: str, table: Table) -> None:
     """
     if name in PEERS:
         build_peer(name, table, 0)
-    elif name in OWN:
+    elif name in ALGORITHMS:
         _strategy(name, table, 0)
     else:
-        raise SpecError("--algorithms", f"{name!r} is unknown: there are {', '.join((*OWN, *PEERS))}")
+        raise SpecError("--algorithms", f"{name!r} is unknown: there are {', '.join((*ALGORITHMS, *PEERS))}")
 
 
 def search(name: str, table: Table, seed: int, evaluations: int, workers: int) -> Run:
@@ -38,9 +33,7 @@ def search(name: str, table: Table, seed: int, evaluations: int, workers: int) -
 
 
 def _strategy(name: str, table: Table, seed: int) -> Strategy:
-    if name == "predictor" and table.scores:
-        return Predictor(table.space, seed, PredictorSettings(), table.scores)
     try:
-        return build_strategy(Search.model_validate({"algorithm": name, "seed": seed}), table.space)
-    except SpecError as error:
-        raise SpecError("--algorithms", f"{name} cannot be run on a table: {error}") from None
+        return build_strategy(Search.model_validate({"algorithm": name, "seed": seed}), table.space, table.scores)
+    except ValueError as error:  # a SpecError is one
+        raise SpecError("--algorithms", f"{name} cannot be run on this table: {error}") from None

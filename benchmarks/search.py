@@ -1,0 +1,187 @@
+"""Searches on published tables, ours and other packages', as the rows of docs/benchmarks.md.
+
+    python -m benchmarks.search [CASE …]
+
+Needs nasbench201.csv and nasbench201_latency.csv in the folder KUBENAS_DATA, or in ../shared/data beside the checkout.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import resource
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+from statistics import fmean
+from time import perf_counter
+from typing import Final
+
+from benchmarks.graph_tables import ARCHITECTURE, write_tables
+from kubenas.api.experiment import Search
+from kubenas.bench.figures import Figures, figures, reported_curve
+from kubenas.bench.runner import Budget, run_all
+from kubenas.bench.simulation import Run
+from kubenas.bench.table import Goal, Source, Table
+from kubenas.search.base import History, Observation
+from kubenas.search.load import build_strategy
+from kubenas.space.base import Architecture
+from kubenas.space.domains import Choice
+from kubenas.space.parameters import ParameterSpace
+
+DATA: Final = Path(os.environ.get("KUBENAS_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
+DEFAULT: Final = Search().algorithm
+JOBS: Final = os.cpu_count() or 1
+
+OWN: Final = ("random", "regularized-evolution", "local-search")
+QUICK_PEERS: Final = ("optuna-tpe", "optuna-nsga2", "syne-tune-rea")
+# They take about half a second a proposal.
+SLOW_PEERS: Final = ("optuna-gp", "syne-tune-bore")
+
+HEAD: Final = (
+    "| table | algorithm | evaluations | seeds | reported | at the optimum | hypervolume | ms a proposal |\n"
+    "| --- | --- | --- | --- | --- | --- | --- | --- |"
+)
+
+
+def cifar10() -> None:
+    """12-epoch validation, reported: 200-epoch test of the chosen."""
+    source = _nasbench201("cifar10")
+    compare(source, (DEFAULT, *OWN), [50, 100, 300], seeds=50)
+    compare(source, QUICK_PEERS, [50, 100, 300], seeds=20)
+    compare(source, SLOW_PEERS, [50, 100], seeds=3)
+
+
+def cifar100() -> None:
+    """The same on CIFAR-100."""
+    source = _nasbench201("cifar100")
+    compare(source, (DEFAULT, *OWN), [50, 100], seeds=50)
+    compare(source, QUICK_PEERS, [50, 100], seeds=20)
+
+
+def graphs() -> None:
+    """NAS-Bench-Graph: validation, reported: test."""
+    with tempfile.TemporaryDirectory() as folder:
+        for path in write_tables(Path(folder)).values():
+            source = Source(path, ARCHITECTURE, "choices", (Goal("valid_perf", "maximize"),), "test_perf")
+            compare(source, (DEFAULT, "regularized-evolution", *QUICK_PEERS), [50, 100, 300], seeds=4)
+
+
+def two_objectives() -> None:
+    """CIFAR-10 validation after 200 epochs, and latency on a Raspberry Pi 4."""
+    goals = Goal("cifar10_val_200ep", "maximize"), Goal("cifar10_raspi4_latency", "minimize")
+    with tempfile.TemporaryDirectory() as folder:
+        joined = _join(Path(folder) / "nasbench201+latency.csv")
+        source = Source(joined, ("arch",), "nasbench201", goals)
+        compare(source, (DEFAULT, "nsga2", "random", "optuna-nsga2", "optuna-tpe"), [100, 300], seeds=5)
+
+
+def workers() -> None:
+    """What eight trials at a time cost: mean evaluations until the optimum is reported, at most 300."""
+    source = _nasbench201("cifar10")
+    table = Table(source)
+    needed = {}
+    for count in (1, 8):
+        runs = run_all(source, [DEFAULT], Budget(300, count, 30), JOBS, _nothing)[DEFAULT]
+        needed[count] = fmean(_until_optimum(table, run) for run in runs)
+    print(f"\n{DEFAULT}, evaluations to the optimum: {needed[1]:.1f} with 1 worker, {needed[8]:.1f} with 8 (", end="")
+    print(f"{needed[8] / needed[1] - 1:+.1%})", flush=True)
+
+
+def proposals() -> None:
+    """Time of a proposal with a long history, refits included, on 8^16 architectures."""
+    space = ParameterSpace({f"layer{index}": Choice(tuple("abcdefgh")) for index in range(16)})
+    print()
+    for observed, measured in ((1_000, 200), (10_000, 1_000)):
+        strategy = build_strategy(Search(), space)
+        history, rng = History(space), Random(0)
+        for _ in range(observed):
+            architecture = space.sample(rng)
+            history.propose([architecture])
+            history.observe(_synthetic(architecture))
+        strategy.propose(history, 1)
+        began = perf_counter()
+        for _ in range(measured):
+            (architecture,) = strategy.propose(history, 1)
+            history.observe(_synthetic(architecture))
+        lasted = (perf_counter() - began) / measured
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(
+            f"{DEFAULT} at {observed:,} observations: {lasted * 1000:.1f} ms a proposal, peak {peak:.0f} MB", flush=True
+        )
+
+
+CASES: Final[dict[str, Callable[[], None]]] = {
+    "cifar10": cifar10,
+    "cifar100": cifar100,
+    "graphs": graphs,
+    "two-objectives": two_objectives,
+    "workers": workers,
+    "proposals": proposals,
+}
+
+
+def compare(source: Source, algorithms: Sequence[str], budgets: Sequence[int], seeds: int) -> None:
+    """Run the searches and print their rows."""
+    runs = run_all(source, algorithms, Budget(budgets[-1], 1, seeds), JOBS, _nothing)
+    for row in figures(Table(source), runs, budgets, 1):
+        print(_row(source.path.stem, source, row), flush=True)
+
+
+def _row(table: str, source: Source, row: Figures) -> str:
+    dataset = source.goals[0].column.split("_")[0] if table.startswith("nasbench201") else table
+    hypervolume = "" if row.hypervolume is None else f"{row.hypervolume:.2%}"
+    return (
+        f"| {dataset} | {row.algorithm} | {row.evaluations} | {row.seeds} | "
+        f"{row.reported_mean:.5g} ± {row.reported_std:.2g} | {row.optimum_share:.0%} | {hypervolume} | "
+        f"{1000 * (row.seconds_per_proposal or 0):.1f} |"
+    )
+
+
+def _nasbench201(dataset: str) -> Source:
+    goals = (Goal(f"{dataset}_val_12ep", "maximize"),)
+    return Source(DATA / "nasbench201.csv", ("arch",), "nasbench201", goals, f"{dataset}_test_200ep")
+
+
+def _join(path: Path) -> Path:
+    """Accuracies and latencies in one table."""
+    with (DATA / "nasbench201_latency.csv").open(encoding="utf-8") as file:
+        latencies = {row["index"]: row["cifar10_raspi4_latency"] for row in csv.DictReader(file)}
+    with (DATA / "nasbench201.csv").open(encoding="utf-8") as file, path.open("w", encoding="utf-8") as out:
+        writer = csv.writer(out)
+        writer.writerow(["arch", "cifar10_val_200ep", "cifar10_raspi4_latency"])
+        writer.writerows(
+            [row["arch"], row["cifar10_val_200ep"], latencies[row["index"]]] for row in csv.DictReader(file)
+        )
+    return path
+
+
+def _until_optimum(table: Table, run: Run) -> int:
+    curve = reported_curve(table, run)
+    return next((n for n, reported in enumerate(curve, start=1) if reported in table.optimum), len(curve))
+
+
+def _synthetic(architecture: Architecture) -> Observation:
+    """Something to learn: letters that are early in the alphabet are good, most of all beside each other."""
+    letters = [ord(str(value)) for value in architecture.values()]
+    return Observation(architecture, (0.0, -float(sum(a * b for a, b in pairwise(letters)))))
+
+
+def _nothing(_: str) -> None:
+    pass
+
+
+def main(names: Sequence[str]) -> None:
+    """Run the named cases, all if none is named."""
+    began = perf_counter()
+    print(HEAD, flush=True)
+    for name in names or list(CASES):
+        CASES[name]()
+    print(f"\n{(perf_counter() - began) / 60:.1f} minutes on {JOBS} cores", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
