@@ -10,7 +10,7 @@ from scipy.stats import norm
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-DIRECTIONS: Final = 256
+DIRECTIONS: Final = 64
 
 
 def expected_improvement(mean: NDArray[np.float64], deviation: NDArray[np.float64], best: float) -> NDArray[np.float64]:
@@ -21,9 +21,9 @@ def expected_improvement(mean: NDArray[np.float64], deviation: NDArray[np.float6
 
 
 def hypervolume_sequence(
-    front: NDArray[np.float64], points: NDArray[np.float64], chances: NDArray[np.float64], count: int, seed: int
+    front: NDArray[np.float64], samples: NDArray[np.float64], chances: NDArray[np.float64], count: int, seed: int
 ) -> list[int]:
-    """Points in the order in which they add most hypervolume to a front and to those chosen before them.
+    """Points in the order in which they are expected to add most hypervolume to a front and those chosen before them.
 
     The hypervolume is the mean over directions of a power of the greatest length reached along each (Zhang &
     Golovin, "Random Hypervolume Scalarizations", ICML 2020, arXiv:2006.04655): exact in the limit for any number of
@@ -31,24 +31,25 @@ def hypervolume_sequence(
 
     Args:
         front: objectives of what is known, a row each; greater is better, 0 is the reference point.
-        points: objectives of what may be chosen.
-        chances: probability that a point is within the limits.
+        samples: what the objectives of the points may be, of shape (samples, points, objectives).
+        chances: probability of each point to be within the limits.
         count: how many to choose.
         seed: of the directions.
     """
-    directions = random_directions(DIRECTIONS, points.shape[1], seed)
+    directions = random_directions(DIRECTIONS, samples.shape[2], seed)
     reached = lengths_along(front, directions).max(axis=0, initial=0.0)
-    lengths = lengths_along(points, directions)
+    lengths = np.stack([lengths_along(points, directions) for points in samples])
+    expected = lengths.mean(axis=0)
+    left = np.ones(len(chances), dtype=bool)
     chosen: list[int] = []
-    left = np.ones(len(points), dtype=bool)
-    for _ in range(min(count, len(points))):
-        gain = np.maximum(lengths - reached, 0.0).mean(axis=1) * chances
+    for _ in range(min(count, len(chances))):
+        gain = np.maximum(lengths - reached, 0.0).mean(axis=(0, 2)) * chances
         # Where nothing adds any more, what comes nearest.
-        gain = np.where(gain > 0, gain, -1.0 + 1e-3 * (lengths / np.maximum(reached, 1e-12)).mean(axis=1))
+        gain = np.where(gain > 0, gain, -1.0 + 1e-3 * (expected / np.maximum(reached, 1e-12)).mean(axis=1))
         pick = int(np.argmax(np.where(left, gain, -np.inf)))
         left[pick] = False
         chosen.append(pick)
-        reached = np.maximum(reached, lengths[pick])
+        reached = np.maximum(reached, expected[pick])
     return chosen
 
 

@@ -17,14 +17,16 @@ from kubenas.search.acquisition import expected_improvement, hypervolume_sequenc
 from kubenas.search.base import History, Observation, Preparation, Score, Strategy
 from kubenas.search.encoding import Encoder
 from kubenas.search.pool import PROMISING, Pool
-from kubenas.search.surrogate import Surrogate, normal_scores
+from kubenas.search.surrogate import Surrogate, normal_scores, without_outliers
 from kubenas.search.unseen import draw_unseen
 from kubenas.space.base import Architecture, Space
 
 # One more fit for so many more results, relative to how many there are.
 REFITS: Final = 20
 # Of several objectives, how many more candidates are put in order than are needed until the next fit.
-SPARE: Final = 64
+SPARE: Final = 32
+# Draws from the predictions that the expected gain of hypervolume is the mean of.
+SAMPLES: Final = 8
 
 
 class PredictorSettings(Model):
@@ -158,45 +160,34 @@ def _rank_by_hypervolume(
     values = np.array([observation.objectives for observation in known])
     feasible = np.array([float(observation.feasible) for observation in known])
     objectives = values.shape[1]
-    columns = [normal_scores(column.tolist()) for column in values.T]
-    surrogates = [Surrogate(blocks, column, numbers) for column in columns]
+    low, high = values.min(axis=0), values.max(axis=0)
+    units = (values - low) / np.where(high > low, high - low, 1.0)
+    surrogates = [Surrogate(blocks, without_outliers(column), numbers) for column in units.T]
     # A limit is kept or not: half a forest's vote and half a process's.
     limits = Surrogate(blocks, feasible, numbers) if feasible.min() < 1.0 else None
 
-    low, high = values.min(axis=0), values.max(axis=0)
-    spread = np.where(high > low, high - low, 1.0)
-
     def predict(architectures: Sequence[Architecture]) -> NDArray[np.float64]:
-        """The expected objectives, those hoped for, and the chance to be within the limits."""
+        """Means of the objectives, their deviations, and the chance to be within the limits."""
         rows = encoder.blocks(architectures)
         pairs = [surrogate.predict(rows) for surrogate in surrogates]
-        expected = [mean for mean, _ in pairs]
-        hoped = [mean + deviation for mean, deviation in pairs]
-        points = [
-            (_value(scores, columns[k % objectives], values[:, k % objectives]) - low[k % objectives])
-            / spread[k % objectives]
-            for k, scores in enumerate(expected + hoped)
-        ]
         chance = limits.predict(rows)[0] if limits else np.ones(len(architectures))
-        return np.stack([*points, np.clip(chance, 1e-3, 1.0)], axis=1)
+        return np.stack([*(p[0] for p in pairs), *(p[1] for p in pairs), np.clip(chance, 1e-3, 1.0)], axis=1)
 
     directions = random_directions(PROMISING, objectives, numbers)
-    pool = Pool(
-        space,
-        _front_first(known, values),
-        predict,
-        lambda rows: lengths_along(rows[:, objectives : 2 * objectives], directions) * rows[:, -1:],
-        rng,
-    )
+
+    def promise(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """How far each reaches along some directions, at one deviation above its mean."""
+        return lengths_along(rows[:, :objectives] + rows[:, objectives:-1], directions) * rows[:, -1:]
+
+    pool = Pool(space, _front_first(known, values), predict, promise, rng)
     if not pool.architectures:
         return Ranking([], [])
-    front = ((values - low) / spread)[feasible > 0]
+    means, deviations, chances = np.split(pool.predictions, [objectives, 2 * objectives], axis=1)
+    draws = np.random.default_rng(numbers).standard_normal((SAMPLES, 1, objectives))
     count = len(known) // REFITS + SPARE
     orders = [
-        hypervolume_sequence(
-            front, pool.predictions[:, first : first + objectives], pool.predictions[:, -1], count, numbers
-        )
-        for first in (0, objectives)
+        hypervolume_sequence(units[feasible > 0], samples, chances[:, 0], count, numbers)
+        for samples in (means[None], means + deviations * draws)
     ]
     return Ranking(*([pool.architectures[place] for place in order] for order in orders))
 
@@ -206,18 +197,6 @@ def _front_first(known: Sequence[Observation], values: NDArray[np.float64]) -> l
     front = moocore.is_nondominated(values, maximise=True)
     places = [*np.flatnonzero(front), *np.flatnonzero(~front)]
     return [known[place].architecture for place in places]
-
-
-def _value(
-    predicted: NDArray[np.float64], scores: NDArray[np.float64], values: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """The values that normal scores stand for; beyond the best observed, on the line of the upper tenth."""
-    order = np.argsort(scores, kind="stable")
-    scores, values = scores[order], values[order]
-    tenth = min(int(0.9 * len(scores)), len(scores) - 2)
-    slope = (values[-1] - values[tenth]) / max(scores[-1] - scores[tenth], 1e-9)
-    beyond: NDArray[np.float64] = np.maximum(predicted - scores[-1], 0.0) * slope
-    return beyond + np.interp(predicted, scores, values)
 
 
 def _score(observation: Observation) -> Score:

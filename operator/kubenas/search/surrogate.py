@@ -27,14 +27,14 @@ NOISES: Final = (0.01, 0.1, 0.3)
 
 
 class Surrogate:
-    """Predicts the normal score of an objective: where it would rank among the observed, in standard deviations.
+    """Predicts an objective from encodings.
 
     Forests keep their word on steps and interactions, Gaussian processes between observations; their average ranks
-    better than either. Ranks make it indifferent to the objective's scale and to architectures that fail to learn.
+    better than either.
 
     Args:
         blocks: matrices of one row for each observation; a block is one kind of encoding.
-        scores: normal scores, see `normal_scores`.
+        scores: the objective on a scale without outliers, see `normal_scores` and `without_outliers`.
         seed: of the forest, and of what it leaves out.
     """
 
@@ -110,13 +110,23 @@ class GaussianProcess:
 
 
 def normal_scores(values: Sequence[object]) -> NDArray[np.float64]:
-    """Normal scores of comparable values: quantiles of the standard normal at their ranks; equal for equal values."""
+    """Quantiles of the standard normal at the ranks of comparable values; equal for equal values.
+
+    They are indifferent to an objective's scale, and to how badly the worst architectures fail.
+    """
     order = {value: place for place, value in enumerate(sorted(set(values)))}  # type: ignore[type-var]
     places = np.array([order[value] for value in values])
     counts = np.bincount(places)
     below = np.cumsum(counts) - counts
     scores: NDArray[np.float64] = norm.ppf((below + counts / 2) / len(places))[places]
     return scores
+
+
+def without_outliers(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values, of which the worst are raised to the lower fence of Tukey's box plot: how bad they are says little."""
+    lower, upper = np.quantile(values, [0.25, 0.75])
+    raised: NDArray[np.float64] = np.maximum(values, lower - 1.5 * (upper - lower))
+    return raised
 
 
 def _telling(scores: NDArray[np.float64], seed: int) -> NDArray[np.intp]:

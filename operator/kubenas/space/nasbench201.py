@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from itertools import permutations, product
 from operator import itemgetter
@@ -13,12 +13,11 @@ from typing import Any, Final
 from kubenas.space.base import Architecture, InvalidArchitectureError
 from kubenas.space.decisions import Decision, DecisionSpace
 from kubenas.space.domains import Choice
+from kubenas.space.nasbench201_encodings import EDGES, OPERATIONS, adjacency, costs, path_counts
 
-OPERATIONS: Final = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 WEIGHTED: Final = frozenset({"nor_conv_1x1", "nor_conv_3x3"})
 
-# (source, target) of each edge: node 0 is the cell's input, node 3 its output, each the sum of what comes in.
-EDGES: Final = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
+# An edge is (source, target): node 0 is the cell's input, node 3 its output, each the sum of what comes in.
 DECISIONS: Final = tuple(f"{source}-{target}" for source, target in EDGES)
 OUTPUT: Final = 3
 
@@ -58,6 +57,20 @@ class NASBench201(DecisionSpace):
     def enumerate(self) -> Iterator[Architecture]:
         """Each cell once by `key`."""
         return iter(_unique_cells())
+
+    @property
+    def encodings(self) -> Mapping[str, Callable[[Architecture], list[float]]]:
+        """`one-hot`, `adjacency` (30 numbers), `paths` (40) and `costs` (`params`, `flops`)."""
+        return {
+            **super().encodings,
+            "adjacency": lambda architecture: adjacency(_operations(architecture)),
+            "paths": lambda architecture: path_counts(_operations(architecture)),
+            "costs": lambda architecture: list(self.costs(architecture).values()),
+        }
+
+    def costs(self, architecture: Architecture) -> dict[str, float]:
+        """`params` and `flops` of the benchmark's CIFAR-10 network, in millions."""
+        return costs(_operations(architecture))
 
     def key(self, architecture: Architecture) -> str:
         """The function that the cell computes, for example `in+nor_conv_3x3(in)`; `0` where nothing reaches its end.
