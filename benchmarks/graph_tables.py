@@ -16,7 +16,7 @@ from nas_bench_graph import light_read
 from nas_bench_graph.architecture import Arch, gnn_list, link_list
 
 NAMES: Final = ("cora", "citeseer", "pubmed", "cs", "physics", "photo", "computers", "arxiv", "proteins")
-ARCHITECTURE: Final = ("link", "op1", "op2", "op3", "op4")
+ARCHITECTURE: Final = ("links", *(f"operation.{node}" for node in range(4)))
 # The package's names, and ours.
 MEASURED: Final = {"valid_perf": "valid_perf", "perf": "test_perf", "latency": "latency", "para": "params"}
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -13,6 +14,7 @@ from kubenas.search.random import RandomSearch
 from kubenas.search.regularized_evolution import RegularizedEvolution, RegularizedEvolutionSettings
 from tests.bench.tables import ALL, published, small, write
 
+HEAD = ("code", "value", "feature")
 BOTH = (Goal("quality", "maximize"), Goal("delay", "minimize"))
 
 
@@ -87,6 +89,15 @@ def test_peers_search_rows_of_a_part_of_the_product(tmp_path: Path, name: str, e
 def test_optunas_samplers_see_several_objectives(tmp_path: Path, name: str) -> None:
     run = search(name, small(tmp_path, goals=BOTH), 0, 14, 2)
     assert len(run.rows) == 14
+
+
+def test_the_predictor_learns_from_features(tmp_path: Path) -> None:
+    """A feature that is the objective's opposite leads to the best soon, where nothing else does."""
+    shuffled = Random(0).sample(range(len(ALL)), len(ALL))
+    path = write(tmp_path / "t.csv", [(code, value, -value) for code, value in zip(ALL, shuffled, strict=True)], HEAD)
+    table = Table(Source(path, ("code",), "choices", (Goal("value", "maximize"),), features=("feature",)))
+    best = shuffled.index(len(ALL) - 1)
+    assert all(best in search("predictor", table, seed, 24, 1).rows for seed in range(3))
 
 
 def test_random_search_on_nasbench201_falls_inside_the_published_band() -> None:

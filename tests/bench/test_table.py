@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -16,6 +17,7 @@ from kubenas.bench.table import Goal, Source, Table, parse_goal
 from kubenas.space.base import Architecture
 from kubenas.space.conformance import check_space
 from kubenas.space.domains import Choice
+from kubenas.space.nasbench201 import NASBench201
 from tests.bench.tables import ALL, HEADER, published, rows_of, small, source, write
 
 
@@ -155,3 +157,29 @@ def test_an_objective_needs_a_column_and_a_direction(text: str) -> None:
     with pytest.raises(SpecError, match="write COLUMN:maximize or COLUMN:minimize"):
         parse_goal(text)
     assert parse_goal("a:b:minimize") == Goal("a:b", "minimize")
+
+
+def test_columns_are_decisions_by_name_or_else_in_order(tmp_path: Path) -> None:
+    decisions = list(NASBench201().decisions)
+    cell = ["none", "skip_connect", "nor_conv_1x1", "none", "none", "none"]
+    for columns in (decisions, list("abcdef")):
+        path = write(tmp_path / "t.csv", [(*cell, 1)], (*columns, "v"))
+        table = Table(Source(path, tuple(columns), "nasbench201", (Goal("v", "maximize"),)))
+        assert table.row(Architecture(dict(zip(decisions, cell, strict=True)))) == 0
+    with pytest.raises(SpecError, match="row 2: is no architecture of the space: 'a' is no edge"):
+        Table(Source(path, ("a", "b"), "nasbench201", (Goal("v", "maximize"),)))
+
+
+def test_a_column_of_json_is_read_as_such(tmp_path: Path) -> None:
+    cell = dict.fromkeys(NASBench201().decisions, "skip_connect")
+    path = write(tmp_path / "t.csv", [(json.dumps(cell), 1)], ("arch", "v"))
+    table = Table(Source(path, ("arch",), "nasbench201", (Goal("v", "maximize"),)))
+    assert table.row(Architecture(cell)) == 0
+
+
+def test_features_are_kept_by_key(tmp_path: Path) -> None:
+    table = Table(replace(source(tmp_path), features=("delay", "seconds")))
+    for architecture in table.space.enumerate():
+        letters = list(architecture.values())
+        assert table.scores[table.space.key(architecture)] == (1 + letters.count("a"), 1 + letters.count("b"))
+    assert small(tmp_path).scores == {}

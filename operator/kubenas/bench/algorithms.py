@@ -35,5 +35,7 @@ def search(name: str, table: Table, seed: int, evaluations: int, workers: int) -
 def _strategy(name: str, table: Table, seed: int) -> Strategy:
     try:
         return build_strategy(Search.model_validate({"algorithm": name, "seed": seed}), table.space, table.scores)
+    except ModuleNotFoundError as error:
+        raise SpecError("--algorithms", f"{name} needs {error.name}, which is not installed: pip install it") from None
     except ValueError as error:  # a SpecError is one
         raise SpecError("--algorithms", f"{name} cannot be run on this table: {error}") from None

@@ -81,16 +81,28 @@ def read_architectures(rows: Rows, columns: Sequence[str], name: str) -> tuple[S
 
 def _parsed(rows: Rows, cells: Mapping[str, list[str]], space: Space) -> list[Architecture]:
     found = []
+    names = _decisions(space, list(cells))
     for index in range(len(rows)):
+        texts = [column[index] for column in cells.values()]
         try:
-            if len(cells) == 1:
-                text = next(iter(cells.values()))[index]
-                found.append(space.parse(json.loads(text) if text.startswith("{") else text))
-            else:
-                found.append(space.parse({name: _value(space, name, texts[index]) for name, texts in cells.items()}))
+            found.append(space.parse(_document(space, names, texts)))
         except (InvalidArchitectureError, json.JSONDecodeError) as error:
             raise rows.problem(index + 2, f"is no architecture of the space: {error}") from None
     return found
+
+
+def _decisions(space: Space, columns: list[str]) -> list[str]:
+    """What the columns stand for: decisions by their names, or else all decisions in the space's order."""
+    decisions = list(space.decisions) if isinstance(space, DecisionSpace) else columns
+    by_name = set(columns) <= set(decisions) or len(columns) != len(decisions)
+    return columns if by_name else decisions
+
+
+def _document(space: Space, names: Sequence[str], texts: Sequence[str]) -> Any:
+    """A row's architecture as `Space.parse` reads it; an empty cell is a decision that is switched off."""
+    if len(texts) == 1:
+        return json.loads(texts[0]) if texts[0].startswith("{") else texts[0]
+    return {name: _value(space, name, text) for name, text in zip(names, texts, strict=True) if text}
 
 
 def _value(space: Space, name: str, text: str) -> Any:

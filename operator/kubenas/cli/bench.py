@@ -52,6 +52,8 @@ def bench(
 
     Every search goes through the operator's own loop, on a simulated clock. It sees the objectives only.
     """
+    from concurrent.futures.process import BrokenProcessPool
+
     from kubenas.api.errors import SpecError
 
     try:
@@ -91,6 +93,8 @@ def bench(
             plot_regret(read, runs, plot, f"{table.stem}: {report or read.goals[0].column}")
     except SpecError as error:
         fail(str(error))
+    except BrokenProcessPool:
+        fail("a process that searched was killed, perhaps for want of memory: try fewer at the same time by --jobs")
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}")
 
