@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from random import Random
 from typing import TYPE_CHECKING
 
 from kubenas.api.errors import SpecError
 from kubenas.experiment.template import template_problems
 from kubenas.search.load import build_strategy
-from kubenas.space.load import build_space
+from kubenas.space.load import check_space_spec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,16 +23,15 @@ def problems(experiment: NASExperiment) -> list[SpecError]:
 def _problems(spec: ExperimentSpec) -> Iterator[SpecError]:
     yield from _stage_problems(spec)
     try:
-        space = build_space(spec.search_space)
+        space = check_space_spec(spec.search_space)
     except SpecError as error:
-        yield error
+        yield error.within("searchSpace")
         return
     try:
         build_strategy(spec.search, space)
     except SpecError as error:
         yield error
-    decisions = set(space.sample(Random(0)))
-    for problem in template_problems(spec.trial_template, decisions, spec.trials.candidates_per_trial):
+    for problem in template_problems(spec.trial_template, space.decisions, spec.trials.candidates_per_trial):
         yield problem.within("trialTemplate")
 
 

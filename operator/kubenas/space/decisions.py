@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from math import prod
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from kubenas.space.base import Architecture, InvalidArchitectureError, Space, Value
 from kubenas.space.domains import Domain
@@ -45,6 +46,10 @@ class Decision:
     domain: Domain
     when: When | None = None
 
+    def having(self, values: Iterable[Value]) -> When:
+        """What switches others on where this decision has one of `values`."""
+        return When(self.name, frozenset(values))
+
 
 class DecisionSpace(Space):
     """All ways to decide a sequence of decisions, within constraints.
@@ -66,6 +71,13 @@ class DecisionSpace(Space):
         self._subtrees: dict[str, int] = {}
         for decision in reversed(decisions):
             self._subtrees[decision.name] = self._subtree(decision)
+
+    def within(self, constraints: Sequence[Constraint]) -> Self:
+        """The same space with further constraints."""
+        narrowed = copy(self)
+        narrowed.constraints = (*self.constraints, *constraints)
+        narrowed.__dict__.pop("_size", None)
+        return narrowed
 
     @property
     def symmetric(self) -> bool:

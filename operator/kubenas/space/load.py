@@ -2,24 +2,52 @@
 
 from __future__ import annotations
 
-from kubenas.api.space import Parameter, SearchSpace
-from kubenas.space.base import Space
-from kubenas.space.domains import Choice, Domain, Float, Int
+from importlib import import_module
+
+from kubenas.api.space import SearchSpace
+from kubenas.space.constraints import check_constraints, compile_constraints
+from kubenas.space.decisions import DecisionSpace
+from kubenas.space.expand import expand
+from kubenas.space.macro import build_macro_space
 from kubenas.space.nasbench201 import NASBench201
-from kubenas.space.parameters import ParameterSpace
 
 
-def build_space(spec: SearchSpace) -> Space:
-    """The space of a (validated) `spec`."""
-    if spec.preset == "nasbench201":
+def build_space(spec: SearchSpace) -> DecisionSpace:
+    """The space of a (validated) `spec`.
+
+    Raises:
+        SpecError: parameters or constraints name something that there is not; the path begins below `searchSpace`.
+    """
+    space = _unconstrained(spec)
+    if not spec.constraints:
+        return space
+    return space.within(compile_constraints(spec.constraints, space))
+
+
+def check_space_spec(spec: SearchSpace) -> DecisionSpace:
+    """The space of `spec`, once its constraints are seen to leave something.
+
+    Raises:
+        SpecError: as `build_space`, or because there is no architecture.
+    """
+    space = build_space(spec)
+    if spec.constraints:
+        check_constraints(space)
+    return space
+
+
+def _unconstrained(spec: SearchSpace) -> DecisionSpace:
+    if spec.preset is not None:
+        return _preset(spec.preset)
+    if spec.macro is not None:
+        return build_macro_space(spec.macro)
+    return DecisionSpace(expand(spec.parameters or ()))
+
+
+def _preset(name: str) -> DecisionSpace:
+    """A preset is what the function of its name gives, in the module of its name."""
+    if name == "nasbench201":
         return NASBench201()
-    return ParameterSpace({parameter.name: _domain(parameter) for parameter in spec.parameters or ()})
-
-
-def _domain(parameter: Parameter) -> Domain:
-    if parameter.values is not None:
-        return Choice(tuple(parameter.values))
-    if parameter.min is None or parameter.max is None:
-        raise ValueError(f"parameter {parameter.name}: {parameter.type} needs min and max")
-    kind = Int if parameter.type == "int" else Float
-    return kind(parameter.min, parameter.max, parameter.scale)
+    name = name.replace("-", "_")
+    space: DecisionSpace = getattr(import_module(f"kubenas.space.presets.{name}"), name)()
+    return space

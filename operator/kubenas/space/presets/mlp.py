@@ -1,0 +1,34 @@
+"""Multilayer perceptrons."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from kubenas.space.base import Architecture
+from kubenas.space.costed import CostedSpace, layer_values
+from kubenas.space.decisions import Decision
+from kubenas.space.domains import Choice, Float, Int, Ordinal
+from kubenas.space.parameters import layers
+from kubenas.space.presets.blocks import MILLION
+
+
+def mlp() -> CostedSpace:
+    """1 to 6 hidden layers, each of its own width, as HPO-Bench (arXiv:1905.04970) and Auto-PyTorch search them."""
+    depth = Decision("depth", Int(1, 6, "linear"))
+    return CostedSpace(
+        [
+            depth,
+            *layers("width", Ordinal((16, 32, 64, 128, 256, 512)), depth),
+            *layers("activation", Choice(("relu", "gelu", "tanh")), depth),
+            Decision("normalization", Choice(("none", "batch", "layer"))),
+            Decision("skip", Choice(("none", "residual"))),
+            Decision("dropout", Float(0.0, 0.5, "linear")),
+        ],
+        _costs,
+    )
+
+
+def _costs(architecture: Architecture) -> dict[str, float]:
+    """`params` between hidden layers and of their biases, in millions; the rest depends on the data."""
+    widths = layer_values(architecture, "width")
+    return {"params": (sum(a * b for a, b in pairwise(widths)) + sum(widths)) / MILLION}

@@ -1,0 +1,35 @@
+"""Temporal convolutional networks (Bai et al., 2018, arXiv:1803.01271)."""
+
+from __future__ import annotations
+
+from kubenas.space.base import Architecture
+from kubenas.space.costed import CostedSpace, layer_values, whole
+from kubenas.space.decisions import Decision
+from kubenas.space.domains import Choice, Float, Ordinal
+from kubenas.space.parameters import layers
+
+
+def tcn() -> CostedSpace:
+    """2 to 8 residual levels of dilated convolutions, each with its own width and kernel."""
+    depth = Decision("depth", Ordinal((2, 3, 4, 5, 6, 7, 8)))
+    return CostedSpace(
+        [
+            depth,
+            *layers("width", Ordinal((16, 32, 64, 128)), depth),
+            *layers("kernel", Ordinal((3, 5, 7, 9)), depth),
+            Decision("dilation_base", Ordinal((1, 2, 3))),
+            Decision("convolution", Choice(("dense", "separable"))),
+            Decision("normalization", Choice(("weight", "batch", "layer"))),
+            Decision("activation", Choice(("relu", "gelu", "silu"))),
+            Decision("pooling", Choice(("last", "mean", "max", "attention"))),
+            Decision("dropout", Float(0.0, 0.5, "linear")),
+        ],
+        _costs,
+    )
+
+
+def _costs(architecture: Architecture) -> dict[str, float]:
+    """`receptive_field` in steps of the input: each level has two convolutions, dilated by a power of the base."""
+    base = whole(architecture, "dilation_base")
+    kernels = layer_values(architecture, "kernel")
+    return {"receptive_field": 1 + sum(2 * (kernel - 1) * base**level for level, kernel in enumerate(kernels))}
