@@ -45,7 +45,8 @@ def hypervolume_sequence(
     for _ in range(min(count, len(chances))):
         gain = np.maximum(lengths - reached, 0.0).mean(axis=(0, 2)) * chances
         # Where nothing adds any more, what comes nearest.
-        gain = np.where(gain > 0, gain, -1.0 + 1e-3 * (expected / np.maximum(reached, 1e-12)).mean(axis=1))
+        near = (expected / np.maximum(reached, 1e-12)).mean(axis=1) * chances
+        gain = np.where(gain > 0, gain, -1.0 + 1e-3 * near)
         pick = int(np.argmax(np.where(left, gain, -np.inf)))
         left[pick] = False
         chosen.append(pick)

@@ -158,20 +158,23 @@ def _rank_by_hypervolume(
     numbers: int,
 ) -> Ranking:
     values = np.array([observation.objectives for observation in known])
-    feasible = np.array([float(observation.feasible) for observation in known])
     objectives = values.shape[1]
     low, high = values.min(axis=0), values.max(axis=0)
     units = (values - low) / np.where(high > low, high - low, 1.0)
     surrogates = [Surrogate(blocks, without_outliers(column), numbers) for column in units.T]
-    # A limit is kept or not: half a forest's vote and half a process's.
-    limits = Surrogate(blocks, feasible, numbers) if feasible.min() < 1.0 else None
+    kept = np.array([float(observation.feasible) for observation in known])
+    limits = Surrogate(blocks, kept, numbers) if kept.min() < 1.0 else None
 
     def predict(architectures: Sequence[Architecture]) -> NDArray[np.float64]:
         """Means of the objectives, their deviations, and the chance to be within the limits."""
         rows = encoder.blocks(architectures)
         pairs = [surrogate.predict(rows) for surrogate in surrogates]
-        chance = limits.predict(rows)[0] if limits else np.ones(len(architectures))
-        return np.stack([*(p[0] for p in pairs), *(p[1] for p in pairs), np.clip(chance, 1e-3, 1.0)], axis=1)
+        chance = np.ones(len(architectures))
+        if limits:
+            chance = np.clip(limits.predict(rows)[0], 1e-3, 1.0)
+            # What is more likely than not to break a limit comes after all else, whatever it promises.
+            chance = np.where(chance < 0.5, chance * 1e-6, chance)
+        return np.stack([*(p[0] for p in pairs), *(p[1] for p in pairs), chance], axis=1)
 
     directions = random_directions(PROMISING, objectives, numbers)
 
@@ -186,7 +189,7 @@ def _rank_by_hypervolume(
     draws = np.random.default_rng(numbers).standard_normal((SAMPLES, 1, objectives))
     count = len(known) // REFITS + SPARE
     orders = [
-        hypervolume_sequence(units[feasible > 0], samples, chances[:, 0], count, numbers)
+        hypervolume_sequence(units[kept > 0.0], samples, chances[:, 0], count, numbers)
         for samples in (means[None], means + deviations * draws)
     ]
     return Ranking(*([pool.architectures[place] for place in order] for order in orders))

@@ -1,0 +1,53 @@
+"""Local search."""
+
+from __future__ import annotations
+
+from random import Random
+
+from pydantic import Field
+
+from kubenas.api.base import Model
+from kubenas.search.base import History, Strategy
+from kubenas.search.scalarize import scalarized
+from kubenas.search.unseen import draw_unseen
+from kubenas.space.base import Architecture, Space
+
+
+class LocalSearchSettings(Model):
+    """Settings of local search."""
+
+    initial: int = Field(default=10, ge=1, le=10_000, description="Architectures drawn evenly before the first step.")
+
+
+class LocalSearch(Strategy):
+    """Tries the neighbours of the best architecture, and of the next best where it has none left.
+
+    White, Nolen, Savani: "Exploring the Loss Landscape in Neural Architecture Search", UAI 2021, arXiv:2005.02960.
+    Where the paper waits for a whole neighbourhood and starts anew from a draw at a local optimum, this moves on as
+    soon as a neighbour is better, and goes back to the best architecture that still has neighbours to try; that keeps
+    any number of workers busy.
+    """
+
+    def __init__(self, space: Space, seed: int, settings: LocalSearchSettings) -> None:
+        super().__init__(space, seed)
+        self.settings = settings
+        # What is left to try beside an architecture only ever gets less.
+        self._neighbours: dict[Architecture, list[Architecture]] = {}
+
+    def next(self, history: History, rng: Random) -> Architecture | None:
+        """One architecture that was not proposed before, or None where there is none left."""
+        failed = len(history.observations) - len(history.scored)
+        if not history.scored or history.proposed - failed < self.settings.initial:
+            return draw_unseen(self.space, history, rng)
+        scores = scalarized(history.scored, rng)
+        for place in sorted(range(len(scores)), key=scores.__getitem__, reverse=True):
+            left = [n for n in self._around(history.scored[place].architecture) if not history.seen(n)]
+            if left:
+                return rng.choice(left)
+        return draw_unseen(self.space, history, rng)
+
+    def _around(self, architecture: Architecture) -> list[Architecture]:
+        found = self._neighbours.get(architecture)
+        if found is None:
+            found = self._neighbours[architecture] = self.space.neighbours(architecture)
+        return found

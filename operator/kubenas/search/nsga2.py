@@ -1,0 +1,136 @@
+"""NSGA-II: evolution towards the whole Pareto front."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+from typing import Final
+
+from pydantic import Field
+
+from kubenas.api.base import Model
+from kubenas.search.base import History, Observation, Strategy
+from kubenas.search.unseen import draw_unseen
+from kubenas.space.base import Architecture, Space
+
+# Children of one pair of parents before a mutation of one of them, walked further, is taken.
+CHILDREN: Final = 16
+
+
+class NSGA2Settings(Model):
+    """Settings of NSGA-II."""
+
+    population_size: int = Field(default=30, ge=2, le=10_000, description="How many of the results survive as parents.")
+    mutation_probability: float = Field(
+        default=0.5, ge=0.0, le=1.0, description="Chance that a child of two parents is mutated too."
+    )
+
+
+class NSGA2(Strategy):
+    """Crosses the results that fewest others dominate, those in thin places of their front first.
+
+    Deb, Pratap, Agarwal, Meyarivan: "A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II", IEEE Transactions
+    on Evolutionary Computation 2002. In its steady-state form, so that no worker waits for a generation: each proposal
+    is a child of the best `populationSize` of all results. What breaks limits is dominated by what breaks them less.
+    """
+
+    def __init__(self, space: Space, seed: int, settings: NSGA2Settings) -> None:
+        super().__init__(space, seed)
+        self.settings = settings
+        # The results gone through so far, and those of them that survive, the best first.
+        self._known: list[Observation] = []
+        self._population: list[Observation] = []
+
+    def next(self, history: History, rng: Random) -> Architecture | None:
+        """One architecture that was not proposed before, or None where there is none left."""
+        failed = len(history.observations) - len(history.scored)
+        if len(history.scored) < 2 or history.proposed - failed < self.settings.population_size:
+            return draw_unseen(self.space, history, rng)
+        parents = self._parents(history)
+        child = parents[0]
+        for _ in range(CHILDREN):
+            child = self.space.crossover(_winner(parents, rng), _winner(parents, rng), rng)
+            if rng.random() < self.settings.mutation_probability or history.seen(child):
+                child = self.space.mutate(child, rng)
+            if not history.seen(child):
+                return child
+        for _ in range(CHILDREN):
+            child = self.space.mutate(child, rng)
+            if not history.seen(child):
+                return child
+        return draw_unseen(self.space, history, rng)
+
+    def _parents(self, history: History) -> list[Architecture]:
+        """The survivors after all results in their order, the best first; only new ones are gone through."""
+        if self._known != history.scored[: len(self._known)]:
+            self._known, self._population = [], []
+        for observation in history.scored[len(self._known) :]:
+            self._known.append(observation)
+            others = [*self._population, observation]
+            self._population = [others[place] for place in ranked(others)[: self.settings.population_size]]
+        return [observation.architecture for observation in self._population]
+
+
+def ranked(observations: Sequence[Observation]) -> list[int]:
+    """Places of the observations, by front and then by crowding distance: the best first, the earliest of equals."""
+    ordered: list[int] = []
+    for front in fronts(observations):
+        distances = _crowding([observations[place].objectives for place in front])
+        ordered += [
+            place for _, place in sorted(zip(distances, front, strict=True), key=lambda pair: (-pair[0], pair[1]))
+        ]
+    return ordered
+
+
+def fronts(observations: Sequence[Observation]) -> list[list[int]]:
+    """Places of the observations in fronts: none of a front is dominated but by those of fronts before it."""
+    dominated: list[list[int]] = [[] for _ in observations]
+    dominators = [0] * len(observations)
+    for one, first in enumerate(observations):
+        for other in range(one + 1, len(observations)):
+            if dominates(first, observations[other]):
+                dominated[one].append(other)
+                dominators[other] += 1
+            elif dominates(observations[other], first):
+                dominated[other].append(one)
+                dominators[one] += 1
+    found = []
+    front = [place for place, count in enumerate(dominators) if count == 0]
+    while front:
+        found.append(front)
+        following = []
+        for place in front:
+            for other in dominated[place]:
+                dominators[other] -= 1
+                if dominators[other] == 0:
+                    following.append(other)
+        front = sorted(following)
+    return found
+
+
+def dominates(one: Observation, other: Observation) -> bool:
+    """Whether `one` breaks limits less, or as much and is as good in every objective and better in one."""
+    if one.score is None or other.score is None:
+        raise ValueError("only candidates with a score are compared")
+    if one.score[0] != other.score[0]:
+        return one.score[0] > other.score[0]
+    pairs = list(zip(one.objectives, other.objectives, strict=True))
+    return all(a >= b for a, b in pairs) and any(a > b for a, b in pairs)
+
+
+def _crowding(points: Sequence[tuple[float, ...]]) -> list[float]:
+    """Crowding distance of each point of a front: the sides of the box up to its neighbours, infinite at the ends."""
+    distances = [0.0] * len(points)
+    for objective in range(len(points[0])):
+        order = sorted(range(len(points)), key=lambda place: points[place][objective])
+        spread = points[order[-1]][objective] - points[order[0]][objective]
+        distances[order[0]] = distances[order[-1]] = float("inf")
+        for before, place, after in zip(order, order[1:], order[2:], strict=False):
+            if spread > 0:
+                distances[place] += (points[after][objective] - points[before][objective]) / spread
+    return distances
+
+
+def _winner(parents: Sequence[Architecture], rng: Random) -> Architecture:
+    """The better of two drawn parents."""
+    return parents[min(rng.randrange(len(parents)), rng.randrange(len(parents)))]
