@@ -36,6 +36,6 @@ def _strategy(name: str, table: Table, seed: int) -> Strategy:
     try:
         return build_strategy(Search.model_validate({"algorithm": name, "seed": seed}), table.space, table.scores)
     except ModuleNotFoundError as error:
-        raise SpecError("--algorithms", f"{name} needs {error.name}, which is not installed: pip install it") from None
+        raise SpecError("--algorithms", f"{name} needs {error.name}: pip install 'kubenas[search]'") from None
     except ValueError as error:  # a SpecError is one
         raise SpecError("--algorithms", f"{name} cannot be run on this table: {error}") from None

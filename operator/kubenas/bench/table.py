@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kubenas.api.errors import SpecError
-from kubenas.bench.rows import Rows
+from kubenas.bench.rows import Rows, unique
 from kubenas.bench.spaces import read_architectures
 from kubenas.space.base import Architecture
 
@@ -33,6 +33,9 @@ class Goal:
 class Source:
     """Where a table is, and what its columns mean.
 
+    Raises:
+        SpecError: an objective is there twice, or a feature is what searches are measured by.
+
     Attributes:
         goals: the first is the primary one, by which the best is chosen.
         report: what is told of the best, in the primary goal's direction; a search does not see it.
@@ -47,6 +50,12 @@ class Source:
     report: str | None = None
     features: tuple[str, ...] = ()
     cost: str | None = None
+
+    def __post_init__(self) -> None:
+        measured = unique([goal.column for goal in self.goals], "--objective")
+        for column in self.features:
+            if column in (*measured, self.report):
+                raise SpecError("--features", f"{column!r} is what the searches are measured by: they must not see it")
 
 
 class Table:
