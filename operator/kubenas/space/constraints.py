@@ -15,6 +15,9 @@ from kubenas.space.decisions import COUNTED, DecisionSpace
 DRAWN: Final = 2_000
 EVALUATED: Final = 64
 
+# What the CEL library raises where an expression cannot be evaluated.
+_FAILURES: Final = (ValueError, TypeError, RuntimeError, LookupError, ArithmeticError)
+
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LAYER: Final = re.compile(r"(.+)\.(\d+)")
 _BOUND: Final = re.compile(r"\.\s*(?:all|exists|exists_one|filter|map)\s*\(\s*([A-Za-z_]\w*)\s*,")
@@ -51,8 +54,11 @@ class CelConstraint:
         """Whether it is fulfilled."""
         try:
             return self.evaluate(architecture) is True
-        except (ValueError, TypeError, RuntimeError, KeyError, IndexError, ArithmeticError):
+        except _FAILURES:
             return False
+
+    def __str__(self) -> str:
+        return str(self._program.source)
 
     def evaluate(self, architecture: Architecture) -> object:
         """What the expression gives, whatever that is; raises what the CEL library raises."""
@@ -83,12 +89,13 @@ def check_constraints(space: DecisionSpace) -> None:
     Raises:
         SpecError: on `constraints[i]`, or on the whole space where only all of them together leave nothing.
     """
-    rng, drawn, met = Random(0), 0, [0] * (len(space.constraints) + 1)
+    written = [constraint for constraint in space.constraints if isinstance(constraint, CelConstraint)]
+    rng, drawn, met = Random(0), 0, [0] * (len(written) + 1)
     while drawn < EVALUATED or (met[-1] == 0 and drawn < DRAWN):
         drawn += 1
         architecture = space.complete({}, rng)
-        held = [_holds(constraint, index, architecture) for index, constraint in enumerate(space.constraints)]
-        met = [count + one for count, one in zip(met, [*held, all(held)], strict=True)]
+        held = [_holds(constraint, index, architecture) for index, constraint in enumerate(written)]
+        met = [count + one for count, one in zip(met, [*held, space.allows(architecture)], strict=True)]
     if met[-1] or (space.assignments is not None and space.assignments <= COUNTED and any(space.enumerate())):
         return
     never = next((index for index, count in enumerate(met[:-1]) if count == 0), None)
@@ -97,12 +104,10 @@ def check_constraints(space: DecisionSpace) -> None:
     raise SpecError(field, f"{subject} no architecture, or too few to find: none of {drawn:,} drawn is within")
 
 
-def _holds(constraint: object, index: int, architecture: Architecture) -> bool:
-    if not isinstance(constraint, CelConstraint):
-        return bool(constraint(architecture)) if callable(constraint) else True
+def _holds(constraint: CelConstraint, index: int, architecture: Architecture) -> bool:
     try:
         given = constraint.evaluate(architecture)
-    except (ValueError, TypeError, RuntimeError, KeyError, IndexError, ArithmeticError) as error:
+    except _FAILURES as error:
         raise SpecError(
             f"constraints[{index}]",
             f"cannot be evaluated for {dict(architecture)!r:.200}: {_reason(error)}; "

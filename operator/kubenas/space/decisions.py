@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
-from math import prod
+from inspect import getmembers_static
 from random import Random
 from typing import Any, Final, Self
 
 from kubenas.space.base import Architecture, InvalidArchitectureError, Space, Value
 from kubenas.space.domains import Domain
+from kubenas.space.reading import read_decisions
+from kubenas.space.trees import Trees
 
 # Draws before a space is held to have no architecture that its constraints allow.
 DRAWS: Final = 10_000
@@ -46,6 +47,10 @@ class Decision:
     domain: Domain
     when: When | None = None
 
+    def on(self, decided: Mapping[str, Value]) -> bool:
+        """Whether it is taken after what is decided."""
+        return self.when is None or decided.get(self.when.decision) in self.when.values
+
     def having(self, values: Iterable[Value]) -> When:
         """What switches others on where this decision has one of `values`."""
         return When(self.name, frozenset(values))
@@ -64,19 +69,15 @@ class DecisionSpace(Space):
     def __init__(self, decisions: Sequence[Decision], constraints: Sequence[Constraint] = ()) -> None:
         self.decisions = {decision.name: decision for decision in decisions}
         self.constraints = tuple(constraints)
-        self._children: dict[str, list[Decision]] = {name: [] for name in self.decisions}
-        for decision in decisions:
-            if decision.when is not None:
-                self._children[decision.when.decision].append(decision)
-        self._subtrees: dict[str, int] = {}
-        for decision in reversed(decisions):
-            self._subtrees[decision.name] = self._subtree(decision)
+        self._trees = Trees(decisions)
 
     def within(self, constraints: Sequence[Constraint]) -> Self:
         """The same space with further constraints."""
         narrowed = copy(self)
+        for name, attribute in getmembers_static(type(self)):
+            if isinstance(attribute, cached_property):
+                vars(narrowed).pop(name, None)
         narrowed.constraints = (*self.constraints, *constraints)
-        narrowed.__dict__.pop("_size", None)
         return narrowed
 
     @property
@@ -86,11 +87,11 @@ class DecisionSpace(Space):
 
     def next_decision(self, decided: Mapping[str, Value]) -> Decision | None:
         """The first decision that is switched on but not yet taken; None where all are."""
-        return next((d for d in self.decisions.values() if d.name not in decided and _on(d, decided)), None)
+        return next((d for d in self.decisions.values() if d.name not in decided and d.on(decided)), None)
 
     def active(self, architecture: Mapping[str, Value]) -> Iterator[Decision]:
         """The decisions that are switched on, in the space's order."""
-        return (d for d in self.decisions.values() if _on(d, architecture))
+        return (d for d in self.decisions.values() if d.on(architecture))
 
     def allows(self, architecture: Architecture) -> bool:
         """Whether every constraint holds."""
@@ -100,9 +101,9 @@ class DecisionSpace(Space):
         """An architecture with what is decided where that is switched on, the rest drawn; constraints not heeded."""
         values: dict[str, Value] = {}
         for decision in self.decisions.values():
-            if _on(decision, values):
+            if decision.on(values):
                 name = decision.name
-                values[name] = decided[name] if name in decided else self._draw(decision, rng)
+                values[name] = decided[name] if name in decided else self._trees.draw(decision, rng)
         return Architecture(values)
 
     def sample(self, rng: Random) -> Architecture:
@@ -154,10 +155,10 @@ class DecisionSpace(Space):
         for _ in range(TRIES):
             values: dict[str, Value] = {}
             for decision in self.decisions.values():
-                if _on(decision, values):
+                if decision.on(values):
                     name = decision.name
                     having = [parent[name] for parent in (first, second) if name in parent]
-                    values[name] = rng.choice(having) if having else self._draw(decision, rng)
+                    values[name] = rng.choice(having) if having else self._trees.draw(decision, rng)
             child = Architecture(values)
             if self.allows(child):
                 return child
@@ -168,7 +169,7 @@ class DecisionSpace(Space):
         """Number of ways to decide, constraints and equal keys not heeded; None where it is unbounded."""
         if any(d.domain.size() is None for d in self.decisions.values()):
             return None
-        return prod(self._subtrees[d.name] for d in self.decisions.values() if d.when is None)
+        return self._trees.total
 
     def size(self) -> int | None:
         """Number of architectures by `key`; None where it is unbounded or too large to count."""
@@ -206,7 +207,7 @@ class DecisionSpace(Space):
 
     def _assigned(self, decided: dict[str, Value], index: int) -> Iterator[Architecture]:
         ordered = self._ordered
-        while index < len(ordered) and not _on(ordered[index], decided):
+        while index < len(ordered) and not ordered[index].on(decided):
             index += 1
         if index == len(ordered):
             yield Architecture(decided)
@@ -230,31 +231,7 @@ class DecisionSpace(Space):
             InvalidArchitectureError: a decision is missing, unknown, not switched on, or has a value outside its
                 domain; or a constraint does not hold.
         """
-        if not isinstance(document, Mapping):
-            raise InvalidArchitectureError(
-                f"an architecture is an object of the decisions {_listed(self.decisions)}, not {document!r:.80}"
-            )
-        if unknown := [name for name in document if name not in self.decisions]:
-            raise InvalidArchitectureError(
-                f"{unknown[0]!r:.80} is no decision: the decisions are {_listed(self.decisions)}"
-            )
-        values: dict[str, Value] = {}
-        for decision in self.decisions.values():
-            if not _on(decision, values):
-                continue
-            if decision.name not in document:
-                raise InvalidArchitectureError(f"{decision.name} is missing")
-            try:
-                values[decision.name] = decision.domain.parse(document[decision.name])
-            except ValueError as error:
-                raise InvalidArchitectureError(f"{decision.name}: {error}") from None
-        for name in document:
-            if name not in values:
-                when = self.decisions[name].when
-                raise InvalidArchitectureError(
-                    f"{name} is not switched on by {when.decision if when else name}: leave it out"
-                )
-        architecture = Architecture(values)
+        architecture = read_decisions(document, self.decisions)
         for constraint in self.constraints:
             if not constraint(architecture):
                 raise InvalidArchitectureError(f"{self.name(architecture)} breaks the constraint {constraint}")
@@ -296,31 +273,6 @@ class DecisionSpace(Space):
                 encoded.append(1.0)
         return encoded
 
-    def _subtree(self, decision: Decision) -> int:
-        """Number of ways to take a decision and all that it switches on; a number with a fraction counts as one."""
-        children = self._children[decision.name]
-        size = decision.domain.size()
-        if not children or size is None:
-            return size or 1
-        return sum(self._below(decision, decision.domain.at(place)) for place in range(size))
-
-    def _below(self, decision: Decision, value: Value) -> int:
-        return prod(
-            self._subtrees[child.name]
-            for child in self._children[decision.name]
-            if child.when is not None and value in child.when.values
-        )
-
-    def _draw(self, decision: Decision, rng: Random) -> Value:
-        size = decision.domain.size()
-        if not self._children[decision.name] or size is None:
-            return decision.domain.sample(rng)
-        values = [decision.domain.at(place) for place in range(size)]
-        # Exact in whole numbers, however large they are.
-        sums = list(accumulate(self._below(decision, value) for value in values))
-        drawn = rng.randrange(sums[-1])
-        return next(value for value, upto in zip(values, sums, strict=True) if drawn < upto)
-
 
 class SymmetricSpace(DecisionSpace):
     """A space in which different decisions can compute the same."""
@@ -337,13 +289,3 @@ class SymmetricSpace(DecisionSpace):
 def text(value: Value) -> str:
     """A value for people."""
     return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _on(decision: Decision, decided: Mapping[str, Value]) -> bool:
-    when = decision.when
-    return when is None or decided.get(when.decision) in when.values
-
-
-def _listed(names: Mapping[str, object]) -> str:
-    shown = list(names)[:12]
-    return ", ".join(shown) + (f" and {len(names) - 12} more" if len(names) > 12 else "")

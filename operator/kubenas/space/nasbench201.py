@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from functools import cache, cached_property
 from itertools import permutations, product
 from operator import itemgetter
 from random import Random
 from typing import Any, Final
 
 from kubenas.space.base import Architecture, InvalidArchitectureError
-from kubenas.space.decisions import Decision, DecisionSpace
+from kubenas.space.decisions import Decision, DecisionSpace, EmptySpaceError
 from kubenas.space.domains import Choice
 from kubenas.space.nasbench201_encodings import EDGES, OPERATIONS, adjacency, costs, path_counts
 
@@ -48,15 +48,21 @@ class NASBench201(DecisionSpace):
 
     def sample(self, rng: Random) -> Architecture:
         """One of the different cells, each as likely as any other."""
-        return rng.choice(_unique_cells())
+        if not self._cells:
+            raise EmptySpaceError("no cell is within the constraints")
+        return rng.choice(self._cells)
 
     def size(self) -> int:
-        """Number of different cells: 5,260."""
-        return _UNIQUE_CELLS
+        """Number of different cells: 5,260 without constraints."""
+        return len(self._cells) if self.constraints else _UNIQUE_CELLS
 
     def enumerate(self) -> Iterator[Architecture]:
         """Each cell once by `key`."""
-        return iter(_unique_cells())
+        return iter(self._cells)
+
+    @cached_property
+    def _cells(self) -> tuple[Architecture, ...]:
+        return tuple(self._enumerate()) if self.constraints else _unique_cells()
 
     @property
     def encodings(self) -> Mapping[str, Callable[[Architecture], list[float]]]:
@@ -100,7 +106,7 @@ class NASBench201(DecisionSpace):
                 raise InvalidArchitectureError(
                     f"edge {decision}: {document[decision]!r:.80} is no operation: choose of {', '.join(OPERATIONS)}"
                 )
-        return _architecture([document[decision] for decision in DECISIONS])
+        return super().parse(document)
 
     def name(self, architecture: Architecture) -> str:
         """The benchmark's string, such as `|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|`."""
