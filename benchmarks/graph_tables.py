@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any, Final
@@ -21,9 +21,9 @@ ARCHITECTURE: Final = ("links", *(f"operation.{node}" for node in range(4)))
 MEASURED: Final = {"valid_perf": "valid_perf", "perf": "test_perf", "latency": "latency", "para": "params"}
 
 
-def write_tables(folder: Path) -> dict[str, Path]:
+def write_tables(folder: Path, names: Sequence[str] = NAMES) -> dict[str, Path]:
     """Write one file for each data set; the tables' paths by name."""
-    return {name: _write(folder / f"{name}.csv", light_read(name)) for name in NAMES}
+    return {name: _write(folder / f"{name}.csv", light_read(name)) for name in names}
 
 
 def _write(path: Path, measured: dict[int, dict[str, Any]]) -> Path:
