@@ -1,0 +1,151 @@
+"""A cell, the small graph that a network repeats, as users write it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Final, Literal
+
+from pydantic import ConfigDict, Field, model_validator
+
+from kubenas.api.base import SET, Model, rule, rules
+from kubenas.api.errors import SpecError
+
+MAX_NODES: Final = 12
+
+Operation = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-zA-Z][-a-zA-Z0-9_]*$")]
+CellName = Annotated[str, Field(min_length=1, max_length=31, pattern=r"^[a-zA-Z][a-zA-Z0-9_]*$")]
+Edge = Annotated[list[Annotated[int, Field(ge=0, lt=MAX_NODES)]], Field(min_length=2, max_length=2)]
+
+_ONE_WIRING: Final = "takes at most one of edges, inputs and maxEdges"
+_ON_EDGES: Final = "chooses operations on edges: leave it out, or write edges"
+_ON_NODES: Final = "chooses edges without operations: write operationsOn: nodes"
+
+
+class Cell(Model):
+    """Nodes and operations, with fixed edges (NAS-Bench-201), a choice of inputs (DARTS) or of edges (NAS-Bench-101).
+
+    A node is the sum of what comes in. Nodes are numbered from 0, the cell's input.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "[has(self.edges), has(self.inputs), has(self.maxEdges)].filter(x, x).size() <= 1",
+                f"cell {_ONE_WIRING}",
+            ),
+            rule("!has(self.inputs) || self.operationsOn == 'edges'", f"inputs {_ON_EDGES}", field=".operationsOn"),
+            rule("!has(self.maxEdges) || self.operationsOn == 'nodes'", f"maxEdges {_ON_NODES}", field=".operationsOn"),
+        )
+    )
+
+    nodes: int = Field(
+        ge=2,
+        le=MAX_NODES,
+        description="Nodes in all; the last is the output. With inputs, nodes 0 and 1 are the outputs of the two cells "
+        "before, and the output is all other nodes concatenated. With maxEdges, the most that there can be.",
+    )
+    operations: list[Operation] = Field(
+        min_length=1, max_length=32, description="What an edge or a node can do.", json_schema_extra=SET
+    )
+    operations_on: Literal["edges", "nodes"] = Field(
+        default="edges", description="Where operations are: on edges, or on the nodes between input and output."
+    )
+    edges: list[Edge] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=66,
+        description="The edges, each as [from, to]; without edges, inputs or maxEdges there is one from each node to "
+        "each later one.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
+    inputs: int | None = Field(
+        default=None, ge=1, le=2, description="How many earlier nodes each node reads, each through an operation."
+    )
+    max_edges: int | None = Field(
+        default=None, ge=1, le=66, description="The most edges, any of those from a node to a later one."
+    )
+    none: Operation | None = Field(
+        default=None, description="The operation that gives nothing, as if its edge were not there."
+    )
+    skip: Operation | None = Field(default=None, description="The operation that gives what it is given.")
+    weightless: list[Operation] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=32,
+        description="Operations without weights: two of them on the same input give the same.",
+        json_schema_extra=SET,
+    )
+    cells: list[CellName] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=8,
+        description="Names of several such cells, for example normal and reduction; without, there is one.",
+        json_schema_extra=SET,
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Cell:
+        """The CEL rules once more, for files that no apiserver has seen, and what needs the graph."""
+        if [self.edges, self.inputs, self.max_edges].count(None) < 2:
+            raise SpecError("", _ONE_WIRING)
+        if self.inputs is not None and self.operations_on != "edges":
+            raise SpecError("operationsOn", f"inputs {_ON_EDGES}")
+        if self.max_edges is not None and self.operations_on != "nodes":
+            raise SpecError("operationsOn", f"maxEdges {_ON_NODES}")
+        _refuse_repeats("operations", self.operations)
+        _refuse_repeats("cells", self.cells)
+        _refuse_repeats("weightless", self.weightless)
+        named = [("none", self.none), ("skip", self.skip)]
+        named += [(f"weightless[{index}]", one) for index, one in enumerate(self.weightless or ())]
+        for field, operation in named:
+            if operation is not None and operation not in self.operations:
+                raise SpecError(field, f"{operation!r} is no operation: there are {', '.join(self.operations)}")
+        if self.none is not None and self.none == self.skip:
+            raise SpecError("skip", f"{self.skip!r} is also none: an operation is one or the other")
+        if self.inputs is not None or self.max_edges is not None:
+            self._check_chosen_wiring()
+        if self.edges is not None:
+            self._check_edges(self.edges)
+        return self
+
+    def _check_chosen_wiring(self) -> None:
+        """What is chosen with inputs and maxEdges has no place for operations that take part of the graph away."""
+        wiring = "inputs" if self.inputs is not None else "maxEdges"
+        for field in ("none", "skip", "weightless"):
+            if getattr(self, field) is not None:
+                raise SpecError(field, f"is for fixed edges: with {wiring}, cells differ by their edges and operations")
+        if self.inputs is not None and self.nodes < 3:
+            raise SpecError("nodes", "must be 3 or more with inputs: nodes 0 and 1 are the cell's inputs")
+        if self.max_edges is not None and self.nodes > 8:
+            raise SpecError("nodes", "must be 8 or less with maxEdges")
+
+    def _check_edges(self, edges: list[list[int]]) -> None:
+        for index, (source, target) in enumerate(edges):
+            for node in (source, target):
+                if node >= self.nodes:
+                    raise SpecError(f"edges[{index}]", f"names node {node}: nodes go from 0 to {self.nodes - 1}")
+            if source == target:
+                raise SpecError(f"edges[{index}]", f"makes a cycle: node {source} would read itself")
+        _refuse_repeats("edges", edges)
+        later: dict[int, set[int]] = {node: set() for node in range(self.nodes)}
+        for index, (source, target) in enumerate(edges):
+            if source in _reached(later, target):
+                raise SpecError(f"edges[{index}]", f"makes a cycle: node {target} already leads to node {source}")
+            later[source].add(target)
+        if self.nodes - 1 not in _reached(later, 0):
+            raise SpecError("edges", f"no way leads from node 0, the input, to node {self.nodes - 1}, the output")
+
+
+def _reached(later: dict[int, set[int]], start: int) -> set[int]:
+    found, front = {start}, [start]
+    while front:
+        new = later[front.pop()] - found
+        found |= new
+        front += new
+    return found
+
+
+def _refuse_repeats(field: str, values: Sequence[object] | None) -> None:
+    for index, value in enumerate(values or ()):
+        if value in (values or ())[:index]:
+            raise SpecError(f"{field}[{index}]", f"{value!r} is there twice: each must be unique")

@@ -1,0 +1,108 @@
+"""Spaces of cells, built of a specification."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from math import prod
+from random import Random
+
+from kubenas.api.cell import Cell
+from kubenas.space.base import Architecture, Value
+from kubenas.space.cell_fixed import FixedWiring
+from kubenas.space.cell_free import FreeWiring
+from kubenas.space.cell_inputs import InputsWiring
+from kubenas.space.cell_wiring import Wiring
+from kubenas.space.decisions import DRAWS, Constraint, SymmetricSpace
+
+Encode = Callable[[Wiring, Architecture], list[float]]
+
+
+def build_cell_space(cell: Cell, constraints: Sequence[Constraint] = ()) -> CellSpace:
+    """The space of a (validated) `cell`; with several cells, their names and a dot begin the names of decisions."""
+    wiring: type[FixedWiring | InputsWiring | FreeWiring] = FixedWiring
+    if cell.inputs is not None:
+        wiring = InputsWiring
+    elif cell.max_edges is not None:
+        wiring = FreeWiring
+    space = CellSpace({name: wiring(cell, f"{name}." if name else "") for name in cell.cells or [""]})
+    return space.within(constraints) if constraints else space
+
+
+class CellSpace(SymmetricSpace):
+    """One cell, or several that are chosen apart from each other."""
+
+    def __init__(self, cells: Mapping[str, Wiring]) -> None:
+        self.cells = dict(cells)
+        self._own = tuple(_Connected(cell) for cell in cells.values() if isinstance(cell, FreeWiring))
+        super().__init__([decision for cell in cells.values() for decision in cell.decisions], self._own)
+
+    def key(self, architecture: Architecture) -> str:
+        """The keys of all cells."""
+        return ";".join(cell.key(architecture) for cell in self.cells.values())
+
+    def multiplicity(self, architecture: Architecture) -> int:
+        """Number of ways to decide with this key, what constraints refuse included; see the wiring for its limits."""
+        return prod(cell.multiplicity(architecture) for cell in self.cells.values())
+
+    def sample(self, rng: Random) -> Architecture:
+        """One architecture, each as likely as any other by `key`.
+
+        Raises:
+            EmptySpaceError: the constraints leave none, or too few to be met by chance.
+        """
+        for _ in range(DRAWS):
+            values: dict[str, Value] = {}
+            for cell in self.cells.values():
+                values |= cell.sample(rng)
+            architecture = Architecture(values)
+            if self.allows(architecture):
+                return architecture
+        return super().sample(rng)
+
+    def size(self) -> int | None:
+        """Number of architectures by `key`; None where it is too large to count."""
+        if self.constraints != self._own:
+            return super().size()
+        sizes = [cell.size() for cell in self.cells.values()]
+        return None if None in sizes else prod(size for size in sizes if size is not None)
+
+    @property
+    def encodings(self) -> Mapping[str, Callable[[Architecture], list[float]]]:
+        """`one-hot`; `adjacency` and `paths`, cell by cell."""
+        return {
+            **super().encodings,
+            "adjacency": self._encoded(Wiring.adjacency),
+            "paths": self._encoded(Wiring.path_counts),
+        }
+
+    def name(self, architecture: Architecture) -> str:
+        """What each node sums up, such as `2=conv(0)+1`; with several cells each after its name."""
+        return " ".join(
+            (f"{name}: " if name else "")
+            + ("; ".join(f"{node}={terms.replace(' ', '')}" for node, terms in cell.lines(architecture)) or "nothing")
+            for name, cell in self.cells.items()
+        )
+
+    def draw(self, architecture: Architecture) -> str:
+        """One line a node, with what it sums up; what carries nothing or leads nowhere is left out."""
+        lines: list[str] = []
+        for name, cell in self.cells.items():
+            nodes = [f"{node} = {terms}" for node, terms in cell.lines(architecture)] or ["nothing reaches the output"]
+            lines += [f"{name}:", *(f"  {node}" for node in nodes)] if name else nodes
+        return "\n".join(lines)
+
+    def _encoded(self, encode: Encode) -> Callable[[Architecture], list[float]]:
+        return lambda architecture: [number for cell in self.cells.values() for number in encode(cell, architecture)]
+
+
+class _Connected:
+    """That the edges of a cell connect its nodes."""
+
+    def __init__(self, cell: FreeWiring) -> None:
+        self._cell = cell
+
+    def __call__(self, architecture: Architecture) -> bool:
+        return self._cell.allows(architecture)
+
+    def __str__(self) -> str:
+        return str(self._cell)

@@ -1,0 +1,150 @@
+"""Small labelled graphs without cycles: canonical forms, symmetries, paths."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+Edge = tuple[int, int]
+Sequences = dict[tuple[str, ...], int]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Vertices from 0 on, each with a label, and labelled edges; no edge goes back to where it came from."""
+
+    labels: tuple[str, ...]
+    edges: Mapping[Edge, str]
+
+    def successors(self) -> list[list[int]]:
+        """For each vertex those that its edges lead to."""
+        found: list[list[int]] = [[] for _ in self.labels]
+        for source, target in self.edges:
+            found[source].append(target)
+        return found
+
+    def between(self, starts: Sequence[int], ends: Sequence[int]) -> frozenset[int]:
+        """The vertices on a way from one of `starts` to one of `ends`."""
+        behind = _closure({s: [t for x, t in self.edges if x == s] for s in range(len(self.labels))}, starts)
+        before = _closure({t: [s for s, x in self.edges if x == t] for t in range(len(self.labels))}, ends)
+        return behind & before
+
+
+@dataclass(frozen=True)
+class Canonical:
+    """A text that is equal just for isomorphic graphs, and the number of a graph's symmetries."""
+
+    text: str
+    automorphisms: int
+
+
+def canonical(graph: Graph) -> Canonical:
+    """The canonical form, by refining vertices' colours and trying all ways to tell apart those that stay alike.
+
+    This is the search tree of McKay's nauty ("Practical graph isomorphism", 1981), pruned only where vertices have the
+    same edges to the same others: for few vertices.
+    """
+    first = sorted(set(graph.labels))
+    neighbours = _neighbours(graph)
+    best, count = "", 0
+    for colours, alike in _leaves(neighbours, [first.index(label) for label in graph.labels]):
+        text = _written(graph, colours)
+        if not best or text < best:
+            best, count = text, 0
+        count += alike * (text == best)
+    return Canonical(best, count)
+
+
+def orders(graph: Graph, free: Sequence[int]) -> int:
+    """Number of ways to put the vertices `free` in an order in which every edge between them goes forward."""
+    place = {vertex: index for index, vertex in enumerate(free)}
+    before = [0] * len(free)
+    for source, target in graph.edges:
+        if source in place and target in place:
+            before[place[target]] |= 1 << place[source]
+
+    @cache
+    def ways(placed: int) -> int:
+        if placed == (1 << len(free)) - 1:
+            return 1
+        return sum(
+            ways(placed | 1 << index)
+            for index, needed in enumerate(before)
+            if not placed >> index & 1 and needed & ~placed == 0
+        )
+
+    return ways(0)
+
+
+def path_sequences(graph: Graph, start: int, end: int, skip: str | None) -> Sequences:
+    """How often each sequence of labels is met on the paths between two vertices of a graph whose edges go up.
+
+    Labels are those of edges and of the vertices in between; empty ones and `skip` are left out.
+    """
+    met: list[Sequences] = [{} for _ in graph.labels]
+    met[start][()] = 1
+    for (source, target), operation in sorted(graph.edges.items(), key=lambda item: item[0][1]):
+        taken = (operation, graph.labels[target] if target != end else "")
+        passed = tuple(label for label in taken if label and label != skip)
+        for sequence, count in met[source].items():
+            longer = (*sequence, *passed)
+            met[target][longer] = met[target].get(longer, 0) + count
+    return met[end]
+
+
+def _neighbours(graph: Graph) -> list[list[tuple[str, int]]]:
+    found: list[list[tuple[str, int]]] = [[] for _ in graph.labels]
+    for (source, target), label in graph.edges.items():
+        found[source].append((f">{label}", target))
+        found[target].append((f"<{label}", source))
+    return [sorted(around) for around in found]
+
+
+def _refined(neighbours: Sequence[Sequence[tuple[str, int]]], colours: list[int]) -> list[int]:
+    while True:
+        seen = [
+            (colour, sorted((label, colours[other]) for label, other in around))
+            for colour, around in zip(colours, neighbours, strict=True)
+        ]
+        ordered: list[tuple[int, list[tuple[str, int]]]] = []
+        for one in sorted(seen):
+            if not ordered or ordered[-1] != one:
+                ordered.append(one)
+        refined = [ordered.index(one) for one in seen]
+        if len(ordered) == len(set(colours)):
+            return refined
+        colours = refined
+
+
+def _leaves(neighbours: Sequence[Sequence[tuple[str, int]]], colours: list[int]) -> Iterator[tuple[list[int], int]]:
+    """Colours that tell all vertices apart, and for how many leaves of the whole tree each stands."""
+    colours = _refined(neighbours, colours)
+    if len(set(colours)) == len(colours):
+        yield colours, 1
+        return
+    alike = next(colour for colour in range(len(colours)) if colours.count(colour) > 1)
+    members = [vertex for vertex, colour in enumerate(colours) if colour == alike]
+    twins = all(neighbours[vertex] == neighbours[members[0]] for vertex in members)
+    for vertex in members[:1] if twins else members:
+        # The others of its colour come after it.
+        apart = [2 * other + (other == alike and index != vertex) for index, other in enumerate(colours)]
+        for leaf, count in _leaves(neighbours, apart):
+            yield leaf, count * (len(members) if twins else 1)
+
+
+def _written(graph: Graph, places: Sequence[int]) -> str:
+    labels = [""] * len(places)
+    for vertex, place in enumerate(places):
+        labels[place] = graph.labels[vertex]
+    edges = sorted((places[source], places[target], label) for (source, target), label in graph.edges.items())
+    return ",".join(labels) + "|" + ",".join(f"{source}>{target}{':' * bool(x)}{x}" for source, target, x in edges)
+
+
+def _closure(beside: Mapping[int, Sequence[int]], starts: Sequence[int]) -> frozenset[int]:
+    found, front = set(starts), list(starts)
+    while front:
+        new = [vertex for vertex in beside[front.pop()] if vertex not in found]
+        found.update(new)
+        front += new
+    return frozenset(found)
