@@ -7,6 +7,7 @@ import typer
 from kubenas.cli.bench import bench
 from kubenas.cli.operator import operator
 from kubenas.cli.run import run
+from kubenas.cli.space import space
 from kubenas.cli.status import status
 from kubenas.cli.trials import trials
 from kubenas.cli.validate import validate
@@ -23,5 +24,6 @@ app.command()(run)
 app.command()(validate)
 app.command()(status)
 app.command()(trials)
+app.add_typer(space, name="space")
 app.command()(bench)
 app.command()(operator)

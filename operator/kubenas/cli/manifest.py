@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
+from pydantic import ValidationError
 
 from kubenas.api.base import API_VERSION
-from kubenas.api.errors import SpecError
+from kubenas.api.errors import SpecError, problems_of
 from kubenas.api.experiment import NASExperiment
+from kubenas.api.space import SearchSpace
 from kubenas.api.validate import InvalidExperimentError, read_experiment
 from kubenas.experiment.accept import problems
+from kubenas.space.load import check_space_spec
 
 _KIND: Final = "NASExperiment"
 _PART: Final = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
@@ -40,8 +43,38 @@ def read_manifest(path: Path) -> NASExperiment:
         except InvalidExperimentError as error:
             found = list(error.problems)
     if found:
-        raise ManifestError("\n".join(f"{path}:{_line(root, problem.field)}: {problem}" for problem in found))
+        raise _refused(path, root, found)
     return experiment
+
+
+def read_search_space(path: Path) -> SearchSpace:
+    """The search space in a YAML file, which holds a NASExperiment, or an object such as its `spec.searchSpace`.
+
+    Raises:
+        ManifestError: it cannot be read, is neither, or has problems.
+    """
+    root = _root(path)
+    document = yaml.safe_load(yaml.serialize(root))
+    if not isinstance(document, dict):
+        raise ManifestError(f"{path}: is no object: write a {_KIND}, or a search space such as preset: nasbench201")
+    if {"kind", "spec", "apiVersion"} & document.keys():
+        return read_manifest(path).spec.search_space
+    found = list(_repeated_keys(root, ""))
+    if not found:
+        try:
+            spec = SearchSpace.model_validate(document)
+            check_space_spec(spec)
+        except ValidationError as error:
+            found = problems_of(error)
+        except SpecError as error:
+            found = [error]
+    if found:
+        raise _refused(path, root, found)
+    return spec
+
+
+def _refused(path: Path, root: yaml.Node, found: Sequence[SpecError]) -> ManifestError:
+    return ManifestError("\n".join(f"{path}:{_line(root, problem.field)}: {problem}" for problem in found))
 
 
 def _root(path: Path) -> yaml.Node:

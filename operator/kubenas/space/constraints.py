@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from random import Random
-from typing import Any, Final
+from typing import Final
 
 from kubenas.api.errors import SpecError
 from kubenas.space.base import Architecture
 from kubenas.space.decisions import COUNTED, DecisionSpace
+from kubenas.space.reading import by_layer
 
 # Architectures drawn to see whether constraints can be met, and how many must be evaluated at least.
 DRAWN: Final = 2_000
@@ -19,7 +20,6 @@ EVALUATED: Final = 64
 _FAILURES: Final = (ValueError, TypeError, RuntimeError, LookupError, ArithmeticError)
 
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_LAYER: Final = re.compile(r"(.+)\.(\d+)")
 _BOUND: Final = re.compile(r"\.\s*(?:all|exists|exists_one|filter|map)\s*\(\s*([A-Za-z_]\w*)\s*,")
 
 
@@ -37,13 +37,13 @@ class CelConstraint:
         import cel  # noqa: PLC0415 - takes most of a second, and few spaces have constraints
 
         self._space = space
-        self._off: dict[str, Any] = _variables(dict.fromkeys(space.decisions))
+        names = [*space.decisions, *by_layer(dict.fromkeys(space.decisions))]
         try:
             self._program = cel.compile(expression)
         except ValueError as error:
             raise SpecError("", f"is no CEL expression: {_reason(error)}") from None
         costs = space.costs(space.complete({}, Random(0)))
-        known = {name for name in self._off if _IDENTIFIER.fullmatch(name)} | {"architecture", *costs}
+        known = {name for name in names if _IDENTIFIER.fullmatch(name)} | {"architecture", *costs}
         used = set(self._program.variables())
         self._uses_costs = bool(used & set(costs))
         bound = set(_BOUND.findall(expression))
@@ -62,8 +62,9 @@ class CelConstraint:
 
     def evaluate(self, architecture: Architecture) -> object:
         """What the expression gives, whatever that is; raises what the CEL library raises."""
-        values = self._off | _variables({name: architecture.get(name) for name in self._space.decisions})
-        context = dict(self._space.costs(architecture)) if self._uses_costs else {}
+        decided = {name: architecture.get(name) for name in self._space.decisions}
+        values = decided | by_layer(decided)
+        context: dict[str, object] = dict(self._space.costs(architecture)) if self._uses_costs else {}
         context |= {name: value for name, value in values.items() if _IDENTIFIER.fullmatch(name)}
         return self._program.execute(context | {"architecture": values})
 
@@ -116,17 +117,6 @@ def _holds(constraint: CelConstraint, index: int, architecture: Architecture) ->
     if not isinstance(given, bool):
         raise SpecError(f"constraints[{index}]", f"must be true or false, but gives {given!r:.80}")
     return given
-
-
-def _variables(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Decisions by name, and those of layers as lists of what is switched on."""
-    found: dict[str, Any] = dict(values)
-    for name, value in values.items():
-        if (match := _LAYER.fullmatch(name)) and match[1] not in values:
-            found.setdefault(match[1], [])
-            if value is not None:
-                found[match[1]].append(value)
-    return found
 
 
 def _reason(error: Exception) -> str:

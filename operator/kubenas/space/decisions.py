@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 
 from kubenas.space.base import Architecture, InvalidArchitectureError, Space, Value
 from kubenas.space.domains import Domain
-from kubenas.space.reading import read_decisions
+from kubenas.space.reading import by_layer, read_decisions
 from kubenas.space.trees import Trees
 
 # Draws before a space is held to have no architecture that its constraints allow.
@@ -238,8 +238,16 @@ class DecisionSpace(Space):
         return architecture
 
     def name(self, architecture: Architecture) -> str:
-        """The decisions as `name=value`, numbers to six digits."""
-        return " ".join(f"{name}={text(value)}" for name, value in architecture.items())
+        """The decisions as `name=value`, numbers to six digits; those of layers as `name=value,value`."""
+        layered = by_layer(architecture)
+        shown: dict[str, str] = {}
+        for name, value in architecture.items():
+            base, _, layer = name.rpartition(".")
+            if layer.isdecimal() and base in layered:
+                shown[base] = ",".join(map(text, layered[base]))
+            else:
+                shown[name] = text(value)
+        return " ".join(f"{name}={value}" for name, value in shown.items())
 
     def draw(self, architecture: Architecture) -> str:
         """One line a decision: its name, its value and the values it could have."""

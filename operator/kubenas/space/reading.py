@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from kubenas.space.base import Architecture, InvalidArchitectureError
 
 if TYPE_CHECKING:
     from kubenas.space.base import Value
     from kubenas.space.decisions import Decision
+
+_LAYER: Final = re.compile(r"(.+)\.\d+")
 
 
 def read_decisions(document: Any, decisions: Mapping[str, Decision]) -> Architecture:
@@ -42,6 +45,17 @@ def read_decisions(document: Any, decisions: Mapping[str, Decision]) -> Architec
                 f"{name} is not switched on by {when.decision if when else name}: leave it out"
             )
     return Architecture(values)
+
+
+def by_layer(values: Mapping[str, Value | None]) -> dict[str, list[Value]]:
+    """What `NAME.0`, `NAME.1` and so on are decided to be, by `NAME`; None is left out."""
+    found: dict[str, list[Value]] = {}
+    for name, value in values.items():
+        if (match := _LAYER.fullmatch(name)) and match[1] not in values:
+            found.setdefault(match[1], [])
+            if value is not None:
+                found[match[1]].append(value)
+    return found
 
 
 def _listed(names: Mapping[str, object]) -> str:
