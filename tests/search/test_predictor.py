@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from kubenas.search.acquisition import expected_improvement, hypervolume_sequence
 from kubenas.search.base import History, Observation, Score
-from kubenas.search.conformance import check_strategy
 from kubenas.search.predictor import Predictor, PredictorSettings, fitted_at
 from kubenas.search.random import RandomSearch
 from kubenas.search.surrogate import Surrogate, normal_scores, without_outliers
@@ -43,10 +42,6 @@ def search(strategy: Predictor | RandomSearch, space: Space, trials: int) -> His
 def best(history: History) -> float:
     scores: list[Score] = [o.score for o in history.scored if o.score is not None]
     return max(scores)[1]
-
-
-def test_conforms() -> None:
-    check_strategy(build)
 
 
 def test_finds_the_best_cell_in_a_hundredth_of_the_space() -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from random import Random
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import pytest
 
 from kubenas.api.errors import SpecError
-from kubenas.api.experiment import Search
+from kubenas.api.experiment import Algorithm, Search
 from kubenas.search.base import History, Observation, Strategy
 from kubenas.search.conformance import check_strategy
+from kubenas.search.load import ALGORITHMS as LOADED
 from kubenas.search.load import build_strategy
 from kubenas.search.random import RandomSearch
 from kubenas.search.regularized_evolution import RegularizedEvolution, RegularizedEvolutionSettings
@@ -20,13 +21,29 @@ from kubenas.space.domains import Choice, Float, Int
 from kubenas.space.nasbench201 import NASBench201
 from kubenas.space.parameters import ParameterSpace
 
-Algorithm = Literal["random", "regularized-evolution"]
-ALGORITHMS: tuple[Algorithm, ...] = get_args(Search.model_fields["algorithm"].annotation)
+# Those that ask services have tests of their own.
+ALGORITHMS: tuple[Algorithm, ...] = tuple(name for name in get_args(Algorithm) if name not in {"llm", "external"})
+# They fit a model for each proposal, so fewer steps are compared.
+SLOW: dict[Algorithm, dict[str, Any]] = {
+    "predictor": {"initial": 6},
+    "bayesian": {"initial": 6},
+    "tpe": {"initial": 6},
+}
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_conforms(algorithm: Algorithm) -> None:
-    check_strategy(lambda space, seed: build_strategy(Search(algorithm=algorithm, seed=seed), space))
+    settings = SLOW.get(algorithm, {})
+    trials, every = (20, 9) if settings else (40, 5)
+    check_strategy(
+        lambda space, seed: build_strategy(Search(algorithm=algorithm, seed=seed, settings=settings), space),
+        trials,
+        every,
+    )
+
+
+def test_every_algorithm_is_there() -> None:
+    assert set(get_args(Algorithm)) == set(LOADED)
 
 
 def test_conforms_with_a_population_smaller_than_the_parallelism() -> None:
@@ -96,7 +113,8 @@ def test_wrong_settings_name_the_field(algorithm: Algorithm, settings: dict[str,
 
 
 def test_settings_are_as_given() -> None:
-    strategy = build_strategy(Search(seed=4, settings={"populationSize": 20, "sampleSize": 5}), NASBench201())
+    settings = {"populationSize": 20, "sampleSize": 5}
+    strategy = build_strategy(Search(algorithm="regularized-evolution", seed=4, settings=settings), NASBench201())
     assert isinstance(strategy, RegularizedEvolution)
     assert strategy.settings == RegularizedEvolutionSettings(population_size=20, sample_size=5)
     assert strategy.seed == 4

@@ -1,4 +1,4 @@
-"""What every strategy must hold to, as checks that a strategy's own tests call.
+"""What every strategy must hold to, as checks that a strategy's own tests call; third parties' too.
 
 Example:
     def test_conforms() -> None:
@@ -8,6 +8,7 @@ Example:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from hashlib import sha256
 from random import Random
 from typing import Final, TypeAlias
@@ -15,112 +16,141 @@ from typing import Final, TypeAlias
 from kubenas.search.base import History, Observation, Strategy
 from kubenas.space.base import Architecture, Space
 from kubenas.space.conformance import require
-from kubenas.space.domains import Choice, Float, Int
+from kubenas.space.decisions import Decision, DecisionSpace, When
+from kubenas.space.domains import Choice, Float, Int, Ordinal
 from kubenas.space.nasbench201 import NASBench201
 from kubenas.space.parameters import ParameterSpace
 
 Build: TypeAlias = Callable[[Space, int], Strategy]
 
-TRIALS: Final = 40
 PARALLELISM: Final = 4
-SEEDS: Final = range(3)
 
 TINY: Final = ParameterSpace({"operation": Choice(("a", "b", "c")), "layers": Int(1, 4, "linear")})
-SPACES: Final[tuple[Space, ...]] = (
-    NASBench201(),
-    ParameterSpace({"operation": Choice(("a", "b")), "width": Int(8, 512, "log"), "rate": Float(1e-5, 1.0, "log")}),
+CONDITIONAL: Final = DecisionSpace(
+    [
+        Decision("depth", Ordinal((1, 2, 3))),
+        Decision("kernel.0", Ordinal((3, 5, 7))),
+        Decision("kernel.1", Ordinal((3, 5, 7)), When("depth", frozenset({2, 3}))),
+        Decision("kernel.2", Ordinal((3, 5, 7)), When("depth", frozenset({3}))),
+        Decision("width", Int(8, 64, "log")),
+    ],
+    [lambda architecture: int(architecture["width"]) * int(architecture["depth"]) <= 96],
+)
+MIXED: Final = ParameterSpace(
+    {"operation": Choice(("a", "b")), "width": Int(8, 512, "log"), "rate": Float(1e-5, 1.0, "log")}
 )
 
 
-def check_strategy(build: Build) -> None:
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A search to check: where, with which seed, and how many objectives are to be improved."""
+
+    space: Space
+    seed: int
+    objectives: int = 1
+
+
+CASES: Final = (
+    Case(NASBench201(), 0),
+    Case(NASBench201(), 1, objectives=2),
+    Case(MIXED, 0),
+    Case(CONDITIONAL, 1),
+    Case(CONDITIONAL, 0, objectives=2),
+)
+
+
+def check_strategy(build: Build, trials: int = 40, every: int = 1) -> None:
     """All checks of this module, on spaces of their own.
+
+    Args:
+        build: makes the strategy for a space and a seed.
+        trials: of each search.
+        every: at how many steps the answer of a strategy with a past is compared with that of a new one; 1 is all.
 
     Raises:
         AssertionError: the strategy breaks a promise of `Strategy`; the message says which.
     """
-    for space in SPACES:
-        for seed in SEEDS:
-            check_pure(build, space, seed)
-            check_distinct(build, space, seed)
-            check_batches(build, space, seed)
-            check_failures(build, space, seed)
-        check_seed_matters(build, space)
-    for seed in SEEDS:
-        check_exhaustion(build, TINY, seed)
+    for case in CASES:
+        check_pure(build, case, trials, every)
+        check_distinct(build, case, trials)
+        check_failures(build, case, trials)
+        check_seed_matters(build, case)
+    check_exhaustion(build, Case(TINY, 0))
 
 
-def check_pure(build: Build, space: Space, seed: int) -> None:
-    """After every proposal and every result, one made a moment ago answers as the one that lived through it all.
+def check_pure(build: Build, case: Case, trials: int, every: int) -> None:
+    """After every proposal and result, one made a moment ago answers as the one that lived through it all.
 
-    The history of the new one is read from JSON objects in another order, as after a restart.
+    The history of the new one is read from JSON objects in another order, as after a restart; it is asked one by one
+    where the other is asked for several at once, and has its work prepared where the other does it itself.
     """
-    lived = build(space, seed)
-    for history in _search(lived, space, TRIALS, Random(seed)):
-        answer = lived.propose(_copy(space, history), 2)
-        fresh = build(space, seed).propose(_copy(space, history), 2)
-        require(answer == fresh, f"at {history.proposed}: {answer} with a past, {fresh} without")
+    lived = build(case.space, case.seed)
+    for step, history in enumerate(_search(lived, case, trials)):
+        if step % every:
+            continue
+        answer = lived.propose(_copy(case.space, history), PARALLELISM)
+        copied, fresh = _copy(case.space, history), build(case.space, case.seed)
+        if work := fresh.preparation(copied, PARALLELISM):
+            fresh.accept(work, work.run(*work.arguments))
+        singly = [one for _ in range(PARALLELISM) for one in fresh.propose(copied, 1)]
+        require(answer == singly, f"at {history.proposed}: {answer} with a past, {singly} without")
 
 
-def check_distinct(build: Build, space: Space, seed: int) -> None:
-    """Proposals belong to the space, are pending, and none repeats another by key."""
-    history = History(space)
-    for history in _search(build(space, seed), space, TRIALS, Random(seed)):
+def check_distinct(build: Build, case: Case, trials: int) -> None:
+    """Proposals belong to the space, constraints included; are pending; and none repeats another by key."""
+    history = History(case.space)
+    for history in _search(build(case.space, case.seed), case, trials):
         require(history.distinct == history.proposed, f"proposal {history.proposed} repeats an earlier one")
         for architecture in history.pending:
-            require(space.parse(architecture.to_json()) == architecture, f"{architecture!r} is outside the space")
-    require(history.proposed == TRIALS, f"{history.proposed} proposals instead of {TRIALS}")
+            require(case.space.parse(architecture.to_json()) == architecture, f"{architecture!r} is outside the space")
+    require(history.proposed == trials, f"{history.proposed} proposals instead of {trials}")
 
 
-def check_batches(build: Build, space: Space, seed: int) -> None:
-    """Asking for n at once answers as asking n times for one."""
-    for history in _search(build(space, seed), space, TRIALS, Random(seed)):
-        at_once = build(space, seed).propose(_copy(space, history), PARALLELISM)
-        singly, strategy = _copy(space, history), build(space, seed)
-        one_by_one = [one for _ in range(PARALLELISM) for one in strategy.propose(singly, 1)]
-        require(at_once == one_by_one, f"at {history.proposed}: {at_once} at once, {one_by_one} one by one")
-
-
-def check_failures(build: Build, space: Space, seed: int) -> None:
+def check_failures(build: Build, case: Case, trials: int) -> None:
     """It goes on where every trial fails."""
-    history, strategy = History(space), build(space, seed)
-    for number in range(TRIALS):
+    history, strategy = History(case.space), build(case.space, case.seed)
+    for number in range(trials):
         proposals = strategy.propose(history, 1)
         require(len(proposals) == 1, f"no proposal after {number} failures")
         history.observe(Observation(proposals[0], None))
 
 
-def check_seed_matters(build: Build, space: Space) -> None:
+def check_seed_matters(build: Build, case: Case) -> None:
     """Different seeds search differently."""
-    searches = {tuple(build(space, seed).propose(History(space), PARALLELISM)) for seed in SEEDS}
-    require(len(searches) == len(SEEDS), "two seeds give the same proposals")
+    searches = {tuple(build(case.space, seed).propose(History(case.space), PARALLELISM)) for seed in range(3)}
+    require(len(searches) == 3, "two seeds give the same proposals")
 
 
-def check_exhaustion(build: Build, space: Space, seed: int) -> None:
+def check_exhaustion(build: Build, case: Case) -> None:
     """It proposes every architecture of a small space once, then none, whether results have come in or not."""
-    size = space.size()
-    require(size is not None, "the check needs a finite space")
-    require(len(build(space, seed).propose(History(space), (size or 0) + 1)) == size, "not all at once")
-    *_, history = _search(build(space, seed), space, (size or 0) + 1, Random(seed))
+    space, size = case.space, case.space.size() or 0
+    require(size > 0, "the check needs a finite space")
+    require(len(build(space, case.seed).propose(History(space), size + 1)) == size, "not all at once")
+    *_, history = _search(build(space, case.seed), case, size + 1)
     require(history.proposed == size, f"{history.proposed} proposals in a space of {size}")
-    require(build(space, seed).propose(_copy(space, history), 1) == [], "a proposal though none is left")
+    require(build(space, case.seed).propose(_copy(space, history), 1) == [], "a proposal though none is left")
 
 
-def _search(strategy: Strategy, space: Space, trials: int, rng: Random) -> Iterator[History]:
+def _search(strategy: Strategy, case: Case, trials: int) -> Iterator[History]:
     """Copies of the history after each step of a search whose trials end in any order, every seventh by failing."""
-    history = History(space)
+    history, rng = History(case.space), Random(case.seed)
     proposes = True
     while proposes or history.pending:
         proposes = proposes and history.proposed < trials
         if proposes and len(history.pending) < PARALLELISM:
             proposes = bool(strategy.propose(history, 1))
         elif history.pending:
-            history.observe(_outcome(space, rng.choice(history.pending)))
-        yield _copy(space, history)
+            history.observe(_outcome(case, rng.choice(history.pending)))
+        yield _copy(case.space, history)
 
 
-def _outcome(space: Space, architecture: Architecture) -> Observation:
-    digest = int.from_bytes(sha256(space.key(architecture).encode()).digest()[:4])
-    return Observation(architecture, None if digest % 7 == 0 else (-float(digest % 2), float(digest)))
+def _outcome(case: Case, architecture: Architecture) -> Observation:
+    """Every seventh fails, and half of the others break a limit."""
+    digest = sha256(case.space.key(architecture).encode()).digest()
+    values = tuple(float(number) for number in digest[: case.objectives])
+    if digest[-1] % 7 == 0:
+        return Observation(architecture, None)
+    return Observation(architecture, (-float(digest[-2] % 2), values[0]), values)
 
 
 def _copy(space: Space, history: History) -> History:
@@ -129,7 +159,7 @@ def _copy(space: Space, history: History) -> History:
     copied.propose(_reread(space, observation.architecture) for observation in history.observations)
     copied.propose(_reread(space, architecture) for architecture in history.pending)
     for observation in history.observations:
-        copied.observe(Observation(_reread(space, observation.architecture), observation.score))
+        copied.observe(Observation(_reread(space, observation.architecture), observation.score, observation.values))
     return copied
 
 

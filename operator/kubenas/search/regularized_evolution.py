@@ -9,7 +9,8 @@ from pydantic import Field, model_validator
 
 from kubenas.api.base import Model
 from kubenas.api.errors import SpecError
-from kubenas.search.base import History, Observation, Score, Strategy
+from kubenas.search.base import History, Strategy
+from kubenas.search.scalarize import scalarized
 from kubenas.search.unseen import draw_unseen
 from kubenas.space.base import Architecture, Space
 
@@ -46,7 +47,8 @@ class RegularizedEvolution(Strategy):
     Real, Aggarwal, Huang, Le: "Regularized Evolution for Image Classifier Architecture Search", AAAI 2019,
     arXiv:1802.01548. The population is the latest `populationSize` candidates that ended with a score, in order of
     ending; as in the paper's code the sample is drawn with replacement. No architecture is proposed twice: a
-    mutation that was proposed before is drawn again, then mutated further.
+    mutation that was proposed before is drawn again, then mutated further. With several objectives, a parent is the
+    best by weights drawn for its proposal.
     """
 
     def __init__(self, space: Space, seed: int, settings: RegularizedEvolutionSettings) -> None:
@@ -62,10 +64,10 @@ class RegularizedEvolution(Strategy):
         return child or draw_unseen(self.space, history, rng)
 
     def _parent(self, history: History, rng: Random) -> Architecture:
-        newest = len(history.scored)
-        oldest = max(0, newest - self.settings.population_size)
-        sample = [history.scored[rng.randrange(oldest, newest)] for _ in range(self.settings.sample_size)]
-        return max(sample, key=_score).architecture
+        population = history.scored[-self.settings.population_size :]
+        scores = scalarized(population, rng)
+        sample = [rng.randrange(len(population)) for _ in range(self.settings.sample_size)]
+        return population[max(sample, key=scores.__getitem__)].architecture
 
     def _unseen_mutation(self, parent: Architecture, history: History, rng: Random) -> Architecture | None:
         for _ in range(MUTATIONS):
@@ -78,9 +80,3 @@ class RegularizedEvolution(Strategy):
             if not history.seen(child):
                 return child
         return None
-
-
-def _score(observation: Observation) -> Score:
-    if observation.score is None:
-        raise ValueError("only candidates with a score become parents")
-    return observation.score

@@ -25,6 +25,10 @@ class Domain(ABC):
         """One value, uniform on the domain's scale."""
 
     @abstractmethod
+    def at_share(self, share: float) -> Value:
+        """The value at a share of the domain, from 0 to 1, on its scale."""
+
+    @abstractmethod
     def mutate(self, value: Value, rng: Random) -> Value:
         """Another value; the same one only where there is no other."""
 
@@ -67,6 +71,10 @@ class Choice(Domain):
     def sample(self, rng: Random) -> Value:
         """Each value as likely as any other."""
         return rng.choice(self.values)
+
+    def at_share(self, share: float) -> Value:
+        """Each value has as large a share as any other."""
+        return self.values[min(int(share * len(self.values)), len(self.values) - 1)]
 
     def mutate(self, value: Value, rng: Random) -> Value:
         """Each other value as likely as any other."""
@@ -129,6 +137,10 @@ class Number(Domain):
     low: float
     high: float
     scale: Scale
+
+    def at_share(self, share: float) -> int | float:
+        """The value nearest to the share of the range, or of its logarithm."""
+        return self._value(self._from_unit(share))
 
     def mutate(self, value: Value, rng: Random) -> int | float:
         """A Gaussian step of deviation `STEP` on the unit interval, reflected at its ends."""

@@ -1,0 +1,110 @@
+"""CMA-ES: evolution of a normal distribution."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Final
+
+import numpy as np
+from cmaes import CMA
+from numpy.typing import NDArray
+from pydantic import Field
+
+from kubenas.api.base import Model
+from kubenas.search.base import History, Observation, Strategy
+from kubenas.search.scalarize import scalarized
+from kubenas.search.unseen import draw_unseen
+from kubenas.space.base import Architecture, Space, Value
+from kubenas.space.decisions import DecisionSpace
+from kubenas.space.domains import Number
+
+# Points of the distribution before one that was proposed before is mutated.
+ASKED: Final = 32
+
+
+class CMAESSettings(Model):
+    """Settings of CMA-ES."""
+
+    sigma: float = Field(default=0.25, gt=0.0, le=1.0, description="First step size, in units of a decision's range.")
+
+
+class CMAES(Strategy):
+    """Draws from a normal distribution that each generation of results moves, stretches and turns.
+
+    Hansen & Ostermeier 2001; Hansen, arXiv:1604.00772; computed by the package `cmaes` (arXiv:2402.01373), as in
+    Optuna's sampler. It is made for numbers; a choice is the part of its range that a number lies in. Results are
+    counted in order of ending, whoever's generation they were proposed in, so that no worker waits; failures count as
+    worse than all. With several objectives each generation has weights of its own.
+    """
+
+    def __init__(self, space: Space, seed: int, settings: CMAESSettings) -> None:
+        super().__init__(space, seed)
+        self.settings = settings
+        self._forget()
+
+    def _forget(self) -> None:
+        self._told: list[Observation] = []
+        dimensions = len(self.space.decisions) if isinstance(self.space, DecisionSpace) else 0
+        # the package knows no distribution over one number
+        self._optimizer = CMA(
+            mean=np.full(max(2, dimensions), 0.5),
+            sigma=self.settings.sigma,
+            bounds=np.tile([0.0, 1.0], (max(2, dimensions), 1)),
+            seed=self.seed % 2**32,
+        )
+
+    def next(self, history: History, rng: Random) -> Architecture | None:
+        """One architecture that was not proposed before, or None where there is none left."""
+        space = self.space
+        if not isinstance(space, DecisionSpace):
+            return draw_unseen(space, history, rng)
+        self._tell(space, history)
+        self._optimizer.reseed_rng(rng.randrange(2**31))
+        asked = space.sample(rng)
+        for _ in range(ASKED):
+            asked = _at(space, self._optimizer.ask())
+            if space.allows(asked) and not history.seen(asked):
+                return asked
+        for _ in range(ASKED):
+            asked = space.mutate(asked, rng) if space.allows(asked) else space.sample(rng)
+            if not history.seen(asked):
+                return asked
+        return draw_unseen(space, history, rng)
+
+    def _tell(self, space: DecisionSpace, history: History) -> None:
+        if self._told != history.observations[: len(self._told)]:
+            self._forget()
+        size = self._optimizer.population_size
+        while len(history.observations) - len(self._told) >= size:
+            generation = history.observations[len(self._told) : len(self._told) + size]
+            self._told += generation
+            scored = [observation for observation in generation if observation.score is not None]
+            scores = scalarized(scored, Random(f"{self.seed}/{len(self._told)}"))
+            order = sorted(range(len(scored)), key=scores.__getitem__, reverse=True)
+            ranks = {scored[place].architecture: float(rank) for rank, place in enumerate(order)}
+            self._optimizer.tell(
+                [(_point(space, one.architecture), ranks.get(one.architecture, float(size))) for one in generation]
+            )
+
+
+def _point(space: DecisionSpace, architecture: Architecture) -> NDArray[np.float64]:
+    """Where an architecture lies; in the middle of what is switched off."""
+    shares = [0.5] * max(2, len(space.decisions))
+    for place, decision in enumerate(space.decisions.values()):
+        if decision.name not in architecture:
+            continue
+        value, domain = architecture[decision.name], decision.domain
+        if isinstance(domain, Number):
+            shares[place] = domain.encode(value)[0]
+        else:
+            size = domain.size() or 1
+            shares[place] = (next(n for n in range(size) if domain.at(n) == value) + 0.5) / size
+    return np.array(shares)
+
+
+def _at(space: DecisionSpace, point: NDArray[np.float64]) -> Architecture:
+    decided: dict[str, Value] = {}
+    shares = dict(zip(space.decisions, point.tolist(), strict=False))
+    while (decision := space.next_decision(decided)) is not None:
+        decided[decision.name] = decision.domain.at_share(shares[decision.name])
+    return Architecture(decided)

@@ -1,0 +1,98 @@
+"""Grid search."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from math import gcd
+from random import Random
+from typing import Final
+
+from kubenas.search.base import History, Strategy
+from kubenas.search.unseen import LISTED, draw_unseen
+from kubenas.space.base import Architecture, Space, Value
+from kubenas.space.decisions import DecisionSpace
+from kubenas.space.domains import Domain, Float
+
+# The finest grid that a number is divided by; 2 ** 20 + 1 values tell apart more than any trainer does.
+FINEST: Final = 20
+
+
+class GridSearch(Strategy):
+    """Goes through a grid of the space, coarse to fine, in strides that spread early trials over all of it.
+
+    Small finite spaces are gone through whole. Where a space is unbounded or has more than can be listed, a decision
+    with many values has its ends first, then the middle between, and so on; that is one grid after another, each twice
+    as fine in every number, so no number of points needs to be chosen in advance.
+    """
+
+    def __init__(self, space: Space, seed: int) -> None:
+        super().__init__(space, seed)
+        self._listed: list[Architecture] = []
+        self._order = self._points()
+
+    def next(self, history: History, rng: Random) -> Architecture | None:
+        """The first of the grid that was not proposed before."""
+        size = self.space.size()
+        if size is not None and history.distinct >= size:
+            return None
+        for place in count():
+            if place == len(self._listed):
+                point = next(self._order, None)
+                if point is None:
+                    return draw_unseen(self.space, history, rng)
+                self._listed.append(point)
+            if not history.seen(self._listed[place]):
+                return self._listed[place]
+        raise AssertionError("counting ends")
+
+    def _points(self) -> Iterator[Architecture]:
+        size = self.space.size()
+        if size is not None and size <= LISTED:
+            yield from _strided(list(self.space.enumerate()), self.seed)
+        elif isinstance(self.space, DecisionSpace):
+            for level in range(FINEST):
+                yield from _level(self.space, level, Random(f"{self.seed}/{level}"))
+
+
+def _strided(listed: list[Architecture], seed: int) -> Iterator[Architecture]:
+    """All of a list, in steps of a share of its length that no two places have in common."""
+    rng = Random(seed)
+    step = max(1, round(len(listed) * (0.38 + 0.001 * rng.random())))
+    while gcd(step, len(listed)) > 1:
+        step += 1
+    start = rng.randrange(len(listed))
+    for number in range(len(listed)):
+        yield listed[(start + number * step) % len(listed)]
+
+
+def _level(space: DecisionSpace, level: int, rng: Random) -> Iterator[Architecture]:
+    """The grid of one fineness, from a corner that is drawn; at most `LISTED` points, drawn where there are more."""
+    axes = {decision.name: _values(decision.domain, level) for decision in space.decisions.values()}
+    total = 1
+    for values in axes.values():
+        total *= len(values)
+    start = rng.randrange(total)
+    step = 1 if total == 1 else rng.randrange(1, total)
+    while gcd(step, total) > 1:
+        step += 1
+    for number in range(min(total, LISTED)):
+        index = (start + number * step) % total
+        chosen: dict[str, Value] = {}
+        for name, values in axes.items():
+            index, place = divmod(index, len(values))
+            chosen[name] = values[place]
+        architecture = space.complete(chosen, rng)
+        if space.allows(architecture):
+            yield architecture
+
+
+def _values(domain: Domain, level: int) -> list[Value]:
+    """Values of a domain that are even on its scale: 2 at level 0, 3 at 1, 5 at 2; all where it has fewer."""
+    size = domain.size()
+    points = 2 ** max(0, level) + 1
+    if isinstance(domain, Float):
+        return list(dict.fromkeys(domain.at_share(place / (points - 1)) for place in range(points)))
+    if size is None or size <= points:
+        return [domain.at(place) for place in range(size or 1)]
+    return [domain.at(round(place * (size - 1) / (points - 1))) for place in range(points)]

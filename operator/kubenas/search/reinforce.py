@@ -1,0 +1,157 @@
+"""Reinforcement learning: a controller policy trained by policy gradient."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from math import exp
+from random import Random
+from typing import Final, TypeAlias
+
+from pydantic import Field
+
+from kubenas.api.base import Model
+from kubenas.search.base import History, Observation, Strategy
+from kubenas.search.scalarize import scalarized
+from kubenas.search.unseen import draw_unseen
+from kubenas.space.base import Architecture, Space, Value
+from kubenas.space.decisions import Decision, DecisionSpace
+from kubenas.space.domains import Number
+
+# Draws from the policy before one of its proposals is mutated.
+DRAWS: Final = 32
+# Numbers are decided by which of so many equal parts of their range they lie in, then evenly inside.
+PARTS: Final = 8
+
+# Results that a new one is compared with.
+REMEMBERED: Final = 200
+
+# Preference for each choice of a decision, after the choice before it.
+Logits: TypeAlias = dict[tuple[str, str], list[float]]
+
+
+class ReinforceSettings(Model):
+    """Settings of the controller."""
+
+    learning_rate: float = Field(default=0.3, gt=0.0, le=10.0, description="Step of the policy gradient.")
+    baseline_decay: float = Field(
+        default=0.9, ge=0.0, lt=1.0, description="How much of the moving average of rewards stays after each result."
+    )
+    entropy: float = Field(
+        default=0.01, ge=0.0, le=1.0, description="How strongly the policy is held back from settling on one choice."
+    )
+
+
+class Reinforce(Strategy):
+    """Draws architectures from a policy, decision by decision, and makes the decisions of good ones more likely.
+
+    REINFORCE (Williams 1992) with a moving-average baseline, as in Zoph & Le, "Neural Architecture Search with
+    Reinforcement Learning", ICLR 2017, arXiv:1611.01578. The policy is autoregressive: a softmax for each decision,
+    given the decision before it. Such a table takes the place of the paper's LSTM, as in Ying et al. (NAS-Bench-101,
+    arXiv:1902.09635), because it learns within hundreds of trials. A reward is a result's share of worse results so
+    far, so that the objective's scale does not matter; a failure has 0. Results are learnt from in order of ending.
+    """
+
+    def __init__(self, space: Space, seed: int, settings: ReinforceSettings) -> None:
+        super().__init__(space, seed)
+        self.settings = settings
+        self._forget()
+
+    def _forget(self) -> None:
+        self._learnt: list[Observation] = []
+        self._logits: Logits = defaultdict(list)
+        self._baseline: float | None = None
+
+    def next(self, history: History, rng: Random) -> Architecture | None:
+        """A draw from the policy that was not proposed before, or None where there is nothing left."""
+        space = self.space
+        if not isinstance(space, DecisionSpace):
+            return draw_unseen(space, history, rng)
+        self._learn(space, history)
+        drawn = self._draw(space, rng)
+        for _ in range(DRAWS):
+            if space.allows(drawn) and not history.seen(drawn):
+                return drawn
+            drawn = self._draw(space, rng)
+        for _ in range(DRAWS):
+            if space.allows(drawn) and not history.seen(drawn):
+                return drawn
+            drawn = space.mutate(drawn, rng)
+        return draw_unseen(space, history, rng)
+
+    def _learn(self, space: DecisionSpace, history: History) -> None:
+        if self._learnt != history.observations[: len(self._learnt)]:
+            self._forget()
+        for observation in history.observations[len(self._learnt) :]:
+            self._learnt.append(observation)
+            reward = self._reward()
+            baseline = reward if self._baseline is None else self._baseline
+            decay = self.settings.baseline_decay
+            self._baseline = decay * baseline + (1 - decay) * reward
+            self._step(space, observation.architecture, reward - baseline)
+
+    def _reward(self) -> float:
+        """Share of the latest results that the last one is better than."""
+        latest = self._learnt[-1]
+        if latest.score is None:
+            return 0.0
+        scored = [one for one in self._learnt[-REMEMBERED:] if one.score is not None]
+        # weights by number, so that a replay draws the same
+        scores = scalarized(scored, Random(f"{self.seed}/{len(self._learnt)}"))
+        return (sum(score < scores[-1] for score in scores) + 0.5) / len(scores)
+
+    def _step(self, space: DecisionSpace, architecture: Architecture, advantage: float) -> None:
+        """One step along the gradient of the log-probability, and of the entropy."""
+        before = ""
+        for decision in space.active(architecture):
+            logits = self._preferences(decision, before)
+            chances = _softmax(logits)
+            taken = _part(decision, architecture[decision.name])
+            for choice, chance in enumerate(chances):
+                towards = float(choice == taken) - chance
+                evenness = self.settings.entropy * (1.0 / len(chances) - chance)
+                logits[choice] += self.settings.learning_rate * (advantage * towards + evenness)
+            before = f"{decision.name}={taken}"
+
+    def _draw(self, space: DecisionSpace, rng: Random) -> Architecture:
+        decided: dict[str, Value] = {}
+        before = ""
+        while (decision := space.next_decision(decided)) is not None:
+            chances = _softmax(self._preferences(decision, before))
+            part = rng.choices(range(len(chances)), chances)[0]
+            decided[decision.name] = _value(decision, part, rng)
+            before = f"{decision.name}={_part(decision, decided[decision.name])}"
+        return Architecture(decided)
+
+    def _preferences(self, decision: Decision, before: str) -> list[float]:
+        logits = self._logits[decision.name, before]
+        if not logits:
+            logits += [0.0] * _parts(decision)
+        return logits
+
+
+def _parts(decision: Decision) -> int:
+    size = decision.domain.size()
+    if isinstance(decision.domain, Number) and (size is None or size > PARTS):
+        return PARTS
+    return size or 1
+
+
+def _part(decision: Decision, value: Value) -> int:
+    """Which choice of the policy a value belongs to."""
+    parts = _parts(decision)
+    if isinstance(decision.domain, Number):
+        return min(int(decision.domain.encode(value)[0] * parts), parts - 1)
+    return next(place for place in range(parts) if decision.domain.at(place) == value)
+
+
+def _value(decision: Decision, part: int, rng: Random) -> Value:
+    if isinstance(decision.domain, Number):
+        return decision.domain.at_share((part + rng.random()) / _parts(decision))
+    return decision.domain.at(part)
+
+
+def _softmax(logits: list[float]) -> list[float]:
+    highest = max(logits)
+    weights = [exp(logit - highest) for logit in logits]
+    total = sum(weights)
+    return [weight / total for weight in weights]
