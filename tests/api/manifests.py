@@ -107,9 +107,9 @@ WRONG: Final = [
     Wrong("unknown in task", "spec.task.batchSize", 64, "spec.task.batchSize", "unknown field"),
     # search space
     Wrong("no space", SPACE, ABSENT, SPACE, "Required value"),
-    Wrong("empty space", SPACE, {}, SPACE, "exactly one of preset, parameters and macro"),
-    Wrong("two spaces", f"{SPACE}.preset", "nasbench201", SPACE, "exactly one of preset, parameters and macro"),
-    Wrong("unknown preset", SPACE, {"preset": "nasbench101"}, f"{SPACE}.preset", 'supported values: "nasbench201"'),
+    Wrong("empty space", SPACE, {}, SPACE, "exactly one of preset, parameters, cell and macro"),
+    Wrong("two spaces", f"{SPACE}.preset", "nasbench201", SPACE, "exactly one of preset, parameters, cell and macro"),
+    Wrong("unknown preset", SPACE, {"preset": "nasbench"}, f"{SPACE}.preset", 'supported values: "nasbench201"'),
     Wrong("no parameters", f"{SPACE}.parameters", [], f"{SPACE}.parameters", "at least 1 items"),
     Wrong("129 parameters", f"{SPACE}.parameters", _parameters(129), f"{SPACE}.parameters", "at most 128 items"),
     Wrong("parameter twice", f"{SPACE}.parameters.1.name", "activation", INT, "Duplicate value"),

@@ -34,6 +34,7 @@ FREE = {
 TERMS = {
     "spec.objectives[].goal",
     "spec.searchSpace.preset",
+    "spec.searchSpace.cell.operationsOn",
     "spec.searchSpace.parameters[].type",
     "spec.searchSpace.parameters[].scale",
     "spec.search.algorithm",

@@ -14,7 +14,10 @@ MAX_NODES: Final = 12
 
 Operation = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-zA-Z][-a-zA-Z0-9_]*$")]
 CellName = Annotated[str, Field(min_length=1, max_length=31, pattern=r"^[a-zA-Z][a-zA-Z0-9_]*$")]
-Edge = Annotated[list[Annotated[int, Field(ge=0, lt=MAX_NODES)]], Field(min_length=2, max_length=2)]
+Edge = Annotated[
+    list[Annotated[int, Field(ge=0, lt=MAX_NODES)]],
+    Field(min_length=2, max_length=2, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+]
 
 _ONE_WIRING: Final = "takes at most one of edges, inputs and maxEdges"
 _ON_EDGES: Final = "chooses operations on edges: leave it out, or write edges"
@@ -116,8 +119,8 @@ class Cell(Model):
                 raise SpecError(field, f"is for fixed edges: with {wiring}, cells differ by their edges and operations")
         if self.inputs is not None and self.nodes < 3:
             raise SpecError("nodes", "must be 3 or more with inputs: nodes 0 and 1 are the cell's inputs")
-        if self.max_edges is not None and self.nodes > 8:
-            raise SpecError("nodes", "must be 8 or less with maxEdges")
+        if self.max_edges is not None and self.nodes > 7:
+            raise SpecError("nodes", "must be 7 or less with maxEdges")
 
     def _check_edges(self, edges: list[list[int]]) -> None:
         for index, (source, target) in enumerate(edges):

@@ -7,12 +7,15 @@ from typing import Annotated, Final, Literal, TypeAlias
 from pydantic import ConfigDict, Field, model_validator
 
 from kubenas.api.base import Model, keyed, rule, rules
+from kubenas.api.cell import Cell
 from kubenas.api.errors import SpecError
 from kubenas.api.macro import Macro
 from kubenas.api.parameter import Parameter
 
 Preset: TypeAlias = Literal[
     "nasbench201",
+    "nasbench101",
+    "darts",
     "nasbench-macro",
     "mobilenet-ofa",
     "transformer-decoder",
@@ -24,10 +27,11 @@ Preset: TypeAlias = Literal[
     "mlp",
     "tcn",
     "rnn",
+    "gnn",
 ]
 Constraint = Annotated[str, Field(min_length=1, max_length=1024)]
 
-_ONE_OF: Final = "needs exactly one of preset, parameters and macro"
+_ONE_OF: Final = "needs exactly one of preset, parameters, cell and macro"
 
 
 class SearchSpace(Model):
@@ -36,7 +40,7 @@ class SearchSpace(Model):
     model_config = ConfigDict(
         json_schema_extra=rules(
             rule(
-                "[has(self.preset), has(self.parameters), has(self.macro)].filter(x, x).size() == 1",
+                "[has(self.preset), has(self.parameters), has(self.cell), has(self.macro)].filter(x, x).size() == 1",
                 f"searchSpace {_ONE_OF}",
             )
         )
@@ -44,12 +48,14 @@ class SearchSpace(Model):
 
     preset: Preset | None = Field(
         default=None,
-        description="A published space. nasbench201: cells of 4 nodes and 6 edges with 5 operations. "
+        description="A published space. nasbench201: cells of 4 nodes and 6 edges with 5 operations. nasbench101: "
+        "cells of up to 7 nodes and 9 edges. darts: normal and reduction cells. "
         "nasbench-macro: 8 layers of MobileNet blocks. mobilenet-ofa: Once-for-All's 5 stages of inverted residuals. "
         "transformer-decoder: LiteTransformerSearch's GPT-2. vit: AutoFormer's vision transformers. "
         "bert-encoder: FlexiBERT's mixed layers. seq2seq: hardware-aware transformers for translation. "
         "unet: encoder, decoder and what joins them. detector: backbone, feature pyramid and head. "
-        "mlp: layers, widths, activation. tcn, rnn: networks for speech and other sequences.",
+        "mlp: layers, widths, activation. tcn, rnn: networks for speech and other sequences. "
+        "gnn: NAS-Bench-Graph's networks.",
     )
     parameters: list[Parameter] | None = Field(
         default=None,
@@ -62,6 +68,7 @@ class SearchSpace(Model):
             **keyed("name"),
         ),
     )
+    cell: Cell | None = Field(default=None, description="A small graph that a network repeats.")
     macro: Macro | None = Field(default=None, description="A network of stages of blocks.")
     constraints: list[Constraint] | None = Field(
         default=None,
@@ -76,7 +83,7 @@ class SearchSpace(Model):
     @model_validator(mode="after")
     def _check(self) -> SearchSpace:
         """The CEL rules once more, for files that no apiserver has seen."""
-        if [self.preset, self.parameters, self.macro].count(None) != 2:
+        if [self.preset, self.parameters, self.cell, self.macro].count(None) != 3:
             raise SpecError("", _ONE_OF)
         names = [parameter.name for parameter in self.parameters or ()]
         for index, name in enumerate(names):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 
 from kubenas.api.space import SearchSpace
+from kubenas.space.cell import build_cell_space
 from kubenas.space.constraints import check_constraints, compile_constraints
 from kubenas.space.decisions import DecisionSpace
 from kubenas.space.expand import expand
@@ -39,6 +40,8 @@ def check_space_spec(spec: SearchSpace) -> DecisionSpace:
 def _unconstrained(spec: SearchSpace) -> DecisionSpace:
     if spec.preset is not None:
         return _preset(spec.preset)
+    if spec.cell is not None:
+        return build_cell_space(spec.cell)
     if spec.macro is not None:
         return build_macro_space(spec.macro)
     return DecisionSpace(expand(spec.parameters or ()))
