@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import prod
 from random import Random
 
@@ -65,6 +65,16 @@ class CellSpace(SymmetricSpace):
             return super().size()
         sizes = [cell.size() for cell in self.cells.values()]
         return None if None in sizes else prod(size for size in sizes if size is not None)
+
+    def _enumerate(self) -> Iterator[Architecture]:
+        return super()._enumerate() if self.constraints != self._own else self._cells(list(self.cells.values()), {})
+
+    def _cells(self, cells: Sequence[Wiring], values: dict[str, Value]) -> Iterator[Architecture]:
+        if not cells:
+            yield Architecture(values)
+            return
+        for chosen in cells[0].cells():
+            yield from self._cells(cells[1:], values | chosen)
 
     @property
     def encodings(self) -> Mapping[str, Callable[[Architecture], list[float]]]:

@@ -6,11 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
 from graphlib import TopologicalSorter
-from itertools import product
-from random import Random
 
 from kubenas.api.cell import Cell
-from kubenas.space.base import Value
 from kubenas.space.cell_wiring import Values, Wiring
 from kubenas.space.decisions import COUNTED, Decision
 from kubenas.space.domains import Choice
@@ -75,26 +72,19 @@ class FixedWiring(Wiring):
 
     def multiplicity(self, values: Values) -> int:
         """Number of ways to decide with this key; 1 where there are too many in all to count."""
-        return self._counts[self.key(values)] if self._ways <= COUNTED else 1
+        return self._counts[self.key(values)] if self._assignments <= COUNTED else 1
 
     def size(self) -> int | None:
         """Number of keys."""
-        return len(self._counts) if self._ways <= COUNTED else None
-
-    def random(self, rng: Random) -> dict[str, Value]:
-        """An operation for each."""
-        return {decision.name: decision.domain.sample(rng) for decision in self.decisions}
+        return len(self._counts) if self._assignments <= COUNTED else None
 
     @property
-    def _ways(self) -> int:
+    def _assignments(self) -> int:
         return int(len(self.operations) ** len(self.decisions))
 
     @cached_property
     def _counts(self) -> Counter[str]:
-        names = [decision.name for decision in self.decisions]
-        return Counter(
-            self.key(dict(zip(names, chosen, strict=True))) for chosen in product(self.operations, repeat=len(names))
-        )
+        return Counter(self.key(values) for values in self.ways())
 
     def _key(self, graph: Graph) -> str:
         labels, edges = ["in"], dict[Edge, str]()

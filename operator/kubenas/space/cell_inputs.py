@@ -7,10 +7,8 @@ from fractions import Fraction
 from functools import cached_property
 from itertools import combinations, permutations, product
 from math import comb, factorial, prod
-from random import Random
 
 from kubenas.api.cell import Cell
-from kubenas.space.base import Value
 from kubenas.space.cell_wiring import Values, Wiring
 from kubenas.space.decisions import COUNTED, Decision
 from kubenas.space.domains import Choice
@@ -74,10 +72,6 @@ class InputsWiring(Wiring):
         """Number of ways to number the nodes."""
         graph = self._marked(values)
         return orders(graph, range(ENTRIES, self._nodes)) // canonical(graph).automorphisms
-
-    def random(self, rng: Random) -> dict[str, Value]:
-        """A value for each decision."""
-        return {decision.name: decision.domain.sample(rng) for decision in self.decisions}
 
     def size(self) -> int | None:
         """Number of keys, by Burnside's lemma; None where there are too many ways to wire the nodes."""

@@ -12,7 +12,7 @@ from kubenas.space.base import Value
 from kubenas.space.decisions import Decision
 from kubenas.space.graph import Edge, Graph, path_sequences
 
-# Path counts leave out sequences so long that there would be more of them than this (truncated as in White et al.,
+# Path counts leave out sequences so long that a cell would have more numbers than this (truncated as in White et al.,
 # "A Study on Encodings for Neural Architecture Search", NeurIPS 2020, arXiv:2007.04965).
 MAX_SEQUENCES = 400
 
@@ -67,14 +67,26 @@ class Wiring(ABC):
     def size(self) -> int | None:
         """Number of keys; None where it is too large to count."""
 
-    @abstractmethod
-    def random(self, rng: Random) -> dict[str, Value]:
-        """One allowed way to decide, each as likely as any other."""
+    def ways(self) -> Iterator[dict[str, Value]]:
+        """All allowed ways to decide, the last decision changing fastest."""
+        names = [decision.name for decision in self.decisions]
+        values = (
+            [decision.domain.at(place) for place in range(decision.domain.size() or 0)] for decision in self.decisions
+        )
+        return (dict(zip(names, chosen, strict=True)) for chosen in product(*values))
+
+    def cells(self) -> Iterator[dict[str, Value]]:
+        """Each cell once by `key`."""
+        keys: set[str] = set()
+        for values in self.ways():
+            if (key := self.key(values)) not in keys:
+                keys.add(key)
+                yield values
 
     def sample(self, rng: Random) -> dict[str, Value]:
         """One cell, each as likely as any other by `key`: by rejection."""
         while True:
-            values = self.random(rng)
+            values = {decision.name: decision.domain.sample(rng) for decision in self.decisions}
             if rng.random() * self.multiplicity(values) < 1.0:
                 return values
 
@@ -149,7 +161,7 @@ class Wiring(ABC):
         longest = len(self.inner) or len({target for _, target in self.slots})
         found: list[tuple[str, ...]] = [()]
         for length in range(1, longest + 1):
-            if len(found) + len(applied) ** length > MAX_SEQUENCES:
+            if (len(found) + len(applied) ** length) * len(self.starts) > MAX_SEQUENCES:
                 break
             found += product(applied, repeat=length)
         return {sequence: place for place, sequence in enumerate(found)}

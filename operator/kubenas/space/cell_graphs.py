@@ -1,0 +1,82 @@
+"""All graphs without cycles that lie between an input and an output, each with an order of its nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import permutations
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from kubenas.space.graph import Edge
+
+Numbers: TypeAlias = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class OrderedGraphs:
+    """The graphs of one number of nodes, as bits for the edges of `slots`.
+
+    Attributes:
+        graphs: one number a graph.
+        orders: how many ways there are to order the graph's nodes; each is a graph of the list, symmetric ones less
+            often.
+        symmetries: how many of these give the same graph.
+        kept: the choices of operations on the inner nodes that a symmetry keeps, summed over all symmetries.
+    """
+
+    graphs: Numbers
+    orders: Numbers
+    symmetries: Numbers
+    kept: Numbers
+
+    def cells(self) -> int:
+        """Number of different cells with operations on the inner nodes (Burnside's lemma)."""
+        return round(float(np.sum(self.kept / self.orders)))
+
+
+@cache
+def ordered_graphs(nodes: int, edges: int, operations: int) -> OrderedGraphs:
+    """Those with at most so many edges; node 0 is the input, the last the output, all others are on a way between."""
+    slots = edge_slots(nodes)
+    graphs = np.arange(1 << len(slots), dtype=np.int64)
+    graphs = graphs[np.bitwise_count(graphs) <= edges]
+    for vertex in range(nodes):
+        for end, last in ((0, nodes - 1), (1, 0)):
+            mask = sum(1 << place for place, slot in enumerate(slots) if slot[end] == vertex)
+            graphs = graphs[(graphs & mask != 0) == (vertex != last)]
+    orders, symmetries, kept = (np.zeros(len(graphs), np.int64) for _ in range(3))
+    for order in permutations(range(1, nodes - 1)):
+        number = (0, *order, nodes - 1)
+        backwards, image = 0, np.zeros(len(graphs), np.int64)
+        for place, (source, target) in enumerate(slots):
+            renumbered = (number[source], number[target])
+            if renumbered in slots:
+                image |= (graphs >> place & 1) << slots.index(renumbered)
+            else:
+                backwards |= 1 << place
+        forwards = graphs & backwards == 0
+        orders += forwards
+        symmetries += forwards & (image == graphs)
+        kept += (forwards & (image == graphs)) * operations ** _cycles(number)
+    return OrderedGraphs(graphs, orders, symmetries, kept)
+
+
+def edge_slots(nodes: int) -> list[Edge]:
+    """The edges that there can be, from each node to each later one."""
+    return [(source, target) for target in range(1, nodes) for source in range(target)]
+
+
+def _cycles(number: Sequence[int]) -> int:
+    """Cycles of a renumbering of the nodes between the first and the last."""
+    left, cycles = set(range(1, len(number) - 1)), 0
+    while left:
+        cycles += 1
+        node = next(iter(left))
+        while node in left:
+            left.remove(node)
+            node = number[node]
+    return cycles
