@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kubenas.api.errors import SpecError
+from kubenas.api.experiment import Search
 from kubenas.search.acquisition import expected_improvement, hypervolume_sequence
-from kubenas.search.base import History, Observation, Score
+from kubenas.search.base import History, Observation, Score, Strategy
+from kubenas.search.load import build_strategy
 from kubenas.search.predictor import Predictor, PredictorSettings, fitted_at
 from kubenas.search.random import RandomSearch
 from kubenas.search.surrogate import Surrogate, normal_scores, without_outliers
@@ -18,6 +23,13 @@ from kubenas.space.nasbench201 import NASBench201
 from kubenas.space.parameters import ParameterSpace
 
 SPACE = NASBench201()
+
+
+CELLS = list(SPACE.enumerate())[::8]
+
+
+def _known(place: int, *values: float) -> dict[str, Any]:
+    return {"architecture": CELLS[place].to_json(), "values": list(values)}
 
 
 def build(space: Space, seed: int) -> Predictor:
@@ -31,7 +43,7 @@ def quality(architecture: Architecture) -> float:
     return sum(weight * worth[str(architecture[edge])] for edge, weight in weights.items())
 
 
-def search(strategy: Predictor | RandomSearch, space: Space, trials: int) -> History:
+def search(strategy: Strategy, space: Space, trials: int) -> History:
     history = History(space)
     for _ in range(trials):
         (proposed,) = strategy.propose(history, 1)
@@ -66,6 +78,27 @@ def test_learns_from_given_scores() -> None:
     strategy = Predictor(SPACE, 0, PredictorSettings(initial=10), scores)
     with_scores = search(strategy, SPACE, 24)
     assert best(with_scores) >= best(search(Predictor(SPACE, 0, PredictorSettings(initial=10)), SPACE, 24))
+
+
+@pytest.mark.parametrize(
+    ("scores", "field"),
+    [
+        ([{"architecture": {"0-1": "none"}, "values": [1.0]}], "search.settings.scores[0].architecture"),
+        ([_known(0, 1.0), _known(1, 1.0, 2.0)], "search.settings.scores[1].values"),
+        ([{"architecture": {}, "values": []}], "search.settings.scores[0].values"),
+    ],
+)
+def test_wrong_scores_name_the_field(scores: list[dict[str, Any]], field: str) -> None:
+    with pytest.raises(SpecError) as refused:
+        build_strategy(Search(settings={"scores": scores}), SPACE)
+    assert refused.value.field == field
+
+
+def test_scores_can_be_settings() -> None:
+    settings = {"initial": 10, "scores": [_known(place, quality(cell)) for place, cell in enumerate(CELLS)]}
+    (told,) = {best(search(build_strategy(Search(settings=settings), SPACE), SPACE, 24))}
+    scores = {SPACE.key(cell): [quality(cell)] for cell in CELLS}
+    assert told == best(search(Predictor(SPACE, 0, PredictorSettings(initial=10), scores), SPACE, 24))
 
 
 def area(points: list[tuple[float, float]]) -> float:

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from kubenas.api.base import Model
+from kubenas.api.errors import SpecError
 from kubenas.search.acquisition import expected_improvement, hypervolume_sequence, lengths_along, random_directions
 from kubenas.search.base import History, Observation, Preparation, Score, Strategy
 from kubenas.search.encoding import Encoder
 from kubenas.search.pool import PROMISING, Pool
 from kubenas.search.surrogate import Surrogate, normal_scores, without_outliers
 from kubenas.search.unseen import draw_unseen
-from kubenas.space.base import Architecture, Space
+from kubenas.space.base import Architecture, InvalidArchitectureError, Space
 
 # One more fit for so many more results, relative to how many there are.
 REFITS: Final = 20
@@ -29,9 +30,19 @@ SPARE: Final = 32
 SAMPLES: Final = 8
 
 
+class KnownScores(Model):
+    """What is known of an architecture before any trial: zero-cost proxies, results on another task."""
+
+    architecture: Any = Field(description="The architecture, as in a trial.")
+    values: list[float] = Field(min_length=1, max_length=64, description="Its numbers, as many for each architecture.")
+
+
 class PredictorSettings(Model):
     """Settings of the predictor."""
 
+    scores: list[KnownScores] = Field(
+        default_factory=list, max_length=10_000, description="Numbers known before, for the model to learn from too."
+    )
     initial: int = Field(default=16, ge=2, le=10_000, description="Architectures drawn evenly before the first fit.")
 
 
@@ -56,8 +67,11 @@ class Predictor(Strategy):
     what is pending is never proposed again and time does not grow with the history.
 
     Args:
-        scores: further numbers for architectures by `Space.key` for the model to learn from, such as zero-cost
-            proxies or results on another task.
+        scores: further numbers for architectures by `Space.key` for the model to learn from, beside those of the
+            settings.
+
+    Raises:
+        SpecError: a known score is of no architecture of the space, or not as long as the others.
     """
 
     def __init__(
@@ -69,7 +83,7 @@ class Predictor(Strategy):
     ) -> None:
         super().__init__(space, seed)
         self.settings = settings
-        self._encoder = Encoder(space, scores)
+        self._encoder = Encoder(space, {**_known_scores(space, settings), **(scores or {})})
         self._ranked: tuple[tuple[Observation, ...], Ranking] | None = None
 
     def preparation(self, history: History, count: int) -> Preparation | None:  # noqa: ARG002 - one fit serves many
@@ -101,6 +115,22 @@ class Predictor(Strategy):
         if len(history.scored) < 2 or history.proposed - failed < self.settings.initial:
             return None
         return tuple(history.scored[: fitted_at(len(history.scored))])
+
+
+def _known_scores(space: Space, settings: PredictorSettings) -> dict[str, Sequence[float]]:
+    known: dict[str, Sequence[float]] = {}
+    for index, entry in enumerate(settings.scores):
+        field = f"search.settings.scores[{index}]"
+        if len(entry.values) != len(settings.scores[0].values):
+            raise SpecError(
+                f"{field}.values",
+                f"has {len(entry.values)} numbers, but the first has {len(settings.scores[0].values)}",
+            )
+        try:
+            known[space.key(space.parse(entry.architecture))] = entry.values
+        except InvalidArchitectureError as error:
+            raise SpecError(f"{field}.architecture", str(error)) from None
+    return known
 
 
 def fitted_at(results: int) -> int:
