@@ -1,0 +1,79 @@
+"""A service of the user's own, asked over HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+from pydantic import Field
+
+from kubenas.api.base import Duration, Model, duration_seconds
+from kubenas.search.base import History
+from kubenas.search.service import (
+    Answer,
+    ServiceError,
+    ServiceStrategy,
+    Url,
+    answer_of,
+    bounded,
+    observation_document,
+    space_document,
+)
+from kubenas.space.base import Space
+
+
+class ExternalSettings(Model):
+    """Settings of a service of one's own."""
+
+    base_url: Url = Field(description="Address of the service; requests are sent to baseUrl/ask.")
+    timeout: Duration = Field(default="30s", description="How long one request may take.")
+
+
+class External(ServiceStrategy):
+    """Proposes what a service answers to POST baseUrl/ask, see docs/llm-and-external.md.
+
+    A request holds all there is to know, so neither side keeps anything between requests, and either can restart. The
+    service is asked `count` candidates at once, the first of which is the search's `number`.
+    """
+
+    def __init__(self, space: Space, seed: int, settings: ExternalSettings) -> None:
+        super().__init__(space, seed)
+        self.settings = settings
+        self._space_document = space_document(space)
+
+    def request(self, history: History, count: int) -> tuple[Callable[..., Answer], tuple[Any, ...]]:
+        """The whole history as JSON."""
+        document = {
+            "space": self._space_document,
+            "seed": self.seed,
+            "number": history.proposed,
+            "count": count,
+            "observations": [observation_document(observation) for observation in history.observations],
+            "pending": [architecture.to_json() for architecture in history.pending],
+        }
+        return ask, (f"{self.settings.base_url}/ask", duration_seconds(self.settings.timeout), document)
+
+
+def ask(url: str, seconds: int, document: dict[str, Any], first: int, count: int) -> Answer:  # noqa: ARG001 - in document
+    """One request; raises nothing."""
+    return answer_of(url, seconds, lambda: _post(url, document))
+
+
+async def _post(url: str, document: dict[str, Any]) -> list[Any]:
+    # Redirects are not followed: they could lead to what only the operator can reach.
+    try:
+        async with httpx.AsyncClient(timeout=None) as client, client.stream("POST", url, json=document) as response:  # noqa: S113 - timed outside
+            if response.status_code != httpx.codes.OK:
+                raise ServiceError(f"answered with status {response.status_code}")
+            body = await bounded(response.aiter_bytes())
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise ServiceError(f"cannot be asked ({type(error).__name__})") from None
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        raise ServiceError("answered with what is no JSON") from None
+    if not isinstance(answer, dict) or not isinstance(answer.get("architectures"), list):
+        raise ServiceError('answered with no {"architectures": [...]}')
+    return list(answer["architectures"])

@@ -1,0 +1,204 @@
+"""Strategies that ask somebody else: how requests are made beforehand, and what becomes of wrong answers."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from random import Random
+from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field
+
+from kubenas.search.base import History, Observation, Preparation, Strategy
+from kubenas.search.regularized_evolution import RegularizedEvolution, RegularizedEvolutionSettings
+from kubenas.space.base import Architecture, InvalidArchitectureError, Space, Value
+from kubenas.space.constraints import CelConstraint
+from kubenas.space.decisions import DecisionSpace
+from kubenas.space.domains import Choice, Domain, Number, Ordinal
+
+# Mutations of an architecture that was proposed before; each starts from the one before.
+MUTATIONS: Final = 32
+# Bytes of the largest answer that is read.
+LARGEST: Final = 4 * 2**20
+
+
+class ServiceError(Exception):
+    """A service has not answered as agreed; says how, and nothing of what it sent."""
+
+
+def _checked_url(url: str) -> str:
+    parts = urlsplit(url)  # a ValueError says what is wrong, with the port too
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
+        raise ValueError(f"{url!r} is no address of a service: write for example http://proposer.default.svc:8000")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("must have no user, password, query or fragment: write only scheme, host, port and path")
+    return url.rstrip("/")
+
+
+Url = Annotated[str, Field(min_length=8, max_length=2048, pattern=r"^\S+$"), AfterValidator(_checked_url)]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a service has proposed, as JSON and not checked yet; or why there is nothing."""
+
+    documents: tuple[Any, ...] = ()
+    fault: str | None = None
+
+
+class ServiceStrategy(Strategy):
+    """Asks a service for as many candidates as are due at once.
+
+    `preparation` is the request, so that a caller need not wait for it. Each document of the answer is for one
+    proposal, in order. What is outside the space keeps the decisions that are right and has the others drawn; what was
+    proposed before is mutated; for what is missing regularized evolution proposes. `fault` tells of all but repeats,
+    until the next good answer.
+
+    Proposals are as repeatable as the service's answers.
+    """
+
+    def __init__(self, space: Space, seed: int) -> None:
+        super().__init__(space, seed)
+        self._makeshift = RegularizedEvolution(space, seed, RegularizedEvolutionSettings())
+        # Documents by the index of the proposal that they are for; None where none has come.
+        self._documents: dict[int, Any] = {}
+
+    @abstractmethod
+    def request(self, history: History, count: int) -> tuple[Callable[..., Answer], tuple[Any, ...]]:
+        """A function of a module that asks for `count` candidates and raises nothing, and its arguments."""
+
+    def preparation(self, history: History, count: int) -> Preparation | None:
+        """The request for `count` candidates, unless they are here; results that came in meanwhile do not matter."""
+        first = history.proposed
+        if all(index in self._documents for index in range(first, first + count)) or self._nothing_left(history):
+            return None
+        run, arguments = self.request(history, count)
+        return Preparation(run, (*arguments, first, count), heavy=False)
+
+    def accept(self, preparation: Preparation, result: Any) -> None:
+        """Take in an answer."""
+        *_, first, count = preparation.arguments
+        documents = list(result.documents[:count])
+        self.fault = result.fault or self._fault_of(documents, count)
+        documents += [None] * (count - len(documents))
+        self._documents = dict(enumerate(documents, first))
+
+    def propose(self, history: History, count: int) -> list[Architecture]:
+        """As every strategy, with one request for all of them where it was not made before."""
+        if preparation := self.preparation(history, count):
+            self.accept(preparation, preparation.run(*preparation.arguments))
+        return super().propose(history, count)
+
+    def next(self, history: History, rng: Random) -> Architecture | None:
+        """What the service has proposed, made right where need be."""
+        document = self._documents.pop(history.proposed, None)
+        architecture = None if document is None else repaired(self.space, document, rng)
+        for _ in range(MUTATIONS):
+            if architecture is None or not history.seen(architecture):
+                break
+            architecture = self.space.mutate(architecture, rng)
+        if architecture is None or history.seen(architecture):
+            return self._makeshift.next(history, rng)
+        return architecture
+
+    def _nothing_left(self, history: History) -> bool:
+        size = self.space.size()
+        return size is not None and history.distinct >= size
+
+    def _fault_of(self, documents: Sequence[Any], count: int) -> str | None:
+        for place, document in enumerate(documents):
+            try:
+                self.space.parse(document)
+            except InvalidArchitectureError as error:
+                return f"proposal {place + 1} of {count} is outside the space: {error}"
+        return f"{len(documents)} of {count} architectures were proposed" if len(documents) < count else None
+
+
+def repaired(space: Space, document: Any, rng: Random) -> Architecture | None:
+    """The architecture in `document`; where it is none, one with the decisions that are right, or None."""
+    try:
+        return space.parse(document)
+    except InvalidArchitectureError:
+        if not isinstance(space, DecisionSpace) or not isinstance(document, dict):
+            return None
+    right: dict[str, Value] = {}
+    for decision in space.decisions.values():
+        try:
+            right[decision.name] = decision.domain.parse(document[decision.name])
+        except (KeyError, ValueError):
+            continue
+    architecture = space.complete(right, rng)
+    return architecture if right and space.allows(architecture) else None
+
+
+def space_document(space: Space) -> dict[str, Any]:
+    """The decisions of `space`, their values and conditions, and its constraints in CEL, as JSON."""
+    if not isinstance(space, DecisionSpace):
+        return {"decisions": [], "constraints": []}
+    decisions = []
+    for decision in space.decisions.values():
+        document = {"name": decision.name, **_domain_document(decision.domain)}
+        if decision.when is not None:
+            values = space.decisions[decision.when.decision].domain
+            having = sorted(decision.when.values, key=lambda value: values.encode(value)[::-1])
+            document["when"] = {"decision": decision.when.decision, "values": having}
+        decisions.append(document)
+    constraints = [str(constraint) for constraint in space.constraints if isinstance(constraint, CelConstraint)]
+    return {"decisions": decisions, "constraints": constraints}
+
+
+def _domain_document(domain: Domain) -> dict[str, Any]:
+    if isinstance(domain, Choice):
+        return {"type": "ordinal" if isinstance(domain, Ordinal) else "choice", "values": list(domain.values)}
+    if isinstance(domain, Number):
+        kind, low, high = type(domain).__name__.lower(), domain.parse(domain.low), domain.parse(domain.high)
+        return {"type": kind, "min": low, "max": high, "scale": domain.scale}
+    raise TypeError(f"{type(domain).__name__} has no document")
+
+
+def observation_document(observation: Observation) -> dict[str, Any]:
+    """A result as JSON: `values` greater is better, primary first; `violation` is 0 within all limits."""
+    document: dict[str, Any] = {"architecture": observation.architecture.to_json(), "failed": observation.score is None}
+    if observation.score is not None:
+        document["values"] = [value if math.isfinite(value) else None for value in observation.objectives]
+        violation = abs(observation.score[0])
+        document["violation"] = violation if math.isfinite(violation) else None
+    return document
+
+
+async def bounded(chunks: AsyncIterator[bytes]) -> bytes:
+    """All of an answer's body.
+
+    Raises:
+        ServiceError: it is larger than `LARGEST`.
+    """
+    body = bytearray()
+    async for chunk in chunks:
+        body += chunk
+        if len(body) > LARGEST:
+            raise ServiceError(f"answered with more than {LARGEST // 2**20} MiB")
+    return bytes(body)
+
+
+def answer_of(address: str, seconds: int, ask: Callable[[], Coroutine[Any, Any, Sequence[Any]]]) -> Answer:
+    """The answer of `ask`, which has so many seconds for all of it: name look-up, repeats, the slowest byte."""
+
+    async def timed() -> Sequence[Any]:
+        async with asyncio.timeout(seconds):
+            return await ask()
+
+    try:
+        # A thread of its own, as the caller's may run a loop already.
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            return Answer(tuple(thread.submit(asyncio.run, timed()).result()))
+    except TimeoutError:
+        return Answer(fault=f"{address} did not answer within {seconds} s")
+    except ServiceError as error:
+        return Answer(fault=f"{address} {error}")
+    except (OSError, ValueError) as error:  # a name that no look-up takes
+        return Answer(fault=f"{address} cannot be asked ({type(error).__name__})")

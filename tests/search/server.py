@@ -1,0 +1,74 @@
+"""A real HTTP server on this machine that answers as a test says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event, Thread
+from typing import Any
+
+Handle = Callable[[dict[str, Any]], tuple[int, bytes]]
+
+
+@dataclass
+class Server:
+    """Where it is, and what it was sent."""
+
+    url: str
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
+    authorizations: list[str] = field(default_factory=list)
+    # Set when the test is over, for handlers that wait.
+    ended: Event = field(default_factory=Event)
+
+
+@contextmanager
+def serving(handle: Handle, drips: bool = False, location: str = "") -> Iterator[Server]:
+    """A server that answers POST with the status and body of `handle`.
+
+    Args:
+        handle: is given the JSON of the request.
+        drips: send one byte each tenth of a second, headers first.
+        location: header of every answer.
+    """
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            document = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            server.requests.append(document)
+            server.paths.append(self.path)
+            server.authorizations.append(self.headers.get("Authorization", ""))
+            status, body = handle(document)
+            try:
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                if location:
+                    self.send_header("Location", location)
+                self.end_headers()
+                for byte in body if drips else ():
+                    self.wfile.write(bytes([byte]))
+                    if server.ended.wait(0.1):
+                        return
+                if not drips:
+                    self.wfile.write(body)
+            except OSError:
+                return  # the client has gone
+
+        def log_message(self, *_: Any) -> None:
+            return
+
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = Server(f"http://127.0.0.1:{http.server_port}")
+    thread = Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.ended.set()
+        http.shutdown()
+        thread.join()
+        http.server_close()
