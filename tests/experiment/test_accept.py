@@ -27,7 +27,7 @@ def limits(**quantities: Any) -> tuple[str, Any]:
 WRONG = [
     (
         "unknown setting",
-        ("spec.search.settings", {"population": 9}),
+        ("spec.search", {"algorithm": "regularized-evolution", "settings": {"population": 9}}),
         "spec.search.settings.population",
         "populationSize",
     ),
@@ -37,10 +37,15 @@ WRONG = [
         "spec.search.settings.sampleSize",
         "has no settings",
     ),
-    ("setting out of range", ("spec.search.settings", {"sampleSize": 0}), "spec.search.settings.sampleSize", "not 0"),
+    (
+        "setting out of range",
+        ("spec.search", {"algorithm": "regularized-evolution", "settings": {"sampleSize": 0}}),
+        "spec.search.settings.sampleSize",
+        "not 0",
+    ),
     (
         "sample above population",
-        ("spec.search.settings", {"populationSize": 5, "sampleSize": 6}),
+        ("spec.search", {"algorithm": "regularized-evolution", "settings": {"populationSize": 5, "sampleSize": 6}}),
         "spec.search.settings.sampleSize",
         "greater than populationSize",
     ),
@@ -106,7 +111,11 @@ def test_a_placeholder_needs_one_candidate_a_trial() -> None:
 
 
 def test_all_problems_are_told() -> None:
-    document = changed(("spec.trials.max", 1), ("spec.search.settings", {"a": 1}), env(name="A", value=1))
+    document = changed(
+        ("spec.trials.max", 1),
+        ("spec.search", {"algorithm": "regularized-evolution", "settings": {"a": 1}}),
+        env(name="A", value=1),
+    )
     assert [problem.field for problem in problems(read_experiment(document))] == [
         "spec.stages[0].keep",
         "spec.search.settings.a",
@@ -118,7 +127,10 @@ RIGHT = [
     ("as it is", ("spec.suspend", True)),
     ("parallelism above max", ("spec.trials", {"max": 3, "parallelism": 100})),
     ("more candidates than trials", ("spec.trials", {"max": 1, "candidatesPerTrial": 3})),
-    ("settings", ("spec.search.settings", {"populationSize": 20, "sampleSize": 5})),
+    (
+        "settings",
+        ("spec.search", {"algorithm": "regularized-evolution", "settings": {"populationSize": 20, "sampleSize": 5}}),
+    ),
     ("placeholder", trainer(args=["--depth=$(kubenas.depth)", "$(NODE_NAME)", "$$(kubenas)"])),
     ("quantities", limits(cpu=2, memory="4Gi", **{"nvidia.com/gpu": "1", "ephemeral-storage": "1.5G", "a": 0.5})),
     ("label", ("spec.trialTemplate.metadata.labels", {"kueue.x-k8s.io/queue-name": "gpus", "team": ""})),

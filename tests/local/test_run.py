@@ -220,7 +220,11 @@ def test_killed_in_the_middle_it_comes_to_the_same(tmp_path: Path, killed: int) 
     """One trial at a time: a search that was cut off is the one that was not."""
     spec: dict[str, Any] = {
         "trials": {"max": 6},
-        "search": {"seed": 3, "settings": {"populationSize": 3, "sampleSize": 2}},
+        "search": {
+            "algorithm": "regularized-evolution",
+            "seed": 3,
+            "settings": {"populationSize": 3, "sampleSize": 2},
+        },
     }
     script = trainer(tmp_path, f"if trial['trial'] == 'tiny-{killed}': held(trial['trial'])", "finish()")
     file = tmp_path / "experiment.yaml"

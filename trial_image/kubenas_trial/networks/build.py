@@ -41,6 +41,11 @@ def build_network(
     if space.preset == "nasbench201":
         skeleton = skeleton or SkeletonSettings()
         return nasbench201(architecture, skeleton.channels, skeleton.cells_per_stack, shape[0], classes)
+    if space.parameters is None:
+        what = f"preset {space.preset}" if space.preset else "cells or stages of one's own"
+        raise InvalidTrialError(
+            f"searchSpace: this trainer has no network for {what}: name an image of your own in trialTemplate"
+        )
     if skeleton is not None:
         raise InvalidTrialError(
             "task.settings.network: only a preset has a skeleton; an architecture of parameters decides its own size"
