@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 
 
-def draw(decision: dict[str, Any], rng: Random) -> str | int | float:
+def draw(decision: dict[str, Any], rng: Random) -> Any:
     """A value of one decision."""
     if "values" in decision:
         return rng.choice(decision["values"])

@@ -26,7 +26,8 @@ from kubenas.api.experiment import (
     Task,
     Trials,
 )
-from kubenas.api.space import Parameter, SearchSpace
+from kubenas.api.parameter import Parameter
+from kubenas.api.space import SearchSpace
 from kubenas.api.trial import Candidate, Failure, Point, Result, TrialSpec, TrialStatus
 
 names = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True)
