@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 _PR_SET_PDEATHSIG = 1
 
 _forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload(["__main__", "kubenas.cli.main", "kubenas.cluster.operator", __name__])
+_forks.set_forkserver_preload(
+    ["__main__", "kubenas.cli.main", "kubenas.cluster.operator", "kubenas.search.predictor", __name__]
+)
 
 
 def start(arguments: Sequence[str], log: Path) -> ForkServerProcess:

@@ -10,6 +10,7 @@ import secrets
 import signal
 import socket
 from dataclasses import dataclass
+from importlib import import_module
 
 import httpx
 from kubernetes.aio import client as kubernetes
@@ -62,6 +63,8 @@ async def run(settings: OperatorSettings) -> int:
     try:
         api = await connect(settings.kubeconfig)
         async with api, httpx.AsyncClient() as http:
+            # The libraries of the default strategy take a second, during which no experiment should have to wait.
+            await asyncio.to_thread(import_module, "kubenas.search.predictor")
             return await _elected(settings, api, http, stop)
     finally:
         await runner.cleanup()
