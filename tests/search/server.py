@@ -21,6 +21,7 @@ class Server:
     requests: list[dict[str, Any]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     authorizations: list[str] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
     # Set when the test is over, for handlers that wait.
     ended: Event = field(default_factory=Event)
 
@@ -40,6 +41,7 @@ def serving(handle: Handle, drips: bool = False, location: str = "") -> Iterator
             document = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             server.requests.append(document)
             server.paths.append(self.path)
+            server.headers.append(dict(self.headers))
             server.authorizations.append(self.headers.get("Authorization", ""))
             status, body = handle(document)
             try:

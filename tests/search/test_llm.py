@@ -171,6 +171,18 @@ def test_key_goes_to_the_operators_endpoint_only(
     assert KEY not in caplog.text
 
 
+def test_nothing_else_of_the_environment_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    secrets = {"OPENAI_ORG_ID": "org-1", "OPENAI_PROJECT_ID": "project-1", "OPENAI_CUSTOM_HEADERS": "X-Token: token-1"}
+    for name, value in secrets.items():
+        monkeypatch.setenv(name, value)
+    with serving(_says(_drawn)) as server:
+        strategy = _llm(server)
+        assert len(strategy.propose(History(TINY), 1)) == 1
+        assert strategy.fault is None
+    (headers,) = server.headers
+    assert not [value for value in headers.values() if value in {"org-1", "project-1", "token-1"}]
+
+
 def test_key_does_not_follow_a_redirect(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(_says(_drawn)) as other, serving(lambda _: (307, b""), location=other.url) as own:
         monkeypatch.setenv(URL_VARIABLE, own.url)

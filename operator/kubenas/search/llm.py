@@ -47,6 +47,23 @@ FAILURES: Final = 5
 _BLOCK: Final = re.compile(r"\s*```(?:json)?\s*\n(.*)\n\s*```\s*", re.DOTALL)
 
 
+# All headers that an endpoint needs; the client would add OPENAI_CUSTOM_HEADERS and others.
+_SENT: Final = frozenset(
+    {
+        "accept",
+        "accept-encoding",
+        "authorization",
+        "connection",
+        "content-length",
+        "content-type",
+        "host",
+        "transfer-encoding",
+        "user-agent",
+        "x-stainless-raw-response",  # by which the client itself knows how to read the answer
+    }
+)
+
+
 class LLMSettings(Model):
     """Settings of the language model."""
 
@@ -108,7 +125,7 @@ async def _complete(url: str, key: str, settings: LLMSettings, prompt: str) -> l
         {"role": "user", "content": prompt},
     ]
     # Redirects are not followed: they could lead to what only the operator can reach.
-    http = openai.DefaultAsyncHttpxClient(follow_redirects=False)
+    http = openai.DefaultAsyncHttpxClient(follow_redirects=False, event_hooks={"request": [_drop_unasked]})
     try:
         async with (
             openai.AsyncOpenAI(
@@ -124,6 +141,12 @@ async def _complete(url: str, key: str, settings: LLMSettings, prompt: str) -> l
     except openai.OpenAIError as error:
         raise ServiceError(f"cannot be asked ({type(error).__name__})") from None
     return _architectures(body)
+
+
+async def _drop_unasked(request: Any) -> None:
+    """Take out what the client adds of its own from the environment: an endpoint of a user's must not see it."""
+    for name in [name for name in request.headers if name.lower() not in _SENT]:
+        del request.headers[name]
 
 
 def _architectures(body: bytes) -> list[Any]:
