@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from weakref import WeakKeyDictionary
 
 from pydantic import Field
 
@@ -31,8 +32,9 @@ class LocalSearch(Strategy):
     def __init__(self, space: Space, seed: int, settings: LocalSearchSettings) -> None:
         super().__init__(space, seed)
         self.settings = settings
-        # What is left to try beside an architecture only ever gets less.
         self._neighbours: dict[Architecture, list[Architecture]] = {}
+        # Those with nothing left to try beside them, for each history: that stays so, as a history only grows.
+        self._exhausted: WeakKeyDictionary[History, set[Architecture]] = WeakKeyDictionary()
 
     def next(self, history: History, rng: Random) -> Architecture | None:
         """One architecture that was not proposed before, or None where there is none left."""
@@ -40,10 +42,14 @@ class LocalSearch(Strategy):
         if not history.scored or history.proposed - failed < self.settings.initial:
             return draw_unseen(self.space, history, rng)
         scores = scalarized(history.scored, rng)
-        for place in sorted(range(len(scores)), key=scores.__getitem__, reverse=True):
-            left = [n for n in self._around(history.scored[place].architecture) if not history.seen(n)]
+        exhausted = self._exhausted.setdefault(history, set())
+        places = [place for place, one in enumerate(history.scored) if one.architecture not in exhausted]
+        for place in sorted(places, key=scores.__getitem__, reverse=True):
+            architecture = history.scored[place].architecture
+            left = [n for n in self._around(architecture) if not history.seen(n)]
             if left:
                 return rng.choice(left)
+            exhausted.add(architecture)
         return draw_unseen(self.space, history, rng)
 
     def _around(self, architecture: Architecture) -> list[Architecture]:

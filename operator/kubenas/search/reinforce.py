@@ -21,7 +21,6 @@ from kubenas.space.domains import Number
 DRAWS: Final = 32
 # Numbers are decided by which of so many equal parts of their range they lie in, then evenly inside.
 PARTS: Final = 8
-
 # Results that a new one is compared with.
 REMEMBERED: Final = 200
 
@@ -47,8 +46,9 @@ class Reinforce(Strategy):
     REINFORCE (Williams 1992) with a moving-average baseline, as in Zoph & Le, "Neural Architecture Search with
     Reinforcement Learning", ICLR 2017, arXiv:1611.01578. The policy is autoregressive: a softmax for each decision,
     given the decision before it. Such a table takes the place of the paper's LSTM, as in Ying et al. (NAS-Bench-101,
-    arXiv:1902.09635), because it learns within hundreds of trials. A reward is a result's share of worse results so
-    far, so that the objective's scale does not matter; a failure has 0. Results are learnt from in order of ending.
+    arXiv:1902.09635), because it learns within hundreds of trials. A reward is a result's share of worse ones among the
+    latest, equals counting half, so that the objective's scale does not matter; failures are worse than all. Results
+    are learnt from in order of ending.
     """
 
     def __init__(self, space: Space, seed: int, settings: ReinforceSettings) -> None:
@@ -90,14 +90,16 @@ class Reinforce(Strategy):
             self._step(space, observation.architecture, reward - baseline)
 
     def _reward(self) -> float:
-        """Share of the latest results that the last one is better than."""
-        latest = self._learnt[-1]
-        if latest.score is None:
-            return 0.0
-        scored = [one for one in self._learnt[-REMEMBERED:] if one.score is not None]
+        """Share of the latest results that the last one is better than, equals counting half."""
+        recent = self._learnt[-REMEMBERED:]
+        scored = [one for one in recent if one.score is not None]
+        failed = len(recent) - len(scored)
+        if self._learnt[-1].score is None:
+            return failed / 2 / len(recent)
         # weights by number, so that a replay draws the same
         scores = scalarized(scored, Random(f"{self.seed}/{len(self._learnt)}"))
-        return (sum(score < scores[-1] for score in scores) + 0.5) / len(scores)
+        worse, equal = sum(score < scores[-1] for score in scores), scores.count(scores[-1])
+        return (failed + worse + equal / 2) / len(recent)
 
     def _step(self, space: DecisionSpace, architecture: Architecture, advantage: float) -> None:
         """One step along the gradient of the log-probability, and of the entropy."""
