@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import Final
 
+import moocore
 from pydantic import Field
 
 from kubenas.api.base import Model
@@ -83,39 +84,24 @@ def ranked(observations: Sequence[Observation]) -> list[int]:
 
 
 def fronts(observations: Sequence[Observation]) -> list[list[int]]:
-    """Places of the observations in fronts: none of a front is dominated but by those of fronts before it."""
-    dominated: list[list[int]] = [[] for _ in observations]
-    dominators = [0] * len(observations)
-    for one, first in enumerate(observations):
-        for other in range(one + 1, len(observations)):
-            if dominates(first, observations[other]):
-                dominated[one].append(other)
-                dominators[other] += 1
-            elif dominates(observations[other], first):
-                dominated[other].append(one)
-                dominators[one] += 1
-    found = []
-    front = [place for place, count in enumerate(dominators) if count == 0]
-    while front:
-        found.append(front)
-        following = []
-        for place in front:
-            for other in dominated[place]:
-                dominators[other] -= 1
-                if dominators[other] == 0:
-                    following.append(other)
-        front = sorted(following)
+    """Places of the observations in fronts: none of a front is dominated but by those of fronts before it.
+
+    What breaks limits less dominates what breaks them more; what breaks them as much is compared by its objectives.
+    """
+    alike: dict[float, list[int]] = {}
+    for place, observation in enumerate(observations):
+        if observation.score is None:
+            raise ValueError("only candidates with a score are compared")
+        alike.setdefault(observation.score[0], []).append(place)
+    found: list[list[int]] = []
+    for violation in sorted(alike, reverse=True):
+        places = alike[violation]
+        ranks = moocore.pareto_rank([observations[place].objectives for place in places], maximise=True).tolist()
+        layers: list[list[int]] = [[] for _ in range(max(ranks) + 1)]
+        for place, rank in zip(places, ranks, strict=True):
+            layers[rank].append(place)
+        found += layers
     return found
-
-
-def dominates(one: Observation, other: Observation) -> bool:
-    """Whether `one` breaks limits less, or as much and is as good in every objective and better in one."""
-    if one.score is None or other.score is None:
-        raise ValueError("only candidates with a score are compared")
-    if one.score[0] != other.score[0]:
-        return one.score[0] > other.score[0]
-    pairs = list(zip(one.objectives, other.objectives, strict=True))
-    return all(a >= b for a, b in pairs) and any(a > b for a, b in pairs)
 
 
 def _crowding(points: Sequence[tuple[float, ...]]) -> list[float]:
