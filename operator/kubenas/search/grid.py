@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import count
 from math import gcd
 from random import Random
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from kubenas.search.base import History, Strategy
 from kubenas.search.unseen import LISTED, draw_unseen
 from kubenas.space.base import Architecture, Space, Value
 from kubenas.space.decisions import DecisionSpace
-from kubenas.space.domains import Domain, Float
+from kubenas.space.domains import Choice, Domain, Float, Ordinal
 
 # The finest grid that a number is divided by; 2 ** 20 + 1 values tell apart more than any trainer does.
 FINEST: Final = 20
@@ -22,29 +22,36 @@ class GridSearch(Strategy):
     """Goes through a grid of the space, coarse to fine, in strides that spread early trials over all of it.
 
     Small finite spaces are gone through whole. Where a space is unbounded or has more than can be listed, a decision
-    with many values has its ends first, then the middle between, and so on; that is one grid after another, each twice
-    as fine in every number, so no number of points needs to be chosen in advance.
+    whose values are in order has its ends first, then the middle between, and so on; that is one grid after another,
+    each twice as fine, so no number of points needs to be chosen in advance. Values without order are all there from
+    the first.
     """
 
     def __init__(self, space: Space, seed: int) -> None:
         super().__init__(space, seed)
         self._listed: list[Architecture] = []
         self._order = self._points()
+        # How far each history has been through the list: what was proposed stays so.
+        self._places: WeakKeyDictionary[History, int] = WeakKeyDictionary()
 
     def next(self, history: History, rng: Random) -> Architecture | None:
         """The first of the grid that was not proposed before."""
         size = self.space.size()
         if size is not None and history.distinct >= size:
             return None
-        for place in count():
-            if place == len(self._listed):
-                point = next(self._order, None)
-                if point is None:
-                    return draw_unseen(self.space, history, rng)
-                self._listed.append(point)
-            if not history.seen(self._listed[place]):
-                return self._listed[place]
-        raise AssertionError("counting ends")
+        place = self._places.get(history, 0)
+        while (point := self._point(place)) is not None and history.seen(point):
+            place += 1
+        self._places[history] = place
+        return point or draw_unseen(self.space, history, rng)
+
+    def _point(self, place: int) -> Architecture | None:
+        while place >= len(self._listed):
+            point = next(self._order, None)
+            if point is None:
+                return None
+            self._listed.append(point)
+        return self._listed[place]
 
     def _points(self) -> Iterator[Architecture]:
         size = self.space.size()
@@ -88,11 +95,12 @@ def _level(space: DecisionSpace, level: int, rng: Random) -> Iterator[Architectu
 
 
 def _values(domain: Domain, level: int) -> list[Value]:
-    """Values of a domain that are even on its scale: 2 at level 0, 3 at 1, 5 at 2; all where it has fewer."""
+    """Values even on a domain's scale: 2 at level 0, 3 at 1, 5 at 2; all where it has fewer, or has no order."""
     size = domain.size()
-    points = 2 ** max(0, level) + 1
+    points = 2**level + 1
     if isinstance(domain, Float):
         return list(dict.fromkeys(domain.at_share(place / (points - 1)) for place in range(points)))
-    if size is None or size <= points:
+    unordered = isinstance(domain, Choice) and not isinstance(domain, Ordinal)
+    if size is None or size <= points or unordered:
         return [domain.at(place) for place in range(size or 1)]
     return [domain.at(round(place * (size - 1) / (points - 1))) for place in range(points)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from kubenas.search.base import History
 from kubenas.space.base import Architecture, Space
@@ -12,6 +13,9 @@ from kubenas.space.base import Architecture, Space
 DRAWS: Final = 200
 # The largest space that is listed.
 LISTED: Final = 100_000
+
+# What is left for each history, in the order of enumeration; a history only grows, so this only gets less.
+_LEFT: Final[WeakKeyDictionary[History, list[Architecture]]] = WeakKeyDictionary()
 
 
 def draw_unseen(space: Space, history: History, rng: Random) -> Architecture | None:
@@ -28,5 +32,7 @@ def draw_unseen(space: Space, history: History, rng: Random) -> Architecture | N
             return architecture
     if size is None or size > LISTED:
         return None
-    left = [architecture for architecture in space.enumerate() if not history.seen(architecture)]
+    known = _LEFT.get(history)
+    candidates = space.enumerate() if known is None else known
+    left = _LEFT[history] = [architecture for architecture in candidates if not history.seen(architecture)]
     return rng.choice(left) if left else None
