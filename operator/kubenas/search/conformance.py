@@ -23,7 +23,7 @@ from kubenas.space.parameters import ParameterSpace
 
 Build: TypeAlias = Callable[[Space, int], Strategy]
 
-PARALLELISM: Final = 4
+PARALLELISM: Final = 8
 
 TINY: Final = ParameterSpace({"operation": Choice(("a", "b", "c")), "layers": Int(1, 4, "linear")})
 CONDITIONAL: Final = DecisionSpace(
@@ -82,9 +82,11 @@ def check_pure(build: Build, case: Case, trials: int, every: int) -> None:
     """After every proposal and result, one made a moment ago answers as the one that lived through it all.
 
     The history of the new one is read from JSON objects in another order, as after a restart; it is asked one by one
-    where the other is asked for several at once, and has its work prepared where the other does it itself.
+    where the other is asked for several at once, and has its work prepared where the other does it itself. In the
+    end the one with a past is asked about the middle of it once more.
     """
     lived = build(case.space, case.seed)
+    answers: list[tuple[History, list[Architecture]]] = []
     for step, history in enumerate(_search(lived, case, trials)):
         if step % every:
             continue
@@ -94,6 +96,10 @@ def check_pure(build: Build, case: Case, trials: int, every: int) -> None:
             fresh.accept(work, work.run(*work.arguments))
         singly = [one for _ in range(PARALLELISM) for one in fresh.propose(copied, 1)]
         require(answer == singly, f"at {history.proposed}: {answer} with a past, {singly} without")
+        answers.append((history, answer))
+    history, answer = answers[len(answers) // 2]
+    again = lived.propose(_copy(case.space, history), PARALLELISM)
+    require(again == answer, f"at {history.proposed}: {answer} at first, {again} after a later history")
 
 
 def check_distinct(build: Build, case: Case, trials: int) -> None:
