@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
 from kubenas.api.base import SET, Model, rule, rules
-from kubenas.api.errors import SpecError
+from kubenas.api.errors import SpecError, refuse_repeats
 
 MAX_NODES: Final = 12
 
@@ -95,9 +94,9 @@ class Cell(Model):
             raise SpecError("operationsOn", f"inputs {_ON_EDGES}")
         if self.max_edges is not None and self.operations_on != "nodes":
             raise SpecError("operationsOn", f"maxEdges {_ON_NODES}")
-        _refuse_repeats("operations", self.operations)
-        _refuse_repeats("cells", self.cells)
-        _refuse_repeats("weightless", self.weightless)
+        refuse_repeats("operations", self.operations)
+        refuse_repeats("cells", self.cells)
+        refuse_repeats("weightless", self.weightless)
         named = [("none", self.none), ("skip", self.skip)]
         named += [(f"weightless[{index}]", one) for index, one in enumerate(self.weightless or ())]
         for field, operation in named:
@@ -129,7 +128,7 @@ class Cell(Model):
                     raise SpecError(f"edges[{index}]", f"names node {node}: nodes go from 0 to {self.nodes - 1}")
             if source == target:
                 raise SpecError(f"edges[{index}]", f"makes a cycle: node {source} would read itself")
-        _refuse_repeats("edges", edges)
+        refuse_repeats("edges", edges)
         later: dict[int, set[int]] = {node: set() for node in range(self.nodes)}
         for index, (source, target) in enumerate(edges):
             if source in _reached(later, target):
@@ -146,9 +145,3 @@ def _reached(later: dict[int, set[int]], start: int) -> set[int]:
         found |= new
         front += new
     return found
-
-
-def _refuse_repeats(field: str, values: Sequence[object] | None) -> None:
-    for index, value in enumerate(values or ()):
-        if value in (values or ())[:index]:
-            raise SpecError(f"{field}[{index}]", f"{value!r} is there twice: each must be unique")

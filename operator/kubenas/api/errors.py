@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
@@ -25,6 +27,19 @@ class SpecError(ValueError):
     def within(self, parent: str) -> SpecError:
         """The same problem, its path seen from outside of `parent`."""
         return SpecError(_joined(parent, self.field), self.message)
+
+
+def refuse_repeats(field: str, values: Sequence[object] | None, key: str = "") -> None:
+    """Refuse a list in which a value, or the value of its items' field `key`, is there twice.
+
+    Raises:
+        SpecError: on the second of them.
+    """
+    listed = values or ()
+    for index, value in enumerate(listed):
+        if value in listed[:index]:
+            at, each = (f"{field}[{index}].{key}", f"each {key}") if key else (f"{field}[{index}]", "each")
+            raise SpecError(at, f"{value!r} is there twice: {each} must be unique")
 
 
 def problems_of(error: ValidationError) -> list[SpecError]:

@@ -21,7 +21,7 @@ from kubenas.api.base import (
     rule,
     rules,
 )
-from kubenas.api.errors import SpecError
+from kubenas.api.errors import SpecError, refuse_repeats
 from kubenas.api.space import SearchSpace
 
 LabelValue = Annotated[str, Field(max_length=63, pattern=r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$")]
@@ -288,20 +288,14 @@ class ExperimentSpec(Model):
     @model_validator(mode="after")
     def _check_lists(self) -> ExperimentSpec:
         """What the apiserver checks by CEL and list keys, for `kubenas run` and `kubenas validate`."""
-        _refuse_repeats("objectives", [o.metric for o in self.objectives], "metric")
-        _refuse_repeats("stages", [s.name for s in self.stages], "name")
+        refuse_repeats("objectives", [o.metric for o in self.objectives], "metric")
+        refuse_repeats("stages", [s.name for s in self.stages], "name")
         for index, stage in enumerate(self.stages[:-1]):
             if stage.keep is None:
                 raise SpecError(f"stages[{index}].keep", "is required in every stage but the last")
         if self.stages and self.stages[-1].keep is not None:
             raise SpecError(f"stages[{len(self.stages) - 1}].keep", "has no meaning in the last stage: remove it")
         return self
-
-
-def _refuse_repeats(field: str, names: list[str], key: str) -> None:
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            raise SpecError(f"{field}[{index}].{key}", f"{name!r} is there twice: each {key} must be unique")
 
 
 class Counts(Model):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Final
 
 from pydantic import Field, model_validator
 
 from kubenas.api.base import SET, Model, keyed
-from kubenas.api.errors import SpecError
+from kubenas.api.errors import refuse_repeats
 
 MAX_DEPTH: Final = 32
 
@@ -57,17 +56,9 @@ class Macro(Model):
     @model_validator(mode="after")
     def _check(self) -> Macro:
         """List keys and sets once more, for files that no apiserver has seen."""
-        _refuse_repeats("resolution", self.resolution)
-        names = [stage.name for stage in self.stages]
+        refuse_repeats("resolution", self.resolution)
+        refuse_repeats("stages", [stage.name for stage in self.stages], "name")
         for place, stage in enumerate(self.stages):
-            if stage.name in names[:place]:
-                raise SpecError(f"stages[{place}].name", f"{stage.name!r} is there twice: each name must be unique")
             for field in ("depth", "width", "operation", "kernel", "expansion"):
-                _refuse_repeats(f"stages[{place}].{field}", getattr(stage, field))
+                refuse_repeats(f"stages[{place}].{field}", getattr(stage, field))
         return self
-
-
-def _refuse_repeats(field: str, values: Sequence[object] | None) -> None:
-    for index, value in enumerate(values or ()):
-        if value in (values or ())[:index]:
-            raise SpecError(f"{field}[{index}]", f"{value!r} is there twice: each value must be unique")

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from kubenas.api.base import SET, Model, rule, rules
-from kubenas.api.errors import SpecError
+from kubenas.api.errors import SpecError, refuse_repeats
 
 MAX_REPEATS: Final = 64
 
@@ -170,9 +170,7 @@ class Parameter(Model):
         if self.type == "ordinal" and (self.values is None) == (self.numbers is None):
             raise SpecError("values", "an ordinal needs either values or numbers, in order")
         for field, listed in (("values", self.values), ("numbers", self.numbers)):
-            for index, value in enumerate(listed or ()):
-                if value in (listed or ())[:index]:
-                    raise SpecError(f"{field}[{index}]", f"{value!r} is there twice: each value must be unique")
+            refuse_repeats(field, listed)
         for name, bound in (("min", self.min), ("max", self.max)):
             if bound is not None:
                 raise SpecError(name, f"only an int or float has {name}: list what there is")

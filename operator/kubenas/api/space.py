@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from kubenas.api.base import Model, keyed, rule, rules
 from kubenas.api.cell import Cell
-from kubenas.api.errors import SpecError
+from kubenas.api.errors import SpecError, refuse_repeats
 from kubenas.api.macro import Macro
 from kubenas.api.parameter import Parameter
 
@@ -85,8 +85,5 @@ class SearchSpace(Model):
         """The CEL rules once more, for files that no apiserver has seen."""
         if [self.preset, self.parameters, self.cell, self.macro].count(None) != 3:
             raise SpecError("", _ONE_OF)
-        names = [parameter.name for parameter in self.parameters or ()]
-        for index, name in enumerate(names):
-            if name in names[:index]:
-                raise SpecError(f"parameters[{index}].name", f"{name!r} is there twice: each name must be unique")
+        refuse_repeats("parameters", [parameter.name for parameter in self.parameters or ()], "name")
         return self
