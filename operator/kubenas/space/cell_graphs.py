@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import permutations
@@ -11,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from kubenas.space.graph import Edge
+from kubenas.space.graph import Edge, cycles
 
 Numbers: TypeAlias = npt.NDArray[np.int64]
 
@@ -61,22 +60,11 @@ def ordered_graphs(nodes: int, edges: int, operations: int) -> OrderedGraphs:
         forwards = graphs & backwards == 0
         orders += forwards
         symmetries += forwards & (image == graphs)
-        kept += (forwards & (image == graphs)) * operations ** _cycles(number)
+        moved = dict(zip(range(1, nodes - 1), order, strict=True))
+        kept += (forwards & (image == graphs)) * operations ** cycles(moved)
     return OrderedGraphs(graphs, orders, symmetries, kept)
 
 
 def edge_slots(nodes: int) -> list[Edge]:
     """The edges that there can be, from each node to each later one."""
     return [(source, target) for target in range(1, nodes) for source in range(target)]
-
-
-def _cycles(number: Sequence[int]) -> int:
-    """Cycles of a renumbering of the nodes between the first and the last."""
-    left, cycles = set(range(1, len(number) - 1)), 0
-    while left:
-        cycles += 1
-        node = next(iter(left))
-        while node in left:
-            left.remove(node)
-            node = number[node]
-    return cycles

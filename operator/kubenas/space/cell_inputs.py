@@ -12,7 +12,7 @@ from kubenas.api.cell import Cell
 from kubenas.space.cell_wiring import Values, Wiring
 from kubenas.space.decisions import COUNTED, Decision
 from kubenas.space.domains import Choice
-from kubenas.space.graph import Edge, Graph, canonical, orders
+from kubenas.space.graph import Edge, Graph, canonical, cycles, orders
 
 ENTRIES = 2
 
@@ -87,8 +87,8 @@ class InputsWiring(Wiring):
         for chosen in product(*(combinations(range(node), self._reads) for node in free)):
             edges = [(source, node) for node, sources in zip(free, chosen, strict=True) for source in sources]
             graph = Graph(("",) * self._nodes, dict.fromkeys(edges, ""))
-            cycles = (_cycles(edges, order) for order in permutations(free))
-            fixed = sum(len(self.operations) ** count for count in cycles if count is not None)
+            counts = (_cycles(edges, order) for order in permutations(free))
+            fixed = sum(len(self.operations) ** count for count in counts if count is not None)
             total += Fraction(fixed, orders(graph, free))
         return int(total)
 
@@ -104,11 +104,4 @@ def _cycles(edges: Sequence[Edge], order: Sequence[int]) -> int | None:
     image = {(source, target): (number[source], number[target]) for source, target in edges}
     if any(edge not in image for edge in image.values()):
         return None
-    cycles, left = 0, set(edges)
-    while left:
-        cycles += 1
-        edge = next(iter(left))
-        while edge in left:
-            left.remove(edge)
-            edge = image[edge]
-    return cycles
+    return cycles(image)

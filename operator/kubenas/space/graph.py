@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import TypeVar
 
 Edge = tuple[int, int]
 Sequences = dict[tuple[str, ...], int]
+Moved = TypeVar("Moved")
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,18 @@ def orders(graph: Graph, free: Sequence[int]) -> int:
         )
 
     return ways(0)
+
+
+def cycles(permutation: Mapping[Moved, Moved]) -> int:
+    """Number of cycles of a permutation."""
+    count, left = 0, set(permutation)
+    while left:
+        count += 1
+        one = next(iter(left))
+        while one in left:
+            left.remove(one)
+            one = permutation[one]
+    return count
 
 
 def path_sequences(graph: Graph, start: int, end: int, skip: str | None) -> Sequences:
