@@ -108,13 +108,15 @@ def preparation(observed: Observed, now: float) -> Preparation | None:
         return None
     plans = stage_plans(experiment.spec)
     index = current_stage(plans, ledger)
-    if plans[index].takes is not None or ledger.after(ledger.next_number()) is not None:
-        return None
-    if verdict(experiment, plans, ledger, _spending(observed, now)[0], False, now) is not None:
-        return None
     places = min(experiment.spec.trials.parallelism - len(ledger.unfinished), open_places(plans, index, ledger))
+    if places <= 0 or plans[index].takes is not None or ledger.after(ledger.next_number()) is not None:
+        return None
     count = min(places, MOST_AT_ONCE) * experiment.spec.trials.candidates_per_trial
-    return strategy.preparation(ledger.history(), count) if count > 0 else None
+    work = strategy.preparation(ledger.history(), count)
+    # Most strategies take long over nothing: the end is only looked for where one does.
+    if work is None or verdict(experiment, plans, ledger, _spending(observed, now)[0], False, now) is not None:
+        return None
+    return work
 
 
 def _rules(experiment: NASExperiment) -> Rules:
