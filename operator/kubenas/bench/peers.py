@@ -15,7 +15,6 @@ from kubenas.api.errors import SpecError
 from kubenas.bench.simulation import Run
 from kubenas.bench.table import Table
 from kubenas.space.base import Architecture
-from kubenas.space.decisions import DecisionSpace
 
 # Proposals outside the space's constraints in a row, before the peer is held to know no other.
 REFUSALS: Final = 100
@@ -65,10 +64,9 @@ def replay(table: Table, peer: Peer, evaluations: int, workers: int) -> Run:
 
 
 def _ask(peer: Peer, table: Table) -> tuple[Any, Architecture] | None:
-    space = table.space
     for _ in range(REFUSALS):
         answer = peer.ask()
-        if answer is None or not isinstance(space, DecisionSpace) or space.allows(answer[1]):
+        if answer is None or table.space.allows(answer[1]):
             return answer
         peer.tell(answer[0], table.worst)
     return None
@@ -103,8 +101,6 @@ def build_peer(name: str, table: Table, seed: int) -> Peer:
         if find_spec(needed) is None:
             wheel = needed.replace("_", "-")
             raise SpecError("--algorithms", f"{name} needs {wheel}, which is not installed: pip install {wheel}")
-    if not isinstance(table.space, DecisionSpace):
-        raise SpecError("--algorithms", f"{name} needs a space of decisions")
     module, _, driver = package.driver.partition(":")
-    peer: Peer = getattr(import_module(module), driver)(table, table.space, package.name, seed)
+    peer: Peer = getattr(import_module(module), driver)(table, package.name, seed)
     return peer

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from kubenas.api.errors import SpecError, problems_of
 from kubenas.api.space import SearchSpace
 from kubenas.bench.rows import Rows
-from kubenas.space.base import Architecture, InvalidArchitectureError, Space
+from kubenas.space.base import Architecture, InvalidArchitectureError
 from kubenas.space.decisions import Decision, DecisionSpace
 from kubenas.space.domains import Choice, Number
 from kubenas.space.load import build_space
@@ -63,7 +63,7 @@ class ListedSpace(DecisionSpace):
         return [other for other, count in differing.items() if count == least]
 
 
-def read_architectures(rows: Rows, columns: Sequence[str], name: str) -> tuple[Space, list[Architecture]]:
+def read_architectures(rows: Rows, columns: Sequence[str], name: str) -> tuple[DecisionSpace, list[Architecture]]:
     """The space of that name, and what architecture each row is.
 
     Raises:
@@ -79,7 +79,7 @@ def read_architectures(rows: Rows, columns: Sequence[str], name: str) -> tuple[S
     return space, _parsed(rows, cells, space)
 
 
-def _parsed(rows: Rows, cells: Mapping[str, list[str]], space: Space) -> list[Architecture]:
+def _parsed(rows: Rows, cells: Mapping[str, list[str]], space: DecisionSpace) -> list[Architecture]:
     found = []
     names = _decisions(space, list(cells))
     for index in range(len(rows)):
@@ -91,23 +91,23 @@ def _parsed(rows: Rows, cells: Mapping[str, list[str]], space: Space) -> list[Ar
     return found
 
 
-def _decisions(space: Space, columns: list[str]) -> list[str]:
+def _decisions(space: DecisionSpace, columns: list[str]) -> list[str]:
     """What the columns stand for: decisions by their names, or else all decisions in the space's order."""
-    decisions = list(space.decisions) if isinstance(space, DecisionSpace) else columns
+    decisions = list(space.decisions)
     by_name = set(columns) <= set(decisions) or len(columns) != len(decisions)
     return columns if by_name else decisions
 
 
-def _document(space: Space, names: Sequence[str], texts: Sequence[str]) -> Any:
+def _document(space: DecisionSpace, names: Sequence[str], texts: Sequence[str]) -> Any:
     """A row's architecture as `Space.parse` reads it; an empty cell is a decision that is switched off."""
     if len(texts) == 1:
         return json.loads(texts[0]) if texts[0].startswith("{") else texts[0]
     return {name: _value(space, name, text) for name, text in zip(names, texts, strict=True) if text}
 
 
-def _value(space: Space, name: str, text: str) -> Any:
+def _value(space: DecisionSpace, name: str, text: str) -> Any:
     """A cell as the decision's value; text that is none of its values is left for the space to refuse."""
-    decision = space.decisions.get(name) if isinstance(space, DecisionSpace) else None
+    decision = space.decisions.get(name)
     if decision is not None and isinstance(decision.domain, Choice):
         return next((value for value in decision.domain.values if str(value) == text), text)
     if decision is not None and isinstance(decision.domain, Number):
@@ -118,7 +118,7 @@ def _value(space: Space, name: str, text: str) -> Any:
     return text
 
 
-def _choices(rows: Rows, cells: Mapping[str, list[str]]) -> tuple[Space, list[Architecture]]:
+def _choices(rows: Rows, cells: Mapping[str, list[str]]) -> tuple[DecisionSpace, list[Architecture]]:
     """A choice for each position of the only column, or for each column; those with one category are none."""
     if len(cells) == 1:
         column, texts = next(iter(cells.items()))

@@ -15,21 +15,21 @@ from kubenas.api.errors import SpecError
 from kubenas.bench.peers import Peer
 from kubenas.bench.table import Table
 from kubenas.space.base import Architecture, Value
-from kubenas.space.decisions import Decision, DecisionSpace
+from kubenas.space.decisions import Decision
 from kubenas.space.domains import Choice, Int, Number
 
 
 class SyneTune(Peer):
     """A scheduler of Syne Tune; decisions that are not switched on are suggested and left out."""
 
-    def __init__(self, table: Table, space: DecisionSpace, scheduler: str, seed: int) -> None:
+    def __init__(self, table: Table, scheduler: str, seed: int) -> None:
         if len(table.goals) > 1:
             raise SpecError("--algorithms", "Syne Tune's single-objective searches are no peers for several objectives")
         # Its regularized evolution draws the first population without the seed.
         np.random.seed(seed)
-        self._space = space
+        self._space = table.space
         self._scheduler = getattr(baselines, scheduler)(
-            {d.name: _range(d) for d in space.decisions.values()},
+            {d.name: _range(d) for d in table.space.decisions.values()},
             metric="value",
             do_minimize=table.goals[0].goal == "minimize",
             random_seed=seed,

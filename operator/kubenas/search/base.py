@@ -37,9 +37,19 @@ class Observation:
         Raises:
             ValueError: there is no score.
         """
+        primary = self.known_score[1]
+        return self.values or (primary,)
+
+    @property
+    def known_score(self) -> Score:
+        """The score of one that has a score.
+
+        Raises:
+            ValueError: there is none.
+        """
         if self.score is None:
             raise ValueError(f"{self.architecture!r} has no score")
-        return self.values or (self.score[1],)
+        return self.score
 
     @property
     def feasible(self) -> bool:
@@ -81,6 +91,11 @@ class History:
     def proposed(self) -> int:
         """Number of all candidates proposed so far: the index of the next one."""
         return len(self._observations) + len(self._pending)
+
+    @property
+    def unfailed(self) -> int:
+        """Number of candidates proposed so far that have a score or may still get one."""
+        return len(self._scored) + len(self._pending)
 
     def seen(self, architecture: Architecture) -> bool:
         """Whether it, or one that computes the same, was proposed before."""

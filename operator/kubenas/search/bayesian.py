@@ -42,8 +42,7 @@ class Bayesian(Strategy):
 
     def next(self, history: History, rng: Random) -> Architecture | None:
         """One architecture that was not proposed before, or None where there is none left."""
-        failed = len(history.observations) - len(history.scored)
-        if len(history.scored) < 2 or history.proposed - failed < self.settings.initial:
+        if len(history.scored) < 2 or history.unfailed < self.settings.initial:
             return draw_unseen(self.space, history, rng)
         scores = normal_scores(scalarized(history.scored, rng))
         known = [observation.architecture for observation in history.scored]

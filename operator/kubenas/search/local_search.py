@@ -38,8 +38,7 @@ class LocalSearch(Strategy):
 
     def next(self, history: History, rng: Random) -> Architecture | None:
         """One architecture that was not proposed before, or None where there is none left."""
-        failed = len(history.observations) - len(history.scored)
-        if not history.scored or history.proposed - failed < self.settings.initial:
+        if not history.scored or history.unfailed < self.settings.initial:
             return draw_unseen(self.space, history, rng)
         scores = scalarized(history.scored, rng)
         exhausted = self._exhausted.setdefault(history, set())

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from kubenas.api.base import Model
 from kubenas.search.base import History, Observation, Strategy
-from kubenas.search.unseen import draw_unseen
+from kubenas.search.unseen import draw_unseen, mutate_to_unseen
 from kubenas.space.base import Architecture, Space
 
 # Children of one pair of parents before a mutation of one of them, walked further, is taken.
@@ -44,8 +44,7 @@ class NSGA2(Strategy):
 
     def next(self, history: History, rng: Random) -> Architecture | None:
         """One architecture that was not proposed before, or None where there is none left."""
-        failed = len(history.observations) - len(history.scored)
-        if len(history.scored) < 2 or history.proposed - failed < self.settings.population_size:
+        if len(history.scored) < 2 or history.unfailed < self.settings.population_size:
             return draw_unseen(self.space, history, rng)
         parents = self._parents(history)
         child = parents[0]
@@ -55,11 +54,8 @@ class NSGA2(Strategy):
                 child = self.space.mutate(child, rng)
             if not history.seen(child):
                 return child
-        for _ in range(CHILDREN):
-            child = self.space.mutate(child, rng)
-            if not history.seen(child):
-                return child
-        return draw_unseen(self.space, history, rng)
+        walked = mutate_to_unseen(self.space, history, child, rng, CHILDREN)
+        return walked or draw_unseen(self.space, history, rng)
 
     def _parents(self, history: History) -> list[Architecture]:
         """The survivors after all results in their order, the best first; only new ones are gone through."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from random import Random
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from pydantic import Field
 from kubenas.api.base import Model
 from kubenas.api.errors import SpecError
 from kubenas.search.acquisition import expected_improvement, hypervolume_sequence, lengths_along, random_directions
-from kubenas.search.base import History, Observation, Preparation, Score, Strategy
+from kubenas.search.base import History, Observation, Preparation, Strategy
 from kubenas.search.encoding import Encoder
 from kubenas.search.pool import PROMISING, Pool
 from kubenas.search.surrogate import Surrogate, normal_scores, without_outliers
@@ -88,8 +89,10 @@ class Predictor(Strategy):
 
     def preparation(self, history: History, count: int) -> Preparation | None:  # noqa: ARG002 - one fit serves many
         """The next fit, where one is due."""
-        known = self._known(history)
-        if known is None or (self._ranked is not None and self._ranked[0] == known):
+        if (fitted := self._fitted_to(history)) is None:
+            return None
+        known = tuple(history.scored[:fitted])
+        if self._ranked is not None and self._ranked[0] == known:
             return None
         return Preparation(rank, (self.space, self._encoder, known, self.seed), heavy=True)
 
@@ -101,7 +104,7 @@ class Predictor(Strategy):
         """The first of the ranking that was not proposed before; a drawn one at the start and where all were."""
         if preparation := self.preparation(history, 1):
             self.accept(preparation, preparation.run(*preparation.arguments))
-        if self._ranked is not None and self._known(history) is not None:
+        if self._ranked is not None and self._fitted_to(history) is not None:
             ranking = self._ranked[1]
             order = ranking.hoped if history.proposed % 2 else ranking.expected
             for architecture in order:
@@ -109,12 +112,11 @@ class Predictor(Strategy):
                     return architecture
         return draw_unseen(self.space, history, rng)
 
-    def _known(self, history: History) -> tuple[Observation, ...] | None:
-        """The results that the model is fitted to; None while there are too few."""
-        failed = len(history.observations) - len(history.scored)
-        if len(history.scored) < 2 or history.proposed - failed < self.settings.initial:
+    def _fitted_to(self, history: History) -> int | None:
+        """How many of the results the model is fitted to; None while there are too few."""
+        if len(history.scored) < 2 or history.unfailed < self.settings.initial:
             return None
-        return tuple(history.scored[: fitted_at(len(history.scored))])
+        return fitted_at(len(history.scored))
 
 
 def _known_scores(space: Space, settings: PredictorSettings) -> dict[str, Sequence[float]]:
@@ -145,7 +147,7 @@ def rank(space: Space, encoder: Encoder, observations: Sequence[Observation], se
     """Fit to the observations and put candidates in order: a function of its arguments."""
     rng = Random(f"{seed}/{len(observations)}")
     numbers = rng.randrange(2**31)
-    known = sorted(observations, key=_score, reverse=True)
+    known = sorted(observations, key=attrgetter("known_score"), reverse=True)
     blocks = encoder.blocks([observation.architecture for observation in known])
     if len(known[0].objectives) == 1 or not known[0].feasible:
         return _rank_by_improvement(space, encoder, known, blocks, rng, numbers)
@@ -160,7 +162,7 @@ def _rank_by_improvement(
     rng: Random,
     numbers: int,
 ) -> Ranking:
-    scores = normal_scores([_score(observation) for observation in known])
+    scores = normal_scores([observation.known_score for observation in known])
     surrogate = Surrogate(blocks, scores, numbers)
     best = float(scores[0])
 
@@ -230,9 +232,3 @@ def _front_first(known: Sequence[Observation], values: NDArray[np.float64]) -> l
     front = moocore.is_nondominated(values, maximise=True)
     places = [*np.flatnonzero(front), *np.flatnonzero(~front)]
     return [known[place].architecture for place in places]
-
-
-def _score(observation: Observation) -> Score:
-    if observation.score is None:
-        raise ValueError("only results with a score are learnt from")
-    return observation.score

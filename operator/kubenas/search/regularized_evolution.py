@@ -11,7 +11,7 @@ from kubenas.api.base import Model
 from kubenas.api.errors import SpecError
 from kubenas.search.base import History, Strategy
 from kubenas.search.scalarize import scalarized
-from kubenas.search.unseen import draw_unseen
+from kubenas.search.unseen import draw_unseen, mutate_to_unseen
 from kubenas.space.base import Architecture, Space
 
 # Mutations of one parent, then steps of a walk away from it, before a random architecture is drawn.
@@ -57,8 +57,7 @@ class RegularizedEvolution(Strategy):
 
     def next(self, history: History, rng: Random) -> Architecture | None:
         """One architecture that was not proposed before, or None where there is none left."""
-        failed = len(history.observations) - len(history.scored)
-        if not history.scored or history.proposed - failed < self.settings.population_size:
+        if not history.scored or history.unfailed < self.settings.population_size:
             return draw_unseen(self.space, history, rng)
         child = self._unseen_mutation(self._parent(history, rng), history, rng)
         return child or draw_unseen(self.space, history, rng)
@@ -74,9 +73,4 @@ class RegularizedEvolution(Strategy):
             child = self.space.mutate(parent, rng)
             if not history.seen(child):
                 return child
-        child = parent
-        for _ in range(MUTATIONS):
-            child = self.space.mutate(child, rng)
-            if not history.seen(child):
-                return child
-        return None
+        return mutate_to_unseen(self.space, history, parent, rng, MUTATIONS)

@@ -26,7 +26,7 @@ def scalarized(observations: Sequence[Observation], rng: Random) -> list[Score]:
     """
     values = [observation.objectives for observation in observations]
     if not values or len(values[0]) == 1:
-        return [_score(observation) for observation in observations]
+        return [observation.known_score for observation in observations]
     weights = _even(len(values[0]), rng)
     lows = [min(column) for column in zip(*values, strict=True)]
     highs = [max(column) for column in zip(*values, strict=True)]
@@ -37,7 +37,7 @@ def scalarized(observations: Sequence[Observation], rng: Random) -> list[Score]:
             weight * (high - value) / (high - low) if high > low else 0.0
             for weight, value, low, high in zip(weights, point, lows, highs, strict=True)
         ]
-        scores.append((_score(observation)[0], -(max(costs) + AUGMENTATION * sum(costs))))
+        scores.append((observation.known_score[0], -(max(costs) + AUGMENTATION * sum(costs))))
     return scores
 
 
@@ -45,9 +45,3 @@ def _even(count: int, rng: Random) -> list[float]:
     """A point of the simplex, each as likely as any other."""
     cuts = sorted(rng.random() for _ in range(count - 1))
     return [upper - lower for lower, upper in zip([0.0, *cuts], [*cuts, 1.0], strict=True)]
-
-
-def _score(observation: Observation) -> Score:
-    if observation.score is None:
-        raise ValueError("only candidates with a score are compared")
-    return observation.score

@@ -52,8 +52,7 @@ class TPE(Strategy):
     def next(self, history: History, rng: Random) -> Architecture | None:
         """One architecture that was not proposed before, or None where there is none left."""
         space = self.space
-        failed = len(history.observations) - len(history.scored)
-        if not isinstance(space, DecisionSpace) or history.proposed - failed < self.settings.initial:
+        if not isinstance(space, DecisionSpace) or history.unfailed < self.settings.initial:
             return draw_unseen(space, history, rng)
         if not history.scored:
             return draw_unseen(space, history, rng)
@@ -105,10 +104,16 @@ class TPE(Strategy):
 
 def _ask(space: DecisionSpace, study: optuna.Study) -> Architecture:
     trial = study.ask()
+    asked = suggested(space, trial)
+    study.tell(trial, state=TrialState.FAIL)
+    return asked
+
+
+def suggested(space: DecisionSpace, trial: optuna.Trial) -> Architecture:
+    """What a trial's sampler decides, one decision after another as they are switched on."""
     decided: dict[str, Value] = {}
     while (decision := space.next_decision(decided)) is not None:
         decided[decision.name] = _suggested(trial, decision)
-    study.tell(trial, state=TrialState.FAIL)
     return Architecture(decided)
 
 

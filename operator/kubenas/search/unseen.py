@@ -18,6 +18,17 @@ LISTED: Final = 100_000
 _LEFT: Final[WeakKeyDictionary[History, list[Architecture]]] = WeakKeyDictionary()
 
 
+def mutate_to_unseen(
+    space: Space, history: History, architecture: Architecture, rng: Random, steps: int
+) -> Architecture | None:
+    """The first that `history` has not seen on a walk of mutations from an architecture; None where none is met."""
+    for _ in range(steps):
+        architecture = space.mutate(architecture, rng)
+        if not history.seen(architecture):
+            return architecture
+    return None
+
+
 def draw_unseen(space: Space, history: History, rng: Random) -> Architecture | None:
     """One that `history` has not seen: drawn from `space`, or of what is left when draws only repeat.
 
