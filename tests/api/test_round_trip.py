@@ -12,12 +12,9 @@ from hypothesis import strategies as st
 
 from kubenas.api.base import Condition, Metadata, MetricValue, Model, duration_seconds, time_text
 from kubenas.api.experiment import (
-    Best,
     Budget,
-    Counts,
     Evaluation,
     ExperimentSpec,
-    ExperimentStatus,
     NASExperiment,
     Objective,
     Search,
@@ -28,6 +25,7 @@ from kubenas.api.experiment import (
 )
 from kubenas.api.parameter import Parameter
 from kubenas.api.space import SearchSpace
+from kubenas.api.status import Best, Counts, ExperimentStatus
 from kubenas.api.trial import Candidate, Failure, Point, Result, TrialSpec, TrialStatus
 
 names = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True)

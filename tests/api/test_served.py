@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from kubenas.api.base import Condition, Metadata, MetricValue
-from kubenas.api.experiment import Best, Cost, Counts, ExperimentStatus, NASExperiment
+from kubenas.api.experiment import NASExperiment
+from kubenas.api.status import Best, Cost, Counts, ExperimentStatus
 from kubenas.api.trial import Candidate, Failure, NASTrial, Point, Result, TrialSpec, TrialStatus
 from kubenas.api.validate import read_experiment
 from tests.api.conftest import ROOT

@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from kubenas.api.errors import SpecError
-from kubenas.api.experiment import ExperimentStatus, NASExperiment
+from kubenas.api.experiment import NASExperiment
+from kubenas.api.status import ExperimentStatus
 from kubenas.api.trial import Candidate, TrialStatus
 from kubenas.experiment.actions import Plan
 from kubenas.experiment.ledger import Ledger

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubenas.api.experiment import MAX_FRONT, Objective
+from kubenas.api.experiment import Objective
+from kubenas.api.status import MAX_FRONT
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.objectives import hypervolume, improved, values
 from kubenas.space.nasbench201 import NASBench201

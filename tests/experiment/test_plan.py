@@ -9,7 +9,7 @@ import pytest
 
 from kubenas.api.base import Condition
 from kubenas.api.errors import SpecError
-from kubenas.api.experiment import ExperimentStatus
+from kubenas.api.status import ExperimentStatus
 from kubenas.experiment.actions import Plan
 from kubenas.experiment.attempts import LOST_SECONDS
 from kubenas.experiment.plan import plan

@@ -9,7 +9,8 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kubenas.api.experiment import ExperimentStatus, NASExperiment
+from kubenas.api.experiment import NASExperiment
+from kubenas.api.status import ExperimentStatus
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.plan import plan
 from kubenas.experiment.state import Trial

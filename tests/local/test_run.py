@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from kubenas.api.crds import custom_resource_definitions
-from kubenas.api.experiment import ExperimentStatus, NASExperiment
+from kubenas.api.experiment import NASExperiment
+from kubenas.api.status import ExperimentStatus
 from kubenas.api.trial import NASTrial
 from kubenas.experiment.actions import Announcement
 from kubenas.experiment.state import Trial

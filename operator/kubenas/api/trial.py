@@ -6,8 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from kubenas.api.base import API_VERSION, Condition, Metadata, MetricValue, Model, Time, keyed, rule, rules
-from kubenas.api.experiment import FreeObject
+from kubenas.api.base import API_VERSION, Condition, FreeObject, Metadata, MetricValue, Model, Time, keyed, rule, rules
 
 Phase = Literal["Pending", "Running", "Succeeded", "Pruned", "Failed"]
 Source = Literal["TerminationMessage", "Prometheus", "Pod"]

@@ -16,7 +16,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from kubenas.api.experiment import Counts, ExperimentStatus, NASExperiment
+from kubenas.api.experiment import NASExperiment
+from kubenas.api.status import Counts, ExperimentStatus
 from kubenas.cli.summary import trial_seconds
 from kubenas.cli.text import duration_text, number_text
 from kubenas.experiment.actions import Announcement

@@ -6,7 +6,8 @@ import asyncio
 import signal
 from pathlib import Path
 
-from kubenas.api.experiment import ExperimentStatus, NASExperiment
+from kubenas.api.experiment import NASExperiment
+from kubenas.api.status import ExperimentStatus
 from kubenas.cli.display import Display
 from kubenas.cli.summary import print_summary
 from kubenas.cli.text import log_console

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from kubenas.api.experiment import ExperimentStatus, Objective
+from kubenas.api.experiment import Objective
+from kubenas.api.status import ExperimentStatus
 from kubenas.cli.text import TEST_PREFIX, duration_text, number_text, print_best
 from kubenas.experiment.objectives import score
 from kubenas.experiment.state import Trial

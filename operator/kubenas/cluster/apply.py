@@ -8,7 +8,8 @@ import time
 from collections.abc import Awaitable, Iterable
 
 from kubenas.api.base import API_VERSION
-from kubenas.api.experiment import ExperimentStatus, NASExperiment
+from kubenas.api.experiment import NASExperiment
+from kubenas.api.status import ExperimentStatus
 from kubenas.api.trial import TrialStatus
 from kubenas.cluster.client import ApiError, Client, Object
 from kubenas.cluster.election import NotLeaderError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from kubenas.api.experiment import ExperimentStatus
+from kubenas.api.status import ExperimentStatus
 from kubenas.api.trial import TrialSpec, TrialStatus
 from kubenas.experiment.state import Attempt, Trial
 

@@ -8,7 +8,8 @@ from typing import Literal, TypeAlias
 
 from kubenas.api.base import Condition, MetricValue
 from kubenas.api.errors import SpecError
-from kubenas.api.experiment import MAX_FRONT, Best, Cost, Counts, ExperimentStatus, NASExperiment
+from kubenas.api.experiment import NASExperiment
+from kubenas.api.status import MAX_FRONT, Best, Cost, Counts, ExperimentStatus
 from kubenas.experiment.actions import Announcement
 from kubenas.experiment.ledger import Judged, Ledger
 from kubenas.experiment.objectives import hypervolume, improved

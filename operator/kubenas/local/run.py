@@ -12,7 +12,8 @@ from typing import Final, Protocol
 import httpx
 
 from kubenas.api.base import Metadata, duration_seconds
-from kubenas.api.experiment import ExperimentStatus, NASExperiment
+from kubenas.api.experiment import NASExperiment
+from kubenas.api.status import ExperimentStatus
 from kubenas.api.trial import NASTrial, TrialSpec, TrialStatus
 from kubenas.experiment.actions import Announcement, NewTrial, Plan
 from kubenas.experiment.contract import CHECKPOINT_VARIABLE, TRIAL_VARIABLE, trial_document

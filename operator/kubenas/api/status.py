@@ -1,0 +1,76 @@
+"""How far an experiment has come; written by the operator only."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from pydantic import Field
+
+from kubenas.api.base import Condition, FreeObject, MetricValue, Model, Time, keyed
+
+MAX_FRONT: Final = 32
+
+
+class Counts(Model):
+    """Trials by phase."""
+
+    pending: int = Field(default=0, ge=0, description="Trials whose pod does not run yet.")
+    running: int = Field(default=0, ge=0, description="Trials whose pod runs.")
+    succeeded: int = Field(default=0, ge=0, description="Trials with a result.")
+    pruned: int = Field(default=0, ge=0, description="Trials stopped before their end.")
+    failed: int = Field(default=0, ge=0, description="Trials that failed for good.")
+
+
+class Best(Model):
+    """The best architecture found so far: within every limit, best by the primary objective."""
+
+    trial: str = Field(max_length=253, description="Name of its trial.")
+    candidate: str = Field(max_length=63, description="Which candidate of the trial.")
+    value: float = Field(description="Its value of the primary objective.")
+    name: str = Field(max_length=4096, description="The architecture in one line.")
+    architecture: FreeObject = Field(description="The architecture, decision by decision.")
+    metrics: list[MetricValue] = Field(max_length=64, description="All its metrics.", json_schema_extra=keyed("name"))
+
+
+class Cost(Model):
+    """What has been spent."""
+
+    gpu_hours: float = Field(default=0.0, ge=0, description="GPU hours of ended attempts.")
+
+
+class ExperimentStatus(Model):
+    """How far the experiment has come; written by the operator only."""
+
+    observed_generation: int | None = Field(
+        default=None, ge=0, description="The generation of the specification that was last acted on."
+    )
+    phase: Literal["Running", "Suspended", "Succeeded", "Failed", "Rejected"] | None = Field(
+        default=None, description="One word for people; programs read conditions."
+    )
+    conditions: list[Condition] = Field(
+        default_factory=list,
+        max_length=16,
+        description="Accepted, Running, MetricsAvailable, ProposalsAvailable, TrialsScheduled, "
+        "Suspended, Succeeded, Failed.",
+        json_schema_extra=keyed("type"),
+    )
+    start_time: Time | None = Field(default=None, description="When the first trial was started.")
+    completion_time: Time | None = Field(default=None, description="When the experiment ended.")
+    progress: str | None = Field(default=None, max_length=32, description="Ended trials of all, for example 3/8.")
+    counts: Counts | None = Field(default=None, description="Trials by phase.")
+    best: Best | None = Field(default=None, description="The best architecture found so far.")
+    pareto_front: list[Best] = Field(
+        default_factory=list,
+        max_length=MAX_FRONT,
+        description="With several objectives: the architectures that no other one is better than in all of them, the "
+        "best by the primary objective first; at most 32, spread evenly.",
+        json_schema_extra=keyed("trial", "candidate"),
+    )
+    hypervolume: float | None = Field(
+        default=None, description="Hypervolume of the front, where each objective that is traded off has a reference."
+    )
+    stage: str | None = Field(default=None, max_length=63, description="The stage that now runs.")
+    cost: Cost | None = Field(default=None, description="What has been spent.")
+    selector: str | None = Field(
+        default=None, max_length=1024, description="Label selector of the trials' pods, for autoscalers."
+    )
