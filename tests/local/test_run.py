@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from kubenas.experiment.state import Trial
 from kubenas.local.folder import IMMUTABLE, StateError, StateFolder
 from kubenas.local.run import LocalRun
 from tests.local.trainers import PATIENCE, document, experiment, history, kubenas, runs, trainer, wait_for
+from tests.search.server import serving
 
 
 @dataclass
@@ -109,12 +111,44 @@ finish()
             "OutOfMemory",
             "CUDA",
         ),
+        ("finish(accuracy=float('nan'))", "InvalidResult", "metric accuracy is nan, not a finite number"),
+        ("finish(loss=0.1)", "MetricMissing", "no accuracy, an objective; it reported loss"),
     ],
 )
 async def test_failures(tmp_path: Path, end: str, reason: str, words: str) -> None:
     found, message = await failure(trainer(tmp_path, end))
     assert found == reason
     assert words in message
+
+
+async def test_a_search_goes_on_though_some_trials_have_no_value(tmp_path: Path) -> None:
+    script = trainer(tmp_path, "finish(accuracy=float('nan')) if trial['trial'][-1] in '024' else finish()")
+    of = experiment(script, trials={"max": 6, "parallelism": 2, "retries": 0})
+    run, notes = await ran(of, tmp_path / "state")
+    assert run.experiment.status.phase == "Succeeded"
+    assert {t.name: t.status.phase == "Failed" for t in notes.ended} == {f"tiny-{n}": n % 2 == 0 for n in range(6)}
+
+
+async def test_a_service_on_this_machine_is_asked(tmp_path: Path) -> None:
+    """Good answers are tried; after them come its mistakes, and the search goes on."""
+
+    def answer(request: dict[str, Any]) -> tuple[int, bytes]:
+        proposed = {"a": request["number"] + 1} if request["number"] < 2 else "nonsense"
+        return 200, json.dumps({"architectures": [proposed]}).encode()
+
+    with serving(answer) as server:
+        of = experiment(
+            trainer(tmp_path, "finish()"),
+            searchSpace={"parameters": [{"name": "a", "type": "int", "min": 1, "max": 9}]},
+            search={"algorithm": "external", "settings": {"baseUrl": server.url}},
+            trials={"max": 4},
+        )
+        run, notes = await ran(of, tmp_path / "state")
+    assert [t.candidates[0].architecture for t in notes.ended[:2]] == [{"a": 1}, {"a": 2}]
+    assert len(notes.ended) == 4
+    (told,) = [c for c in run.experiment.status.conditions if c.type == "ProposalsAvailable"]
+    assert told.status == "False"
+    assert told.message.startswith("spec.search: proposal 1 of 1 is outside the space")
 
 
 async def test_a_command_that_is_not_there(tmp_path: Path) -> None:

@@ -20,11 +20,11 @@ from kubenas.api.validate import read_experiment
 RESULT: Final = """
 import hashlib, json, os, sys, time
 trial = json.loads(os.environ["KUBENAS_TRIAL"])
-def finish():
+def finish(**reported):
     results = []
     for candidate in trial["candidates"]:
         digest = hashlib.sha256(json.dumps(candidate["architecture"], sort_keys=True).encode()).digest()
-        metrics = {"accuracy": digest[0] / 256}
+        metrics = reported or {"accuracy": digest[0] / 256}
         results.append({"candidate": candidate["id"], "step": candidate["epochs"], "metrics": metrics})
     with open(os.environ["KUBENAS_TERMINATION_LOG"], "w") as file:
         json.dump({"results": results}, file)

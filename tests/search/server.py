@@ -27,13 +27,14 @@ class Server:
 
 
 @contextmanager
-def serving(handle: Handle, drips: bool = False, location: str = "") -> Iterator[Server]:
+def serving(handle: Handle, drips: bool = False, location: str = "", host: str = "127.0.0.1") -> Iterator[Server]:
     """A server that answers POST with the status and body of `handle`.
 
     Args:
         handle: is given the JSON of the request.
         drips: send one byte each tenth of a second, headers first.
         location: header of every answer.
+        host: address of this machine to listen on.
     """
 
     class Handler(BaseHTTPRequestHandler):
@@ -63,8 +64,8 @@ def serving(handle: Handle, drips: bool = False, location: str = "") -> Iterator
         def log_message(self, *_: Any) -> None:
             return
 
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server = Server(f"http://127.0.0.1:{http.server_port}")
+    http = ThreadingHTTPServer((host, 0), Handler)
+    server = Server(f"http://{host}:{http.server_port}")
     thread = Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

@@ -186,7 +186,7 @@ def _metrics(seen: Seen, before: Condition | None, condition: _Make) -> Conditio
 def _proposals(seen: Seen, condition: _Make) -> Condition:
     if seen.proposals is None:
         return condition("ProposalsAvailable", True, "Proposing", "The search strategy answers.")
-    message = f"{seen.proposals}; the search goes on without it"
+    message = f"spec.search: {seen.proposals}; the search goes on without it"
     return condition("ProposalsAvailable", False, "StrategyFault", message[:32768])
 
 
