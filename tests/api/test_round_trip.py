@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kubenas.api.base import Condition, Metadata, MetricValue, Model, duration_seconds, time_text
+from kubenas.api.cell import Cell
 from kubenas.api.experiment import (
     Budget,
     Evaluation,
@@ -23,8 +24,10 @@ from kubenas.api.experiment import (
     Task,
     Trials,
 )
-from kubenas.api.parameter import Parameter
-from kubenas.api.space import SearchSpace
+from kubenas.api.macro import Macro, MacroStage
+from kubenas.api.parameter import Condition as When
+from kubenas.api.parameter import Parameter, Repeat
+from kubenas.api.space import Preset, SearchSpace
 from kubenas.api.status import Best, Counts, ExperimentStatus
 from kubenas.api.trial import Candidate, Failure, Point, Result, TrialSpec, TrialStatus
 
@@ -54,21 +57,81 @@ def distinct(strategy: st.SearchStrategy[Any], key: str, least: int = 0) -> st.S
     return st.lists(strategy, min_size=least, max_size=4, unique_by=lambda item: getattr(item, key))
 
 
-parameters = st.one_of(
-    made(
-        Parameter,
-        name=metric_names.filter(lambda name: name[0] != "_"),
-        type=st.just("choice"),
-        values=st.lists(texts.filter(bool), min_size=1, max_size=4, unique=True),
+identifiers = metric_names.filter(lambda name: name[0] != "_")
+values = st.lists(texts.filter(bool), min_size=1, max_size=4, unique=True)
+whole = st.integers(1, 1000).map(float)
+
+
+def either(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """Just one of the fields."""
+    return st.one_of(*(st.fixed_dictionaries({name: strategy}) for name, strategy in fields.items()))
+
+
+def chosen(model: type[Model], *parts: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[Any]:
+    """A model with the fields of all parts."""
+    return st.tuples(*parts).map(lambda drawn: model(**{name: value for part in drawn for name, value in part.items()}))
+
+
+def unique(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
+    return st.lists(strategy, min_size=1, max_size=3, unique=True)
+
+
+domains = st.one_of(
+    st.fixed_dictionaries({"type": st.sampled_from(["choice", "ordinal"]), "values": values}),
+    st.fixed_dictionaries({"type": st.just("ordinal"), "numbers": unique(whole | st.floats(-1e15, 1e15))}),
+    st.fixed_dictionaries(
+        {
+            "type": st.sampled_from(["int", "float"]),
+            "min": st.integers(1, 10).map(float),
+            "max": st.integers(10, 10**15).map(float),
+            "scale": st.sampled_from(["linear", "log"]),
+        }
     ),
-    made(
-        Parameter,
-        name=metric_names.filter(lambda name: name[0] != "_"),
-        type=st.sampled_from(["int", "float"]),
-        min=st.integers(1, 10).map(float),
-        max=st.integers(10, 10**15).map(float),
-        scale=st.sampled_from(["linear", "log"]),
+)
+whens = chosen(When, st.fixed_dictionaries({"parameter": identifiers}), either(values=values, min=whole))
+repeats = chosen(Repeat, either(times=st.integers(1, 64), count=identifiers))
+parameters = chosen(
+    Parameter,
+    st.fixed_dictionaries({"name": identifiers, "when": optional(whens), "repeat": optional(repeats)}),
+    domains,
+)
+cell_names = st.from_regex(r"[a-zA-Z][a-zA-Z0-9_]{0,10}", fullmatch=True)
+operations = st.fixed_dictionaries({"operations": unique(cell_names), "cells": optional(unique(cell_names))})
+cells = st.one_of(
+    chosen(
+        Cell,
+        operations,
+        st.sampled_from([{"nodes": 3}, {"nodes": 3, "edges": [[0, 2], [0, 1]]}]),
+        st.fixed_dictionaries({"operations_on": st.sampled_from(["edges", "nodes"])}),
     ),
+    chosen(Cell, operations, st.fixed_dictionaries({"nodes": st.integers(3, 12), "inputs": st.integers(1, 2)})),
+    chosen(
+        Cell,
+        operations,
+        st.fixed_dictionaries(
+            {"nodes": st.integers(2, 7), "max_edges": st.integers(1, 66), "operations_on": st.just("nodes")}
+        ),
+    ),
+)
+stages_of_blocks = made(
+    MacroStage,
+    name=cell_names,
+    depth=unique(st.integers(0, 32)),
+    width=optional(unique(st.integers(1, 10**6))),
+    operation=optional(unique(texts.filter(bool))),
+    kernel=optional(unique(st.integers(1, 99))),
+    expansion=optional(unique(st.floats(0.25, 1000))),
+)
+macros = made(Macro, resolution=optional(unique(whole.map(int))), stages=distinct(stages_of_blocks, "name", least=1))
+search_spaces = chosen(
+    SearchSpace,
+    either(
+        preset=st.sampled_from(get_args(Preset)),
+        parameters=distinct(parameters, "name", least=1),
+        cell=cells,
+        macro=macros,
+    ),
+    st.fixed_dictionaries({"constraints": optional(st.lists(texts.filter(bool), min_size=1, max_size=16))}),
 )
 metrics = distinct(made(MetricValue, name=metric_names, value=numbers), "name")
 conditions = distinct(
@@ -102,8 +165,7 @@ experiment_specs = made(
         least=1,
     ),
     task=made(Task, name=names, settings=free_objects),
-    search_space=st.just(SearchSpace(preset="nasbench201"))
-    | made(SearchSpace, parameters=distinct(parameters, "name", least=1)),
+    search_space=search_spaces,
     search=made(
         Search,
         algorithm=st.sampled_from(["random", "regularized-evolution"]),

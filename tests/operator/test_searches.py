@@ -27,7 +27,7 @@ SPACE: dict[str, Any] = {
         {"name": "width", "type": "ordinal", "numbers": [8, 16, 32]},
     ]
 }
-TWO = [
+TWO: list[dict[str, Any]] = [
     {"metric": "accuracy", "reference": 0},
     {"metric": "latency_ms", "goal": "minimize", "reference": 1},
     {"metric": "size", "goal": "minimize", "limit": 0.8},
