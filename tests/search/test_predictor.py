@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -170,6 +173,28 @@ def test_surrogate_predicts_what_it_was_not_shown() -> None:
     mean, deviation = surrogate.predict([rows[150:]])
     assert np.corrcoef(mean, truth[150:])[0, 1] > 0.95
     assert (deviation > 0).all()
+
+
+_THREADS = """
+from threadpoolctl import threadpool_info
+from kubenas.api.experiment import Search
+from kubenas.search.base import History, Observation
+from kubenas.search.load import build_strategy
+from kubenas.space.nasbench201 import NASBench201
+
+space = NASBench201()
+strategy, history = build_strategy(Search(settings={"initial": 2}), space), History(space)
+for value in range(3):
+    (proposed,) = strategy.propose(history, 1)
+    history.observe(Observation(proposed, (0.0, float(value))))
+print(*{library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"})
+"""
+
+
+def test_fits_take_one_thread_whatever_the_environment() -> None:
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"}
+    ran = subprocess.run([sys.executable, "-c", _THREADS], env=environment, capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["1"]
 
 
 def test_expected_improvement_is_the_mean_over_draws() -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 from scipy.spatial.distance import cdist
 from scipy.stats import norm
-from sklearn.ensemble import RandomForestRegressor
+from sklearn import config_context
+from sklearn.tree import DecisionTreeRegressor
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,19 +42,13 @@ class Surrogate:
     """
 
     def __init__(self, blocks: Sequence[Matrix], scores: NDArray[np.float64], seed: int) -> None:
-        self._forest = RandomForestRegressor(
-            TREES,
-            max_features=1 / 3,
-            max_samples=min(len(scores), TREE_ROWS),
-            random_state=seed,
-        )
-        self._forest.fit(_joined(blocks), scores)
+        self._trees = _forest(_joined(blocks), scores, seed)
         self._process = GaussianProcess(blocks, scores, seed)
 
     def predict(self, blocks: Sequence[Matrix]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean and standard deviation for each row: those of an even mixture of the two models."""
-        rows = _joined(blocks).astype(np.float32)
-        trees = np.stack([tree.predict(rows, check_input=False) for tree in self._forest.estimators_])
+        rows = _joined(blocks)
+        trees = np.stack([tree.predict(rows, check_input=False) for tree in self._trees])
         means = np.stack([trees.mean(axis=0), (process := self._process.predict(blocks))[0]])
         deviations = np.stack([trees.std(axis=0), process[1]])
         mean: NDArray[np.float64] = means.mean(axis=0)
@@ -63,6 +60,7 @@ class GaussianProcess:
     """A Gaussian process with the mean of one Matérn 5/2 kernel for each block (Rasmussen & Williams 2006)."""
 
     def __init__(self, blocks: Sequence[Matrix], scores: NDArray[np.float64], seed: int) -> None:
+        limit_threads()
         kept = _telling(scores, seed)
         self._shift = [block.mean(axis=0) for block in blocks]
         # A number that never varies says nothing.
@@ -146,5 +144,24 @@ def _factorized(
     return factor, solve_triangular(factor, targets, lower=True)
 
 
-def _joined(blocks: Sequence[Matrix]) -> Matrix:
-    return np.concatenate(blocks, axis=1)
+def _joined(blocks: Sequence[Matrix]) -> NDArray[np.float32]:
+    """As trees take them."""
+    return np.concatenate(blocks, axis=1).astype(np.float32)
+
+
+def _forest(rows: NDArray[np.float32], scores: NDArray[np.float64], seed: int) -> list[DecisionTreeRegressor]:
+    """A random forest (Breiman 2001); scikit-learn's own takes two to three times as long for a short history."""
+    rng = np.random.RandomState(seed)
+    count = len(scores)
+    trees = [DecisionTreeRegressor(max_features=1 / 3, random_state=rng) for _ in range(TREES)]
+    with config_context(skip_parameter_validation=True, assume_finite=True):
+        for tree in trees:
+            drawn = np.bincount(rng.randint(count, size=min(count, TREE_ROWS)), minlength=count)
+            tree.fit(rows, scores, sample_weight=drawn.astype(np.float64), check_input=False)
+    return trees
+
+
+@cache
+def limit_threads() -> None:
+    """Have this process do linear algebra in one thread: with matrices as small as here, more only wait."""
+    threadpool_limits(limits=1, user_api="blas")
