@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kubenas.api.experiment import Objective
+from kubenas.experiment.front import Front, Judged
 from kubenas.experiment.objectives import feasible, score, values
 from kubenas.experiment.state import FINISHED, Fault, Trial, trial_number
-from kubenas.search.base import History, Observation, Score, Strategy
+from kubenas.search.base import History, Observation, Strategy
 from kubenas.space.base import Architecture, Space
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A candidate of an ended trial; no score where it has no values."""
-
-    trial: int
-    candidate: str
-    architecture: Architecture
-    metrics: Mapping[str, float]
-    score: Score | None
-    # What is to be improved; empty where there is no score.
-    values: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +49,7 @@ class Ledger:
         self._counts = dict.fromkeys(sorted(FINISHED), 0)
         self._created: dict[str | None, int] = {}
         self._best: dict[str | None, Judged] = {}
-        self._fronts: dict[str | None, list[Judged]] = {}
+        self._fronts: dict[str | None, Front] = {}
         self._last_failed: tuple[int, Fault] | None = None
         # Whole milliseconds, as statuses have them: their sum does not depend on the order.
         self._gpu_milliseconds = 0
@@ -115,10 +103,10 @@ class Ledger:
         for judged in ended.candidates:
             best = self._best.get(ended.stage)
             good = judged.score is not None and feasible(judged.score)
-            if good and (best is None or _rank(judged) > _rank(best)):
+            if good and (best is None or judged.rank > best.rank):
                 self._best[ended.stage] = judged
             if good:
-                self._fronts[ended.stage] = _front_with(self._fronts.get(ended.stage, []), judged)
+                self._fronts[ended.stage] = self.front(ended.stage).joined_by(judged)
         if ended.order < self.last_order or ended.number not in self._told:
             self._history = None
         self.last_order = max(self.last_order, ended.order)
@@ -151,9 +139,9 @@ class Ledger:
         """The best candidate of a stage within every limit; of equal ones the earliest proposed."""
         return self._best.get(stage)
 
-    def front(self, stage: str | None) -> list[Judged]:
-        """The Pareto front of a stage within every limit, the best by the primary objective first."""
-        return sorted(self._fronts.get(stage, ()), key=_rank, reverse=True)
+    def front(self, stage: str | None) -> Front:
+        """The Pareto front of a stage within every limit."""
+        return self._fronts.get(stage) or Front(self._objectives)
 
     def next_number(self) -> int:
         """The smallest number that no trial has."""
@@ -165,7 +153,7 @@ class Ledger:
     def ranked(self, stage: str | None) -> list[Judged]:
         """Candidates of a stage that have values, the best first."""
         judged = [c for e in self.ended.values() if e.stage == stage for c in e.candidates if c.score is not None]
-        return sorted(judged, key=_rank, reverse=True)
+        return sorted(judged, key=lambda one: one.rank, reverse=True)
 
     def last_fault(self) -> Fault | None:
         """Why the trial that failed last has failed."""
@@ -223,24 +211,6 @@ class Ledger:
             self._told.add(number)
             self._ahead[number] = proposals
         return proposals
-
-
-def _rank(judged: Judged) -> tuple[Score, int, int]:
-    assert judged.score is not None  # noqa: S101 - callers ask only for judged ones
-    return (judged.score, -judged.trial, -int(judged.candidate))
-
-
-def _front_with(front: list[Judged], judged: Judged) -> list[Judged]:
-    """A Pareto front with one more candidate; of equal ones the earliest proposed stays, whatever their order."""
-    if any(_before(one, judged) for one in front):
-        return front
-    return [one for one in front if not _before(judged, one)] + [judged]
-
-
-def _before(one: Judged, other: Judged) -> bool:
-    """Whether `one` makes `other` needless: as good in everything, and better in something or proposed earlier."""
-    as_good = all(a >= b for a, b in zip(one.values, other.values, strict=True))
-    return as_good and (one.values != other.values or _rank(one) > _rank(other))
 
 
 def _shortened(trial: Trial, space: Space, objectives: Sequence[Objective]) -> Ended:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from kubenas.api.experiment import ExperimentSpec
 from kubenas.api.trial import Candidate, TrialSpec
-from kubenas.experiment.ledger import Judged, Ledger
+from kubenas.experiment.front import Judged
+from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.state import trial_name
 from kubenas.search.base import Strategy
 from kubenas.space.base import Architecture

@@ -11,8 +11,9 @@ from kubenas.api.errors import SpecError
 from kubenas.api.experiment import NASExperiment
 from kubenas.api.status import MAX_FRONT, Best, Cost, Counts, ExperimentStatus
 from kubenas.experiment.actions import Announcement
-from kubenas.experiment.ledger import Judged, Ledger
-from kubenas.experiment.objectives import hypervolume, improved
+from kubenas.experiment.front import Judged
+from kubenas.experiment.ledger import Ledger
+from kubenas.experiment.objectives import improved
 from kubenas.experiment.stages import StagePlan, total_trials
 from kubenas.experiment.state import Attempt, Readings, metrics_of, moment, trial_name
 from kubenas.experiment.verdict import Verdict, best_candidate, front
@@ -59,8 +60,7 @@ def experiment_status(experiment: NASExperiment, ledger: Ledger, seen: Seen, now
     if seen.end is not None:
         completed = old.completion_time or moment(now)
     best = best_candidate(seen.plans, ledger)
-    several = len(improved(experiment.spec.objectives)) > 1
-    whole = front(seen.plans, ledger) if several else []
+    traded = front(seen.plans, ledger) if len(improved(experiment.spec.objectives)) > 1 else None
     return ExperimentStatus(
         observed_generation=experiment.metadata.generation,
         phase=_phase(experiment, seen),
@@ -70,8 +70,8 @@ def experiment_status(experiment: NASExperiment, ledger: Ledger, seen: Seen, now
         progress=f"{len(ledger.ended)}/{max(total_trials(seen.plans), len(ledger))}",
         counts=counts,
         best=_best(experiment, ledger, best) if best else None,
-        pareto_front=[_best(experiment, ledger, judged) for judged in _spread(whole)],
-        hypervolume=hypervolume(experiment.spec.objectives, [judged.values for judged in whole]),
+        pareto_front=[_best(experiment, ledger, judged) for judged in _spread(traded.members if traded else ())],
+        hypervolume=traded.hypervolume if traded else None,
         stage=seen.stage,
         cost=Cost(gpu_hours=round(ledger.gpu_seconds / 3600, 4)),
         selector=f"{EXPERIMENT_LABEL}={experiment.metadata.name}",

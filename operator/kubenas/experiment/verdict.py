@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from kubenas.api.base import duration_seconds
 from kubenas.api.experiment import NASExperiment
-from kubenas.experiment.ledger import Judged, Ledger
+from kubenas.experiment.front import Front, Judged
+from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.objectives import reached
 from kubenas.experiment.stages import StagePlan, current_stage, open_places
 
@@ -25,9 +26,10 @@ def best_candidate(plans: list[StagePlan], ledger: Ledger) -> Judged | None:
     return next((b for plan in reversed(plans) if (b := ledger.best(plan.name))), None)
 
 
-def front(plans: list[StagePlan], ledger: Ledger) -> list[Judged]:
+def front(plans: list[StagePlan], ledger: Ledger) -> Front:
     """The Pareto front of the last stage that has one."""
-    return next((f for plan in reversed(plans) if (f := ledger.front(plan.name))), [])
+    fronts = [ledger.front(plan.name) for plan in reversed(plans)]
+    return next((front for front in fronts if front.members), fronts[0])
 
 
 def verdict(
