@@ -13,7 +13,7 @@ from torch import nn
 from kubenas_trial import checkpoint
 from kubenas_trial.checkpoint import Checkpoint
 from kubenas_trial.errors import InvalidTrialError
-from kubenas_trial.sgd import SGD
+from kubenas_trial.optimizers import SGD
 from tests.trial.process import TrialProcess, error_of, message, trial_document, trial_environment
 
 
@@ -140,5 +140,5 @@ def test_a_resume_from_nothing_is_an_invalid_trial(tmp_path: Path) -> None:
     document = trial_document()
     document["candidates"] = [document["candidates"][0] | {"resumeFrom": str(tmp_path / "none.safetensors")}]
     with TrialProcess(trial_environment(tmp_path, document)) as trial:
-        assert trial.exit_code() == 1
+        assert trial.exit_code() == 64
     assert error_of(tmp_path) == ("InvalidTrial", f"checkpoint {tmp_path / 'none.safetensors'} does not exist")

@@ -6,6 +6,7 @@ import csv
 import os
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 import torch
@@ -14,16 +15,17 @@ from hypothesis import strategies as st
 from torch import nn
 
 from kubenas.api.space import SearchSpace
+from kubenas.space.base import Value
 from kubenas.space.nasbench201 import NASBench201
 from kubenas_trial.errors import InvalidTrialError
-from kubenas_trial.networks.build import SkeletonSettings, build_network
-from kubenas_trial.networks.mlp import mlp
-from kubenas_trial.networks.nasbench201 import nasbench201
-from kubenas_trial.sgd import SGD
+from kubenas_trial.networks.base import Images
+from kubenas_trial.networks.build import build_network, family_of
+from kubenas_trial.networks.mlp import PERCEPTRON
+from kubenas_trial.networks.nasbench201 import NASBENCH201, NASBench201Skeleton, nasbench201
+from kubenas_trial.optimizers import SGD, AdamW
 
 SPACE = NASBench201()
-PRESET = SearchSpace(preset="nasbench201")
-PARAMETERS = SearchSpace.model_validate({"parameters": [{"name": "hidden", "type": "int", "min": 1, "max": 9}]})
+DIGITS = Images(1, 8, 8, classes=10)
 DATA = Path(os.environ.get("KUBENAS_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
 # Millions of parameters with CIFAR-10's stem, as the benchmark publishes them.
 PUBLISHED = {
@@ -36,7 +38,7 @@ PUBLISHED = {
 
 def parameters_in_millions(architecture: str) -> float:
     with torch.device("meta"):
-        network = nasbench201(SPACE.parse(architecture), channels=16, cells_per_stack=5, inputs=3, classes=10)
+        network = nasbench201(SPACE.parse(architecture), NASBench201Skeleton(), Images(3, 32, 32, classes=10))
     return sum(parameter.numel() for parameter in network.parameters()) / 1e6
 
 
@@ -58,12 +60,13 @@ def test_parameters_are_as_in_the_benchmarks_table() -> None:
 @settings(max_examples=25)
 @given(st.randoms(use_true_random=False), st.integers(1, 4), st.integers(1, 2))
 def test_every_cell_makes_a_network_that_learns(rng: Random, channels: int, cells: int) -> None:
-    skeleton = SkeletonSettings(channels=channels, cellsPerStack=cells)
-    network = build_network(SPACE.sample(rng), PRESET, skeleton, shape=(1, 8, 8), classes=10)
+    settings = {"channels": channels, "cellsPerStack": cells}
+    network = build_network(SPACE.sample(rng), NASBENCH201, settings, DIGITS)
     logits = network(torch.randn(4, 1, 8, 8))
     assert logits.shape == (4, 10)
     logits.sum().backward()
-    assert all(p.grad is not None for p in network[-1].parameters())  # type: ignore[index]
+    assert isinstance(network, nn.Sequential)
+    assert all(p.grad is not None for p in network[-1].parameters())
 
 
 def test_a_cell_computes_the_sum_of_its_paths() -> None:
@@ -93,8 +96,9 @@ def test_a_cell_without_a_path_gives_zeros() -> None:
     dropout=st.floats(0, 0.9),
 )
 def test_a_perceptron_has_the_decided_size(hidden: int, layers: int, activation: str, dropout: float) -> None:
-    decisions = {"hidden": hidden, "layers": layers, "activation": activation, "dropout": dropout}
-    network = mlp(decisions, shape=(1, 2, 3), classes=5)
+    decisions: dict[str, Value] = {"hidden": hidden, "layers": layers, "activation": activation, "dropout": dropout}
+    network = build_network(decisions, PERCEPTRON, {}, Images(1, 2, 3, classes=5))
+    assert isinstance(network, nn.Sequential)
     assert network(torch.randn(4, 1, 2, 3)).shape == (4, 5)
     expected = (6 + 1) * hidden + (layers - 1) * (hidden + 1) * hidden + (hidden + 1) * 5
     assert sum(parameter.numel() for parameter in network.parameters()) == expected
@@ -112,29 +116,42 @@ def test_a_perceptron_has_the_decided_size(hidden: int, layers: int, activation:
         ),
     ],
 )
-def test_an_impossible_decision_is_named(decisions: dict[str, object], text: str) -> None:
+def test_an_impossible_decision_is_named(decisions: dict[str, Value], text: str) -> None:
     with pytest.raises(InvalidTrialError) as refused:
-        mlp(decisions, shape=(1, 8, 8), classes=10)
+        build_network(decisions, PERCEPTRON, {}, DIGITS)
     assert str(refused.value) == text
 
 
 def test_a_choice_of_numbers_is_read_as_numbers() -> None:
-    assert mlp({"hidden": "32"}, shape=(1, 8, 8), classes=10)[1].out_features == 32
+    network = build_network({"hidden": "32"}, PERCEPTRON, {}, DIGITS)
+    assert isinstance(network, nn.Sequential)
+    assert network[1].out_features == 32
 
 
-def test_a_skeleton_without_a_cell_is_refused() -> None:
-    with pytest.raises(InvalidTrialError, match=r"task\.settings\.network: only a preset has a skeleton"):
-        build_network({"hidden": 3}, PARAMETERS, SkeletonSettings(), shape=(1, 8, 8), classes=10)
+def test_a_size_that_a_family_does_not_have_is_refused() -> None:
+    with pytest.raises(InvalidTrialError, match=r"task\.settings\.network\.channels: Extra inputs are not permitted"):
+        build_network({"hidden": 3}, PERCEPTRON, {"channels": 3}, DIGITS)
 
 
-def test_sgd_steps_as_torchs_own() -> None:
+def test_a_space_without_a_family_is_refused_with_those_that_have_one() -> None:
+    space = SearchSpace(preset="unet")
+    with pytest.raises(InvalidTrialError, match="no network of unet for image-classification, only of nasbench201"):
+        family_of(space, {"nasbench201": NASBENCH201}, "image-classification")
+
+
+@pytest.mark.parametrize(
+    ("own", "theirs", "settings"),
+    [
+        (SGD, torch.optim.SGD, {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01}),
+        (AdamW, torch.optim.AdamW, {"lr": 0.1, "weight_decay": 0.01}),
+    ],
+)
+def test_optimizers_step_as_torchs_own(
+    own: type[torch.optim.Optimizer], theirs: type[torch.optim.Optimizer], settings: dict[str, Any]
+) -> None:
     networks = [nn.Linear(3, 2), nn.Linear(3, 2)]
     networks[1].load_state_dict(networks[0].state_dict())
-    settings = {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01}
-    optimizers = [
-        kind(network.parameters(), **settings)  # type: ignore[arg-type]
-        for kind, network in zip((SGD, torch.optim.SGD), networks, strict=True)
-    ]
+    optimizers = [kind(network.parameters(), **settings) for kind, network in zip((own, theirs), networks, strict=True)]
     for _ in range(3):
         inputs = torch.randn(4, 3)
         for network, optimizer in zip(networks, optimizers, strict=True):

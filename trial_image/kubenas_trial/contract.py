@@ -31,7 +31,7 @@ from typing import Literal
 from kubenas.space.base import Architecture, InvalidArchitectureError, Space
 from kubenas.space.load import build_space
 from kubenas_trial.document import TrialDocument, read_document
-from kubenas_trial.errors import InvalidTrialError, NonFiniteMetricError, TrialError
+from kubenas_trial.errors import InvalidTrialError, NonFiniteMetricError, TrialError, exit_code
 from kubenas_trial.exposition import Exposition
 from kubenas_trial.termination import Result, error_message, results_message, write
 
@@ -84,7 +84,7 @@ class Trial:
         """The trial that the environment describes; serves its metrics while inside the `with`.
 
         At the end the results go into the termination message, and the process stays up until the last values were
-        scraped (at most KUBENAS_SCRAPE_LIMIT seconds). An exception inside ends the process with exit code 1 and
+        scraped (at most KUBENAS_SCRAPE_LIMIT seconds). An exception inside ends the process with `errors.exit_code` and
         its reason and text in the termination message; SIGTERM with 143, or with 0 once the results are written.
 
         Raises:
@@ -107,7 +107,7 @@ class Trial:
         except Exception as error:
             _LOG.exception("the trial failed")
             write(termination_log, error_message(error))
-            raise SystemExit(1) from error
+            raise SystemExit(exit_code(error)) from error
         finally:
             sigterm.restore()
 

@@ -10,7 +10,12 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class TrialError(Exception):
-    """A failure with a `reason` of its own: one CamelCase word for programs, beside the message for people."""
+    """A failure with a `reason` of its own: one CamelCase word for programs, beside the message for people.
+
+    `exit_code` is what a process ends with that fails by it: 64 and 65 as sysexits.h has them for wrong usage and data.
+    """
+
+    exit_code = 1
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -20,8 +25,19 @@ class TrialError(Exception):
 class InvalidTrialError(TrialError):
     """What was asked for cannot be evaluated, however often it is tried: the message names the field."""
 
+    exit_code = 64
+
     def __init__(self, message: str) -> None:
         super().__init__("InvalidTrial", message)
+
+
+class InvalidDatasetError(TrialError):
+    """A data set cannot be used as it is: the message names the file, or the field, and what is wrong."""
+
+    exit_code = 65
+
+    def __init__(self, message: str) -> None:
+        super().__init__("InvalidDataset", message)
 
 
 class NonFiniteMetricError(TrialError):
@@ -39,6 +55,11 @@ def reason(error: BaseException) -> str:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return "OutOfMemory"
     return "TrainerError"
+
+
+def exit_code(error: BaseException) -> int:
+    """What a process that fails by `error` ends with, never 0."""
+    return error.exit_code if isinstance(error, TrialError) else 1
 
 
 def read(model: type[M], document: Any, at: str) -> M:

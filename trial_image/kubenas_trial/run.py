@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from pathlib import Path
 
-from kubenas_trial.contract import Trial
-from kubenas_trial.errors import InvalidTrialError, read
+from kubenas_trial.contract import Candidate, Trial
 from kubenas_trial.threads import cpu_limit
 
-_TASK = "image-classification"
+_LOG = logging.getLogger("kubenas_trial")
 
 
 def run(trial: Trial) -> None:
@@ -16,29 +17,39 @@ def run(trial: Trial) -> None:
 
     Raises:
         InvalidTrialError: the task, its data set or its settings are unknown here.
+        InvalidDatasetError: the data set cannot be read.
     """
-    task = trial.document.task
-    if task.name != _TASK:
-        raise InvalidTrialError(f"task.name: {task.name!r} is unknown; choose of {_TASK}")
-    if task.dataset is None:
-        raise InvalidTrialError(f"task.dataset: {_TASK} needs one")
-
-    # Read by torch as it loads: threads that wait for each other would spin, which on a shared node takes the CPU from
-    # those that they wait for (three trials on two cores, each with two threads, slow down tenfold).
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
+    prepare_threads()
     # Only here, since torch takes seconds to import: by now SIGTERM is heeded and the metrics port is open.
     import torch  # noqa: PLC0415
 
     from kubenas_trial.evaluation.train import train  # noqa: PLC0415
-    from kubenas_trial.tasks.datasets import load_dataset  # noqa: PLC0415
-    from kubenas_trial.tasks.image_classification import (  # noqa: PLC0415
-        ImageClassification,
-        ImageClassificationSettings,
-    )
+    from kubenas_trial.tasks.load import load_task  # noqa: PLC0415
 
-    settings = read(ImageClassificationSettings, task.settings, "task.settings")
-    if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(cpu_limit())
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    train(trial, ImageClassification(settings, load_dataset(task.dataset.name), device))
+    task = load_task(trial.document.task, trial.data_dir, device)
+    for candidate in trial.candidates:
+        train(task, trial.document.search_space, candidate, trial.seed, _Logged(trial))
+
+
+def prepare_threads() -> None:
+    """Have torch use as many threads as the process may use CPUs. Call before torch is imported."""
+    # Read by torch as it loads: threads that wait for each other would spin, which on a shared node takes the CPU from
+    # those that they wait for (three trials on two cores, each with two threads, slow down tenfold).
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("OMP_NUM_THREADS", str(cpu_limit()))
+
+
+class _Logged:
+    """A trial that also logs what is reported."""
+
+    def __init__(self, trial: Trial) -> None:
+        self._trial = trial
+
+    def report(self, candidate: Candidate, step: int, **metrics: float) -> None:
+        self._trial.report(candidate, step, **metrics)
+        values = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+        _LOG.info("candidate %s: epoch %d/%d, %s", candidate.id, step, candidate.epochs, values)
+
+    def checkpoint_path(self, candidate: Candidate) -> Path | None:
+        return self._trial.checkpoint_path(candidate)

@@ -44,6 +44,7 @@ Algorithm: TypeAlias = Literal[
     "llm",
     "external",
 ]
+_NAME_OR_PATH: Final = "needs exactly one of name and path"
 _DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _NAME_MESSAGE: Final = (
     f"must be at most {MAX_NAME_LENGTH} lower case letters, digits and hyphens, with no hyphen at its ends"
@@ -98,9 +99,34 @@ class Objective(Model):
 
 
 class Dataset(Model):
-    """The data that a task trains and validates on."""
+    """The data that a task trains and validates on: one that the trainer brings along, or files."""
 
-    name: str = Field(min_length=1, max_length=253, description="Name of the data set, known to the trainer.")
+    model_config = ConfigDict(
+        json_schema_extra=rules(rule("has(self.name) != has(self.path)", f"dataset {_NAME_OR_PATH}"))
+    )
+
+    name: str | None = Field(
+        default=None, min_length=1, max_length=253, description="Name of a data set that the trainer brings along."
+    )
+    path: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=4096,
+        description="Folder or file in the trial; a relative one is below KUBENAS_DATA_DIR, /data in a pod.",
+    )
+    format: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=63,
+        description="Format of what lies at `path`, one that the trainer knows; absent, it is told by the files.",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Dataset:
+        """The CEL rule once more, for files that no apiserver has seen."""
+        if (self.name is None) == (self.path is None):
+            raise SpecError("", _NAME_OR_PATH)
+        return self
 
 
 class Task(Model):

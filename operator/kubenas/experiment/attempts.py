@@ -25,7 +25,7 @@ MAX_RETRY_SECONDS = 300.0
 # A removed pod that is still there so long after its time belongs to a lost node.
 LOST_SECONDS = 15.0
 # Mistakes in the experiment or the trainer that another attempt cannot mend.
-PERMANENT = frozenset({"InvalidTrial", "MetricMissing"})
+PERMANENT = frozenset({"InvalidDataset", "InvalidTrial", "MetricMissing"})
 
 
 @dataclass(frozen=True, slots=True)

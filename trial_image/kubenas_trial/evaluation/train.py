@@ -1,4 +1,4 @@
-"""Judge each candidate by training it."""
+"""Judge candidates by training them."""
 
 from __future__ import annotations
 
@@ -6,51 +6,65 @@ import hashlib
 import logging
 import time
 from pathlib import Path
+from typing import Any, Protocol
 
 import torch
 
+from kubenas.api.space import SearchSpace
 from kubenas_trial import checkpoint
 from kubenas_trial.checkpoint import Checkpoint
-from kubenas_trial.contract import Candidate, Trial
-from kubenas_trial.tasks.image_classification import ImageClassification
+from kubenas_trial.contract import Candidate
+from kubenas_trial.evaluation.training import Training
+from kubenas_trial.measure.cost import count_flops, count_parameters, peak_memory_mb
+from kubenas_trial.tasks.base import Task
 
 _LOG = logging.getLogger("kubenas_trial")
 
 
-def train(trial: Trial, task: ImageClassification) -> None:
-    """Train every candidate of `trial`, with a report and a checkpoint after each epoch.
+class Reporter(Protocol):
+    """Where results go: a `Trial`, or a terminal."""
 
-    Metrics: those of the task, `parameters` (number of weights) and `seconds` (training time, without evaluation).
-    A candidate goes on from its own checkpoint, else from the one that it is to resume from.
+    def report(self, candidate: Candidate, step: int, **metrics: float) -> None:
+        """Take the values of `candidate` after `step` epochs; the last report is its result."""
+
+    def checkpoint_path(self, candidate: Candidate) -> Path | None:
+        """The file of its checkpoint, or None where none is wanted."""
+
+
+def train(task: Task[Any, Any], space: SearchSpace, candidate: Candidate, seed: int, reporter: Reporter) -> None:
+    """Train `candidate`, with a report and a checkpoint after each epoch.
+
+    Metrics: those of the task on the validation split, `params` (weights), `flops` (multiply-adds of one example),
+    `seconds` (training time, without evaluation) and `peak_memory_mb`; at the end also those on the test split, with
+    `test_` before their names. Training goes on from the candidate's own checkpoint, else from the one that it is to
+    resume from.
+
+    Raises:
+        InvalidTrialError: the architecture makes no network of this task.
+        NonFiniteMetricError: the loss, or a metric, is NaN or infinite.
     """
-    for candidate in trial.candidates:
-        _train_candidate(trial, task, candidate)
-
-
-def _train_candidate(trial: Trial, task: ImageClassification, candidate: Candidate) -> None:
-    seed = trial.seed
-    _seed(seed, candidate.id, epoch=0)
-    training = task.start(candidate.architecture, trial.document.search_space, candidate.epochs)
-    parameters = sum(parameter.numel() for parameter in training.network.parameters())
+    seed_epoch(seed, candidate.id, epoch=0)
+    network = task.build(candidate.architecture, space)
+    costs = {"params": count_parameters(network), "flops": count_flops(network, task.example())}
+    training = Training(task, network, candidate.epochs)
     done, seconds, metrics = 0, 0.0, dict[str, float]()
-    path = trial.checkpoint_path(candidate)
+    path = reporter.checkpoint_path(candidate)
     if source := _source(path, candidate):
         state = checkpoint.load(source, candidate.architecture.to_json())
-        training.network.load_state_dict(state.model)
+        network.load_state_dict(state.model)
         training.optimizer.load_state_dict(state.optimizer)
         if state.scaler:
             training.scaler.load_state_dict(state.scaler)
         done, seconds, metrics = state.step, state.seconds, state.metrics
-        trial.report(candidate, done, **metrics)
+        reporter.report(candidate, done, **metrics)
         _LOG.info("candidate %s: goes on from epoch %d of %s", candidate.id, done, source)
     for epoch in range(done + 1, candidate.epochs + 1):
         start = time.monotonic()
-        training.train_epoch(epoch, _seed(seed, candidate.id, epoch))
+        training.train_epoch(epoch, seed_epoch(seed, candidate.id, epoch))
         seconds += time.monotonic() - start
-        done, metrics = epoch, {**training.validate(), "parameters": parameters, "seconds": seconds}
-        trial.report(candidate, done, **metrics)
-        values = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
-        _LOG.info("candidate %s: epoch %d/%d, %s", candidate.id, epoch, candidate.epochs, values)
+        measured = {**costs, "seconds": seconds, "peak_memory_mb": peak_memory_mb(task.device)}
+        done, metrics = epoch, {**training.evaluate(task.data.validation), **measured}
+        reporter.report(candidate, done, **metrics)
         if path is not None:
             checkpoint.save(
                 path,
@@ -59,24 +73,25 @@ def _train_candidate(trial: Trial, task: ImageClassification, candidate: Candida
                     step=done,
                     seconds=seconds,
                     metrics=metrics,
-                    model=training.network.state_dict(),
+                    model=network.state_dict(),
                     optimizer=training.optimizer.state_dict(),
                     scaler=training.scaler.state_dict(),
                 ),
             )
-    trial.report(candidate, done, **metrics, **training.test())
+    test = {f"test_{name}": value for name, value in training.evaluate(task.data.test).items()}
+    reporter.report(candidate, done, **metrics, **test)
 
 
-def _source(own: Path | None, candidate: Candidate) -> Path | None:
-    if own is not None and own.exists():
-        return own
-    return candidate.resume_from
-
-
-def _seed(seed: int, candidate: str, epoch: int) -> torch.Generator:
+def seed_epoch(seed: int, candidate: str, epoch: int) -> torch.Generator:
     """Seed every random draw of one epoch.
 
     An epoch's draws depend on nothing that came before, so training that resumes draws what undisturbed training does.
     """
     digest = hashlib.sha256(f"{seed}/{candidate}/{epoch}".encode()).digest()
     return torch.manual_seed(int.from_bytes(digest[:8], "big"))
+
+
+def _source(own: Path | None, candidate: Candidate) -> Path | None:
+    if own is not None and own.exists():
+        return own
+    return candidate.resume_from

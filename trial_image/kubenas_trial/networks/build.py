@@ -3,51 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
 from torch import nn
 
 from kubenas.api.space import SearchSpace
-from kubenas_trial.errors import InvalidTrialError
-from kubenas_trial.networks.mlp import mlp
-from kubenas_trial.networks.nasbench201 import nasbench201
+from kubenas.space.base import Value
+from kubenas_trial.errors import InvalidTrialError, read
+from kubenas_trial.networks.base import AnyFamily
 
 
-class SkeletonSettings(BaseModel):
-    """Size of the network around a searched cell; the defaults are NAS-Bench-201's."""
+def kind_of(space: SearchSpace) -> str:
+    """The preset's name, or which language a space of one's own is written in."""
+    if space.preset is not None:
+        return space.preset
+    return next(kind for kind in ("parameters", "cell", "macro") if getattr(space, kind) is not None)
 
-    model_config = ConfigDict(alias_generator=to_camel, frozen=True, extra="forbid")
 
-    channels: Annotated[int, Field(ge=1, le=4096)] = 16
-    cells_per_stack: Annotated[int, Field(ge=1, le=256)] = 5
+def family_of(space: SearchSpace, families: Mapping[str, AnyFamily], task: str) -> AnyFamily:
+    """The family that builds the architectures of `space`.
+
+    Args:
+        space: the search space.
+        families: those that a task has, by preset or by language.
+        task: the task's name, for the message.
+
+    Raises:
+        InvalidTrialError: there is none.
+    """
+    kind = kind_of(space)
+    if kind not in families:
+        raise InvalidTrialError(
+            f"searchSpace: this trainer has no network of {kind} for {task}, only of {', '.join(sorted(families))}: "
+            "choose one of these, or name an image of your own in trialTemplate"
+        )
+    return families[kind]
 
 
 def build_network(
-    architecture: Mapping[str, object],
-    space: SearchSpace,
-    skeleton: SkeletonSettings | None,
-    shape: tuple[int, int, int],
-    classes: int,
+    architecture: Mapping[str, Value], family: AnyFamily, settings: Mapping[str, Any], interface: object
 ) -> nn.Module:
-    """A network for images of `shape` (channels, height, width) that gives (batch, classes).
+    """The network of `architecture`.
 
-    A preset has its own skeleton; an architecture of `parameters` is a multilayer perceptron.
+    Args:
+        architecture: the decisions.
+        family: the one of its space.
+        settings: `task.settings.network`.
+        interface: what goes in and comes out, as the family expects it.
 
     Raises:
         InvalidTrialError: the architecture or the settings do not fit the family.
     """
-    if space.preset == "nasbench201":
-        skeleton = skeleton or SkeletonSettings()
-        return nasbench201(architecture, skeleton.channels, skeleton.cells_per_stack, shape[0], classes)
-    if space.parameters is None:
-        what = f"preset {space.preset}" if space.preset else "cells or stages of one's own"
-        raise InvalidTrialError(
-            f"searchSpace: this trainer has no network for {what}: name an image of your own in trialTemplate"
-        )
-    if skeleton is not None:
-        raise InvalidTrialError(
-            "task.settings.network: only a preset has a skeleton; an architecture of parameters decides its own size"
-        )
-    return mlp(architecture, shape, classes)
+    skeleton = read(family.skeleton, dict(settings), "task.settings.network")
+    return family.build(architecture, skeleton, interface)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
+from kubenas.space.base import Value
 from kubenas_trial.errors import read
+from kubenas_trial.networks.base import Family, Images, Skeleton
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU, "tanh": nn.Tanh}
 
@@ -25,20 +26,25 @@ class MLPDecisions(BaseModel):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
-def mlp(architecture: Mapping[str, object], shape: tuple[int, ...], classes: int) -> nn.Sequential:
-    """`layers` hidden layers of `hidden` units, each with activation and dropout, then a linear classifier.
+class NoSkeleton(Skeleton):
+    """Nothing is around the searched part."""
 
-    Input (batch, *shape), output (batch, classes).
+
+def mlp(architecture: Mapping[str, Value], _skeleton: NoSkeleton, images: Images) -> nn.Sequential:
+    """`layers` hidden layers of `hidden` units, each with activation and dropout, then a linear classifier.
 
     Raises:
         InvalidTrialError: a decision is not one of MLPDecisions, or has an impossible value.
     """
     decisions = read(MLPDecisions, dict(architecture), "architecture")
     layers: list[nn.Module] = [nn.Flatten()]
-    width = math.prod(shape)
+    width = images.channels * images.height * images.width
     for _ in range(decisions.layers):
         layers += [nn.Linear(width, decisions.hidden), _ACTIVATIONS[decisions.activation]()]
         if decisions.dropout > 0:
             layers.append(nn.Dropout(decisions.dropout))
         width = decisions.hidden
-    return nn.Sequential(*layers, nn.Linear(width, classes))
+    return nn.Sequential(*layers, nn.Linear(width, images.classes))
+
+
+PERCEPTRON: Final = Family(NoSkeleton, mlp, default={})

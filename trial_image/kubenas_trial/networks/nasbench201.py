@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import reduce
 from operator import add
+from typing import Annotated, Final
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
+
+from kubenas.space.base import Value
+from kubenas_trial.networks.base import Family, Images, Skeleton
 
 _NODES = 4
 
@@ -41,7 +46,7 @@ class Cell(nn.Module):
     Input and output: (batch, channels, height, width).
     """
 
-    def __init__(self, architecture: Mapping[str, object], channels: int) -> None:
+    def __init__(self, architecture: Mapping[str, Value], channels: int) -> None:
         super().__init__()
         self.edges = nn.ModuleDict(
             {edge: _operation(str(name), channels) for edge, name in architecture.items() if name != "none"}
@@ -77,24 +82,45 @@ class ReductionBlock(nn.Module):
         return residual + shortcut
 
 
-def nasbench201(
-    architecture: Mapping[str, object], channels: int, cells_per_stack: int, inputs: int, classes: int
-) -> nn.Sequential:
+class NASBench201Skeleton(Skeleton):
+    """Size of the network around the cell; the defaults are the paper's."""
+
+    channels: Annotated[int, Field(ge=1, le=4096, description="Width of the first of the three stacks.")] = 16
+    cells_per_stack: Annotated[int, Field(ge=1, le=256, description="Cells in each stack.")] = 5
+
+
+def nasbench201(architecture: Mapping[str, Value], skeleton: NASBench201Skeleton, images: Images) -> nn.Sequential:
     """Stem, three stacks of cells with a reduction between, global average pool, linear classifier.
 
-    Args:
-        architecture: operation of each edge, as in the search space.
-        channels: width of the first stack; the others have twice and four times as many (16 in the paper).
-        cells_per_stack: cells in each stack (5 in the paper).
-        inputs: channels of the images, (batch, inputs, height, width) with height and width divisible by 4.
-        classes: size of the output, (batch, classes).
+    Each stack is twice as wide as the one before. Height and width must be divisible by 4.
     """
-    layers: list[nn.Module] = [nn.Conv2d(inputs, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels)]
-    width = channels
+    width = skeleton.channels
+    layers: list[nn.Module] = [nn.Conv2d(images.channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)]
     for stack in range(3):
         if stack > 0:
             layers.append(ReductionBlock(width, 2 * width))
             width *= 2
-        layers += [Cell(architecture, width) for _ in range(cells_per_stack)]
-    layers += [nn.BatchNorm2d(width), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, classes)]
+        layers += [Cell(architecture, width) for _ in range(skeleton.cells_per_stack)]
+    layers += [
+        nn.BatchNorm2d(width),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(width, images.classes),
+    ]
     return nn.Sequential(*layers)
+
+
+# The residual cell with a bottleneck's shortcut, as a person would draw it.
+NASBENCH201: Final = Family(
+    NASBench201Skeleton,
+    nasbench201,
+    default={
+        "0-1": "nor_conv_3x3",
+        "0-2": "none",
+        "1-2": "nor_conv_3x3",
+        "0-3": "skip_connect",
+        "1-3": "none",
+        "2-3": "nor_conv_3x3",
+    },
+)

@@ -1,4 +1,4 @@
-"""Stochastic gradient descent that starts at once."""
+"""Optimizers that start at once."""
 
 from __future__ import annotations
 
@@ -18,3 +18,12 @@ class SGD(torch.optim.SGD):
     step = torch.no_grad()(inspect.unwrap(torch.optim.SGD.step))
     state_dict = inspect.unwrap(torch.optim.SGD.state_dict)
     load_state_dict = inspect.unwrap(torch.optim.SGD.load_state_dict)
+
+
+class AdamW(torch.optim.AdamW):
+    """`torch.optim.AdamW` (Loshchilov and Hutter, ICLR 2019) without torch's compiler."""
+
+    add_param_group = inspect.unwrap(torch.optim.AdamW.add_param_group)
+    step = torch.no_grad()(inspect.unwrap(torch.optim.AdamW.step))
+    state_dict = inspect.unwrap(torch.optim.AdamW.state_dict)
+    load_state_dict = inspect.unwrap(torch.optim.AdamW.load_state_dict)

@@ -1,0 +1,149 @@
+"""One network with all that changes while it learns."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from kubenas_trial.errors import InvalidTrialError, NonFiniteMetricError
+from kubenas_trial.optimizers import SGD, AdamW
+from kubenas_trial.tasks.base import Task
+from kubenas_trial.tasks.data import Batch, Examples
+from kubenas_trial.tasks.settings import TrainingSettings
+
+# Steps after which a GPU's losses are looked at, since each look waits for the GPU.
+_CHECK_STEPS = 50
+
+
+class Training:
+    """Training of `network` on the training split of `task`, epoch by epoch.
+
+    Mixed precision (Micikevicius et al., ICLR 2018) is used on a GPU unless `amp` is off: bfloat16, or float16 with
+    loss scaling. On a CPU everything is float32 and exactly repeatable.
+
+    Attributes:
+        network: as it was given; what is saved and exported.
+        optimizer: over all its parameters.
+        scaler: of the losses, for float16.
+    """
+
+    def __init__(self, task: Task[Any, Any], network: nn.Module, epochs: int) -> None:
+        settings: TrainingSettings = task.settings
+        self.network = network
+        self.optimizer = _optimizer(network, settings)
+        self.dtype = _precision(settings, task.device)
+        self.scaler = torch.amp.GradScaler(task.device.type, enabled=self.dtype is torch.float16)
+        self._task = task
+        self._settings = settings
+        self._epochs = epochs
+        compiled = settings.compile and task.device.type == "cuda"
+        self._forward = cast("nn.Module", torch.compile(network)) if compiled else network
+
+    def train_epoch(self, epoch: int, generator: torch.Generator) -> None:
+        """Learn from every training example once, in an order drawn from `generator`; `epoch` counts from 1.
+
+        Raises:
+            NonFiniteMetricError: the loss is NaN or infinite; nothing that follows would be worth its time.
+        """
+        self.network.train()
+        examples: Examples = self._task.data.train
+        order: list[int] = torch.randperm(len(examples), generator=generator).tolist()
+        batches = math.ceil(len(order) / self._settings.batch_size)
+        steps = math.ceil(batches / self._settings.accumulate)
+        losses: list[Tensor] = []
+        for step, group in enumerate(_groups(self._task.batches(examples, order), self._settings.accumulate)):
+            rate = learning_rate(self._settings, epoch - 1 + step / steps, self._epochs)
+            for parameters in self.optimizer.param_groups:
+                parameters["lr"] = rate
+            losses.append(self._step(group))
+            if self._task.device.type == "cpu" or len(losses) == _CHECK_STEPS or step == steps - 1:
+                _check(torch.stack(losses), epoch, step)
+                losses.clear()
+
+    def evaluate(self, examples: Examples) -> dict[str, float]:
+        """The task's metrics on `examples`."""
+        self.network.eval()
+        with torch.inference_mode(), self._autocast():
+            return self._task.evaluate(self._forward, examples)
+
+    def _step(self, batches: list[Batch]) -> Tensor:
+        """One step by the mean gradient of `batches`; their mean loss."""
+        self.optimizer.zero_grad()
+        total = torch.zeros((), device=self._task.device)
+        for batch in batches:
+            with self._autocast():
+                loss = self._task.loss(self._forward, batch) / len(batches)
+            self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
+        if self._settings.clip_norm is not None:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.network.parameters(), self._settings.clip_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        return total
+
+    def _autocast(self) -> torch.autocast:
+        mixed = self.dtype is not torch.float32
+        return torch.autocast(self._task.device.type, self.dtype if mixed else torch.bfloat16, enabled=mixed)
+
+
+def learning_rate(settings: TrainingSettings, epoch: float, epochs: int) -> float:
+    """The learning rate after `epoch` of `epochs`, a fraction within an epoch.
+
+    It rises linearly over the warm-up, then falls along half a cosine (Loshchilov and Hutter, ICLR 2017), along a line,
+    or not at all.
+    """
+    if epoch < settings.warmup_epochs:
+        # The first step would be none at a rate of exactly 0.
+        return settings.learning_rate * (epoch + 1e-3) / settings.warmup_epochs
+    done = (epoch - settings.warmup_epochs) / max(epochs - settings.warmup_epochs, 1e-9)
+    match settings.schedule:
+        case "cosine":
+            return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * min(done, 1)))
+        case "linear":
+            return settings.learning_rate * (1 - min(done, 1))
+        case "constant":
+            return settings.learning_rate
+
+
+def _optimizer(network: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
+    rate, decay = settings.learning_rate, settings.weight_decay
+    if settings.optimizer == "sgd":
+        nesterov = settings.momentum > 0
+        return SGD(network.parameters(), rate, settings.momentum, nesterov=nesterov, weight_decay=decay)
+    # As usual with adamw, only matrices shrink: biases, scales and embeddings of one value each do not.
+    matrices = [parameter for parameter in network.parameters() if parameter.ndim > 1]
+    others = [parameter for parameter in network.parameters() if parameter.ndim <= 1]
+    groups = [{"params": matrices, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
+    return AdamW([group for group in groups if group["params"]], rate, (settings.momentum, 0.999))
+
+
+def _precision(settings: TrainingSettings, device: torch.device) -> torch.dtype:
+    if device.type != "cuda":
+        if settings.amp in {"bfloat16", "float16"}:
+            raise InvalidTrialError(f"task.settings.amp: {settings.amp} needs a GPU, and there is none: leave it out")
+        return torch.float32
+    if settings.amp == "off":
+        return torch.float32
+    if settings.amp == "auto":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    return torch.bfloat16 if settings.amp == "bfloat16" else torch.float16
+
+
+def _check(losses: Tensor, epoch: int, step: int) -> None:
+    if not bool(losses.isfinite().all()):
+        value = losses[~losses.isfinite()][0].item()
+        raise NonFiniteMetricError(
+            f"epoch {epoch}, step {step + 1}: the loss is {value}: lower task.settings.learningRate, or set clipNorm"
+        )
+
+
+def _groups(batches: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
+    iterator = iter(batches)
+    while group := list(islice(iterator, size)):
+        yield group

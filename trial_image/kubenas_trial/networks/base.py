@@ -1,0 +1,121 @@
+"""What every family of networks has: what goes in and comes out, its skeleton, how it is built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+from torch import nn
+
+from kubenas.space.base import Value
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """Images (batch, channels, height, width) as float32.
+
+    A classifier gives (batch, classes), a segmenter (batch, classes, height, width).
+    """
+
+    channels: int
+    height: int
+    width: int
+    classes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Sequences of tokens (batch, length) as int64, `padding` behind the end of each.
+
+    A classifier gives (batch, classes), a language model (batch, length, vocabulary).
+    """
+
+    vocabulary: int
+    length: int
+    classes: int
+    padding: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPairs:
+    """Source (batch, source length) and target so far (batch, target length), both int64.
+
+    A translator gives the next token's logits at each place of the target, (batch, target length, target_vocabulary).
+    Both lengths are at most `length`.
+    """
+
+    source_vocabulary: int
+    target_vocabulary: int
+    length: int
+    padding: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Series (batch, channels, steps) as float32, for example a spectrogram's bands over time.
+
+    A classifier gives (batch, classes).
+    """
+
+    channels: int
+    steps: int
+    classes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """Nodes' features (nodes, features) as float32 and edges (2, edges) as int64, each edge in both directions.
+
+    A classifier gives (nodes, classes).
+    """
+
+    features: int
+    classes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImageText:
+    """Images (batch, channels, height, width) as float32 and tokens (batch, length) as int64, padded.
+
+    A classifier gives (batch, classes).
+    """
+
+    channels: int
+    height: int
+    width: int
+    vocabulary: int
+    length: int
+    classes: int
+    padding: int = 0
+
+
+class Skeleton(BaseModel):
+    """`task.settings.network`: the size of what a family puts around the searched part."""
+
+    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, frozen=True, extra="forbid")
+
+
+S = TypeVar("S", bound=Skeleton)
+I = TypeVar("I")  # noqa: E741 - an interface, one of the above
+
+
+@dataclass(frozen=True, slots=True)
+class Family(Generic[S, I]):
+    """Networks that are a function of an architecture.
+
+    Attributes:
+        skeleton: the settings around the searched part; its defaults suit a small machine or are the paper's.
+        build: the network of (architecture, skeleton, interface), with fresh weights from torch's global generator.
+            Raises InvalidTrialError where they do not fit together.
+        default: a sound architecture to begin with, decision by decision.
+    """
+
+    skeleton: type[S]
+    build: Callable[[Mapping[str, Value], S, I], nn.Module]
+    default: Mapping[str, Value]
+
+
+AnyFamily = Family[Any, Any]

@@ -1,0 +1,129 @@
+"""What every task gives: data, networks, a loss and metrics."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Literal, TypeVar, cast
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from kubenas.api.space import SearchSpace
+from kubenas.space.base import Architecture
+from kubenas_trial.networks.base import AnyFamily
+from kubenas_trial.networks.build import build_network, family_of
+from kubenas_trial.tasks.data import Batch, Examples, Splits
+from kubenas_trial.tasks.settings import TrainingSettings
+
+S = TypeVar("S", bound=TrainingSettings)
+D = TypeVar("D", bound=Splits)
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltIn(Generic[S, D]):
+    """A data set that the trainer brings along or makes.
+
+    Attributes:
+        summary: one line about it.
+        load: makes it; raises InvalidDatasetError where that cannot be.
+    """
+
+    summary: str
+    load: Callable[[S], D]
+
+
+@dataclass(frozen=True, slots=True)
+class Format(Generic[S, D]):
+    """Files that a task can read.
+
+    Attributes:
+        summary: one line, with the files that it expects.
+        detect: whether what lies at a path looks like it; quick, and never raises.
+        read: reads it; raises InvalidDatasetError, which names the file and what is wrong with it.
+    """
+
+    summary: str
+    detect: Callable[[Path], bool]
+    read: Callable[[Path, S], D]
+
+
+class Task(ABC, Generic[S, D]):
+    """One kind of problem, on one data set and device.
+
+    Class attributes say what a task is without any data:
+        name: as in `task.name`.
+        summary: one line.
+        metric, goal: what a search improves by default.
+        preset: a search space for it.
+        settings_model: its `task.settings`.
+        families: the networks that it can train, by preset or by language (`parameters`, `cell`, `macro`).
+        built_in, formats: where data comes from, by name.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    metric: ClassVar[str]
+    goal: ClassVar[Literal["maximize", "minimize"]] = "maximize"
+    preset: ClassVar[str]
+    settings_model: ClassVar[type[TrainingSettings]]
+    families: ClassVar[Mapping[str, AnyFamily]]
+    built_in: ClassVar[Mapping[str, BuiltIn[Any, Any]]]
+    formats: ClassVar[Mapping[str, Format[Any, Any]]]
+
+    def __init__(self, settings: S, data: D, device: torch.device) -> None:
+        self.settings = settings
+        self.data = data
+        self.device = device
+
+    @property
+    @abstractmethod
+    def interface(self) -> object:
+        """What goes in and comes out of a network: one of `kubenas_trial.networks.base`."""
+
+    @abstractmethod
+    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        """The mean loss of `batch`, a scalar; `network` is called once."""
+
+    @abstractmethod
+    def evaluate(self, network: nn.Module, examples: Examples) -> dict[str, float]:
+        """The task's metrics on `examples`, the main one first.
+
+        Called without gradients and in evaluation mode, for validation after each epoch and for test once at the end.
+        """
+
+    def build(self, architecture: Architecture, space: SearchSpace) -> nn.Module:
+        """The network of `architecture` on the task's device, weights drawn from torch's global generator.
+
+        Raises:
+            InvalidTrialError: there is none for this space, or `task.settings.network` does not fit it.
+        """
+        family = family_of(space, self.families, self.name)
+        return build_network(architecture, family, self.settings.network, self.interface).to(self.device)
+
+    def batches(self, examples: Examples, order: Sequence[int] | None = None) -> Iterator[Batch]:
+        """Batches of `examples` on the task's device, all of them in their order, or those of `order`."""
+        numbers = list(range(len(examples)) if order is None else order)
+        size = self.settings.batch_size
+        # A sampler of lists is how torch gives whole batches; its types do not know that.
+        loader: Iterable[Batch] = DataLoader(
+            cast("Dataset[Any]", examples),
+            batch_size=None,
+            sampler=[numbers[start : start + size] for start in range(0, len(numbers), size)],
+            num_workers=self.settings.workers,
+            collate_fn=cast("Any", _as_it_is),
+            pin_memory=self.device.type == "cuda",
+        )
+        for batch in loader:
+            yield batch.to(self.device)
+
+    def example(self, size: int = 1) -> tuple[Tensor, ...]:
+        """Inputs of `size` examples, to measure a network with."""
+        return self.data.train[[0] * size].to(self.device).inputs
+
+
+def _as_it_is(batch: Batch) -> Batch:
+    return batch

@@ -1,0 +1,100 @@
+"""Examples, batches of them and the three splits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some examples: `network(*inputs)` is called with the one, the loss compares with the other."""
+
+    inputs: tuple[Tensor, ...]
+    targets: tuple[Tensor, ...]
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on `device`."""
+        return self._with(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> Batch:
+        """The same where a GPU copies from while it computes."""
+        return self._with(Tensor.pin_memory)
+
+    def _with(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        return Batch(tuple(map(change, self.inputs)), tuple(map(change, self.targets)))
+
+
+class Examples(Protocol):
+    """Examples by number, for `torch.utils.data.DataLoader`: a list of numbers gives a batch.
+
+    What is drawn (augmentation) comes from torch's global generator, which is seeded anew for every epoch.
+    """
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, indices: Sequence[int], /) -> Batch: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TensorExamples:
+    """Examples in memory: tensors of one length.
+
+    Attributes:
+        inputs: what the network takes.
+        targets: what it should say.
+        augment: changes a batch, where that is wanted; only ever set on training examples.
+    """
+
+    inputs: tuple[Tensor, ...]
+    targets: tuple[Tensor, ...]
+    augment: Callable[[Batch], Batch] | None = None
+
+    def __len__(self) -> int:
+        return len(self.inputs[0])
+
+    def __getitem__(self, indices: Sequence[int], /) -> Batch:
+        index = torch.as_tensor(indices)
+        batch = Batch(tuple(each[index] for each in self.inputs), tuple(each[index] for each in self.targets))
+        return batch if self.augment is None else self.augment(batch)
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """What is learned from, what a search is judged on, and what it never sees until the end."""
+
+    train: Examples
+    validation: Examples
+    test: Examples
+
+
+def stratified(labels: Sequence[int], seed: int, shares: tuple[int, int, int] = (3, 1, 1)) -> tuple[list[int], ...]:
+    """Numbers of the examples of train, validation and test, of each class about `shares` to each.
+
+    The same for every trial and library version; each number is in one list only.
+
+    Args:
+        labels: class of each example.
+        seed: which of the possible splits.
+        shares: parts of train, validation and test.
+    """
+    pattern = [split for split, share in enumerate(shares) for _ in range(share)]
+    splits: tuple[list[int], ...] = ([], [], [])
+    seen: dict[int, int] = {}
+    for number in shuffled(len(labels), seed):
+        count = seen[labels[number]] = seen.get(labels[number], -1) + 1
+        splits[pattern[count % len(pattern)]].append(number)
+    for split in splits:
+        split.sort()
+    return splits
+
+
+def shuffled(count: int, seed: int) -> list[int]:
+    """The numbers below `count` in an order that `seed` decides."""
+    generator = torch.Generator().manual_seed(seed)
+    order: list[int] = torch.randperm(count, generator=generator).tolist()
+    return order
