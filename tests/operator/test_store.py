@@ -24,7 +24,8 @@ def document(uid: str, version: int, **spec: Any) -> dict[str, Any]:
     }
 
 
-def problems(store: Store) -> list[str]:
+async def problems(store: Store) -> list[str]:
+    await store.read()
     seen = store.observed()
     assert seen is not None
     return [problem.field for problem in seen.problems]
@@ -41,6 +42,26 @@ async def test_a_new_experiment_of_the_same_name_wakes_the_same_loop() -> None:
     assert store.uid == "two"
 
 
+async def test_nothing_is_planned_with_what_another_specification_was_read_to_be() -> None:
+    store = Store(KEY)
+    store.put_experiment(document("one", 1))
+    assert store.observed() is None
+    reading = asyncio.create_task(store.read())
+    await asyncio.sleep(0)
+    store.put_experiment(document("one", 2, search={"algorithm": "random", "seed": 1}))
+    await reading
+    first = store.observed()
+    assert first is not None
+    assert (first.experiment.spec.search.seed, first.strategy and first.strategy.seed) == (1, 1)
+    store.put_experiment(document("one", 3, search={"algorithm": "sobol", "seed": 1}))
+    assert store.observed() is None
+    await store.read()
+    second = store.observed()
+    assert second is not None
+    assert type(second.strategy).__name__ == "SobolSearch"
+    assert second.ledger is first.ledger
+
+
 def test_an_older_version_is_ignored() -> None:
     store = Store(KEY)
     store.put_experiment(document("one", 5, trials={"max": 7}))
@@ -49,13 +70,13 @@ def test_an_older_version_is_ignored() -> None:
     assert store.experiment.spec.trials.max == 7
 
 
-def test_a_mended_specification_has_no_problems() -> None:
+async def test_a_mended_specification_has_no_problems() -> None:
     store = Store(KEY)
     store.put_experiment(document("one", 1))
-    assert problems(store) == []
+    assert await problems(store) == []
     store.put_experiment(document("one", 2, trials={"max": "many"}))
-    assert problems(store) == ["spec.trials.max"]
+    assert await problems(store) == ["spec.trials.max"]
     store.put_experiment(document("one", 3))
-    assert problems(store) == []
+    assert await problems(store) == []
     store.put_experiment(document("one", 4, search={"algorithm": "random", "settings": {"depth": 1}}))
-    assert problems(store) == ["spec.search.settings.depth"]
+    assert await problems(store) == ["spec.search.settings.depth"]

@@ -15,7 +15,7 @@ from kubenas.api.errors import SpecError, problems_of
 from kubenas.api.experiment import NASExperiment
 from kubenas.api.space import SearchSpace
 from kubenas.api.validate import InvalidExperimentError, read_experiment
-from kubenas.experiment.accept import problems
+from kubenas.experiment.accept import accept
 from kubenas.space.load import check_space_spec
 
 _KIND: Final = "NASExperiment"
@@ -39,7 +39,7 @@ def read_manifest(path: Path) -> NASExperiment:
     if not found:
         try:
             experiment = read_experiment(document)
-            found = problems(experiment)
+            found += accept(experiment.spec).problems
         except InvalidExperimentError as error:
             found = list(error.problems)
     if found:

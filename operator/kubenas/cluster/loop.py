@@ -57,6 +57,7 @@ class Loop:
     async def _look(self) -> float | None:
         self._store.changed.clear()
         try:
+            await self._store.read()
             await self._prepare()
             observed = self._store.observed()
             if observed is None:

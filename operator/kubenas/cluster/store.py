@@ -9,28 +9,29 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from pydantic import ValidationError
 
 from kubenas.api.errors import SpecError, problems_of
-from kubenas.api.experiment import NASExperiment
-from kubenas.api.trial import Source
+from kubenas.api.experiment import ExperimentSpec, NASExperiment
 from kubenas.cluster.client import Object
 from kubenas.cluster.names import EXPERIMENT_UID_LABEL
 from kubenas.cluster.observe import attempt_of, trial_of, version
-from kubenas.experiment.accept import problems
+from kubenas.experiment.accept import Accepted, accept
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.plan import Observed
 from kubenas.experiment.stages import stage_plans
 from kubenas.experiment.state import Attempt, Readings, Trial, trial_number
 from kubenas.search.base import Strategy
-from kubenas.search.load import build_strategy
-from kubenas.space.base import InvalidArchitectureError, Space
-from kubenas.space.load import build_space
+from kubenas.space.base import InvalidArchitectureError
+from kubenas.space.decisions import DecisionSpace
 from kubenas.space.parameters import ParameterSpace
 
 Key: TypeAlias = tuple[str, str]
+
+# Trials that are taken in before other experiments get their turn.
+_AT_ONCE: Final = 200
 
 _LOG = logging.getLogger(__name__)
 
@@ -52,7 +53,11 @@ class Store:
         self.refusal: str | None = None
         self._uid = ""
         self._version = 0
+        # Resource versions at which the specification last changed, and of the one that `_strategy` was made from.
+        self._spec_at = 0
+        self._read_at = 0
         self._unreadable = False
+        self._space: DecisionSpace | None = None
         self._ledger: Ledger | None = None
         self._strategy: Strategy | None = None
         self._attempts: dict[str, Attempt] = {}
@@ -63,8 +68,8 @@ class Store:
         self._early: list[Object] = []
 
     def observed(self) -> Observed | None:
-        """Everything known, or None as long as the experiment itself is not."""
-        if self.experiment is None or self._ledger is None:
+        """Everything known, or None as long as the experiment itself is not, or `read` has not come to it."""
+        if self.experiment is None or self._ledger is None or self._read_at != self._spec_at:
             return None
         return Observed(
             experiment=self.experiment,
@@ -103,13 +108,23 @@ class Store:
             self.changed.set()
             return
         if self.experiment is None or self._unreadable or experiment.spec != self.experiment.spec:
-            self._read_spec(experiment)
+            self._spec_at = self._version
         self._unreadable = False
         self.experiment = experiment
-        early, self._early = self._early, []
-        for one in early:
-            self._put(one)
         self.changed.set()
+
+    async def read(self) -> None:
+        """Check and build what a new specification describes; elsewhere, as constraints and libraries take long."""
+        while self.experiment is not None and self._read_at != self._spec_at:
+            reading, spec = self._spec_at, self.experiment.spec
+            accepted = await asyncio.to_thread(accept, spec, self._space)
+            if reading == self._spec_at:
+                self._take_in(reading, spec, accepted)
+                early, self._early = self._early, []
+                for place, one in enumerate(early, 1):
+                    self._put(one)
+                    if place % _AT_ONCE == 0:
+                        await asyncio.sleep(0)
 
     def put_trial(self, document: Object) -> None:
         """Take in a trial."""
@@ -163,16 +178,16 @@ class Store:
         # The loop waits for the event that it knows.
         self._uid, self._early, self.changed = uid, early, changed
 
-    def _read_spec(self, experiment: NASExperiment) -> None:
-        self.problems = problems(experiment)
+    def _take_in(self, at: int, spec: ExperimentSpec, accepted: Accepted) -> None:
+        self._read_at = at
+        if not self._unreadable:
+            self.problems = list(accepted.problems)
+        self._space, self._strategy = accepted.space, accepted.strategy
+        self.readings.source = spec.metrics.source
         if self._ledger is None:
-            self._ledger = Ledger(_space(experiment), experiment.spec.objectives, stage_plans(experiment.spec)[0].name)
-        try:
-            self._strategy = build_strategy(experiment.spec.search, self._ledger.space)
-        except SpecError:
-            self._strategy = None  # `problems` says why
-        source: Source = "Prometheus" if experiment.spec.metrics.source == "Prometheus" else "Pod"
-        self.readings.source = source
+            # Without a space there is nothing to search; `problems` says why.
+            space = accepted.space or ParameterSpace({})
+            self._ledger = Ledger(space, spec.objectives, stage_plans(spec)[0].name)
 
     def _put(self, document: Object) -> None:
         if self.experiment is None or self._ledger is None:
@@ -203,10 +218,3 @@ class Store:
             _LOG.warning("trial %s is left out: %s", trial.name, error)
         if trial.finished:
             self.readings.curves.pop(trial.name, None)
-
-
-def _space(experiment: NASExperiment) -> Space:
-    try:
-        return build_space(experiment.spec.search_space)
-    except SpecError:
-        return ParameterSpace({})  # `problems` says why; there is nothing to search

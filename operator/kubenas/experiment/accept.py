@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kubenas.api.errors import SpecError
@@ -12,27 +13,49 @@ from kubenas.space.load import check_space_spec
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kubenas.api.experiment import ExperimentSpec, NASExperiment
+    from kubenas.api.experiment import ExperimentSpec
+    from kubenas.search.base import Strategy
+    from kubenas.space.decisions import DecisionSpace
 
 
-def problems(experiment: NASExperiment) -> list[SpecError]:
-    """Every problem of an experiment that its models have read; none means that it can be accepted."""
-    return [problem.within("spec") for problem in _problems(experiment.spec)]
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What a specification comes to.
+
+    Attributes:
+        problems: what is wrong with it, by paths that begin with `spec`; none where it can be acted on.
+        space: None where it is what is wrong.
+        strategy: None where its settings are wrong, or the space.
+    """
+
+    problems: tuple[SpecError, ...]
+    space: DecisionSpace | None
+    strategy: Strategy | None
 
 
-def _problems(spec: ExperimentSpec) -> Iterator[SpecError]:
-    yield from _stage_problems(spec)
+def accept(spec: ExperimentSpec, space: DecisionSpace | None = None) -> Accepted:
+    """Check a specification that its models have read, and build what it describes.
+
+    May take seconds: constraints are tried out.
+
+    Args:
+        spec: as its models have read it.
+        space: what it has come to before, as a search space never changes.
+    """
+    found = list(_stage_problems(spec))
+    strategy = None
     try:
-        space = check_space_spec(spec.search_space)
+        space = space or check_space_spec(spec.search_space)
     except SpecError as error:
-        yield error.within("searchSpace")
-        return
-    try:
-        build_strategy(spec.search, space)
-    except SpecError as error:
-        yield error
-    for problem in template_problems(spec.trial_template, space.decisions, spec.trials.candidates_per_trial):
-        yield problem.within("trialTemplate")
+        found.append(error.within("searchSpace"))
+    if space is not None:
+        try:
+            strategy = build_strategy(spec.search, space)
+        except SpecError as error:
+            found.append(error)
+        template = template_problems(spec.trial_template, space.decisions, spec.trials.candidates_per_trial)
+        found += [problem.within("trialTemplate") for problem in template]
+    return Accepted(tuple(problem.within("spec") for problem in found), space, strategy)
 
 
 def _stage_problems(spec: ExperimentSpec) -> Iterator[SpecError]:
