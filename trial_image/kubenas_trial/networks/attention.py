@@ -1,0 +1,120 @@
+"""Parts of transformers (Vaswani et al., NeurIPS 2017, arXiv:1706.03762), with widths that an architecture decides."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+
+
+class Attention(nn.Module):
+    """Multi-head attention from vectors of `width` to a memory of vectors of `memory_width` (absent: `width`).
+
+    Queries, keys and values are `inner` wide in total (absent: `width`), so `heads` must divide that.
+    """
+
+    def __init__(
+        self, width: int, heads: int, *, inner: int | None = None, memory_width: int | None = None, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        inner = width if inner is None else inner
+        memory_width = width if memory_width is None else memory_width
+        if inner % heads:
+            raise ValueError(f"{heads} heads do not divide {inner} channels")
+        self.heads = heads
+        self.query = nn.Linear(width, inner)
+        self.key = nn.Linear(memory_width, inner)
+        self.value = nn.Linear(memory_width, inner)
+        self.output = nn.Linear(inner, width)
+        self.dropout = dropout
+
+    def forward(self, inputs: Tensor, memory: Tensor, mask: Tensor | None = None) -> Tensor:
+        """What each place of `inputs` gathers from `memory`.
+
+        Args:
+            inputs: (batch, length, width).
+            memory: (batch, memory length, memory width); for self-attention the same as `inputs`.
+            mask: true where a place may look, broadcast to (batch, heads, length, memory length); each place must see
+                something.
+        """
+        query, key, value = (
+            split_heads(projected, self.heads)
+            for projected in (self.query(inputs), self.key(memory), self.value(memory))
+        )
+        dropout = self.dropout if self.training else 0.0
+        gathered: Tensor = self.output(
+            join_heads(scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout))
+        )
+        return gathered
+
+
+def split_heads(inputs: Tensor, heads: int) -> Tensor:
+    """(batch, length, heads times size) to (batch, heads, length, size)."""
+    batch, length, _ = inputs.shape
+    return inputs.reshape(batch, length, heads, -1).transpose(1, 2)
+
+
+def join_heads(inputs: Tensor) -> Tensor:
+    """(batch, heads, length, size) to (batch, length, heads times size)."""
+    return inputs.transpose(1, 2).flatten(2)
+
+
+def padding_mask(tokens: Tensor, padding: int) -> Tensor:
+    """(batch, length) to the mask (batch, 1, 1, length) that is true where there is no `padding`."""
+    return (tokens != padding)[:, None, None, :]
+
+
+def causal_mask(length: int, device: torch.device | None = None) -> Tensor:
+    """The mask (length, length) by which each place sees itself and what is before it."""
+    return torch.ones(length, length, dtype=torch.bool, device=device).tril()
+
+
+class FeedForward(nn.Sequential):
+    """Dense layers at each place: `width` to `inner` and back, with GELU and dropout between.
+
+    With `layers` of 2 or more there are as many hidden layers (FlexiBERT's stacks).
+    """
+
+    def __init__(self, width: int, inner: int, *, layers: int = 1, dropout: float = 0.0) -> None:
+        parts: list[nn.Module] = []
+        before = width
+        for _ in range(layers):
+            parts += [nn.Linear(before, inner), nn.GELU(), nn.Dropout(dropout)]
+            before = inner
+        super().__init__(*parts, nn.Linear(before, width))
+
+
+class Sinusoids(nn.Module):
+    """Adds sinusoidal positions, which are not learned, to (batch, at most `length`, width)."""
+
+    table: Tensor
+
+    def __init__(self, length: int, width: int) -> None:
+        super().__init__()
+        rates = torch.exp(torch.arange(0, width, 2) * (-math.log(10_000) / width))
+        angles = torch.arange(length)[:, None] * rates
+        table = torch.stack((angles.sin(), angles.cos()), dim=2).flatten(1)[:, :width]
+        self.register_buffer("table", table, persistent=False)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """`inputs` and their positions."""
+        return inputs + self.table[: inputs.shape[1]]
+
+
+class Positions(nn.Module):
+    """Adds learned positions to (batch, at most `length`, width)."""
+
+    def __init__(self, length: int, width: int) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.randn(length, width) * 0.02)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """`inputs` and their positions."""
+        return inputs + self.table[: inputs.shape[1]]
+
+
+def scaled(size: int, factor: float, multiple: int = 8) -> int:
+    """`size` times `factor` as a multiple of `multiple`, so that heads divide it; at least one such."""
+    return max(multiple, round(size * factor / multiple) * multiple)
