@@ -24,7 +24,7 @@ class Attention(nn.Module):
         if inner % heads:
             raise ValueError(f"{heads} heads do not divide {inner} channels")
         self.heads = heads
-        self.query = nn.Linear(width, inner)
+        self.query: nn.Module = nn.Linear(width, inner)
         self.key = nn.Linear(memory_width, inner)
         self.value = nn.Linear(memory_width, inner)
         self.output = nn.Linear(inner, width)

@@ -1,0 +1,97 @@
+"""LiteTransformerSearch's GPT-2 decoders (Javaheripi et al., NeurIPS 2022, arXiv:2203.02094)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Final
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from kubenas.space.base import Value
+from kubenas_trial.networks.adaptive_embedding import AdaptiveEmbedding
+from kubenas_trial.networks.attention import Attention, FeedForward, Positions, causal_mask, scaled
+from kubenas_trial.networks.base import Family, Skeleton, Tokens
+
+
+class TransformerDecoderSkeleton(Skeleton):
+    """Size of a decoder; `width` 1 and `dropout` 0.1 are the paper's."""
+
+    width: Annotated[
+        float, Field(gt=0, le=16, description="Factor of the architecture's model, inner and embedding sizes.")
+    ] = 0.5
+    dropout: Annotated[float, Field(ge=0, lt=1, description="Dropout of embeddings and layers.")] = 0.1
+
+
+class Layer(nn.Module):
+    """Self-attention, then a feed-forward part, each on normalised inputs and added to them (GPT-2's order)."""
+
+    def __init__(self, width: int, heads: int, inner: int, dropout: float) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(width)
+        self.attention = Attention(width, heads, dropout=dropout)
+        self.feed_forward_norm = nn.LayerNorm(width)
+        self.feed_forward = FeedForward(width, inner)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, inputs: Tensor, mask: Tensor) -> Tensor:
+        """(batch, length, width) to the same."""
+        normalised = self.attention_norm(inputs)
+        inputs = inputs + self.dropout(self.attention(normalised, normalised, mask))
+        outputs: Tensor = inputs + self.dropout(self.feed_forward(self.feed_forward_norm(inputs)))
+        return outputs
+
+
+class Decoder(nn.Module):
+    """Logits (batch, length, vocabulary) of the token after each place, from the tokens up to there."""
+
+    def __init__(self, architecture: Mapping[str, Value], skeleton: TransformerDecoderSkeleton, tokens: Tokens) -> None:
+        super().__init__()
+        width = scaled(int(architecture["d_model"]), skeleton.width)
+        self.embedding = AdaptiveEmbedding(
+            tokens.vocabulary,
+            scaled(int(architecture["d_embed"]), skeleton.width),
+            int(architecture["div_val"]),
+            width,
+        )
+        self.positions = Positions(tokens.length, width)
+        self.dropout = nn.Dropout(skeleton.dropout)
+        self.layers = nn.ModuleList(
+            Layer(
+                width,
+                int(architecture[f"n_head.{layer}"]),
+                scaled(int(architecture[f"d_inner.{layer}"]), skeleton.width),
+                skeleton.dropout,
+            )
+            for layer in range(int(architecture["n_layer"]))
+        )
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(batch, length) to (batch, length, vocabulary)."""
+        mask = causal_mask(tokens.shape[1], tokens.device)
+        vectors = self.dropout(self.positions(self.embedding(tokens)))
+        for layer in self.layers:
+            vectors = layer(vectors, mask)
+        return self.embedding.score(self.norm(vectors))
+
+
+def transformer_decoder(
+    architecture: Mapping[str, Value], skeleton: TransformerDecoderSkeleton, tokens: Tokens
+) -> Decoder:
+    """The decoder of `architecture`, its tokens numbered from frequent to rare."""
+    return Decoder(architecture, skeleton, tokens)
+
+
+TRANSFORMER_DECODER: Final = Family(
+    TransformerDecoderSkeleton,
+    transformer_decoder,
+    default={
+        "n_layer": 4,
+        "d_model": 256,
+        "d_embed": 256,
+        "div_val": 1,
+        **{f"d_inner.{layer}": 1024 for layer in range(4)},
+        **{f"n_head.{layer}": 4 for layer in range(4)},
+    },
+)
