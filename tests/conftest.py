@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 
 import pytest
 from hypothesis import settings
@@ -15,6 +16,18 @@ settings.load_profile("kubenas")
 
 _CLUSTER_MARKERS = frozenset({"control_plane", "node"})
 _skipped: list[str] = []
+
+
+@pytest.fixture(scope="session")
+def far() -> str:
+    """An address of this machine that others could reach, as a service in a cluster has one."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # nothing is sent
+        except OSError:
+            pytest.skip("this machine has no address but its loopback one")
+        address: str = probe.getsockname()[0]
+    return address
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -135,18 +134,6 @@ def test_a_search_goes_on_though_trials_have_no_value(
         assert message in failed["status"]["lastFailure"]["message"]
 
 
-@pytest.fixture(scope="module")
-def host() -> str:
-    """An address of this machine that others could reach, as a service in a cluster has one."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # nothing is sent
-        except OSError:
-            pytest.skip("this machine has no address but its loopback one")
-        found: str = probe.getsockname()[0]
-    return found
-
-
 @pytest.fixture
 def _pods(workspace: Workspace) -> Iterator[None]:
     with workspace.control_plane.fake_pods():
@@ -175,16 +162,16 @@ def asks(workspace: Workspace, algorithm: str, **settings: Any) -> Object:
     ],
 )
 def test_an_external_service_that_proposes_what_there_is_not(
-    document: Any, message: str, workspace: Workspace, host: str
+    document: Any, message: str, workspace: Workspace, far: str
 ) -> None:
-    with serving(lambda _: (200, json.dumps({"architectures": [document]}).encode()), host=host) as server:
+    with serving(lambda _: (200, json.dumps({"architectures": [document]}).encode()), host=far) as server:
         assert message in asks(workspace, "external", baseUrl=server.url)["message"]
     assert all(1 <= one["depth"] <= 4 for one in tried(workspace))
 
 
 @pytest.mark.usefixtures("_pods")
-def test_an_external_service_that_is_down(workspace: Workspace, host: str) -> None:
-    with serving(lambda _: (200, b""), host=host) as server:
+def test_an_external_service_that_is_down(workspace: Workspace, far: str) -> None:
+    with serving(lambda _: (200, b""), host=far) as server:
         pass
     assert (
         f"{server.url}/ask cannot be asked (ConnectError)" in asks(workspace, "external", baseUrl=server.url)["message"]
@@ -192,20 +179,31 @@ def test_an_external_service_that_is_down(workspace: Workspace, host: str) -> No
 
 
 @pytest.mark.usefixtures("_pods")
-def test_an_external_service_that_comes_back(workspace: Workspace, host: str) -> None:
+def test_an_external_service_that_comes_back(workspace: Workspace, far: str) -> None:
     def answer(request: dict[str, Any]) -> tuple[int, bytes]:
         if request["number"] == 0:
             return 503, b""
         until(lambda: workspace.condition("ProposalsAvailable")["status"] == "False")
         return 200, json.dumps({"architectures": [propose(request, request["number"])]}).encode()
 
-    with serving(answer, host=host) as server:
+    with serving(answer, host=far) as server:
         search = {"algorithm": "external", "settings": {"baseUrl": server.url}}
         workspace.apply(experiment(searchSpace=SPACE, search=search, trials={"max": 3}))
         workspace.wait_condition("Succeeded")
         proposed = [propose(request, request["number"]) for request in server.requests]
     assert workspace.condition("ProposalsAvailable")["status"] == "True"
     assert tried(workspace)[1:] == proposed[1:]
+
+
+@pytest.mark.parametrize("algorithm", ["external", "llm"])
+def test_an_address_of_the_operators_own_machine_is_refused(algorithm: str, workspace: Workspace) -> None:
+    settings = {"baseUrl": "http://169.254.169.254/latest", **({"model": "m"} if algorithm == "llm" else {})}
+    workspace.apply(experiment(search={"algorithm": algorithm, "settings": settings}))
+    refused = workspace.wait_condition("Accepted", status="False")
+    assert refused["message"].startswith(
+        "spec.search.settings.baseUrl: 169.254.169.254 is an address of the operator's"
+    )
+    assert workspace.trials() == []
 
 
 @pytest.mark.usefixtures("_pods")
@@ -219,18 +217,18 @@ def test_an_external_service_that_comes_back(workspace: Workspace, host: str) ->
         ),
     ],
 )
-def test_a_language_model_that_talks_nonsense(body: bytes, message: str, workspace: Workspace, host: str) -> None:
-    with serving(lambda _: (200, body), host=host) as server:
+def test_a_language_model_that_talks_nonsense(body: bytes, message: str, workspace: Workspace, far: str) -> None:
+    with serving(lambda _: (200, body), host=far) as server:
         told = asks(workspace, "llm", model="m", baseUrl=f"{server.url}/v1")["message"]
         assert f"{server.url}/v1 {message}" in told
 
 
 @pytest.mark.usefixtures("_pods")
-def test_a_language_model_that_never_answers(workspace: Workspace, host: str) -> None:
+def test_a_language_model_that_never_answers(workspace: Workspace, far: str) -> None:
     def silent(_: dict[str, Any]) -> tuple[int, bytes]:
         server.ended.wait(60)
         return 200, b""
 
-    with serving(silent, host=host) as server:
+    with serving(silent, host=far) as server:
         told = asks(workspace, "llm", model="m", baseUrl=server.url, timeout="1s")
         assert f"{server.url} did not answer within 1 s" in told["message"]

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from examples.external_strategy import propose
 from kubenas.api.errors import SpecError
 from kubenas.api.experiment import Search
+from kubenas.search.asking import LARGEST
 from kubenas.search.base import History, Observation
 from kubenas.search.conformance import CONDITIONAL, MIXED, TINY, check_strategy
 from kubenas.search.external import External, ExternalSettings
 from kubenas.search.load import build_strategy
-from kubenas.search.service import LARGEST, repaired, space_document
+from kubenas.search.service import repaired, space_document
 from kubenas.space.constraints import compile_constraints
 from kubenas.space.decisions import DecisionSpace
 from tests.search.server import Handle, Server, serving

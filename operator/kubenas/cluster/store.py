@@ -117,7 +117,7 @@ class Store:
         """Check and build what a new specification describes; elsewhere, as constraints and libraries take long."""
         while self.experiment is not None and self._read_at != self._spec_at:
             reading, spec = self._spec_at, self.experiment.spec
-            accepted = await asyncio.to_thread(accept, spec, self._space)
+            accepted = await asyncio.to_thread(accept, spec, self._space, guarded=True)
             if reading == self._spec_at:
                 self._take_in(reading, spec, accepted)
                 early, self._early = self._early, []

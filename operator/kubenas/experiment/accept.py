@@ -33,7 +33,7 @@ class Accepted:
     strategy: Strategy | None
 
 
-def accept(spec: ExperimentSpec, space: DecisionSpace | None = None) -> Accepted:
+def accept(spec: ExperimentSpec, space: DecisionSpace | None = None, *, guarded: bool = False) -> Accepted:
     """Check a specification that its models have read, and build what it describes.
 
     May take seconds: constraints are tried out.
@@ -41,6 +41,7 @@ def accept(spec: ExperimentSpec, space: DecisionSpace | None = None) -> Accepted
     Args:
         spec: as its models have read it.
         space: what it has come to before, as a search space never changes.
+        guarded: whether services on this machine are not asked, as the experiment's author has no part in it.
     """
     found = list(_stage_problems(spec))
     strategy = None
@@ -50,7 +51,7 @@ def accept(spec: ExperimentSpec, space: DecisionSpace | None = None) -> Accepted
         found.append(error.within("searchSpace"))
     if space is not None:
         try:
-            strategy = build_strategy(spec.search, space)
+            strategy = build_strategy(spec.search, space, guarded=guarded)
         except SpecError as error:
             found.append(error)
         template = template_problems(spec.trial_template, space.decisions, spec.trials.candidates_per_trial)

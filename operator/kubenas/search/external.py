@@ -10,17 +10,10 @@ import httpx
 from pydantic import Field
 
 from kubenas.api.base import Duration, Model, duration_seconds
+from kubenas.search.asking import Answer, ServiceError, Url, answer_of, bounded
 from kubenas.search.base import History
-from kubenas.search.service import (
-    Answer,
-    ServiceError,
-    ServiceStrategy,
-    Url,
-    answer_of,
-    bounded,
-    observation_document,
-    space_document,
-)
+from kubenas.search.guard import pinned
+from kubenas.search.service import ServiceStrategy, observation_document, space_document
 from kubenas.space.base import Space
 
 
@@ -38,9 +31,10 @@ class External(ServiceStrategy):
     service is asked `count` candidates at once, the first of which is the search's `number`.
     """
 
-    def __init__(self, space: Space, seed: int, settings: ExternalSettings) -> None:
-        super().__init__(space, seed)
+    def __init__(self, space: Space, seed: int, settings: ExternalSettings, *, guarded: bool = False) -> None:
+        super().__init__(space, seed, settings.base_url, guarded=guarded)
         self.settings = settings
+        self._guarded = guarded
         self._space_document = space_document(space)
 
     def request(self, history: History, count: int) -> tuple[Callable[..., Answer], tuple[Any, ...]]:
@@ -53,18 +47,22 @@ class External(ServiceStrategy):
             "observations": [observation_document(observation) for observation in history.observations],
             "pending": [architecture.to_json() for architecture in history.pending],
         }
-        return ask, (f"{self.settings.base_url}/ask", duration_seconds(self.settings.timeout), document)
+        return ask, (f"{self.settings.base_url}/ask", duration_seconds(self.settings.timeout), document, self._guarded)
 
 
-def ask(url: str, seconds: int, document: dict[str, Any], first: int, count: int) -> Answer:  # noqa: ARG001 - in document
+def ask(url: str, seconds: int, document: dict[str, Any], guarded: bool, first: int, count: int) -> Answer:  # noqa: ARG001 - in document
     """One request; raises nothing."""
-    return answer_of(url, seconds, lambda: _post(url, document))
+    return answer_of(url, seconds, lambda: _post(url, document, guarded))
 
 
-async def _post(url: str, document: dict[str, Any]) -> list[Any]:
+async def _post(url: str, document: dict[str, Any], guarded: bool) -> list[Any]:
+    hooks = [await pinned(url)] if guarded else []
     # Redirects are not followed: they could lead to what only the operator can reach.
     try:
-        async with httpx.AsyncClient(timeout=None) as client, client.stream("POST", url, json=document) as response:  # noqa: S113 - timed outside
+        async with (
+            httpx.AsyncClient(event_hooks={"request": hooks}, trust_env=not guarded, timeout=None) as client,  # noqa: S113 - timed outside
+            client.stream("POST", url, json=document) as response,
+        ):
             if response.status_code != httpx.codes.OK:
                 raise ServiceError(f"answered with status {response.status_code}")
             body = await bounded(response.aiter_bytes())

@@ -13,18 +13,11 @@ from openai.types.chat import ChatCompletionMessageParam
 from pydantic import Field
 
 from kubenas.api.base import Duration, Model, duration_seconds
+from kubenas.search.asking import Answer, ServiceError, Url, answer_of, bounded
 from kubenas.search.base import History
+from kubenas.search.guard import pinned
 from kubenas.search.scalarize import scalarized
-from kubenas.search.service import (
-    Answer,
-    ServiceError,
-    ServiceStrategy,
-    Url,
-    answer_of,
-    bounded,
-    observation_document,
-    space_document,
-)
+from kubenas.search.service import ServiceStrategy, observation_document, space_document
 from kubenas.space.base import Space
 
 # The operator's own endpoint and its key, from one Secret. The key is sent to no other address, as users choose those.
@@ -88,9 +81,11 @@ class LLM(ServiceStrategy):
     for each request.
     """
 
-    def __init__(self, space: Space, seed: int, settings: LLMSettings) -> None:
-        super().__init__(space, seed)
+    def __init__(self, space: Space, seed: int, settings: LLMSettings, *, guarded: bool = False) -> None:
+        # The operator's own endpoint is its administrator's choice.
+        super().__init__(space, seed, settings.base_url, guarded=guarded and settings.base_url != _own_url())
         self.settings = settings
+        self._guarded = guarded
         self._space_document = space_document(space)
 
     def request(self, history: History, count: int) -> tuple[Callable[..., Answer], tuple[Any, ...]]:
@@ -106,26 +101,33 @@ class LLM(ServiceStrategy):
             "proposed": history.proposed,
             "count": count,
         }
-        return complete, (self.settings, json.dumps(prompt, separators=(",", ":"), allow_nan=False))
+        return complete, (self.settings, json.dumps(prompt, separators=(",", ":"), allow_nan=False), self._guarded)
 
 
-def complete(settings: LLMSettings, prompt: str, first: int, count: int) -> Answer:  # noqa: ARG001 - in the prompt
+def complete(settings: LLMSettings, prompt: str, guarded: bool, first: int, count: int) -> Answer:  # noqa: ARG001 - in the prompt
     """One request; raises nothing."""
-    own = os.environ.get(URL_VARIABLE, "").rstrip("/")
+    own = _own_url()
     url = settings.base_url or own
     if not url:
         return Answer(fault=f"there is no endpoint: give search.settings.baseUrl, or the operator {URL_VARIABLE}")
     key = os.environ.get(KEY_VARIABLE, "") if url == own else ""
-    return answer_of(url, duration_seconds(settings.timeout), lambda: _complete(url, key, settings, prompt))
+    return answer_of(
+        url, duration_seconds(settings.timeout), lambda: _complete(url, key, settings, prompt, guarded and url != own)
+    )
 
 
-async def _complete(url: str, key: str, settings: LLMSettings, prompt: str) -> list[Any]:
+def _own_url() -> str:
+    return os.environ.get(URL_VARIABLE, "").rstrip("/")
+
+
+async def _complete(url: str, key: str, settings: LLMSettings, prompt: str, guarded: bool) -> list[Any]:
     messages: list[ChatCompletionMessageParam] = [
         {"role": "system", "content": INSTRUCTIONS},
         {"role": "user", "content": prompt},
     ]
     # Redirects are not followed: they could lead to what only the operator can reach.
-    http = openai.DefaultAsyncHttpxClient(follow_redirects=False, event_hooks={"request": [_drop_unasked]})
+    hooks = [_drop_unasked, await pinned(url)] if guarded else [_drop_unasked]
+    http = openai.DefaultAsyncHttpxClient(follow_redirects=False, event_hooks={"request": hooks}, trust_env=not guarded)
     try:
         async with (
             openai.AsyncOpenAI(

@@ -35,13 +35,16 @@ ALGORITHMS: Final[dict[str, tuple[str, str]]] = {
 }
 
 
-def build_strategy(search: Search, space: Space, scores: Mapping[str, Sequence[float]] | None = None) -> Strategy:
+def build_strategy(
+    search: Search, space: Space, scores: Mapping[str, Sequence[float]] | None = None, *, guarded: bool = False
+) -> Strategy:
     """The strategy of `search` on `space`.
 
     Args:
         search: the algorithm, its seed and its settings.
         space: to search in.
         scores: further numbers for architectures by `Space.key`, for the predictor to learn from.
+        guarded: whether services on this machine are not asked, as the experiment's author has no part in it.
 
     Raises:
         SpecError: a setting is unknown or out of range; `field` is its path from the experiment's spec.
@@ -56,6 +59,8 @@ def build_strategy(search: Search, space: Space, scores: Mapping[str, Sequence[f
     settings = _settings(model, search)
     if search.algorithm == "predictor":
         return make(space, search.seed, settings, scores)
+    if search.algorithm in ("llm", "external"):
+        return make(space, search.seed, settings, guarded=guarded)
     return make(space, search.seed, settings)
 
 

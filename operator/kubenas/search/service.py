@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from random import Random
-from typing import Annotated, Any, Final
-from urllib.parse import urlsplit
+from typing import Any, Final
 
-from pydantic import AfterValidator, Field
-
+from kubenas.api.errors import SpecError
+from kubenas.search.asking import Answer
 from kubenas.search.base import History, Observation, Preparation, Strategy
+from kubenas.search.guard import refused
 from kubenas.search.regularized_evolution import RegularizedEvolution, RegularizedEvolutionSettings
 from kubenas.space.base import Architecture, InvalidArchitectureError, Space, Value
 from kubenas.space.constraints import CelConstraint
@@ -23,32 +20,6 @@ from kubenas.space.domains import Choice, Domain, Number, Ordinal
 
 # Mutations of an architecture that was proposed before; each starts from the one before.
 MUTATIONS: Final = 32
-# Bytes of the largest answer that is read.
-LARGEST: Final = 4 * 2**20
-
-
-class ServiceError(Exception):
-    """A service has not answered as agreed; says how, and nothing of what it sent."""
-
-
-def _checked_url(url: str) -> str:
-    parts = urlsplit(url)  # a ValueError says what is wrong, with the port too
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
-        raise ValueError(f"{url!r} is no address of a service: write for example http://proposer.default.svc:8000")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError("must have no user, password, query or fragment: write only scheme, host, port and path")
-    return url.rstrip("/")
-
-
-Url = Annotated[str, Field(min_length=8, max_length=2048, pattern=r"^\S+$"), AfterValidator(_checked_url)]
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a service has proposed, as JSON and not checked yet; or why there is nothing."""
-
-    documents: tuple[Any, ...] = ()
-    fault: str | None = None
 
 
 class ServiceStrategy(Strategy):
@@ -60,10 +31,21 @@ class ServiceStrategy(Strategy):
     until the next good answer.
 
     Proposals are as repeatable as the service's answers.
+
+    Args:
+        space: to search in.
+        seed: of the draws for what is missing.
+        url: of the service, where the experiment names one.
+        guarded: whether addresses of this machine are refused, as users whom it does not belong to name them.
+
+    Raises:
+        SpecError: the address is refused.
     """
 
-    def __init__(self, space: Space, seed: int) -> None:
+    def __init__(self, space: Space, seed: int, url: str | None, *, guarded: bool) -> None:
         super().__init__(space, seed)
+        if guarded and url and (refusal := refused(url)):
+            raise SpecError("search.settings.baseUrl", f"{refusal}: give the service an address of its own")
         self._makeshift = RegularizedEvolution(space, seed, RegularizedEvolutionSettings())
         # Documents by the index of the proposal that they are for; None where none has come.
         self._documents: dict[int, Any] = {}
@@ -169,36 +151,3 @@ def observation_document(observation: Observation) -> dict[str, Any]:
         violation = abs(observation.score[0])
         document["violation"] = violation if math.isfinite(violation) else None
     return document
-
-
-async def bounded(chunks: AsyncIterator[bytes]) -> bytes:
-    """All of an answer's body.
-
-    Raises:
-        ServiceError: it is larger than `LARGEST`.
-    """
-    body = bytearray()
-    async for chunk in chunks:
-        body += chunk
-        if len(body) > LARGEST:
-            raise ServiceError(f"answered with more than {LARGEST // 2**20} MiB")
-    return bytes(body)
-
-
-def answer_of(address: str, seconds: int, ask: Callable[[], Coroutine[Any, Any, Sequence[Any]]]) -> Answer:
-    """The answer of `ask`, which has so many seconds for all of it: name look-up, repeats, the slowest byte."""
-
-    async def timed() -> Sequence[Any]:
-        async with asyncio.timeout(seconds):
-            return await ask()
-
-    try:
-        # A thread of its own, as the caller's may run a loop already.
-        with ThreadPoolExecutor(max_workers=1) as thread:
-            return Answer(tuple(thread.submit(asyncio.run, timed()).result()))
-    except TimeoutError:
-        return Answer(fault=f"{address} did not answer within {seconds} s")
-    except ServiceError as error:
-        return Answer(fault=f"{address} {error}")
-    except (OSError, ValueError) as error:  # a name that no look-up takes
-        return Answer(fault=f"{address} cannot be asked ({type(error).__name__})")
