@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+
+from kubenas.cluster.names import TRIAL_LABEL
+from kubenas.experiment.contract import METRICS_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -187,6 +191,57 @@ def test_users_get_their_rights_with_the_standard_roles(
 def _rules_on_kubenas(control_plane: ControlPlane, role: str) -> list[dict[str, Any]]:
     rules = json.loads(control_plane.kubectl("get", "clusterrole", role, "--output=json"))["rules"] or []
     return [rule for rule in rules if "kubenas.io" in rule.get("apiGroups", ())]
+
+
+@pytest.fixture
+def policy(operator: list[dict[str, Any]], control_plane: ControlPlane, tmp_path: Path) -> dict[str, Any]:
+    """The policy of deploy/egress in a kustomization of a user's own, as the apiserver takes it."""
+    own = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": [os.path.relpath(DEPLOY / "operator", tmp_path)],
+        "components": [os.path.relpath(DEPLOY / "egress", tmp_path)],
+    }
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(own))
+    objects = list(yaml.safe_load_all(control_plane.kubectl("kustomize", str(tmp_path))))
+    (policy,) = [one for one in objects if one["kind"] == "NetworkPolicy"]
+    assert [one for one in objects if one is not policy] == operator
+    command = ["create", "--dry-run=server", "--output=json", "--filename=-"]
+    taken: dict[str, Any] = json.loads(control_plane.kubectl(*command, stdin=json.dumps(policy)))
+    return taken
+
+
+def test_the_egress_policy_is_the_operators(policy: dict[str, Any], operator: list[dict[str, Any]]) -> None:
+    (deployment,) = [one for one in operator if one["kind"] == "Deployment"]
+    assert policy["metadata"]["namespace"] == deployment["metadata"]["namespace"]
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    assert policy["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
+    assert policy["spec"]["policyTypes"] == ["Egress"]
+
+
+def test_the_egress_policy_lets_through_what_the_operator_needs(
+    policy: dict[str, Any], operator: list[dict[str, Any]], prometheus: list[dict[str, Any]]
+) -> None:
+    """And nothing that users could name: no rule is without a destination and ports."""
+    rules = policy["spec"]["egress"]
+    assert all(rule["to"] and rule["ports"] for rule in rules)
+    apiserver, dns, scraped, trials = rules
+    assert [list(place) for place in apiserver["to"]] == [["ipBlock"]]
+    assert {port["port"] for port in dns["ports"]} == {53}
+    (deployment,) = [one for one in prometheus if one["kind"] == "Deployment"]
+    (place,) = scraped["to"]
+    assert place["namespaceSelector"]["matchLabels"] == {
+        "kubernetes.io/metadata.name": deployment["metadata"]["namespace"]
+    }
+    assert place["podSelector"]["matchLabels"].items() <= deployment["spec"]["template"]["metadata"]["labels"].items()
+    (container,) = next(one for one in operator if one["kind"] == "Deployment")["spec"]["template"]["spec"][
+        "containers"
+    ]
+    (address,) = [one["value"] for one in container["env"] if one["name"] == "KUBENAS_PROMETHEUS_URL"]
+    assert address == f"http://prometheus.{deployment['metadata']['namespace']}.svc:{scraped['ports'][0]['port']}"
+    (place,) = trials["to"]
+    assert place["podSelector"]["matchExpressions"] == [{"key": TRIAL_LABEL, "operator": "Exists"}]
+    assert [port["port"] for port in trials["ports"]] == [METRICS_PORT]
 
 
 def test_prometheus_runs_with_the_scrape_jobs_of_the_file(
