@@ -61,6 +61,7 @@ def test_whatever_a_search_makes_is_in_the_space(preset: str, seed: int, walk: i
         ("bert-encoder", 10_621_440),
         ("vit", 3 * (4**12 + 4**13 + 4**14)),
         ("seq2seq", 4 * 6**6 * sum(36**depth for depth in range(1, 7))),
+        ("image-text", sum(8**depth for depth in range(2, 6)) * (1 + 2 + 2) * 3 * 4 * 4 * 3 * 3),
         ("mlp", None),
     ],
 )

@@ -28,6 +28,7 @@ Preset: TypeAlias = Literal[
     "tcn",
     "rnn",
     "gnn",
+    "image-text",
 ]
 Constraint = Annotated[str, Field(min_length=1, max_length=1024)]
 
@@ -55,7 +56,7 @@ class SearchSpace(Model):
         "bert-encoder: FlexiBERT's mixed layers. seq2seq: hardware-aware transformers for translation. "
         "unet: encoder, decoder and what joins them. detector: backbone, feature pyramid and head. "
         "mlp: layers, widths, activation. tcn, rnn: networks for speech and other sequences. "
-        "gnn: NAS-Bench-Graph's networks.",
+        "gnn: NAS-Bench-Graph's networks. image-text: encoders of an image and of a question, and what joins them.",
     )
     parameters: list[Parameter] | None = Field(
         default=None,
