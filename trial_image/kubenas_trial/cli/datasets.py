@@ -1,0 +1,71 @@
+"""`kubenas-trial datasets`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kubenas_trial.cli.failure import failures_told
+
+if TYPE_CHECKING:
+    from kubenas_trial.tasks.load import AnyTask
+
+
+def datasets(
+    check: Annotated[Path, typer.Option(help="Folder or file to look at.", show_default=False)],
+    task: Annotated[str | None, typer.Option(help="Look as this task only.", show_default="every task")] = None,
+    form: Annotated[
+        str | None, typer.Option("--format", help="Read as this format.", show_default="all that it looks like")
+    ] = None,
+) -> None:
+    """Say what lies at a path: which formats it looks like, how much there is, and what is wrong with it.
+
+    Exit code: 0 where some task can read it, 65 where none can.
+    """
+    from kubenas_trial.run import prepare_threads
+
+    prepare_threads()
+    from kubenas_trial.errors import InvalidDatasetError, InvalidTrialError
+    from kubenas_trial.tasks.load import TASKS, task_class
+
+    with failures_told():
+        if not check.exists():
+            raise InvalidDatasetError(f"--check: {check} does not exist")
+        kinds = [task_class(name) for name in ([task] if task else TASKS)]
+        if form is not None and not any(form in kind.formats for kind in kinds):
+            known = dict.fromkeys(name for kind in kinds for name in kind.formats)
+            raise InvalidTrialError(f"--format: {form!r} is unknown; choose of {', '.join(known)}")
+        found = [(kind, name) for kind in kinds for name in _looks_like(kind, check, form)]
+        if not found:
+            known = dict.fromkeys(name for kind in kinds for name in kind.formats)
+            raise InvalidDatasetError(f"--check: {check} looks like none of {', '.join(known)}")
+        good = [_tell(kind, name, check) for kind, name in found]
+        if not any(good):
+            raise typer.Exit(InvalidDatasetError.exit_code)
+
+
+def _looks_like(kind: type[AnyTask], path: Path, form: str | None) -> Iterator[str]:
+    for name, each in kind.formats.items():
+        if name == form or (form is None and each.detect(path)):
+            yield name
+
+
+def _tell(kind: type[AnyTask], form: str, path: Path) -> bool:
+    """Print what reading gives; whether it can be read."""
+    from kubenas_trial.errors import TrialError
+
+    typer.echo(f"{kind.name}, format {form}: {kind.formats[form].summary}")
+    try:
+        data = kind.formats[form].read(path, kind.settings_model())
+    except TrialError as error:
+        typer.echo(f"  problem     {error}")
+        return False
+    for split in ("train", "validation", "test"):
+        typer.echo(f"  {split:<10}  {len(getattr(data, split)):,} examples")
+    if classes := getattr(data, "classes", ()):
+        shown = ", ".join(classes[:10]) + (" …" if len(classes) > 10 else "")
+        typer.echo(f"  classes     {len(classes)}: {shown}")
+    return True

@@ -1,0 +1,23 @@
+"""The program `kubenas-trial`: the trainer by hand. Each command imports what it needs when it is called."""
+
+from __future__ import annotations
+
+import typer
+
+from kubenas_trial.cli.datasets import datasets
+from kubenas_trial.cli.run import run
+from kubenas_trial.cli.tasks import tasks
+
+app = typer.Typer(
+    help="The trainer of KubeNAS: train one architecture, look at data.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(run)
+app.command()(tasks)
+app.command()(datasets)
+
+if __name__ == "__main__":
+    app()
