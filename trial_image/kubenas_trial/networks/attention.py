@@ -86,6 +86,28 @@ class FeedForward(nn.Sequential):
         super().__init__(*parts, nn.Linear(before, width))
 
 
+class TransformerLayer(nn.Module):
+    """Self-attention, then a feed-forward part of `hidden` units, each on normalised inputs and added to them.
+
+    Queries, keys and values are `inner` wide in total (absent: `width`).
+    """
+
+    def __init__(self, width: int, heads: int, hidden: int, *, inner: int | None = None, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(width)
+        self.attention = Attention(width, heads, inner=inner, dropout=dropout)
+        self.feed_forward_norm = nn.LayerNorm(width)
+        self.feed_forward = FeedForward(width, hidden)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, inputs: Tensor, mask: Tensor) -> Tensor:
+        """(batch, length, width) to the same; `mask` is true where a place may look, as in `Attention`."""
+        normalised = self.attention_norm(inputs)
+        inputs = inputs + self.dropout(self.attention(normalised, normalised, mask))
+        outputs: Tensor = inputs + self.dropout(self.feed_forward(self.feed_forward_norm(inputs)))
+        return outputs
+
+
 class Sinusoids(nn.Module):
     """Adds sinusoidal positions, which are not learned, to (batch, at most `length`, width)."""
 

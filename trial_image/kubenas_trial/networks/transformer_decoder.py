@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from kubenas.space.base import Value
 from kubenas_trial.networks.adaptive_embedding import AdaptiveEmbedding
-from kubenas_trial.networks.attention import Attention, FeedForward, Positions, causal_mask, scaled
+from kubenas_trial.networks.attention import Positions, TransformerLayer, causal_mask, scaled
 from kubenas_trial.networks.base import Family, Skeleton, Tokens
 
 
@@ -21,25 +21,6 @@ class TransformerDecoderSkeleton(Skeleton):
         float, Field(gt=0, le=16, description="Factor of the architecture's model, inner and embedding sizes.")
     ] = 0.5
     dropout: Annotated[float, Field(ge=0, lt=1, description="Dropout of embeddings and layers.")] = 0.1
-
-
-class Layer(nn.Module):
-    """Self-attention, then a feed-forward part, each on normalised inputs and added to them (GPT-2's order)."""
-
-    def __init__(self, width: int, heads: int, inner: int, dropout: float) -> None:
-        super().__init__()
-        self.attention_norm = nn.LayerNorm(width)
-        self.attention = Attention(width, heads, dropout=dropout)
-        self.feed_forward_norm = nn.LayerNorm(width)
-        self.feed_forward = FeedForward(width, inner)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, inputs: Tensor, mask: Tensor) -> Tensor:
-        """(batch, length, width) to the same."""
-        normalised = self.attention_norm(inputs)
-        inputs = inputs + self.dropout(self.attention(normalised, normalised, mask))
-        outputs: Tensor = inputs + self.dropout(self.feed_forward(self.feed_forward_norm(inputs)))
-        return outputs
 
 
 class Decoder(nn.Module):
@@ -57,11 +38,11 @@ class Decoder(nn.Module):
         self.positions = Positions(tokens.length, width)
         self.dropout = nn.Dropout(skeleton.dropout)
         self.layers = nn.ModuleList(
-            Layer(
+            TransformerLayer(
                 width,
                 int(architecture[f"n_head.{layer}"]),
                 scaled(int(architecture[f"d_inner.{layer}"]), skeleton.width),
-                skeleton.dropout,
+                dropout=skeleton.dropout,
             )
             for layer in range(int(architecture["n_layer"]))
         )
