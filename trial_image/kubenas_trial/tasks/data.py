@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -90,6 +90,31 @@ def stratified(labels: Sequence[int], seed: int, shares: tuple[int, int, int] = 
         splits[pattern[count % len(pattern)]].append(number)
     for split in splits:
         split.sort()
+    return splits
+
+
+def grouped(groups: Sequence[Hashable], seed: int, shares: tuple[int, int, int] = (8, 1, 1)) -> tuple[list[int], ...]:
+    """Numbers of the examples of train, validation and test; those of one group, such as one image, stay together.
+
+    The same for every trial and library version; each number is in one list only.
+
+    Args:
+        groups: group of each example.
+        seed: which of the possible splits.
+        shares: parts of the groups for train, validation and test; each part but 0 gets one group at least, train last.
+    """
+    numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
+    order = shuffled(len(numbers), seed)
+    places = [0] * len(order)
+    begin = 0
+    for split in (1, 2):
+        size = max(1, round(len(order) * shares[split] / sum(shares))) if shares[split] else 0
+        for number in order[begin : begin + size]:
+            places[number] = split
+        begin += size
+    splits: tuple[list[int], ...] = ([], [], [])
+    for example, group in enumerate(groups):
+        splits[places[numbers[group]]].append(example)
     return splits
 
 
