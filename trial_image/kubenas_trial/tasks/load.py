@@ -21,6 +21,8 @@ AnyTask = Task[Any, Any]
 # Class of each, in the module of its name. A module is imported when it is asked for, as libraries take seconds.
 TASKS: Final[Mapping[str, str]] = {
     "image-classification": "ImageClassification",
+    "text-classification": "TextClassification",
+    "visual-question-answering": "VisualQuestionAnswering",
 }
 
 

@@ -1,0 +1,175 @@
+"""Questions about images: from JSON lines beside the images, or of the package easy-vqa."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+from kubenas_trial.errors import InvalidDatasetError
+from kubenas_trial.tasks.data import grouped
+
+SPLITS: Final[Mapping[str, tuple[str, ...]]] = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val", "dev"),
+    "test": ("test", "testing"),
+}
+_SUFFIXES: Final = ("", ".png", ".jpg", ".jpeg", ".webp")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question, the file of its image, and the answer."""
+
+    image: Path
+    text: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """The questions of each split; none of validation or test, where cut by seed, is about an image of another."""
+
+    train: Sequence[Question]
+    validation: Sequence[Question]
+    test: Sequence[Question]
+
+
+def easy_vqa(seed: int) -> Questions:
+    """48,248 questions about 5,000 images of one shape each (Zhou 2019, https://github.com/vzhou842/easy-VQA).
+
+    Its own test split; validation are the questions about a tenth of its training images.
+
+    Raises:
+        InvalidDatasetError: the package easy-vqa, which brings them along, is not there.
+    """
+    package = find_spec("easy_vqa")
+    if package is None or package.origin is None:
+        raise InvalidDatasetError("task.dataset.name: easy-vqa needs the package easy-vqa in the trainer's image")
+    parts: dict[str, list[Question]] = {}
+    for split in ("train", "test"):
+        folder = Path(package.origin).parent / "data" / split
+        rows: list[tuple[str, str, int]] = json.loads((folder / "questions.json").read_text())
+        parts[split] = [Question(folder / "images" / f"{image}.png", text, answer) for text, answer, image in rows]
+    return _split(parts, seed, "easy-vqa")
+
+
+def detect_questions(path: Path) -> bool:
+    """Whether `path` is a file of JSON lines, or a folder with such."""
+    return bool(_files(path))
+
+
+def read_questions(path: Path, seed: int) -> Questions:
+    """The questions of a folder of JSON lines, or of one such file.
+
+    Each line has `image`, a path from the file's folder or from `images` in it, `question` and `answer`. Files named
+    after train, validation and test say the split, or, in a single file, the field `split`; a split that is named
+    nowhere is cut from train by image.
+
+    Raises:
+        InvalidDatasetError: something is wrong; the message names the file and the line.
+    """
+    files = _files(path)
+    if len(files) == 1:
+        parts = _by_field(files[0])
+    else:
+        parts = {split: [question for _, question in _read(file)] for split, file in _by_name(path, files).items()}
+    for split, questions in parts.items():
+        if not questions:
+            raise InvalidDatasetError(f"{path}: there is no question for {split}: add some, or take its file out")
+    if "train" not in parts:
+        raise InvalidDatasetError(f"{path}: there is no question for train, only for {' and '.join(parts)}")
+    return _split(parts, seed, str(path))
+
+
+def _split(parts: Mapping[str, Sequence[Question]], seed: int, name: str) -> Questions:
+    """What is there, the rest cut from the questions of train."""
+    whole = parts["train"]
+    shares = (8, *(0 if split in parts else 1 for split in ("validation", "test")))
+    cut = grouped([question.image for question in whole], seed, (shares[0], shares[1], shares[2]))
+    found: list[Sequence[Question]] = []
+    for split, numbers in zip(SPLITS, cut, strict=True):
+        questions = [whole[number] for number in numbers] if split == "train" or split not in parts else parts[split]
+        if not questions:
+            raise InvalidDatasetError(f"{name}: the questions of train are about too few images to cut {split} from")
+        found.append(questions)
+    return Questions(*found)
+
+
+def _files(path: Path) -> list[Path]:
+    suffixes = {".jsonl", ".ndjson"}
+    if path.is_dir():
+        return sorted(file for file in path.iterdir() if file.is_file() and file.suffix.lower() in suffixes)
+    return [path] if path.suffix.lower() in suffixes else []
+
+
+def _by_name(path: Path, files: Sequence[Path]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for file in files:
+        words = set(re.split(r"[^a-z]+", file.stem.lower()))
+        for split, names in SPLITS.items():
+            if words.intersection(names):
+                if split in found:
+                    raise InvalidDatasetError(f"{path}: {found[split].name} and {file.name} are both for {split}")
+                found[split] = file
+    if "train" not in found:
+        listed = ", ".join(file.name for file in files) or "no JSON lines (.jsonl)"
+        raise InvalidDatasetError(f"{path}: has {listed}: name them train, validation and test, or give one file")
+    return found
+
+
+def _by_field(file: Path) -> dict[str, list[Question]]:
+    """The questions of one file by their `split`; all are of train where no line has one."""
+    names = {name: split for split, names in SPLITS.items() for name in names}
+    parts: dict[str, list[Question]] = {}
+    for number, (document, question) in enumerate(_read(file), start=1):
+        split = names.get(str(document.get("split", "train")).lower())
+        if split is None:
+            raise InvalidDatasetError(
+                f"{file}, question {number}: split is {document['split']!r:.40}: choose of train, validation and test"
+            )
+        parts.setdefault(split, []).append(question)
+    return parts
+
+
+def _read(file: Path) -> Iterator[tuple[dict[str, Any], Question]]:
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidDatasetError(f"{file}: cannot be read as UTF-8: {error}") from None
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        place = f"{file}, line {number}"
+        try:
+            document: Any = json.loads(line)
+        except ValueError as error:
+            raise InvalidDatasetError(f"{place}: is no JSON: {error}") from None
+        if not isinstance(document, dict):
+            raise InvalidDatasetError(f"{place}: is no JSON object with image, question and answer")
+        image, question, answer = (_field(document, name, place) for name in ("image", "question", "answer"))
+        yield document, Question(_image(file.parent, image, place), question, answer)
+
+
+def _field(document: Mapping[str, Any], name: str, place: str) -> str:
+    if name not in document:
+        raise InvalidDatasetError(f"{place}: has no field {name}, only {', '.join(document) or 'none'}")
+    value = document[name]
+    if not isinstance(value, str | int | float):
+        raise InvalidDatasetError(f"{place}: {name} is {value!r:.40}: give a string or a number")
+    text = value if isinstance(value, str) else json.dumps(value)
+    if not text.strip():
+        raise InvalidDatasetError(f"{place}: {name} is empty: fill it in, or take the line out")
+    return text.strip()
+
+
+def _image(folder: Path, name: str, place: str) -> Path:
+    for parent in (folder, folder / "images"):
+        for suffix in _SUFFIXES:
+            if (path := parent / f"{name}{suffix}").is_file():
+                return path
+    raise InvalidDatasetError(f"{place}: image {name!r:.80} is neither in {folder} nor in its folder images")

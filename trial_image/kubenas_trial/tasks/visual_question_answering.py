@@ -1,0 +1,66 @@
+"""Visual question answering, as a choice of the answers that training questions have (Antol et al., ICCV 2015)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from kubenas_trial.networks.base import ImageText
+from kubenas_trial.networks.image_text import IMAGE_TEXT
+from kubenas_trial.tasks.base import BuiltIn, Format, Task
+from kubenas_trial.tasks.data import Batch, Examples
+from kubenas_trial.tasks.questions import detect_questions, easy_vqa, read_questions
+from kubenas_trial.tasks.vqa_data import OTHER, PADDING, VQAData, VQASettings, vqa_data
+
+
+def _easy_vqa(settings: VQASettings) -> VQAData:
+    return vqa_data(easy_vqa(settings.split_seed), settings)
+
+
+def _read(path: Path, settings: VQASettings) -> VQAData:
+    return vqa_data(read_questions(path, settings.split_seed), settings)
+
+
+class VisualQuestionAnswering(Task[VQASettings, VQAData]):
+    """The answer to a question about an image."""
+
+    name = "visual-question-answering"
+    summary = "the answer to a question about an image"
+    metric = "accuracy"
+    preset = "image-text"
+    settings_model = VQASettings
+    families: ClassVar = {"image-text": IMAGE_TEXT}
+    built_in: ClassVar = {"easy-vqa": BuiltIn("48,248 questions about 5,000 images of shapes", _easy_vqa)}
+    formats: ClassVar = {
+        "jsonl": Format(
+            "a folder of images with train.jsonl, validation.jsonl and test.jsonl, or one file; "
+            "each line has image, question and answer",
+            detect_questions,
+            _read,
+        )
+    }
+
+    @property
+    def interface(self) -> ImageText:
+        """Images, words and answers."""
+        data = self.data
+        return ImageText(3, data.side, data.side, data.vocabulary, data.length, len(data.classes), PADDING)
+
+    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        """Cross-entropy, with label smoothing."""
+        [answers] = batch.targets
+        return cross_entropy(network(*batch.inputs), answers, label_smoothing=self.settings.label_smoothing)
+
+    def evaluate(self, network: nn.Module, examples: Examples) -> dict[str, float]:
+        """Share of right answers; mean cross-entropy of the answers that training questions have."""
+        correct, known, loss = 0, 0, 0.0
+        for batch in self.batches(examples):
+            [answers] = batch.targets
+            logits = network(*batch.inputs).float()
+            correct += int((logits.argmax(1) == answers).sum())
+            known += int((answers != OTHER).sum())
+            loss += float(cross_entropy(logits, answers, ignore_index=OTHER, reduction="sum"))
+        return {"accuracy": correct / len(examples), "loss": loss / max(known, 1)}
