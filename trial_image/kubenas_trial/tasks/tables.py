@@ -1,0 +1,144 @@
+"""Tables of texts with labels: TSV, CSV and JSON lines."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from kubenas_trial.errors import InvalidDatasetError
+
+# By name, where the settings name none; the first that a table has.
+TEXT_COLUMNS: Final = ("text", "sentence", "review", "content", "body", "comment", "message", "tweet", "phrase")
+LABEL_COLUMNS: Final = ("label", "sentiment", "class", "category", "target", "polarity")
+SUFFIXES: Final[Mapping[str, tuple[str, ...]]] = {
+    "tsv": (".tsv",),
+    "csv": (".csv",),
+    "jsonl": (".jsonl", ".ndjson"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A text, its label, and where both are from."""
+
+    text: str
+    label: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The rows of a file, read anew whenever they are gone through.
+
+    Attributes:
+        path: the file.
+        kind: tsv, csv or jsonl.
+        text, label: names of the columns; None for the first of the usual names. In a file without a header they are
+            numbers, counted from 1.
+    """
+
+    path: Path
+    kind: str
+    text: str | None = None
+    label: str | None = None
+
+    def __iter__(self) -> Iterator[Row]:
+        try:
+            with self.path.open(encoding="utf-8-sig", newline="") as file:
+                yield from self._json(file) if self.kind == "jsonl" else self._separated(file)
+        except UnicodeDecodeError as error:
+            raise InvalidDatasetError(f"{self.path}: is not UTF-8 ({error.reason}): convert it") from None
+        except (OSError, csv.Error) as error:
+            raise InvalidDatasetError(f"{self.path}: cannot be read: {error}") from None
+
+    def _separated(self, file: Iterable[str]) -> Iterator[Row]:
+        if self.kind == "tsv":
+            # As registered with IANA: no quotes, except those that other programs put around a whole field.
+            lines = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        else:
+            lines = csv.reader(file, strict=True)
+        header: list[str] | None = None
+        columns: tuple[int, int] | None = None
+        for fields in lines:
+            if not any(fields):
+                continue
+            if columns is None or header is None:
+                header = [_unquoted(field).strip() for field in fields]
+                columns = self._numbered(header)
+                if columns is None:
+                    columns = header.index(self._text_in(header)), header.index(self._label_in(header))
+                    continue
+            if len(fields) != len(header):
+                raise InvalidDatasetError(
+                    f"{self.path}, line {lines.line_num}: {len(fields)} columns where the first line has {len(header)}"
+                )
+            text, label = (_unquoted(fields[column]) if self.kind == "tsv" else fields[column] for column in columns)
+            yield self._row(text, label, lines.line_num)
+
+    def _json(self, file: Iterable[str]) -> Iterator[Row]:
+        columns: tuple[str, str] | None = None
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                document: Any = json.loads(line)
+            except ValueError as error:
+                raise InvalidDatasetError(f"{self.path}, line {number}: is no JSON: {error}") from None
+            if not isinstance(document, dict):
+                raise InvalidDatasetError(f"{self.path}, line {number}: is no JSON object")
+            columns = columns or (self._text_in(list(document)), self._label_in(list(document)))
+            text, label = (document.get(column) for column in columns)
+            if not isinstance(text, str):
+                raise InvalidDatasetError(f"{self.path}, line {number}: {columns[0]} is {text!r:.40}: give a string")
+            if not isinstance(label, str | int | float):
+                raise InvalidDatasetError(
+                    f"{self.path}, line {number}: {columns[1]} is {label!r:.40}: give a string or a number"
+                )
+            yield self._row(text, str(label), number)
+
+    def _row(self, text: str, label: str, line: int) -> Row:
+        place = f"{self.path}, line {line}"
+        if not label.strip():
+            raise InvalidDatasetError(f"{place}: the label is empty: fill it in, or take the line out")
+        return Row(text, label.strip(), place)
+
+    def _numbered(self, fields: Sequence[str]) -> tuple[int, int] | None:
+        """Places of text and label, from 0, where the settings give numbers that are no names."""
+        wanted = self.text, self.label
+        if not all(name and name.isdecimal() and name not in fields for name in wanted):
+            return None
+        text, label = (int(name or 0) - 1 for name in wanted)
+        if not (0 <= text < len(fields) and 0 <= label < len(fields)):
+            raise InvalidDatasetError(
+                f"{self.path}: has {len(fields)} columns, counted from 1; task.settings.textColumn is {self.text}, "
+                f"labelColumn {self.label}"
+            )
+        return text, label
+
+    def _text_in(self, header: Sequence[str]) -> str:
+        return self._column(header, self.text, TEXT_COLUMNS, "textColumn")
+
+    def _label_in(self, header: Sequence[str]) -> str:
+        return self._column(header, self.label, LABEL_COLUMNS, "labelColumn")
+
+    def _column(self, header: Sequence[str], wanted: str | None, usual: Sequence[str], setting: str) -> str:
+        names = {name.lower(): name for name in reversed(header)}
+        for name in usual if wanted is None else (wanted.lower(),):
+            if name in names:
+                return names[name]
+        missing = " or ".join(usual) if wanted is None else wanted
+        there = ", ".join(f"{name!r:.40}" for name in header)
+        raise InvalidDatasetError(
+            f"{self.path}: has no column {missing}, only {there}: name one by task.settings.{setting}, "
+            "or in a table without a header give the places of both, such as 1 and 2"
+        )
+
+
+def _unquoted(field: str) -> str:
+    whole = re.fullmatch(r'"((?:[^"]|"")*)"', field, flags=re.DOTALL)
+    return whole[1].replace('""', '"') if whole else field
