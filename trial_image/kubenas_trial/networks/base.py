@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 from torch import nn
 
+from kubenas.api.space import SearchSpace
 from kubenas.space.base import Value
 
 
@@ -17,7 +18,8 @@ from kubenas.space.base import Value
 class Images:
     """Images (batch, channels, height, width) as float32.
 
-    A classifier gives (batch, classes), a segmenter (batch, classes, height, width).
+    A classifier gives (batch, classes), a segmenter (batch, classes, height, width), a detector rows (batch, places,
+    classes + 10) as `detector.Predictions` says.
     """
 
     channels: int
@@ -119,3 +121,5 @@ class Family(Generic[S, I]):
 
 
 AnyFamily = Family[Any, Any]
+# One for all spaces of its preset or language, or one that depends on how a space of one's own is written.
+FamilyOf = AnyFamily | Callable[[SearchSpace], AnyFamily]
