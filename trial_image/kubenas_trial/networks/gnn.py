@@ -1,0 +1,129 @@
+"""The graph networks of NAS-Bench-Graph (Qin et al., NeurIPS Datasets and Benchmarks 2022, arXiv:2206.09166)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Final
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn.functional import dropout, relu
+
+from kubenas.space.base import Value
+from kubenas_trial.networks.base import Family, Graph, Skeleton
+
+_HEADS: Final = 2
+
+
+class Operation(nn.Module):
+    """One of the space's operations but `skip`: (nodes, channels before) to (nodes, channels behind).
+
+    gcn and gat take the edges with each node's loop to itself, appended once for all of them; the others without.
+    """
+
+    def __init__(self, name: str, before: int, behind: int) -> None:
+        super().__init__()
+        self.name = name
+        self.layer = _layer(name, before, behind)
+
+    def forward(self, features: Tensor, edges: Tensor, looped: Tensor) -> Tensor:
+        """The features behind the operation; `looped` are `edges` with loops."""
+        outputs: Tensor
+        match self.name:
+            case "fc":
+                outputs = self.layer(features)
+            case "gat" | "gcn":
+                outputs = self.layer(features, looped)
+            case _:
+                outputs = self.layer(features, edges)
+        return outputs
+
+
+def _layer(name: str, before: int, behind: int) -> nn.Module:
+    # Only here, since it takes seconds to import, and who looks at the task or its data does not need it.
+    import torch_geometric.nn as geometric  # noqa: PLC0415
+
+    layers: dict[str, Callable[[], nn.Module]] = {
+        "gat": lambda: geometric.GATConv(before, behind // _HEADS, heads=_HEADS, add_self_loops=False),
+        "gcn": lambda: geometric.GCNConv(before, behind, add_self_loops=False),
+        "gin": lambda: geometric.GINConv(nn.Linear(before, behind)),
+        "cheb": lambda: geometric.ChebConv(before, behind, K=2),
+        "sage": lambda: geometric.SAGEConv(before, behind),
+        "arma": lambda: geometric.ARMAConv(before, behind),
+        "graph": lambda: geometric.GraphConv(before, behind),
+        "fc": lambda: nn.Linear(before, behind),
+    }
+    layer = layers[name]()
+    if name == "arma":
+        # What further layers of its stack would use; unused, it would count as weights, and have no gradient.
+        del layer.weight
+    return layer
+
+
+class GNNSkeleton(Skeleton):
+    """Size of the network; the paper chose `hidden` (64, 128 or 256), `dropout` and `pre` for each data set."""
+
+    hidden: Annotated[int, Field(ge=2, le=4096, multiple_of=2, description="Channels of each operation.")] = 64
+    dropout: Annotated[float, Field(ge=0, lt=1, description="Dropout before each layer with weights.")] = 0.6
+    pre: Annotated[bool, Field(description="Whether a linear layer comes before the operations.")] = True
+
+
+class GNNetwork(nn.Module):
+    """A linear layer, four nodes that each apply an operation to an earlier node's value, a linear classifier.
+
+    A skip is what it reads. The classifier reads, side by side, the values that no node reads, but for skips from the
+    input. ReLU is behind each operation, dropout before each.
+    """
+
+    def __init__(self, architecture: Mapping[str, Value], skeleton: GNNSkeleton, graph: Graph) -> None:
+        super().__init__()
+        links = str(architecture["links"])
+        names = [str(architecture[f"operation.{node}"]) for node in range(4)]
+        self.dropout = skeleton.dropout
+        self.links = [int(link) for link in links]
+        self.pre = nn.Linear(graph.features, skeleton.hidden) if skeleton.pre else None
+        self.operations = nn.ModuleDict()
+        # For each value which one it is, as a skip is none of its own, and how wide.
+        self.places, widths = [0], [skeleton.hidden if skeleton.pre else graph.features]
+        for node, (link, name) in enumerate(zip(self.links, names, strict=True), start=1):
+            if name == "skip":
+                self.places.append(self.places[link])
+                widths.append(widths[link])
+            else:
+                self.operations[str(node)] = Operation(name, widths[link], skeleton.hidden)
+                self.places.append(node)
+                widths.append(skeleton.hidden)
+        unread = [self.places[node] for node in range(1, 5) if str(node) not in links]
+        self.outputs = [place for place in unread if place != 0]
+        self.classifier = nn.Linear(len(self.outputs) * skeleton.hidden, graph.classes)
+
+    def forward(self, features: Tensor, edges: Tensor) -> Tensor:
+        """(nodes, features) and (2, edges) to (nodes, classes)."""
+        nodes = torch.arange(features.shape[0], device=edges.device)
+        looped = torch.cat([edges, nodes.expand(2, -1)], dim=1)
+        values = {0: features if self.pre is None else relu(self.pre(self._drop(features)))}
+        for node, link in enumerate(self.links, start=1):
+            if self.places[node] == node:
+                operation = self.operations[str(node)]
+                values[node] = relu(operation(self._drop(values[self.places[link]]), edges, looped))
+        read = torch.cat([values[place] for place in self.outputs], dim=1)
+        logits: Tensor = self.classifier(self._drop(read))
+        return logits
+
+    def _drop(self, values: Tensor) -> Tensor:
+        return dropout(values, self.dropout, self.training)
+
+
+# Two graph convolutions, as Kipf and Welling (ICLR 2017).
+GNN: Final = Family(
+    GNNSkeleton,
+    GNNetwork,
+    default={
+        "links": "0123",
+        "operation.0": "gcn",
+        "operation.1": "gcn",
+        "operation.2": "skip",
+        "operation.3": "skip",
+    },
+)
