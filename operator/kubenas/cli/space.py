@@ -70,7 +70,7 @@ def _lines(spec: SearchSpace, described: DecisionSpace, rng: Random) -> Iterator
 
 
 def _condition(described: DecisionSpace, when: When) -> str:
-    from kubenas.space.decisions import text
+    from kubenas.space.shown import text
 
     domain = described.decisions[when.decision].domain
     values = [value for place in range(domain.size() or 0) if (value := domain.at(place)) in when.values]

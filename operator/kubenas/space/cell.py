@@ -12,7 +12,8 @@ from kubenas.space.cell_fixed import FixedWiring
 from kubenas.space.cell_free import FreeWiring
 from kubenas.space.cell_inputs import InputsWiring
 from kubenas.space.cell_wiring import Wiring
-from kubenas.space.decisions import DRAWS, Constraint, SymmetricSpace
+from kubenas.space.decisions import SymmetricSpace
+from kubenas.space.graded import Constraint
 
 Encode = Callable[[Wiring, Architecture], list[float]]
 
@@ -44,20 +45,13 @@ class CellSpace(SymmetricSpace):
         """Number of ways to decide with this key, what constraints refuse included; see the wiring for its limits."""
         return prod(cell.multiplicity(architecture) for cell in self.cells.values())
 
-    def sample(self, rng: Random) -> Architecture:
-        """One architecture, each as likely as any other by `key`.
-
-        Raises:
-            EmptySpaceError: the constraints leave none, or too few to be met by chance.
-        """
-        for _ in range(DRAWS):
-            values: dict[str, Value] = {}
-            for cell in self.cells.values():
-                values |= cell.sample(rng)
-            architecture = Architecture(values)
-            if self.allows(architecture):
-                return architecture
-        return super().sample(rng)
+    def attempt(self, rng: Random) -> Architecture | None:
+        """One draw, even by `key`, cell by cell; None where constraints refuse it."""
+        values: dict[str, Value] = {}
+        for cell in self.cells.values():
+            values |= cell.sample(rng)
+        architecture = Architecture(values)
+        return architecture if self.allows(architecture) else None
 
     def size(self) -> int | None:
         """Number of architectures by `key`; None where it is too large to count."""

@@ -9,9 +9,10 @@ from graphlib import TopologicalSorter
 
 from kubenas.api.cell import Cell
 from kubenas.space.cell_wiring import Values, Wiring
-from kubenas.space.decisions import COUNTED, Decision
+from kubenas.space.decisions import Decision
 from kubenas.space.domains import Choice
 from kubenas.space.graph import Edge, Graph, canonical
+from kubenas.space.sampler import COUNTED
 
 
 class FixedWiring(Wiring):

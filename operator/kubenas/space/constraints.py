@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cached_property
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from kubenas.api.errors import SpecError
 from kubenas.space.base import Architecture
-from kubenas.space.decisions import COUNTED, DecisionSpace
+from kubenas.space.conjuncts import FARTHEST, Conjunct, conjuncts
+from kubenas.space.decisions import DecisionSpace
 from kubenas.space.reading import by_layer
+from kubenas.space.sampler import EmptySpaceError
 
-# Architectures drawn to see whether constraints can be met, and how many must be evaluated at least.
-DRAWN: Final = 2_000
+# Architectures that every constraint is evaluated for, and those drawn to see which one is met by none.
 EVALUATED: Final = 64
+DRAWN: Final = 2_000
 
 # What the CEL library raises where an expression cannot be evaluated.
 _FAILURES: Final = (ValueError, TypeError, RuntimeError, LookupError, ArithmeticError)
@@ -37,6 +40,7 @@ class CelConstraint:
         import cel  # noqa: PLC0415 - takes most of a second, and few spaces have constraints
 
         self._space = space
+        self._parts: dict[str, Any] = {}
         names = [*space.decisions, *by_layer(dict.fromkeys(space.decisions))]
         try:
             self._program = cel.compile(expression)
@@ -62,11 +66,40 @@ class CelConstraint:
 
     def evaluate(self, architecture: Architecture) -> object:
         """What the expression gives, whatever that is; raises what the CEL library raises."""
+        return self._program.execute(self._variables(architecture))
+
+    def violation(self, architecture: Architecture) -> float:
+        """0 where it is fulfilled; else at least 1 for each part of `a && b` that is not, the more the farther."""
+        if self(architecture):
+            return 0.0
+        variables = self._variables(architecture)
+
+        def evaluate(part: str) -> object:
+            try:
+                return self._part(part).execute(variables)
+            except _FAILURES:
+                return None
+
+        broken = [one for one in self._conjuncts if evaluate(one.expression) is not True]
+        return sum(one.gap(evaluate) for one in broken) or FARTHEST
+
+    @cached_property
+    def _conjuncts(self) -> list[Conjunct]:
+        return conjuncts(str(self))
+
+    def _part(self, expression: str) -> Any:
+        if expression not in self._parts:
+            import cel  # noqa: PLC0415 - as above
+
+            self._parts[expression] = cel.compile(expression)
+        return self._parts[expression]
+
+    def _variables(self, architecture: Architecture) -> dict[str, object]:
         decided = {name: architecture.get(name) for name in self._space.decisions}
         values = decided | by_layer(decided)
         context: dict[str, object] = dict(self._space.costs(architecture)) if self._uses_costs else {}
         context |= {name: value for name, value in values.items() if _IDENTIFIER.fullmatch(name)}
-        return self._program.execute(context | {"architecture": values})
+        return context | {"architecture": values}
 
 
 def compile_constraints(expressions: Sequence[str], space: DecisionSpace) -> list[CelConstraint]:
@@ -91,21 +124,29 @@ def check_constraints(space: DecisionSpace) -> None:
         SpecError: on `constraints[i]`, or on the whole space where only all of them together leave nothing.
     """
     written = [constraint for constraint in space.constraints if isinstance(constraint, CelConstraint)]
-    rng, drawn, met = Random(0), 0, [0] * (len(written) + 1)
-    while drawn < EVALUATED or (met[-1] == 0 and drawn < DRAWN):
-        drawn += 1
+    rng = Random(0)
+    for _ in range(EVALUATED):
         architecture = space.complete({}, rng)
-        held = [_holds(constraint, index, architecture) for index, constraint in enumerate(written)]
-        met = [count + one for count, one in zip(met, [*held, space.allows(architecture)], strict=True)]
-    if met[-1] or (space.assignments is not None and space.assignments <= COUNTED and any(space.enumerate())):
+        for index, constraint in enumerate(written):
+            _check(constraint, index, architecture)
+    try:
+        space.sample(Random(0))
+    except EmptySpaceError:
+        never = next((index for index, one in enumerate(written) if not _met(space, one)), None)
+    else:
         return
-    never = next((index for index, count in enumerate(met[:-1]) if count == 0), None)
     field = "" if never is None else f"constraints[{never}]"
     subject = "the constraints together leave" if never is None else "leaves"
-    raise SpecError(field, f"{subject} no architecture, or too few to find: none of {drawn:,} drawn is within")
+    raise SpecError(field, f"{subject} no architecture, or too few to find")
 
 
-def _holds(constraint: CelConstraint, index: int, architecture: Architecture) -> bool:
+def _met(space: DecisionSpace, constraint: CelConstraint) -> bool:
+    """Whether any of some draws fulfils one constraint."""
+    rng = Random(0)
+    return any(constraint(space.complete({}, rng)) for _ in range(DRAWN))
+
+
+def _check(constraint: CelConstraint, index: int, architecture: Architecture) -> None:
     try:
         given = constraint.evaluate(architecture)
     except _FAILURES as error:
@@ -116,7 +157,6 @@ def _holds(constraint: CelConstraint, index: int, architecture: Architecture) ->
         ) from None
     if not isinstance(given, bool):
         raise SpecError(f"constraints[{index}]", f"must be true or false, but gives {given!r:.80}")
-    return given
 
 
 def _reason(error: Exception) -> str:

@@ -14,21 +14,14 @@ from typing import Any, Final, Self
 
 from kubenas.space.base import Architecture, InvalidArchitectureError, Space, Value
 from kubenas.space.domains import Domain
-from kubenas.space.reading import by_layer, read_decisions
+from kubenas.space.graded import Constraint, violation
+from kubenas.space.reading import read_decisions
+from kubenas.space.sampler import COUNTED, Sampler
+from kubenas.space.shown import drawn, named
 from kubenas.space.trees import Trees
 
-# Draws before a space is held to have no architecture that its constraints allow.
-DRAWS: Final = 10_000
 # Changes that are tried before an architecture is held to have no other beside it.
 TRIES: Final = 100
-# The largest number of assignments that are gone through one by one to count what differs.
-COUNTED: Final = 200_000
-
-Constraint = Callable[[Architecture], bool]
-
-
-class EmptySpaceError(ValueError):
-    """No architecture of the space is within its constraints."""
 
 
 @dataclass(frozen=True)
@@ -106,23 +99,30 @@ class DecisionSpace(Space):
                 values[name] = decided[name] if name in decided else self._trees.draw(decision, rng)
         return Architecture(values)
 
+    def violation(self, architecture: Architecture) -> float:
+        """How far constraints are broken; 0 where all hold."""
+        return violation(self.constraints, architecture)
+
     def sample(self, rng: Random) -> Architecture:
         """One architecture, each as likely as any other by `key`; numbers are even on their scale.
 
+        Where constraints are rarely met by chance, and there are too many ways to list, draws are not even: `Sampler`.
+
         Raises:
-            EmptySpaceError: the constraints leave none, or too few to be met by chance.
+            EmptySpaceError: the constraints leave none, or none was found.
         """
-        for _ in range(DRAWS):
-            architecture = self.complete({}, rng)
-            if self.allows(architecture) and (
-                not self.symmetric or rng.random() * self.multiplicity(architecture) < 1.0
-            ):
-                return architecture
-        if self.assignments is not None and self.assignments <= COUNTED:
-            listed = tuple(self.enumerate())
-            if listed:
-                return rng.choice(listed)
-        raise EmptySpaceError(f"none of {DRAWS:,} draws is within the constraints")
+        return self._sampler.sample(rng)
+
+    @cached_property
+    def _sampler(self) -> Sampler:
+        return Sampler(self)
+
+    def attempt(self, rng: Random) -> Architecture | None:
+        """One draw; None where constraints refuse it, or in some of the cases where others have its key."""
+        architecture = self.complete({}, rng)
+        if self.allows(architecture) and (not self.symmetric or rng.random() * self.multiplicity(architecture) < 1.0):
+            return architecture
+        return None
 
     def multiplicity(self, architecture: Architecture) -> int:  # noqa: ARG002 - for subclasses
         """Number of allowed assignments with the key of this one."""
@@ -130,14 +130,20 @@ class DecisionSpace(Space):
 
     def mutate(self, architecture: Architecture, rng: Random) -> Architecture:
         """A copy with one decision changed; what that switches on is drawn, what it switches off is gone."""
-        mutable = [d for d in self.active(architecture) if d.domain.size() != 1]
-        for _ in range(TRIES if mutable else 0):
-            decision = rng.choice(mutable)
-            value = decision.domain.mutate(architecture[decision.name], rng)
-            mutated = self.complete({**architecture, decision.name: value}, rng)
+        for _ in range(TRIES):
+            mutated = self.changed(architecture, rng)
             if mutated != architecture and self.allows(mutated):
                 return mutated
         return architecture
+
+    def changed(self, architecture: Architecture, rng: Random) -> Architecture:
+        """`mutate` with constraints not heeded."""
+        mutable = [d for d in self.active(architecture) if d.domain.size() != 1]
+        if not mutable:
+            return architecture
+        decision = rng.choice(mutable)
+        value = decision.domain.mutate(architecture[decision.name], rng)
+        return self.complete({**architecture, decision.name: value}, rng)
 
     def neighbours(self, architecture: Architecture) -> list[Architecture]:
         """All that differ by one step of one decision; what that switches on is drawn, always the same."""
@@ -239,25 +245,11 @@ class DecisionSpace(Space):
 
     def name(self, architecture: Architecture) -> str:
         """The decisions as `name=value`, numbers to six digits; those of layers as `name=value,value`."""
-        layered = by_layer(architecture)
-        shown: dict[str, str] = {}
-        for name, value in architecture.items():
-            base, _, layer = name.rpartition(".")
-            if layer.isdecimal() and base in layered:
-                shown[base] = ",".join(map(text, layered[base]))
-            else:
-                shown[name] = text(value)
-        return " ".join(f"{name}={value}" for name, value in shown.items())
+        return named(architecture)
 
     def draw(self, architecture: Architecture) -> str:
         """One line a decision: its name, its value and the values it could have."""
-        width = max(map(len, architecture))
-        values = {name: text(value) for name, value in architecture.items()}
-        value_width = max(map(len, values.values()))
-        return "\n".join(
-            f"{name:<{width}}  {value:<{value_width}}  of {self.decisions[name].domain}"
-            for name, value in values.items()
-        )
+        return drawn(architecture, self.decisions)
 
     @property
     def encodings(self) -> Mapping[str, Callable[[Architecture], list[float]]]:
@@ -292,8 +284,3 @@ class SymmetricSpace(DecisionSpace):
     @abstractmethod
     def multiplicity(self, architecture: Architecture) -> int:
         """Number of assignments with the key of this one."""
-
-
-def text(value: Value) -> str:
-    """A value for people."""
-    return f"{value:.6g}" if isinstance(value, float) else str(value)

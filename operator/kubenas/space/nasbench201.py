@@ -11,9 +11,10 @@ from random import Random
 from typing import Any, Final
 
 from kubenas.space.base import Architecture, InvalidArchitectureError
-from kubenas.space.decisions import Decision, DecisionSpace, EmptySpaceError
+from kubenas.space.decisions import Decision, DecisionSpace
 from kubenas.space.domains import Choice
 from kubenas.space.nasbench201_encodings import EDGES, OPERATIONS, adjacency, costs, path_counts
+from kubenas.space.sampler import EmptySpaceError
 
 WEIGHTED: Final = frozenset({"nor_conv_1x1", "nor_conv_3x3"})
 
