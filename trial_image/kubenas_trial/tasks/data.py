@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from itertools import compress
+from typing import Final, Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor
+
+T = TypeVar("T")
+
+# What files and columns call the splits.
+SPLIT_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val", "dev"),
+    "test": ("test", "testing"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +80,30 @@ class Splits:
     train: Examples
     validation: Examples
     test: Examples
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen(Generic[T]):
+    """Some of what can be gone through again and again: a table's rows, for example.
+
+    Attributes:
+        whole: all of it.
+        chosen: for each, whether it is one of these.
+    """
+
+    whole: Iterable[T]
+    chosen: Sequence[bool]
+
+    def __iter__(self) -> Iterator[T]:
+        return compress(self.whole, self.chosen)
+
+    @classmethod
+    def of(cls, whole: Iterable[T], numbers: Iterable[int], count: int) -> Chosen[T]:
+        """Those of `numbers`, where `whole` has `count`."""
+        chosen = [False] * count
+        for number in numbers:
+            chosen[number] = True
+        return cls(whole, chosen)
 
 
 def stratified(labels: Sequence[int], seed: int, shares: tuple[int, int, int] = (3, 1, 1)) -> tuple[list[int], ...]:

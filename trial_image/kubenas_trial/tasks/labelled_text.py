@@ -3,34 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import compress
 from pathlib import Path
 from typing import Final
 
 from kubenas_trial.errors import InvalidDatasetError
-from kubenas_trial.tasks.data import stratified
+from kubenas_trial.tasks.data import SPLIT_NAMES, Chosen, stratified
 from kubenas_trial.tasks.tables import SUFFIXES, Row, Table
 
-_SPLITS: Final[Mapping[str, tuple[str, ...]]] = {
-    "train": ("train", "training"),
-    "validation": ("validation", "valid", "val", "dev"),
-    "test": ("test",),
-}
 # More classes than this in a small table are rather numbers, or texts.
 _CLASSES: Final = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """Some rows of a table or list."""
-
-    rows: Iterable[Row]
-    chosen: Sequence[bool]
-
-    def __iter__(self) -> Iterator[Row]:
-        return compress(self.rows, self.chosen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +63,14 @@ def split_labelled(parts: Mapping[str, Iterable[Row]], seed: int) -> LabelledTex
     numbers = {name: number for number, name in enumerate(classes)}
     cut = stratified([numbers[label] for label in labels], seed, (shares[0], shares[1], shares[2]))
     found: list[Iterable[Row]] = []
-    for split, members in zip(_SPLITS, cut, strict=True):
+    for split, members in zip(SPLIT_NAMES, cut, strict=True):
         if split in parts and split != "train":
             _check(parts[split], numbers, split)
             found.append(parts[split])
             continue
         if not members:
             raise InvalidDatasetError(f"{_name(parts)}: {len(labels)} rows are too few to cut {split} from them")
-        chosen = [False] * len(labels)
-        for member in members:
-            chosen[member] = True
-        found.append(Chosen(parts["train"], chosen))
+        found.append(Chosen.of(parts["train"], members, len(labels)))
     train, validation, test = found
     return LabelledTexts(train, validation, test, classes)
 
@@ -115,7 +95,7 @@ def _by_split(path: Path, files: Sequence[Path]) -> dict[str, Path]:
     if len(files) == 1:
         return {"train": files[0]}
     found: dict[str, Path] = {}
-    for split, names in _SPLITS.items():
+    for split, names in SPLIT_NAMES.items():
         members = [file for file in files if file.stem.lower() in names]
         if len(members) > 1:
             raise InvalidDatasetError(f"{path}: {' and '.join(file.name for file in members)} are both for {split}")

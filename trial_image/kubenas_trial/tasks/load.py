@@ -21,7 +21,10 @@ AnyTask = Task[Any, Any]
 # Class of each, in the module of its name. A module is imported when it is asked for, as libraries take seconds.
 TASKS: Final[Mapping[str, str]] = {
     "image-classification": "ImageClassification",
+    "object-detection": "ObjectDetection",
+    "semantic-segmentation": "SemanticSegmentation",
     "text-classification": "TextClassification",
+    "translation": "Translation",
     "visual-question-answering": "VisualQuestionAnswering",
 }
 

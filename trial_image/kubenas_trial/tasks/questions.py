@@ -11,13 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from kubenas_trial.errors import InvalidDatasetError
-from kubenas_trial.tasks.data import grouped
+from kubenas_trial.tasks.data import SPLIT_NAMES, grouped
 
-SPLITS: Final[Mapping[str, tuple[str, ...]]] = {
-    "train": ("train", "training"),
-    "validation": ("validation", "valid", "val", "dev"),
-    "test": ("test", "testing"),
-}
 _SUFFIXES: Final = ("", ".png", ".jpg", ".jpeg", ".webp")
 
 
@@ -92,7 +87,7 @@ def _split(parts: Mapping[str, Sequence[Question]], seed: int, name: str) -> Que
     shares = (8, *(0 if split in parts else 1 for split in ("validation", "test")))
     cut = grouped([question.image for question in whole], seed, (shares[0], shares[1], shares[2]))
     found: list[Sequence[Question]] = []
-    for split, numbers in zip(SPLITS, cut, strict=True):
+    for split, numbers in zip(SPLIT_NAMES, cut, strict=True):
         questions = [whole[number] for number in numbers] if split == "train" or split not in parts else parts[split]
         if not questions:
             raise InvalidDatasetError(f"{name}: the questions of train are about too few images to cut {split} from")
@@ -111,7 +106,7 @@ def _by_name(path: Path, files: Sequence[Path]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for file in files:
         words = set(re.split(r"[^a-z]+", file.stem.lower()))
-        for split, names in SPLITS.items():
+        for split, names in SPLIT_NAMES.items():
             if words.intersection(names):
                 if split in found:
                     raise InvalidDatasetError(f"{path}: {found[split].name} and {file.name} are both for {split}")
@@ -124,7 +119,7 @@ def _by_name(path: Path, files: Sequence[Path]) -> dict[str, Path]:
 
 def _by_field(file: Path) -> dict[str, list[Question]]:
     """The questions of one file by their `split`; all are of train where no line has one."""
-    names = {name: split for split, names in SPLITS.items() for name in names}
+    names = {name: split for split, names in SPLIT_NAMES.items() for name in names}
     parts: dict[str, list[Question]] = {}
     for number, (document, question) in enumerate(_read(file), start=1):
         split = names.get(str(document.get("split", "train")).lower())

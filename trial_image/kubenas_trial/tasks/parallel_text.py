@@ -1,0 +1,249 @@
+"""Sentences with their translations, from tables or aligned files, read anew whenever they are gone through."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import zip_longest
+from pathlib import Path
+from typing import Final
+
+from kubenas_trial.errors import InvalidDatasetError
+from kubenas_trial.tasks.data import SPLIT_NAMES, Chosen, grouped
+
+_TABLES: Final = (".tsv", ".tab", ".txt")
+_HEADERS: Final = (("source", "target"), ("src", "tgt"), ("src", "trg"))
+_LANGUAGE: Final = re.compile(
+    r"[a-z]{2,3}([-_][a-z0-9]{2,8})?|english|german|french|spanish|italian|portuguese|dutch|russian|polish|czech|"
+    r"turkish|arabic|hindi|chinese|japanese|korean"
+)
+# Validation and test sentences are translated word by word, which takes long.
+_EVALUATED: Final = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A sentence and its translation."""
+
+    source: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParallelTexts:
+    """The pairs of each split, each of which can be gone through again and again."""
+
+    train: Iterable[Pair]
+    validation: Iterable[Pair]
+    test: Iterable[Pair]
+
+
+@dataclass(frozen=True, slots=True)
+class TablePairs:
+    """The pairs in a file of columns between tabs; those with an empty side are left out.
+
+    Attributes:
+        path: the file.
+        source, target: names of the columns, or their places from 1 where there is no header; None for the columns
+            called source and target, else for the first two.
+    """
+
+    path: Path
+    source: str | None
+    target: str | None
+
+    def __iter__(self) -> Iterator[Pair]:
+        columns: tuple[int, int] | None = None
+        for number, line in enumerate(_lines(self.path), start=1):
+            if not line.strip():
+                continue
+            cells = line.split("\t")
+            if columns is None:
+                columns, header = self._columns(cells)
+                if header:
+                    continue
+            if len(cells) <= max(columns):
+                raise InvalidDatasetError(
+                    f"{self.path}, line {number}: has {len(cells)} columns, and column {max(columns) + 1} is wanted: "
+                    "put a tab between source and target"
+                )
+            pair = Pair(cells[columns[0]].strip(), cells[columns[1]].strip())
+            if pair.source and pair.target:
+                yield pair
+
+    def _columns(self, cells: Sequence[str]) -> tuple[tuple[int, int], bool]:
+        """Places of source and target, and whether the first line is a header."""
+        names = [cell.strip().lower() for cell in cells]
+        if self.source is None and self.target is None:
+            for source, target in _HEADERS:
+                if source in names and target in names:
+                    return (names.index(source), names.index(target)), True
+            return (0, 1), all(_LANGUAGE.fullmatch(name) for name in names[:2])
+        places: list[int] = []
+        for setting, wanted in (("sourceColumn", self.source), ("targetColumn", self.target)):
+            if wanted is None:
+                raise InvalidDatasetError(f"task.settings.{setting} is absent: name both columns, or neither")
+            if wanted.lower() in names:
+                places.append(names.index(wanted.lower()))
+            elif wanted.isdecimal() and int(wanted) >= 1:
+                places.append(int(wanted) - 1)
+            else:
+                there = ", ".join(f"{cell!r:.40}" for cell in cells)
+                raise InvalidDatasetError(
+                    f"{self.path}: has no column {wanted}, only {there}: name one by task.settings.{setting}, "
+                    "or in a table without a header give its place, such as 1"
+                )
+        header = any(wanted and wanted.lower() in names for wanted in (self.source, self.target))
+        return (places[0], places[1]), header
+
+
+@dataclass(frozen=True, slots=True)
+class AlignedPairs:
+    """The pairs of two files, line by line; those with an empty side are left out."""
+
+    source: Path
+    target: Path
+
+    def __iter__(self) -> Iterator[Pair]:
+        for source, target in zip_longest(_lines(self.source), _lines(self.target)):
+            if source is None or target is None:
+                counts = [sum(1 for _ in _lines(path)) for path in (self.source, self.target)]
+                raise InvalidDatasetError(
+                    f"{self.source} has {counts[0]} lines and {self.target} has {counts[1]}: "
+                    "line N of one must be the translation of line N of the other"
+                )
+            if source.strip() and target.strip():
+                yield Pair(source.strip(), target.strip())
+
+
+def detect_table(path: Path) -> bool:
+    """Whether `path` is a file with tabs, or a folder of .tsv files."""
+    if path.is_dir():
+        return bool(_tables(path))
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
+            return path.suffix.lower() in _TABLES and "\t" in file.readline(100_000)
+    except OSError:
+        return False
+
+
+def detect_aligned(path: Path) -> bool:
+    """Whether `path` is a folder with files that differ in their endings only, such as train.en and train.de."""
+    return path.is_dir() and not _tables(path) and bool(_stems(path))
+
+
+def read_table(path: Path, source: str | None, target: str | None, seed: int) -> ParallelTexts:
+    """The pairs of one table, or of a folder of such that are named after train, validation and test.
+
+    Raises:
+        InvalidDatasetError: something is wrong; the message names the file, and the line.
+    """
+    files = {file.stem: file for file in (_tables(path) if path.is_dir() else [path])}
+    named = _by_split(path, list(files))
+    return _split({split: TablePairs(files[stem], source, target) for split, stem in named.items()}, seed, path)
+
+
+def read_aligned(path: Path, source: str | None, target: str | None, seed: int) -> ParallelTexts:
+    """The pairs of two files, or of two for each split, such as train.en and train.de.
+
+    Endings say the languages: `source` and `target`, where given; else src or source, en, or the first in the alphabet
+    is the source.
+
+    Raises:
+        InvalidDatasetError: something is wrong; the message names the files.
+    """
+    stems = _stems(path)
+    named = _by_split(path, list(stems))
+    common = set.intersection(*(set(stems[stem]) for stem in named.values()))
+    for setting, wanted in (("sourceColumn", source), ("targetColumn", target)):
+        if wanted is not None and wanted not in common:
+            raise InvalidDatasetError(
+                f"{path}: task.settings.{setting} is {wanted!r}: the files' endings are {', '.join(sorted(common))}"
+            )
+    others = sorted(common - {source, target}, key=lambda ending: (ending not in {"src", "source", "en"}, ending))
+    if len(others) != (source is None) + (target is None):
+        raise InvalidDatasetError(
+            f"{path}: the files' endings are {', '.join(sorted(common))}: name two by task.settings.sourceColumn and "
+            "targetColumn"
+        )
+    source = source or others.pop(0)
+    target = target or others.pop()
+    return _split(
+        {split: AlignedPairs(stems[stem][source], stems[stem][target]) for split, stem in named.items()}, seed, path
+    )
+
+
+def split_pairs(pairs: Sequence[Pair], seed: int) -> ParallelTexts:
+    """A tenth of the pairs for validation and for test, at most 2,000 each.
+
+    Raises:
+        InvalidDatasetError: there are too few.
+    """
+    return _split({"train": pairs}, seed, None)
+
+
+def _split(parts: Mapping[str, Iterable[Pair]], seed: int, path: Path | None) -> ParallelTexts:
+    """What is there, the rest cut from train; a sentence with several translations is in one split only."""
+    if all(split in parts for split in SPLIT_NAMES):
+        return ParallelTexts(**parts)
+    sources = [blake2b(pair.source.encode(), digest_size=8).digest() for pair in parts["train"]]
+    share = min(len(sources) // 10, _EVALUATED)
+    shares = [0 if split in parts else share for split in ("validation", "test")]
+    if share == 0:
+        raise InvalidDatasetError(
+            f"{path}: {len(sources)} pairs of train are too few to cut others from: give 10 at least"
+        )
+    cut = grouped(sources, seed, (len(sources) - sum(shares), shares[0], shares[1]))
+    found: list[Iterable[Pair]] = []
+    for split, members in zip(SPLIT_NAMES, cut, strict=True):
+        if split != "train" and split in parts:
+            found.append(parts[split])
+            continue
+        found.append(Chosen.of(parts["train"], members, len(sources)))
+    return ParallelTexts(*found)
+
+
+def _by_split(path: Path, stems: Sequence[str]) -> dict[str, str]:
+    """Which of the files' names, without their endings, is for which split; a single one is for train."""
+    if len(stems) == 1:
+        return {"train": stems[0]}
+    found: dict[str, str] = {}
+    for split, names in SPLIT_NAMES.items():
+        members = [stem for stem in stems if re.split(r"[^a-z]", stem.lower())[0] in names]
+        # Of test and test_2017 the first is meant; of two years neither.
+        members = [stem for stem in members if stem.lower() in names] or members
+        if len(members) > 1:
+            raise InvalidDatasetError(f"{path}: {' and '.join(sorted(members))} are all for {split}: leave one")
+        if members:
+            found[split] = members[0]
+    if "train" not in found:
+        listed = ", ".join(sorted(stems)) or "no two files that differ in their endings only"
+        raise InvalidDatasetError(f"{path}: has {listed}: name them train, validation and test, or give one")
+    return found
+
+
+def _tables(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if file.is_file() and file.suffix.lower() == ".tsv")
+
+
+def _stems(folder: Path) -> dict[str, dict[str, Path]]:
+    """Files by their names and endings, where there are two endings or more."""
+    found: dict[str, dict[str, Path]] = {}
+    for file in sorted(folder.iterdir()):
+        if file.is_file() and file.suffix and not file.name.startswith("."):
+            found.setdefault(file.stem, {})[file.suffix[1:]] = file
+    return {stem: endings for stem, endings in found.items() if len(endings) > 1}
+
+
+def _lines(path: Path) -> Iterator[str]:
+    # Only \n ends a line: texts may hold other characters that Unicode calls line ends.
+    try:
+        with path.open(encoding="utf-8-sig", newline="\n") as file:
+            for line in file:
+                yield line.rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise InvalidDatasetError(f"{path}: is not UTF-8 ({error.reason}): convert it") from None
+    except OSError as error:
+        raise InvalidDatasetError(f"{path}: cannot be read: {error}") from None

@@ -1,0 +1,121 @@
+"""Translation: trained by teacher forcing, judged by BLEU (Papineni et al., ACL 2002) and chrF (Popović, WMT 2015)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar, cast
+
+import torch
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.chrf import CHRF
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from kubenas_trial.networks.base import TokenPairs
+from kubenas_trial.networks.seq2seq import SEQ2SEQ, Seq2Seq
+from kubenas_trial.tasks.base import BuiltIn, Format, Task
+from kubenas_trial.tasks.data import Batch, Examples
+from kubenas_trial.tasks.parallel_text import (
+    ParallelTexts,
+    detect_aligned,
+    detect_table,
+    read_aligned,
+    read_table,
+    split_pairs,
+)
+from kubenas_trial.tasks.reversible import reversible_pairs
+from kubenas_trial.tasks.tokens import PADDING
+from kubenas_trial.tasks.translation_data import PairExamples, TranslationData, TranslationSettings, translation_data
+
+_REVERSIBLE_PAIRS = 10_000
+
+
+def _reversible(settings: TranslationSettings) -> TranslationData:
+    return translation_data(split_pairs(reversible_pairs(_REVERSIBLE_PAIRS), settings.split_seed), settings)
+
+
+def _reader(
+    read: Callable[[Path, str | None, str | None, int], ParallelTexts],
+) -> Callable[[Path, TranslationSettings], TranslationData]:
+    return lambda path, settings: translation_data(
+        read(path, settings.source_column, settings.target_column, settings.split_seed), settings
+    )
+
+
+class Translation(Task[TranslationSettings, TranslationData]):
+    """Sentences in another language."""
+
+    name = "translation"
+    summary = "sentences in another language"
+    metric = "bleu"
+    preset = "seq2seq"
+    settings_model = TranslationSettings
+    families: ClassVar = {"seq2seq": SEQ2SEQ}
+    built_in: ClassVar = {
+        "reversible": BuiltIn("10,000 English sentences in a made-up language that can be turned back", _reversible)
+    }
+    formats: ClassVar = {
+        "tsv": Format(
+            "a file with source and target between tabs, or a folder with train.tsv, validation.tsv and test.tsv",
+            detect_table,
+            _reader(read_table),
+        ),
+        "aligned": Format(
+            "a folder with two files whose lines belong together, such as train.en and train.de, the same for "
+            "validation and test",
+            detect_aligned,
+            _reader(read_aligned),
+        ),
+    }
+
+    @property
+    def interface(self) -> TokenPairs:
+        """Source and target."""
+        data = self.data
+        return TokenPairs(data.source_vocabulary, data.target_vocabulary, self.settings.length, PADDING)
+
+    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        """Mean cross-entropy of the target's tokens, each told by those before it; with label smoothing."""
+        [target] = batch.targets
+        logits = network(*batch.inputs).transpose(1, 2)
+        smoothing = self.settings.label_smoothing
+        return cross_entropy(logits, target, ignore_index=PADDING, label_smoothing=smoothing)
+
+    def evaluate(self, network: nn.Module, examples: Examples) -> dict[str, float]:
+        """`bleu` and `chrf` of the whole split, from 0 to 100, as sacrebleu has them; mean cross-entropy of a token.
+
+        Translations are greedy: of each next token the likeliest.
+        """
+        # What compiles a network hands on its methods.
+        translator, pairs = cast("Seq2Seq", network), cast("PairExamples", examples)
+        translations: list[str] = []
+        loss, tokens = 0.0, 0
+        for batch in self.batches(pairs):
+            [target] = batch.targets
+            logits = network(*batch.inputs).float().transpose(1, 2)
+            loss += float(cross_entropy(logits, target, ignore_index=PADDING, reduction="sum"))
+            tokens += int((target != PADDING).sum())
+            translations += self._translate(translator, batch.inputs[0])
+        references = [list(pairs.references)]
+        return {
+            "bleu": BLEU().corpus_score(translations, references).score,
+            "chrf": CHRF().corpus_score(translations, references).score,
+            "loss": loss / tokens,
+        }
+
+    def _translate(self, network: Seq2Seq, source: Tensor) -> list[str]:
+        """Texts of (batch, source length); none is much longer than the longest source, so that bad ones end too."""
+        end = self.data.train.end
+        memories = network.encode(source)
+        target = torch.full_like(source[:, :1], end)
+        ended = torch.zeros_like(target, dtype=torch.bool)
+        for _ in range(min(self.settings.length - 1, 2 * source.shape[1] + 10)):
+            likeliest = network.decode(source, memories, target)[:, -1:].argmax(2)
+            likeliest = likeliest.masked_fill(ended, PADDING)
+            target = torch.cat((target, likeliest), dim=1)
+            ended = ended | (likeliest == end)
+            if bool(ended.all()):
+                break
+        texts: list[str] = self.data.target_tokenizer.decode_batch(target.tolist())
+        return [text.strip() for text in texts]
