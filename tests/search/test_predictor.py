@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -11,14 +12,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.integrate import quad
+from scipy.stats import norm
 
 from kubenas.api.errors import SpecError
 from kubenas.api.experiment import Search
-from kubenas.search.acquisition import expected_improvement, hypervolume_sequence
+from kubenas.search.acquisition import hypervolume_sequence, log_expected_improvement
 from kubenas.search.base import History, Observation, Score, Strategy
 from kubenas.search.load import build_strategy
-from kubenas.search.predictor import Predictor, PredictorSettings, fitted_at
+from kubenas.search.predictor import Predictor, PredictorSettings
 from kubenas.search.random import RandomSearch
+from kubenas.search.refits import fitted_at
 from kubenas.search.surrogate import Surrogate, normal_scores, without_outliers
 from kubenas.space.base import Architecture, Space
 from kubenas.space.domains import Float
@@ -199,8 +203,26 @@ def test_fits_take_one_thread_whatever_the_environment() -> None:
 
 def test_expected_improvement_is_the_mean_over_draws() -> None:
     draws = np.random.default_rng(0).standard_normal(200_000) * 0.5 + 0.2
-    expected = float(expected_improvement(np.array([0.2]), np.array([0.5]), 0.4)[0])
-    assert expected == pytest.approx(float(np.maximum(draws - 0.4, 0.0).mean()), rel=0.02)
+    expected = float(log_expected_improvement(np.array([0.2]), np.array([0.5]), 0.4)[0])
+    assert math.exp(expected) == pytest.approx(float(np.maximum(draws - 0.4, 0.0).mean()), rel=0.02)
+
+
+@given(st.floats(-1e4, 8.0), st.floats(-5.0, 5.0))
+def test_expected_improvement_is_as_integrated(standard: float, log_deviation: float) -> None:
+    """Of phi(t - z) t over t > 0, with phi(z) taken out, as it is too small for a number."""
+    scale = max(1.0, -standard)
+    weighted, _ = quad(lambda t: t * math.exp(standard * t / scale - (t / scale) ** 2 / 2), 0.0, 40.0 * scale**0.5 + 40)
+    exact = log_deviation + norm.logpdf(standard) + math.log(weighted / scale**2)
+    deviation = math.exp(log_deviation)
+    found = log_expected_improvement(np.array([standard * deviation]), np.array([deviation]), 0.0)
+    assert float(found[0]) == pytest.approx(exact, rel=1e-6, abs=1e-6)
+
+
+def test_hopeless_candidates_still_differ() -> None:
+    standard = -np.logspace(0, 8, 400)
+    improvement = log_expected_improvement(standard, np.ones(400), 0.0)
+    assert np.isfinite(improvement).all()
+    assert (np.diff(improvement) < 0).all()
 
 
 def test_hypervolume_is_gained_in_turn() -> None:

@@ -5,18 +5,35 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from scipy.special import erfcx
 from scipy.stats import norm
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DIRECTIONS: Final = 64
+# Deviations below the best from which an asymptotic expansion is more exact than the difference of near numbers.
+FAR: Final = -1e3
 
 
-def expected_improvement(mean: NDArray[np.float64], deviation: NDArray[np.float64], best: float) -> NDArray[np.float64]:
-    """Expected improvement on `best` (Jones, Schonlau, Welch 1998); greater is better."""
+def log_expected_improvement(
+    mean: NDArray[np.float64], deviation: NDArray[np.float64], best: float
+) -> NDArray[np.float64]:
+    """Logarithm of the expected improvement on `best` (Jones, Schonlau, Welch 1998); greater is better.
+
+    Also where the improvement itself is too small for a number, so that hopeless candidates still differ (Ament et al.,
+    "Unexpected Improvements to Expected Improvement for Bayesian Optimization", NeurIPS 2023, arXiv:2310.20708).
+    """
     standard = (mean - best) / deviation
-    improvement: NDArray[np.float64] = deviation * (standard * norm.cdf(standard) + norm.pdf(standard))
+    # phi(z) + z Phi(z) = phi(z) (1 + z Phi(z) / phi(z)); far below 0 the bracket is 1 / z^2 but for terms of 1 / z^4.
+    below = np.minimum(standard, -1.0)
+    ratio = np.sqrt(np.pi / 2) * erfcx(-below / np.sqrt(2))
+    bracket = np.where(below < FAR, below**-2.0, 1.0 + below * ratio)
+    small = norm.logpdf(below) + np.log(bracket)
+    above = np.maximum(standard, -1.0)
+    improvement: NDArray[np.float64] = np.log(deviation) + np.where(
+        standard < -1.0, small, np.log(norm.pdf(above) + above * norm.cdf(above))
+    )
     return improvement
 
 

@@ -15,16 +15,15 @@ from pydantic import Field
 
 from kubenas.api.base import Model
 from kubenas.api.errors import SpecError
-from kubenas.search.acquisition import expected_improvement, hypervolume_sequence, lengths_along, random_directions
+from kubenas.search.acquisition import hypervolume_sequence, lengths_along, log_expected_improvement, random_directions
 from kubenas.search.base import History, Observation, Preparation, Strategy
 from kubenas.search.encoding import Encoder
 from kubenas.search.pool import PROMISING, Pool
+from kubenas.search.refits import REFITS, fitted_at
 from kubenas.search.surrogate import Surrogate, normal_scores, without_outliers
 from kubenas.search.unseen import draw_unseen
 from kubenas.space.base import Architecture, InvalidArchitectureError, Space
 
-# One more fit for so many more results, relative to how many there are.
-REFITS: Final = 20
 # Of several objectives, how many more candidates are put in order than are needed until the next fit.
 SPARE: Final = 32
 # Draws from the predictions that the expected gain of hypervolume is the mean of.
@@ -135,14 +134,6 @@ def _known_scores(space: Space, settings: PredictorSettings) -> dict[str, Sequen
     return known
 
 
-def fitted_at(results: int) -> int:
-    """Of so many results, how many the last fit saw: steps are powers of two near a twentieth."""
-    step = 1
-    while step * 2 * REFITS <= results:
-        step *= 2
-    return results - results % step
-
-
 def rank(space: Space, encoder: Encoder, observations: Sequence[Observation], seed: int) -> Ranking:
     """Fit to the observations and put candidates in order: a function of its arguments."""
     rng = Random(f"{seed}/{len(observations)}")
@@ -168,7 +159,7 @@ def _rank_by_improvement(
 
     def predict(architectures: Sequence[Architecture]) -> NDArray[np.float64]:
         mean, deviation = surrogate.predict(encoder.blocks(architectures))
-        return np.stack([mean, expected_improvement(mean, deviation, best)], axis=1)
+        return np.stack([mean, log_expected_improvement(mean, deviation, best)], axis=1)
 
     pool = Pool(space, [observation.architecture for observation in known], predict, lambda rows: rows, rng)
     return Ranking(*(_ordered(pool, column) for column in (0, 1)))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 import optuna
 from optuna.distributions import (
@@ -17,7 +19,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from pydantic import Field
 
 from kubenas.api.base import Model
-from kubenas.search.base import History, Observation, Strategy
+from kubenas.search.base import History, Observation, Preparation, Strategy
+from kubenas.search.nsga2 import ranked
 from kubenas.search.unseen import draw_unseen
 from kubenas.space.base import Architecture, Space, Value
 from kubenas.space.decisions import Decision, DecisionSpace
@@ -25,8 +28,10 @@ from kubenas.space.domains import Domain, Float, Int
 
 # Points of the sampler before one that was proposed before is mutated.
 ASKED: Final = 8
-# Results that the sampler sees: the latest; its time grows with each.
-REMEMBERED: Final = 1_000
+# Results that the sampler sees at most, as its time grows with each: the best, of which it holds 25 at most to be good,
+# and the latest.
+BEST: Final = 50
+LATEST: Final = 250
 
 
 class TPESettings(Model):
@@ -35,26 +40,62 @@ class TPESettings(Model):
     initial: int = Field(default=10, ge=1, le=10_000, description="Architectures drawn evenly before the first model.")
 
 
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Proposals that were worked out ahead, one after another from the same results and what was pending then.
+
+    Fewer than were asked for where no more are left.
+    """
+
+    observations: Sequence[Observation]
+    pending: tuple[Architecture, ...]
+    asked: int
+    proposals: Sequence[Architecture]
+
+    def given(self, history: History) -> int | None:
+        """How many of them have been proposed since; None where `history` is another."""
+        given = len(history.pending) - len(self.pending)
+        if given < 0 or history.pending != (*self.pending, *self.proposals[:given]):
+            return None
+        return given if self.observations == history.observations else None
+
+
 class TPE(Strategy):
     """Optuna's TPE sampler: draws where good results are dense and bad ones are not.
 
     Bergstra et al., NeurIPS 2011; Watanabe, arXiv:2304.11127; Optuna, KDD 2019, arXiv:1907.10902. Decisions are asked
     for one by one, so those that others switch on have models of their own. What is pending counts as bad (constant
     liar); several objectives and the violation of limits go to the sampler as they are. What it repeats, or what the
-    space's constraints refuse, is asked for again, then mutated.
+    space's constraints refuse, is asked for again, then mutated. With some hundred results the sampler takes long, so
+    proposals can be worked out ahead.
     """
 
     def __init__(self, space: Space, seed: int, settings: TPESettings) -> None:
         super().__init__(space, seed)
         self.settings = settings
         self._trials: dict[Observation, FrozenTrial] = {}
+        self._answers = Answers([], (), 0, [])
+
+    def preparation(self, history: History, count: int) -> Preparation | None:
+        """Work out the next proposals, unless they are known or drawn."""
+        given = self._answers.given(history)
+        if not self._asks(history) or (given is not None and given + count <= self._answers.asked):
+            return None
+        arguments = (self.space, self.seed, self.settings, [*history.observations], tuple(history.pending), count)
+        return Preparation(work_out, arguments, heavy=True)
+
+    def accept(self, preparation: Preparation, result: Any) -> None:
+        """Take in the proposals."""
+        *_, observations, pending, count = preparation.arguments
+        self._answers = Answers(observations, pending, count, result)
 
     def next(self, history: History, rng: Random) -> Architecture | None:
         """One architecture that was not proposed before, or None where there is none left."""
         space = self.space
-        if not isinstance(space, DecisionSpace) or history.unfailed < self.settings.initial:
-            return draw_unseen(space, history, rng)
-        if not history.scored:
+        given = self._answers.given(history)
+        if given is not None and given < len(self._answers.proposals):
+            return self._answers.proposals[given]
+        if not isinstance(space, DecisionSpace) or not self._asks(history):
             return draw_unseen(space, history, rng)
         study = self._study(space, history, rng.randrange(2**31))
         asked: Architecture | None = None
@@ -68,6 +109,12 @@ class TPE(Strategy):
                 return asked
         return draw_unseen(space, history, rng)
 
+    def _asks(self, history: History) -> bool:
+        """Whether the sampler decides, not a draw."""
+        return (
+            isinstance(self.space, DecisionSpace) and history.unfailed >= self.settings.initial and bool(history.scored)
+        )
+
     def _study(self, space: DecisionSpace, history: History, seed: int) -> optuna.Study:
         objectives = len(history.scored[0].objectives)
         with warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning):
@@ -76,7 +123,7 @@ class TPE(Strategy):
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         study = optuna.create_study(sampler=sampler, directions=["maximize"] * objectives)
         optuna.logging.set_verbosity(verbosity)
-        for observation in history.scored[-REMEMBERED:]:
+        for observation in _remembered(history.scored):
             study.add_trial(self._trial(space, observation))
         for architecture in history.pending:
             study.add_trial(
@@ -91,7 +138,7 @@ class TPE(Strategy):
     def _trial(self, space: DecisionSpace, observation: Observation) -> FrozenTrial:
         trial = self._trials.get(observation)
         if trial is None:
-            if len(self._trials) >= 2 * REMEMBERED:
+            if len(self._trials) >= 2 * (BEST + LATEST):
                 self._trials.clear()
             trial = self._trials[observation] = create_trial(
                 values=list(observation.objectives),
@@ -100,6 +147,33 @@ class TPE(Strategy):
             )
             trial.set_constraint("limits", -observation.score[0] if observation.score else 0.0)
         return trial
+
+
+def work_out(
+    space: Space,
+    seed: int,
+    settings: TPESettings,
+    observations: Sequence[Observation],
+    pending: Sequence[Architecture],
+    count: int,
+) -> list[Architecture]:
+    """The next proposals after these: a function of its arguments."""
+    history = History(space)
+    history.propose([*(one.architecture for one in observations), *pending])
+    for observation in observations:
+        history.observe(observation)
+    return TPE(space, seed, settings).propose(history, count)
+
+
+def _remembered(scored: Sequence[Observation]) -> Sequence[Observation]:
+    if len(scored) <= BEST + LATEST:
+        return scored
+    earlier = scored[:-LATEST]
+    if len(earlier[0].objectives) > 1:
+        order = ranked(earlier)
+    else:
+        order = sorted(range(len(earlier)), key=lambda place: earlier[place].known_score, reverse=True)
+    return [*(earlier[place] for place in sorted(order[:BEST])), *scored[-LATEST:]]
 
 
 def _ask(space: DecisionSpace, study: optuna.Study) -> Architecture:
