@@ -100,7 +100,7 @@ class TransformerLayer(nn.Module):
         self.feed_forward = FeedForward(width, hidden)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, inputs: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         """(batch, length, width) to the same; `mask` is true where a place may look, as in `Attention`."""
         normalised = self.attention_norm(inputs)
         inputs = inputs + self.dropout(self.attention(normalised, normalised, mask))

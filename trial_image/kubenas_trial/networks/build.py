@@ -10,7 +10,7 @@ from torch import nn
 from kubenas.api.space import SearchSpace
 from kubenas.space.base import Value
 from kubenas_trial.errors import InvalidTrialError, read
-from kubenas_trial.networks.base import AnyFamily
+from kubenas_trial.networks.base import AnyFamily, Family, FamilyOf
 
 
 def kind_of(space: SearchSpace) -> str:
@@ -20,7 +20,7 @@ def kind_of(space: SearchSpace) -> str:
     return next(kind for kind in ("parameters", "cell", "macro") if getattr(space, kind) is not None)
 
 
-def family_of(space: SearchSpace, families: Mapping[str, AnyFamily], task: str) -> AnyFamily:
+def family_of(space: SearchSpace, families: Mapping[str, FamilyOf], task: str) -> AnyFamily:
     """The family that builds the architectures of `space`.
 
     Args:
@@ -29,7 +29,7 @@ def family_of(space: SearchSpace, families: Mapping[str, AnyFamily], task: str) 
         task: the task's name, for the message.
 
     Raises:
-        InvalidTrialError: there is none.
+        InvalidTrialError: there is none, or the space names something that is unknown here.
     """
     kind = kind_of(space)
     if kind not in families:
@@ -37,7 +37,8 @@ def family_of(space: SearchSpace, families: Mapping[str, AnyFamily], task: str) 
             f"searchSpace: this trainer has no network of {kind} for {task}, only of {', '.join(sorted(families))}: "
             "choose one of these, or name an image of your own in trialTemplate"
         )
-    return families[kind]
+    family = families[kind]
+    return family if isinstance(family, Family) else family(space)
 
 
 def build_network(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import reduce
 from operator import add
 from typing import Annotated, Final
@@ -13,30 +13,10 @@ from torch import Tensor, nn
 
 from kubenas.space.base import Value
 from kubenas_trial.networks.base import Family, Images, Skeleton
+from kubenas_trial.networks.operations import operation, relu_conv_norm
 
 _NODES = 4
-
-
-def _relu_conv_bn(channels_in: int, channels_out: int, kernel: int, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.ReLU(),
-        nn.Conv2d(channels_in, channels_out, kernel, stride, padding=kernel // 2, bias=False),
-        nn.BatchNorm2d(channels_out),
-    )
-
-
-def _operation(name: str, channels: int) -> nn.Module:
-    match name:
-        case "skip_connect":
-            return nn.Identity()
-        case "nor_conv_1x1":
-            return _relu_conv_bn(channels, channels, 1)
-        case "nor_conv_3x3":
-            return _relu_conv_bn(channels, channels, 3)
-        case "avg_pool_3x3":
-            return nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
-        case _:
-            raise ValueError(f"operation {name!r} is none of NAS-Bench-201")
+_STACKS = 3
 
 
 class Cell(nn.Module):
@@ -49,7 +29,7 @@ class Cell(nn.Module):
     def __init__(self, architecture: Mapping[str, Value], channels: int) -> None:
         super().__init__()
         self.edges = nn.ModuleDict(
-            {edge: _operation(str(name), channels) for edge, name in architecture.items() if name != "none"}
+            {edge: operation(str(name), channels) for edge, name in architecture.items() if name != "none"}
         )
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -71,12 +51,14 @@ class ReductionBlock(nn.Module):
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__()
         self.residual = nn.Sequential(
-            _relu_conv_bn(channels_in, channels_out, 3, stride=2), _relu_conv_bn(channels_out, channels_out, 3)
+            relu_conv_norm(channels_in, channels_out, 3, stride=2), relu_conv_norm(channels_out, channels_out, 3)
         )
-        self.shortcut = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(channels_in, channels_out, 1, bias=False))
+        self.shortcut = nn.Sequential(
+            nn.AvgPool2d(2, ceil_mode=True), nn.Conv2d(channels_in, channels_out, 1, bias=False)
+        )
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """(batch, channels_in, height, width) to (batch, channels_out, height / 2, width / 2)."""
+        """(batch, channels_in, height, width) to (batch, channels_out, height / 2, width / 2), rounded up."""
         residual: Tensor = self.residual(inputs)
         shortcut: Tensor = self.shortcut(inputs)
         return residual + shortcut
@@ -90,17 +72,35 @@ class NASBench201Skeleton(Skeleton):
 
 
 def nasbench201(architecture: Mapping[str, Value], skeleton: NASBench201Skeleton, images: Images) -> nn.Sequential:
+    """The paper's skeleton around the cell of `architecture`."""
+    return stacked(
+        lambda _stack, _place, channels: Cell(architecture, channels),
+        skeleton.channels,
+        skeleton.cells_per_stack,
+        images,
+    )
+
+
+def stacked(
+    make: Callable[[int, int, int], nn.Module], channels: int, cells_per_stack: int, images: Images
+) -> nn.Sequential:
     """Stem, three stacks of cells with a reduction between, global average pool, linear classifier.
 
-    Each stack is twice as wide as the one before. Height and width must be divisible by 4.
+    Each stack is twice as wide as the one before.
+
+    Args:
+        make: the cell of (stack, place in it, channels), which keeps the shape.
+        channels: width of the first stack.
+        cells_per_stack: cells in each.
+        images: what goes in and comes out.
     """
-    width = skeleton.channels
+    width = channels
     layers: list[nn.Module] = [nn.Conv2d(images.channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)]
-    for stack in range(3):
+    for stack in range(_STACKS):
         if stack > 0:
             layers.append(ReductionBlock(width, 2 * width))
             width *= 2
-        layers += [Cell(architecture, width) for _ in range(skeleton.cells_per_stack)]
+        layers += [make(stack, place, width) for place in range(cells_per_stack)]
     layers += [
         nn.BatchNorm2d(width),
         nn.ReLU(),

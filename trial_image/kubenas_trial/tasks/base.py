@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from kubenas.api.space import SearchSpace
 from kubenas.space.base import Architecture
-from kubenas_trial.networks.base import AnyFamily
+from kubenas_trial.networks.base import FamilyOf
 from kubenas_trial.networks.build import build_network, family_of
 from kubenas_trial.tasks.data import Batch, Examples, Splits
 from kubenas_trial.tasks.settings import TrainingSettings
@@ -70,7 +70,7 @@ class Task(ABC, Generic[S, D]):
     goal: ClassVar[Literal["maximize", "minimize"]] = "maximize"
     preset: ClassVar[str]
     settings_model: ClassVar[type[TrainingSettings]]
-    families: ClassVar[Mapping[str, AnyFamily]]
+    families: ClassVar[Mapping[str, FamilyOf]]
     built_in: ClassVar[Mapping[str, BuiltIn[Any, Any]]]
     formats: ClassVar[Mapping[str, Format[Any, Any]]]
 

@@ -8,8 +8,15 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from kubenas_trial.networks.base import Images
-from kubenas_trial.networks.mlp import PERCEPTRON
+from kubenas_trial.networks.cells import cell_family
+from kubenas_trial.networks.darts import DARTS
+from kubenas_trial.networks.macro import MACRO
+from kubenas_trial.networks.mlp import MLP, PERCEPTRON
+from kubenas_trial.networks.mobilenet_ofa import MOBILENET_OFA
+from kubenas_trial.networks.nasbench101 import NASBENCH101
 from kubenas_trial.networks.nasbench201 import NASBENCH201
+from kubenas_trial.networks.nasbench_macro import NASBENCH_MACRO
+from kubenas_trial.networks.vit import VIT
 from kubenas_trial.tasks.base import BuiltIn, Task
 from kubenas_trial.tasks.data import Batch, Examples
 from kubenas_trial.tasks.image_data import ImageData, digits
@@ -33,7 +40,18 @@ class ImageClassification(Task[ImageClassificationSettings, ImageData]):
     metric = "accuracy"
     preset = "nasbench201"
     settings_model = ImageClassificationSettings
-    families: ClassVar = {"nasbench201": NASBENCH201, "parameters": PERCEPTRON}
+    families: ClassVar = {
+        "nasbench201": NASBENCH201,
+        "nasbench101": NASBENCH101,
+        "darts": DARTS,
+        "nasbench-macro": NASBENCH_MACRO,
+        "mobilenet-ofa": MOBILENET_OFA,
+        "vit": VIT,
+        "mlp": MLP,
+        "parameters": PERCEPTRON,
+        "cell": cell_family,
+        "macro": MACRO,
+    }
     built_in: ClassVar = {"digits": BuiltIn("1,797 handwritten digits of 8 x 8 pixels", digits)}
     formats: ClassVar = {}
 

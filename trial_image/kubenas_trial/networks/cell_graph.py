@@ -1,0 +1,60 @@
+"""A cell as a graph of named operations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
+from operator import add
+
+import torch
+from torch import Tensor, nn
+
+from kubenas.space.graph import Graph
+
+
+class CellGraph(nn.Module):
+    """The last vertex of a graph whose vertices sum up what comes in, each edge and vertex with its operation.
+
+    Args:
+        graph: edges go up; a vertex with neither input nor reader is left out, one with readers only gives zeros.
+        starts: how many vertices, from 0 on, are the inputs.
+        make: the operation of (name, source vertex); `""` is never asked for, since it changes nothing.
+        concatenated: whether the last vertex has its inputs one after another instead of their sum.
+    """
+
+    def __init__(
+        self, graph: Graph, starts: int, make: Callable[[str, int], nn.Module], *, concatenated: bool = False
+    ) -> None:
+        super().__init__()
+        self._starts = starts
+        self._last = len(graph.labels) - 1
+        self._concatenated = concatenated
+        edges = sorted(graph.edges)
+        self._sources = [[source for source, target in edges if target == vertex] for vertex in range(self._last + 1)]
+        self.edges = nn.ModuleDict(
+            {
+                f"{source}-{target}": make(graph.edges[source, target], source)
+                for source, target in edges
+                if graph.edges[source, target]
+            }
+        )
+        self.vertices = nn.ModuleDict(
+            {str(vertex): make(label, vertex) for vertex, label in enumerate(graph.labels) if label}
+        )
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """The inputs, each (batch, channels, height, width), to the last vertex."""
+        values = dict(enumerate(inputs))
+        for vertex in range(self._starts, self._last + 1):
+            if terms := [self._along(source, vertex, values) for source in self._sources[vertex]]:
+                joined = vertex == self._last and self._concatenated
+                value = torch.cat(terms, dim=1) if joined else reduce(add, terms)
+                values[vertex] = self.vertices[str(vertex)](value) if str(vertex) in self.vertices else value
+        return values[self._last] if self._last in values else torch.zeros_like(inputs[0])
+
+    def _along(self, source: int, target: int, values: dict[int, Tensor]) -> Tensor:
+        edge = f"{source}-{target}"
+        # A vertex that nothing reaches.
+        value = values.get(source)
+        value = torch.zeros_like(values[0]) if value is None else value
+        return self.edges[edge](value) if edge in self.edges else value

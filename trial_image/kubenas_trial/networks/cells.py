@@ -1,0 +1,76 @@
+"""Networks of cells of one's own (`searchSpace.cell`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import Field
+from torch import nn
+
+from kubenas.api.cell import Cell
+from kubenas.api.space import SearchSpace
+from kubenas.space.base import Architecture, Value
+from kubenas.space.cell import build_cell_space
+from kubenas_trial.errors import InvalidTrialError
+from kubenas_trial.networks.base import AnyFamily, Family, Images, Skeleton
+from kubenas_trial.networks.cell_graph import CellGraph
+from kubenas_trial.networks.darts import DARTSNetwork, DARTSSkeleton, cell_graphs
+from kubenas_trial.networks.nasbench201 import stacked
+from kubenas_trial.networks.operations import OPERATIONS, operation
+
+
+class CellSkeleton(Skeleton):
+    """Size of the network around the cells."""
+
+    channels: Annotated[int, Field(ge=1, le=4096, description="Width of the first of the three stacks.")] = 16
+    cells_per_stack: Annotated[int, Field(ge=1, le=256, description="Cells in each stack.")] = 2
+
+
+def cell_family(space: SearchSpace) -> AnyFamily:
+    """The networks of `space.cell`.
+
+    Cells with two inputs are put together as DARTS does, others as NAS-Bench-201 does. Several cells take turns; the
+    one called `reduction` has each place behind a change of resolution.
+
+    Raises:
+        InvalidTrialError: an operation is none that is known here.
+    """
+    if (cell := space.cell) is None:
+        raise InvalidTrialError("searchSpace.cell: this space has none")
+    for place, name in enumerate(cell.operations):
+        if name not in OPERATIONS and name not in (cell.none, cell.skip):
+            raise InvalidTrialError(
+                f"searchSpace.cell.operations[{place}]: {name!r} is unknown to this trainer: choose of "
+                f"{', '.join(OPERATIONS)}, or name an image of your own in trialTemplate"
+            )
+    if cell.inputs is not None:
+        return Family(DARTSSkeleton, lambda *given: _with_two_inputs(cell, *given), default={})
+    return Family(CellSkeleton, lambda *given: _with_one_input(cell, *given), default={})
+
+
+def _with_two_inputs(
+    cell: Cell, architecture: Mapping[str, Value], skeleton: DARTSSkeleton, images: Images
+) -> DARTSNetwork:
+    return DARTSNetwork(*cell_graphs(build_cell_space(cell), architecture), skeleton, images)
+
+
+def _with_one_input(
+    cell: Cell, architecture: Mapping[str, Value], skeleton: CellSkeleton, images: Images
+) -> nn.Sequential:
+    space, decided = build_cell_space(cell), Architecture(architecture)
+    # What carries nothing or leads nowhere would only cost.
+    graphs = {name: wiring.live(decided) for name, wiring in space.cells.items()}
+    normal = [graph for name, graph in graphs.items() if name != "reduction"] or [graphs["reduction"]]
+    reduction = graphs.get("reduction")
+
+    def make(stack: int, place: int, channels: int) -> nn.Module:
+        first = stack > 0 and place == 0
+        graph = reduction if first and reduction is not None else normal[place % len(normal)]
+
+        def named(name: str, _source: int) -> nn.Module:
+            return nn.Identity() if name == cell.skip else operation(name, channels)
+
+        return CellGraph(graph, 1, named)
+
+    return stacked(make, skeleton.channels, skeleton.cells_per_stack, images)

@@ -1,0 +1,86 @@
+"""Once-for-All's MobileNetV3 networks (Cai et al., ICLR 2020, arXiv:1908.09791)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Final
+
+from pydantic import Field
+from torch import nn
+
+from kubenas.space.base import Value
+from kubenas.space.presets.mobilenet_ofa import FIRST_CHANNELS, UNITS
+from kubenas_trial.networks.backbones import conv_norm
+from kubenas_trial.networks.base import Family, Images, Skeleton
+from kubenas_trial.networks.mbconv import Activation, InvertedResidual, Resized, scaled_channels
+
+# Of MobileNetV3-Large's units: activation, and whether they have squeeze-and-excitation.
+_KINDS: Final[tuple[tuple[Activation, bool], ...]] = (
+    (nn.ReLU, False),
+    (nn.ReLU, True),
+    (nn.Hardswish, False),
+    (nn.Hardswish, True),
+    (nn.Hardswish, True),
+)
+_FINAL_EXPANSION = 6
+_HEAD = 1280
+
+
+class MobileNetOFASkeleton(Skeleton):
+    """Size of the network; `width` 1 (or 1.2) and `resolution` 1 are the paper's."""
+
+    width: Annotated[float, Field(gt=0, le=16, description="Factor of all channels.")] = 0.5
+    resolution: Annotated[
+        float, Field(gt=0, le=16, description="Factor of the architecture's resolution, which images are scaled to.")
+    ] = 0.25
+
+
+def mobilenet_ofa(architecture: Mapping[str, Value], skeleton: MobileNetOFASkeleton, images: Images) -> nn.Sequential:
+    """Stem, five units of inverted residuals, MobileNetV3's head."""
+    channels = scaled_channels(FIRST_CHANNELS, skeleton.width)
+    side = max(1, round(float(architecture["resolution"]) * skeleton.resolution))
+    layers: list[nn.Module] = [
+        Resized(side),
+        conv_norm(images.channels, channels, 3, stride=2),
+        nn.Hardswish(),
+        InvertedResidual(channels, channels, 1, 3, activation=nn.ReLU),
+    ]
+    for unit, ((width, first_stride), (activation, excited)) in enumerate(zip(UNITS, _KINDS, strict=True), start=1):
+        outputs = scaled_channels(width, skeleton.width)
+        for place in range(int(architecture[f"unit{unit}_depth"])):
+            layers.append(
+                InvertedResidual(
+                    channels,
+                    outputs,
+                    float(architecture[f"unit{unit}_expansion.{place}"]),
+                    int(architecture[f"unit{unit}_kernel.{place}"]),
+                    first_stride if place == 0 else 1,
+                    activation=activation,
+                    excited=excited,
+                )
+            )
+            channels = outputs
+    last, head = _FINAL_EXPANSION * channels, scaled_channels(_HEAD, skeleton.width)
+    layers += [
+        conv_norm(channels, last, 1),
+        nn.Hardswish(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Conv2d(last, head, 1, bias=False),
+        nn.Hardswish(),
+        nn.Flatten(),
+        nn.Linear(head, images.classes),
+    ]
+    return nn.Sequential(*layers)
+
+
+_UNITS: Final = range(1, len(UNITS) + 1)
+MOBILENET_OFA: Final = Family(
+    MobileNetOFASkeleton,
+    mobilenet_ofa,
+    default={
+        "resolution": 176,
+        **{f"unit{unit}_depth": 2 for unit in _UNITS},
+        **{f"unit{unit}_kernel.{place}": 3 for unit in _UNITS for place in range(2)},
+        **{f"unit{unit}_expansion.{place}": 4 for unit in _UNITS for place in range(2)},
+    },
+)
