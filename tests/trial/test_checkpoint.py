@@ -93,9 +93,9 @@ def long_trial(**changes: Any) -> dict[str, Any]:
 
 
 def outcome(folder: Path) -> dict[str, Any]:
-    """The results without the time that they took."""
+    """The results without the time and the memory that they took."""
     [result] = message(folder)["results"]
-    del result["metrics"]["seconds"]
+    del result["metrics"]["seconds"], result["metrics"]["peak_memory_mb"]
     return dict(result)
 
 

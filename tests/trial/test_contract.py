@@ -218,7 +218,7 @@ def test_without_a_document_the_message_says_who_sets_it(tmp_path: Path) -> None
 def assert_invalid(folder: Path, environment: dict[str, str], text: str) -> None:
     with pytest.raises(SystemExit) as ended, Trial.from_environment(environment):
         pytest.fail("a wrong trial began")
-    assert ended.value.code == 1
+    assert ended.value.code == 64
     reason, found = error_of(folder)
     assert (reason, found[: len(text)]) == ("InvalidTrial", text)
 

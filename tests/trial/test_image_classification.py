@@ -15,6 +15,7 @@ from kubenas_trial.run import run
 from kubenas_trial.tasks.data import Examples
 from kubenas_trial.tasks.image_classification import ImageClassificationSettings
 from kubenas_trial.tasks.image_data import digits
+from kubenas_trial.tasks.load import TASKS
 from kubenas_trial.threads import cpu_limit
 from tests.trial.process import TrialProcess, error_of, message, trial_document, trial_environment
 
@@ -97,7 +98,7 @@ print("compiler", "torch._dynamo" in sys.modules, file=sys.stderr)
 @pytest.mark.parametrize(
     ("task", "text"),
     [
-        ({"name": "haiku"}, "task.name: 'haiku' is unknown; choose of image-classification"),
+        ({"name": "haiku"}, f"task.name: 'haiku' is unknown; choose of {', '.join(TASKS)}"),
         ({"name": "image-classification"}, "task.dataset: image-classification needs one"),
         (
             {"name": "image-classification", "dataset": {"name": "cats"}},
