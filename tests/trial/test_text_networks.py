@@ -122,7 +122,7 @@ def test_transforms_are_those_of_the_libraries(size: int) -> None:
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_every_operation_lets_tokens_learn_of_each_other(operation: str) -> None:
-    operator = mixer(operation, 8, 2, 6, 0.0).eval()
+    operator = mixer(operation, 8, 2, 6).eval()
     inputs = torch.randn(1, 6, 8)
     changed = inputs.clone()
     changed[0, 3] += 1
@@ -134,9 +134,9 @@ def test_every_operation_lets_tokens_learn_of_each_other(operation: str) -> None
 
 def test_weighted_attention_begins_as_scaled_dot_product_attention() -> None:
     torch.manual_seed(0)
-    plain = mixer("SA/SDP", 8, 2, 6, 0.0)
+    plain = mixer("SA/SDP", 8, 2, 6)
     torch.manual_seed(0)
-    weighted = mixer("SA/WMA", 8, 2, 6, 0.0)
+    weighted = mixer("SA/WMA", 8, 2, 6)
     inputs, present = torch.randn(2, 6, 8), torch.ones(2, 6, dtype=torch.bool)
     torch.testing.assert_close(plain(inputs, present), weighted(inputs, present))
     sizes = [sum(parameter.numel() for parameter in each.parameters()) for each in (plain, weighted)]
@@ -158,8 +158,8 @@ def test_attention_is_torchs_own() -> None:
     weights = [own.get_parameter(f"{part}.weight") for part in ("query", "key", "value")]
     biases = [own.get_parameter(f"{part}.bias") for part in ("query", "key", "value")]
     with torch.no_grad():
-        theirs.in_proj_weight.copy_(torch.cat(weights))
-        theirs.in_proj_bias.copy_(torch.cat(biases))
+        theirs.in_proj_weight.copy_(torch.cat(tuple(weights)))
+        theirs.in_proj_bias.copy_(torch.cat(tuple(biases)))
         theirs.out_proj.load_state_dict(own.output.state_dict())
     tokens, inputs = torch.tensor([[3, 1, 0], [2, 5, 4]]), torch.randn(2, 3, 8)
     mask = padding_mask(tokens, 0) & causal_mask(3)

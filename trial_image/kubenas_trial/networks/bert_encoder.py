@@ -64,13 +64,11 @@ class Encoder(nn.Module):
                     width,
                     int(architecture[f"heads.{layer}"]),
                     tokens.length,
-                    skeleton.dropout,
                 ),
                 FeedForward(
                     width,
                     scaled(int(architecture[f"ffn_size.{layer}"]), skeleton.width),
                     layers=int(architecture[f"ffn_layers.{layer}"]),
-                    dropout=skeleton.dropout,
                 ),
                 width,
                 skeleton.dropout,

@@ -69,9 +69,9 @@ class DecoderLayer(nn.Module):
     ) -> None:
         super().__init__()
         self.attention_norm = nn.LayerNorm(width)
-        self.attention = Attention(width, heads, inner=inner, dropout=dropout)
+        self.attention = Attention(width, heads, inner=inner)
         self.cross_norm = nn.LayerNorm(width)
-        self.cross = Attention(width, cross_heads, inner=inner, memory_width=memory_width, dropout=dropout)
+        self.cross = Attention(width, cross_heads, inner=inner, memory_width=memory_width)
         self.feed_forward_norm = nn.LayerNorm(width)
         self.feed_forward = FeedForward(width, hidden)
         self.dropout = nn.Dropout(dropout)

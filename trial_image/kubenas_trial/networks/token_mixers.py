@@ -24,9 +24,9 @@ class SelfAttention(nn.Module):
     W is a matrix of each head's own, at first 1/√d times the identity, so that both begin alike.
     """
 
-    def __init__(self, width: int, heads: int, dropout: float, *, weighted: bool) -> None:
+    def __init__(self, width: int, heads: int, *, weighted: bool) -> None:
         super().__init__()
-        self.attention = Attention(width, heads, dropout=dropout)
+        self.attention = Attention(width, heads)
         if weighted:
             self.attention.query = nn.Sequential(self.attention.query, HeadwiseLinear(width, heads))
 
@@ -124,11 +124,11 @@ class DynamicSpanConvolution(nn.Module):
         return gathered
 
 
-def mixer(operation: str, width: int, heads: int, length: int, dropout: float) -> nn.Module:
+def mixer(operation: str, width: int, heads: int, length: int) -> nn.Module:
     """The operation called as in the preset `bert-encoder`, such as SA/WMA, LT/DFT or DSC/9."""
     match operation.split("/"):
         case ["SA", ("SDP" | "WMA") as kind]:
-            return SelfAttention(width, heads, dropout, weighted=kind == "WMA")
+            return SelfAttention(width, heads, weighted=kind == "WMA")
         case ["LT", ("DFT" | "DCT") as kind]:
             return LinearTransform(width, heads, length, kind)
         case ["DSC", kernel]:
