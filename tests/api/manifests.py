@@ -65,6 +65,13 @@ def _parameters(count: int) -> list[dict[str, Any]]:
     return [{"name": f"p{n}", "type": "int", "min": 0, "max": 1} for n in range(count)]
 
 
+_COST: Final = f"{SPACE}.costs[0].terms[0].values[0]"
+
+
+def _costs(value: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"name": "ms", "terms": [{"parameter": "activation", "values": [value]}]}]
+
+
 WRONG: Final = [
     Wrong("kind of another case", "kind", "NasExperiment", "kind", "no matches for kind"),
     Wrong("unknown version", "apiVersion", "kubenas.io/v1", "apiVersion", "no matches for kind"),
@@ -100,7 +107,7 @@ WRONG: Final = [
     Wrong("task no object", "spec.task", "image-classification", "spec.task", "must be of type object"),
     Wrong("no task name", "spec.task.name", ABSENT, "spec.task.name", "Required value"),
     Wrong("upper-case task", "spec.task.name", "ImageNet", "spec.task.name", "should match"),
-    Wrong("no dataset name", "spec.task.dataset", {}, "spec.task.dataset.name", "Required value"),
+    Wrong("dataset of nothing", "spec.task.dataset", {}, "spec.task.dataset", "needs exactly one of name and path"),
     Wrong("empty dataset name", "spec.task.dataset.name", "", "spec.task.dataset.name", "at least 1 char"),
     Wrong("long dataset name", "spec.task.dataset.name", "d" * 254, "spec.task.dataset.name", "more than 253"),
     Wrong("task settings no object", "spec.task.settings", [64], "spec.task.settings", "must be of type object"),
@@ -156,6 +163,23 @@ WRONG: Final = [
     Wrong("repeat never", f"{SPACE}.parameters.1.repeat", {"times": 0}, f"{INT}.repeat.times", "greater than or equal"),
     Wrong("macro of no stage", SPACE, {"macro": {"stages": []}}, f"{SPACE}.macro.stages", "at least 1 items"),
     Wrong("17 constraints", f"{SPACE}.constraints", ["true"] * 17, f"{SPACE}.constraints", "at most 16 items"),
+    Wrong("cost without terms", f"{SPACE}.costs", [{"name": "ms"}], f"{SPACE}.costs[0].terms", "Required value"),
+    Wrong("cost of no value", f"{SPACE}.costs", _costs({"add": 1}), _COST, "needs either value or number"),
+    Wrong(
+        "cost of two values",
+        f"{SPACE}.costs",
+        _costs({"value": "a", "number": 1, "add": 1}),
+        _COST,
+        "needs either value or number",
+    ),
+    Wrong("cost of nothing", f"{SPACE}.costs", _costs({"value": "a"}), f"{_COST}.add", "Required value"),
+    Wrong(
+        "cost twice",
+        f"{SPACE}.costs",
+        _costs({"value": "a", "add": 1}) * 2,
+        f"{SPACE}.costs[1]",
+        "Duplicate value",
+    ),
     Wrong("huge max", f"{SPACE}.parameters.2.max", 1e16, f"{FLOAT}.max", "less than or equal to 1000000000000000"),
     # search, evaluation
     Wrong("unknown algorithm", "spec.search.algorithm", "bayes", "spec.search.algorithm", "supported values"),

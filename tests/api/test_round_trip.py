@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from kubenas.api.base import Condition, Metadata, MetricValue, Model, duration_seconds, time_text
 from kubenas.api.cell import Cell
+from kubenas.api.costs import CostTable, CostTerm, CostValue
 from kubenas.api.experiment import (
     Budget,
     Evaluation,
@@ -123,6 +124,9 @@ stages_of_blocks = made(
     expansion=optional(unique(st.floats(0.25, 1000))),
 )
 macros = made(Macro, resolution=optional(unique(whole.map(int))), stages=distinct(stages_of_blocks, "name", least=1))
+cost_values = chosen(CostValue, either(value=texts.filter(bool), number=whole), st.fixed_dictionaries({"add": whole}))
+terms = made(CostTerm, parameter=identifiers, values=st.lists(cost_values, min_size=1, max_size=4))
+cost_tables = made(CostTable, name=metric_names, base=whole, terms=distinct(terms, "parameter", least=1))
 search_spaces = chosen(
     SearchSpace,
     either(
@@ -131,7 +135,12 @@ search_spaces = chosen(
         cell=cells,
         macro=macros,
     ),
-    st.fixed_dictionaries({"constraints": optional(st.lists(texts.filter(bool), min_size=1, max_size=16))}),
+    st.fixed_dictionaries(
+        {
+            "costs": optional(distinct(cost_tables, "name", least=1)),
+            "constraints": optional(st.lists(texts.filter(bool), min_size=1, max_size=16)),
+        }
+    ),
 )
 metrics = distinct(made(MetricValue, name=metric_names, value=numbers), "name")
 conditions = distinct(

@@ -33,6 +33,16 @@ TWO: list[dict[str, Any]] = [
 ]
 
 
+WIDTHS = {8: 1.0, 16: 2.5, 32: 4.0}
+COSTS = [
+    {
+        "name": "latency_ms",
+        "base": 0.5,
+        "terms": [{"parameter": "width", "values": [{"number": n, "add": add} for n, add in WIDTHS.items()]}],
+    }
+]
+
+
 def reported(trial: Trial, **metrics: float) -> Ending:
     (candidate,) = trial["candidates"]
     result = {"candidate": candidate["id"], "step": candidate["epochs"], "metrics": metrics}
@@ -43,6 +53,12 @@ def several(trial: Trial) -> Ending:
     """Three metrics that the architecture determines."""
     architecture = trial["candidates"][0]["architecture"]
     return reported(trial, **{one["metric"]: drawn([one["metric"], architecture]) for one in TWO})
+
+
+def priced(trial: Trial) -> Ending:
+    """What a trainer reports that knows the costs."""
+    architecture = trial["candidates"][0]["architecture"]
+    return reported(trial, accuracy=drawn(architecture), latency_ms=0.5 + WIDTHS[architecture["width"]])
 
 
 def diverges(trial: Trial) -> Ending:
@@ -78,6 +94,32 @@ def test_all_that_constraints_allow_is_tried_and_nothing_else(algorithm: str, wo
     assert status["progress"] == "7/10"
     allowed = [(d, w) for d in (1, 2, 3, 4) for w in (8, 16, 32) if d * w <= 32]
     assert sorted((one["depth"], one["width"]) for one in tried(workspace)) == sorted(allowed)
+
+
+def test_what_costs_show_to_be_beyond_a_limit_is_never_tried(workspace: Workspace) -> None:
+    objectives = [{"metric": "accuracy"}, {"metric": "latency_ms", "goal": "minimize", "limit": 3}]
+    ends(workspace, priced, objectives=objectives, searchSpace={**SPACE, "costs": COSTS}, trials={"max": 12})
+    assert workspace.condition("Succeeded")["reason"] == "SearchSpaceExhausted"
+    allowed = [(d, w) for d in (1, 2, 3, 4) for w in (8, 16)]
+    assert sorted((one["depth"], one["width"]) for one in tried(workspace)) == allowed
+
+
+@pytest.mark.parametrize(
+    ("limit", "costs", "message"),
+    [
+        (1, COSTS, "spec.objectives[1].limit: leaves no architecture"),
+        (
+            3,
+            [{**COSTS[0], "terms": [{"parameter": "widht", "values": [{"number": 8, "add": 1}]}]}],
+            "spec.searchSpace.costs[0].terms[0].parameter: widht is no decision: there are depth, width",
+        ),
+    ],
+)
+def test_wrong_costs_and_limits_are_named(limit: float, costs: Any, message: str, workspace: Workspace) -> None:
+    objectives = [{"metric": "accuracy"}, {"metric": "latency_ms", "goal": "minimize", "limit": limit}]
+    workspace.apply(experiment(objectives=objectives, searchSpace={**SPACE, "costs": costs}))
+    assert workspace.wait_condition("Accepted", status="False")["message"].startswith(message)
+    assert workspace.trials() == []
 
 
 def test_a_wrong_constraint_is_named_and_nothing_starts(workspace: Workspace) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from examples.external_strategy import propose
 from kubenas.api.errors import SpecError
 from kubenas.api.experiment import Search
+from kubenas.api.space import SearchSpace
 from kubenas.search.asking import LARGEST
 from kubenas.search.base import History, Observation
 from kubenas.search.conformance import CONDITIONAL, MIXED, TINY, check_strategy
@@ -22,6 +23,8 @@ from kubenas.search.load import build_strategy
 from kubenas.search.service import repaired, space_document
 from kubenas.space.constraints import compile_constraints
 from kubenas.space.decisions import DecisionSpace
+from kubenas.space.load import build_space
+from kubenas.space.tables import CostLimit
 from tests.search.server import Handle, Server, serving
 
 
@@ -85,6 +88,18 @@ def test_space_is_written_as_in_yaml() -> None:
         "constraints": ["width > 16"],
     }
     assert space_document(CONDITIONAL)["decisions"][2]["when"] == {"decision": "depth", "values": [2, 3]}
+
+
+def test_costs_and_limits_on_them_are_told() -> None:
+    table = {
+        "name": "ms",
+        "terms": [{"parameter": "a", "values": [{"number": 1, "add": 0.5}, {"number": 2, "add": 2}]}],
+    }
+    parameters = [{"name": "a", "type": "int", "min": 1, "max": 2}]
+    space = build_space(SearchSpace.model_validate({"parameters": parameters, "costs": [table]}))
+    document = json.loads(json.dumps(space_document(space.within([CostLimit(space, "ms", 1.5, upper=True)]))))
+    assert document["costs"] == [{**table, "base": 0}]
+    assert document["constraints"] == ["ms <= 1.5"]
 
 
 def test_prepared_answers_serve_though_results_come_in_meanwhile() -> None:

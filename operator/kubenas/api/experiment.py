@@ -79,7 +79,9 @@ class Objective(Model):
         default=None,
         description="A constraint: the worst value that an architecture may have and still be the best "
         "(an upper bound where the goal is minimize, a lower bound where it is maximize). An objective after the first "
-        "that has a limit need only be kept; those without one are traded off.",
+        "that has a limit need only be kept; those without one are traded off. Where the metric is a name of "
+        "searchSpace.costs, or a cost that the preset knows and task.settings has no network, architectures beyond it "
+        "are never tried.",
     )
     reference: float | None = Field(
         default=None,

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from kubenas.api.base import Model, keyed, rule, rules
 from kubenas.api.cell import Cell
+from kubenas.api.costs import MAX_TABLES, CostTable
 from kubenas.api.errors import SpecError, refuse_repeats
 from kubenas.api.macro import Macro
 from kubenas.api.parameter import Parameter
@@ -71,13 +72,22 @@ class SearchSpace(Model):
     )
     cell: Cell | None = Field(default=None, description="A small graph that a network repeats.")
     macro: Macro | None = Field(default=None, description="A network of stages of blocks.")
+    costs: list[CostTable] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MAX_TABLES,
+        description="Costs that are sums over decisions, such as latencies measured on a device. KubeNAS' trainer "
+        "reports them as metrics; constraints and objectives may name them, and the predictor learns from them.",
+        json_schema_extra=keyed("name"),
+    )
     constraints: list[Constraint] | None = Field(
         default=None,
         min_length=1,
         max_length=16,
         description="What every architecture must hold to, each in CEL (https://cel.dev), for example width <= 4 * "
         "depth. Names are those of decisions, null where switched off; a repeated one is the list of its values; "
-        'others are architecture["NAME"]. Presets may also know costs such as params and flops, in millions.',
+        'others are architecture["NAME"]. Names of costs are their values. Presets may also know costs, such as '
+        "params and flops, as numbers with a fraction: params <= 1e6, flops < 600.0 * params.",
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
 
@@ -87,4 +97,5 @@ class SearchSpace(Model):
         if [self.preset, self.parameters, self.cell, self.macro].count(None) != 3:
             raise SpecError("", _ONE_OF)
         refuse_repeats("parameters", [parameter.name for parameter in self.parameters or ()], "name")
+        refuse_repeats("costs", [table.name for table in self.costs or ()], "name")
         return self

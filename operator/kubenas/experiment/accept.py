@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from random import Random
 from typing import TYPE_CHECKING
 
 from kubenas.api.errors import SpecError
+from kubenas.experiment.limits import known_limits
 from kubenas.experiment.template import template_problems
 from kubenas.search.load import build_strategy
-from kubenas.space.load import check_space_spec
+from kubenas.space.load import build_space, check_space_spec
+from kubenas.space.sampler import EmptySpaceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,9 +49,9 @@ def accept(spec: ExperimentSpec, space: DecisionSpace | None = None, *, guarded:
     found = list(_stage_problems(spec))
     strategy = None
     try:
-        space = space or check_space_spec(spec.search_space)
+        space = space or _checked_space(spec)
     except SpecError as error:
-        found.append(error.within("searchSpace"))
+        found.append(error)
     if space is not None:
         try:
             strategy = build_strategy(spec.search, space, guarded=guarded)
@@ -57,6 +60,30 @@ def accept(spec: ExperimentSpec, space: DecisionSpace | None = None, *, guarded:
         template = template_problems(spec.trial_template, space.decisions, spec.trials.candidates_per_trial)
         found += [problem.within("trialTemplate") for problem in template]
     return Accepted(tuple(problem.within("spec") for problem in found), space, strategy)
+
+
+def searched_space(spec: ExperimentSpec) -> DecisionSpace:
+    """The search space of an accepted specification, within the limits that are known without training."""
+    space = build_space(spec.search_space)
+    return space.within(list(known_limits(spec, space).values()))
+
+
+def _checked_space(spec: ExperimentSpec) -> DecisionSpace:
+    try:
+        space = check_space_spec(spec.search_space)
+    except SpecError as error:
+        raise error.within("searchSpace") from None
+    # One after the other, so that the message names the one that leaves nothing.
+    for index, limit in known_limits(spec, space).items():
+        space = space.within([limit])
+        try:
+            space.sample(Random(0))
+        except EmptySpaceError:
+            raise SpecError(
+                f"objectives[{index}].limit",
+                f"leaves no architecture, or too few to find: {limit} is known without training",
+            ) from None
+    return space
 
 
 def _stage_problems(spec: ExperimentSpec) -> Iterator[SpecError]:

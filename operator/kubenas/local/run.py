@@ -15,6 +15,7 @@ from kubenas.api.base import Metadata, duration_seconds
 from kubenas.api.experiment import NASExperiment
 from kubenas.api.status import ExperimentStatus
 from kubenas.api.trial import NASTrial, TrialSpec, TrialStatus
+from kubenas.experiment.accept import searched_space
 from kubenas.experiment.actions import Announcement, NewTrial, Plan
 from kubenas.experiment.contract import CHECKPOINT_VARIABLE, TRIAL_VARIABLE, trial_document
 from kubenas.experiment.ledger import Ledger
@@ -27,7 +28,6 @@ from kubenas.local.trainer import TERMINATION_LOG, Trainer, attempt_of_dead_run,
 from kubenas.metrics.exposition import scrape
 from kubenas.search.load import build_strategy
 from kubenas.space.base import Space
-from kubenas.space.load import build_space
 
 # Trainers are near, and a person may be watching.
 _LONGEST_INTERVAL: Final = 1.0
@@ -70,7 +70,7 @@ class LocalRun:
         self.experiment = _taken_up(experiment, folder)
         self.trials: dict[int, Trial] = {}
         spec = experiment.spec
-        self.space: Space = build_space(spec.search_space)
+        self.space: Space = searched_space(spec)
         self._strategy = build_strategy(spec.search, self.space)
         self._ledger = Ledger(self.space, spec.objectives, stage_plans(spec)[0].name)
         self._folder = folder

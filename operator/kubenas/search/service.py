@@ -17,6 +17,7 @@ from kubenas.space.base import Architecture, InvalidArchitectureError, Space, Va
 from kubenas.space.constraints import CelConstraint
 from kubenas.space.decisions import DecisionSpace
 from kubenas.space.domains import Choice, Domain, Number, Ordinal
+from kubenas.space.tables import CostLimit
 
 # Mutations of an architecture that was proposed before; each starts from the one before.
 MUTATIONS: Final = 32
@@ -119,7 +120,7 @@ def repaired(space: Space, document: Any, rng: Random) -> Architecture | None:
 
 
 def space_document(space: Space) -> dict[str, Any]:
-    """The decisions of `space`, their values and conditions, and its constraints in CEL, as JSON."""
+    """The decisions of `space`, their values and conditions, its constraints in CEL and its costs, as JSON."""
     if not isinstance(space, DecisionSpace):
         return {"decisions": [], "constraints": []}
     decisions = []
@@ -130,8 +131,9 @@ def space_document(space: Space) -> dict[str, Any]:
             having = sorted(decision.when.values, key=lambda value: values.encode(value)[::-1])
             document["when"] = {"decision": decision.when.decision, "values": having}
         decisions.append(document)
-    constraints = [str(constraint) for constraint in space.constraints if isinstance(constraint, CelConstraint)]
-    return {"decisions": decisions, "constraints": constraints}
+    constraints = [str(one) for one in space.constraints if isinstance(one, CelConstraint | CostLimit)]
+    document = {"decisions": decisions, "constraints": constraints}
+    return {**document, "costs": [table.spec.dump() for table in space.tables]} if space.tables else document
 
 
 def _domain_document(domain: Domain) -> dict[str, Any]:

@@ -24,12 +24,12 @@ class CostedSpace(DecisionSpace):
 
     def costs(self, architecture: Architecture) -> dict[str, float]:
         """What follows from the architecture by arithmetic."""
-        return self._costs(architecture)
+        return self._costs(architecture) | super().costs(architecture)
 
     @property
     def encodings(self) -> Mapping[str, Callable[[Architecture], list[float]]]:
         """`one-hot`, and `costs` in their own units."""
-        return {**super().encodings, "costs": lambda architecture: list(self._costs(architecture).values())}
+        return {**super().encodings, "costs": lambda architecture: list(self.costs(architecture).values())}
 
 
 def whole(architecture: Architecture, name: str) -> int:

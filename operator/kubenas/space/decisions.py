@@ -18,6 +18,7 @@ from kubenas.space.graded import Constraint, violation
 from kubenas.space.reading import read_decisions
 from kubenas.space.sampler import COUNTED, Sampler
 from kubenas.space.shown import drawn, named
+from kubenas.space.tables import CostTable
 from kubenas.space.trees import Trees
 
 # Changes that are tried before an architecture is held to have no other beside it.
@@ -62,16 +63,24 @@ class DecisionSpace(Space):
     def __init__(self, decisions: Sequence[Decision], constraints: Sequence[Constraint] = ()) -> None:
         self.decisions = {decision.name: decision for decision in decisions}
         self.constraints = tuple(constraints)
+        self.tables: tuple[CostTable, ...] = ()
         self._trees = Trees(decisions)
 
     def within(self, constraints: Sequence[Constraint]) -> Self:
         """The same space with further constraints."""
-        narrowed = copy(self)
-        for name, attribute in getmembers_static(type(self)):
-            if isinstance(attribute, cached_property):
-                vars(narrowed).pop(name, None)
-        narrowed.constraints = (*self.constraints, *constraints)
-        return narrowed
+        return self._with("constraints", (*self.constraints, *constraints))
+
+    def priced(self, tables: Sequence[CostTable]) -> Self:
+        """The same space with costs by tables beside its own."""
+        return self._with("tables", tuple(tables))
+
+    def _with(self, attribute: str, value: object) -> Self:
+        copied = copy(self)
+        setattr(copied, attribute, value)
+        for name, member in getmembers_static(type(self)):
+            if isinstance(member, cached_property):
+                vars(copied).pop(name, None)
+        return copied
 
     @property
     def symmetric(self) -> bool:
@@ -106,7 +115,7 @@ class DecisionSpace(Space):
     def sample(self, rng: Random) -> Architecture:
         """One architecture, each as likely as any other by `key`; numbers are even on their scale.
 
-        Where constraints are rarely met by chance, and there are too many ways to list, draws are not even: `Sampler`.
+        Not even where constraints are hardly ever met by chance and there are too many ways to list: see `Sampler`.
 
         Raises:
             EmptySpaceError: the constraints leave none, or none was found.
@@ -253,12 +262,15 @@ class DecisionSpace(Space):
 
     @property
     def encodings(self) -> Mapping[str, Callable[[Architecture], list[float]]]:
-        """`one-hot`: every decision as numbers from 0 to 1; zeros where it is switched off."""
-        return {"one-hot": self.one_hot}
+        """`one-hot`: every decision as numbers from 0 to 1, zeros where it is switched off; `costs` where known."""
+        encodings: dict[str, Callable[[Architecture], list[float]]] = {"one-hot": self.one_hot}
+        if self.tables:
+            encodings["costs"] = lambda architecture: list(self.costs(architecture).values())
+        return encodings
 
-    def costs(self, architecture: Architecture) -> dict[str, float]:  # noqa: ARG002 - for subclasses
-        """Nothing is known."""
-        return {}
+    def costs(self, architecture: Architecture) -> dict[str, float]:
+        """Those of the tables; subclasses add their own."""
+        return {table.spec.name: table(architecture) for table in self.tables}
 
     def one_hot(self, architecture: Architecture) -> list[float]:
         """Every decision as numbers in [0, 1]: choices one-hot, ordered values by their place, zeros where off."""

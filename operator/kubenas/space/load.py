@@ -11,15 +11,18 @@ from kubenas.space.decisions import DecisionSpace
 from kubenas.space.expand import expand
 from kubenas.space.macro import build_macro_space
 from kubenas.space.nasbench201 import NASBench201
+from kubenas.space.tables import read_tables
 
 
 def build_space(spec: SearchSpace) -> DecisionSpace:
     """The space of a (validated) `spec`.
 
     Raises:
-        SpecError: parameters or constraints name something that there is not; the path begins below `searchSpace`.
+        SpecError: parameters, costs or constraints name what there is not; the path begins below `searchSpace`.
     """
     space = _unconstrained(spec)
+    if spec.costs:
+        space = space.priced(read_tables(spec.costs, space))
     if not spec.constraints:
         return space
     return space.within(compile_constraints(spec.constraints, space))

@@ -76,8 +76,8 @@ class NASBench201(DecisionSpace):
         }
 
     def costs(self, architecture: Architecture) -> dict[str, float]:
-        """`params` and `flops` of the benchmark's CIFAR-10 network, in millions."""
-        return costs(_operations(architecture))
+        """`params` and `flops` (multiply-adds) of the benchmark's CIFAR-10 network."""
+        return costs(_operations(architecture)) | super().costs(architecture)
 
     def key(self, architecture: Architecture) -> str:
         """The function that the cell computes, for example `in+nor_conv_3x3(in)`; `0` where nothing reaches its end.

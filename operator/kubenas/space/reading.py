@@ -58,6 +58,11 @@ def by_layer(values: Mapping[str, Value | None]) -> dict[str, list[Value]]:
     return found
 
 
+def layers_of(name: str, decisions: Mapping[str, Decision]) -> list[Decision]:
+    """The decisions `name.0`, `name.1` and so on."""
+    return [one for one in decisions.values() if (match := _LAYER.fullmatch(one.name)) and match[1] == name]
+
+
 def _listed(names: Mapping[str, object]) -> str:
     shown = list(names)[:12]
     return ", ".join(shown) + (f" and {len(names) - 12} more" if len(names) > 12 else "")

@@ -62,7 +62,7 @@ class NASBenchMacro(SymmetricSpace):
         return "".join(str(OPERATIONS.index(str(operation))) for operation in architecture.values())
 
     def costs(self, architecture: Architecture) -> dict[str, float]:
-        """`params` and `flops` (multiply-adds) of the MobileNet blocks, in millions."""
+        """`params` and `flops` (multiply-adds) of the MobileNet blocks."""
         total, inputs = Cost(), STEM
         for stage, (_, channels, side) in zip(_stages(architecture), STAGES, strict=True):
             for place, operation in enumerate(stage):
@@ -70,7 +70,7 @@ class NASBenchMacro(SymmetricSpace):
                 if operation in _SETTINGS:
                     total += inverted_residual(inputs, channels, *_SETTINGS[operation], side * stride, stride)
                 inputs = channels
-        return total.in_millions()
+        return total.by_name() | super().costs(architecture)
 
     @property
     def encodings(self) -> Mapping[str, Callable[[Architecture], list[float]]]:
