@@ -47,7 +47,7 @@ def altered(**changes: Value) -> dict[str, Value]:
 
 
 # Shallow, since each export takes seconds.
-SHALLOW: dict[str, Value] = {f"backbone_depth.{stage}": 1 for stage in range(4)} | {"head_depth": 1}
+SHALLOW: dict[str, Value] = {**{f"backbone_depth.{stage}": 1 for stage in range(4)}, "head_depth": 1}
 
 
 @pytest.mark.parametrize(
@@ -80,13 +80,13 @@ def test_priors_lie_on_a_grid_over_the_whole_image(head: str, anchors: int) -> N
     torch.testing.assert_close(centres(finest)[-1], torch.tensor([77.5, 46.5]))
     sides = found.priors[:, 2:] - found.priors[:, :2]
     area = 80 * 48 / 128**2
-    for level in found.levels.unique():
+    for level in torch.unique(found.levels):
         scale = 2 ** (int(level) % 3 / 3) if anchors == 9 else 1
         stride = 8 * 2 ** (int(level) // 3 if anchors == 9 else int(level))
         expected = torch.tensor((4 * stride * scale) ** 2 * area)
         areas = sides[found.levels == level].prod(1)
         torch.testing.assert_close(areas, expected.expand(len(areas)), rtol=1e-4, atol=0)
-    ratios = (sides[:, 1] / sides[:, 0] * 80 / 48).unique_consecutive()
+    ratios = torch.unique(sides[:, 1] / sides[:, 0] * 80 / 48)
     assert {round(float(ratio), 3) for ratio in ratios} == ({0.5, 1, 2} if anchors == 9 else {1})
 
 

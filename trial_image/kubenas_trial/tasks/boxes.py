@@ -1,0 +1,119 @@
+"""What a detector's output should be, how wrong it is, and which objects it finds."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits, one_hot
+from torchvision.ops import batched_nms, box_iou, generalized_box_iou_loss, sigmoid_focal_loss
+
+from kubenas_trial.networks.detector import Predictions
+
+# Places of each level that are considered for an object (ATSS, section 3.3).
+_CANDIDATES = 9
+# Of FCOS: what is scored lower is no find, and of boxes that overlap more only the surest is one.
+_MIN_SCORE = 0.05
+_MAX_OVERLAP = 0.6
+_BEFORE_NMS = 1000
+# As many finds count for COCO's metrics.
+MAX_FOUND = 100
+
+
+def assign(priors: Tensor, levels: Tensor, boxes: Tensor) -> Tensor:
+    """Which of `boxes` (objects, 4) each place is to find, or -1: ATSS (Zhang et al., CVPR 2020, arXiv:1912.02424).
+
+    For each object the nearest places of each level are candidates. Those are chosen that lie inside of it and whose
+    priors overlap it by more than the candidates' mean and deviation together. A place chosen for several takes the
+    one that its prior overlaps most.
+
+    Args:
+        priors: (places, 4).
+        levels: (places).
+        boxes: as said, at least one.
+    """
+    centres = (priors[:, :2] + priors[:, 2:]) / 2
+    distances = torch.cdist((boxes[:, :2] + boxes[:, 2:]) / 2, centres)
+    nearest = []
+    for level in torch.unique(levels):
+        [places] = torch.where(levels == level)
+        near = distances[:, places].topk(min(_CANDIDATES, len(places)), dim=1, largest=False).indices
+        nearest.append(places[near])
+    candidates = torch.cat(nearest, dim=1)
+    overlaps = box_iou(boxes, priors)
+    of_candidates = overlaps.gather(1, candidates)
+    threshold = of_candidates.mean(1, keepdim=True) + of_candidates.std(1, keepdim=True)
+    points = centres[candidates]
+    inside = ((points > boxes[:, None, :2]) & (points < boxes[:, None, 2:])).all(2)
+    chosen = torch.zeros_like(overlaps, dtype=torch.bool)
+    chosen.scatter_(1, candidates, (of_candidates >= threshold) & inside)
+    best = torch.where(chosen, overlaps, -1.0).max(0)
+    return torch.where(best.values >= 0, best.indices, -1)
+
+
+def centerness(points: Tensor, boxes: Tensor) -> Tensor:
+    """How near to the centre of its box each point is, from 1 there to 0 at the border (FCOS, equation 3)."""
+    before, behind = points - boxes[:, :2], boxes[:, 2:] - points
+    ratio = torch.minimum(before, behind) / torch.maximum(before, behind).clamp(min=1e-6)
+    return ratio.clamp(min=0).prod(1).sqrt()
+
+
+def detection_loss(found: Predictions, boxes: list[Tensor], labels: list[Tensor]) -> Tensor:
+    """Focal loss of the classes, GIoU loss of the boxes and cross-entropy of centerness, as FCOS adds them.
+
+    Args:
+        found: of a batch.
+        boxes, labels: of the objects of each image, (objects, 4) and (objects).
+    """
+    batch, places, classes = found.logits.shape
+    targets = found.logits.new_zeros(batch, places, classes)
+    predicted, wanted, points, logits = [], [], [], []
+    centres = (found.priors[:, :2] + found.priors[:, 2:]) / 2
+    for image, (true_boxes, true_labels) in enumerate(zip(boxes, labels, strict=True)):
+        if not len(true_boxes):
+            continue
+        assigned = assign(found.priors, found.levels, true_boxes)
+        [positive] = torch.where(assigned >= 0)
+        objects = assigned[positive]
+        targets[image, positive] = one_hot(true_labels[objects], classes).to(targets.dtype)
+        predicted.append(found.boxes[image, positive])
+        wanted.append(true_boxes[objects])
+        points.append(centres[positive])
+        logits.append(found.centerness[image, positive])
+    classification: Tensor = sigmoid_focal_loss(found.logits, targets, reduction="sum")
+    if not predicted:
+        # Nothing to find: the other outputs take part with no weight, as every parameter has a gradient.
+        return classification + 0 * (found.boxes.sum() + found.centerness.sum())
+    nearness = centerness(torch.cat(points), torch.cat(wanted))
+    overlap: Tensor = generalized_box_iou_loss(torch.cat(predicted), torch.cat(wanted))
+    centring = binary_cross_entropy_with_logits(torch.cat(logits), nearness, reduction="sum")
+    count = max(1, len(nearness))
+    return (classification + centring) / count + (overlap * nearness).sum() / nearness.sum().clamp(min=1e-6)
+
+
+class Found(NamedTuple):
+    """Objects found in one image, the surest first.
+
+    Attributes:
+        boxes: (objects, 4).
+        scores: from 0 to 1.
+        labels: their classes.
+    """
+
+    boxes: Tensor
+    scores: Tensor
+    labels: Tensor
+
+
+def decode(found: Predictions, image: int, side: int) -> Found:
+    """What is found in one image of a batch, of `side` pixels: scored, cut off at the border, one box an object."""
+    # Centerness lowers what is far from its object's centre; the root keeps scores within their usual range.
+    scores = (found.logits[image].sigmoid() * found.centerness[image].sigmoid()[:, None]).sqrt()
+    values, order = scores.flatten().topk(min(_BEFORE_NMS, scores.numel()))
+    order = order[values > _MIN_SCORE]
+    values = values[values > _MIN_SCORE]
+    labels = order % scores.shape[1]
+    boxes = found.boxes[image, order // scores.shape[1]].clamp(0, side)
+    kept = batched_nms(boxes, values, labels, _MAX_OVERLAP)[:MAX_FOUND]
+    return Found(boxes[kept], values[kept], labels[kept])

@@ -1,0 +1,165 @@
+"""COCO's JSON of images with boxes (Lin et al., ECCV 2014, arXiv:1405.0312)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+from kubenas_trial.errors import InvalidDatasetError
+from kubenas_trial.tasks.detection_data import (
+    AnnotatedImage,
+    Box,
+    DetectionData,
+    DetectionDataSettings,
+    Item,
+    detection_data,
+    shares,
+)
+from kubenas_trial.tasks.pictures import image_size
+from kubenas_trial.tasks.published import PARTS, part_of
+
+
+class _Image(BaseModel):
+    id: int | str
+    file_name: str
+    width: int | None = None
+    height: int | None = None
+
+
+class _Category(BaseModel):
+    id: int | str
+    name: str
+    supercategory: str | None = None
+
+
+class _Annotation(BaseModel):
+    id: int | str | None = None
+    image_id: int | str
+    category_id: int | str
+    bbox: tuple[float, float, float, float]
+    iscrowd: int = 0
+
+
+class _Document(BaseModel):
+    images: list[_Image]
+    categories: list[_Category]
+    annotations: list[_Annotation]
+
+
+def is_coco(path: Path) -> bool:
+    """Whether `path` is, or holds, JSON files named as COCO's."""
+    return bool(_files(path)) and not any(path.glob("*.xml"))
+
+
+def read_coco(path: Path, settings: DetectionDataSettings) -> DetectionData:
+    """annotations/instances_{train,val,test}*.json with a folder of images for each, or one JSON beside its images.
+
+    Also a folder each for train, valid and test with its JSON inside. One JSON that names no part is split by the seed;
+    for two parts see `published.join`. Crowds are neither learned nor counted.
+
+    Raises:
+        InvalidDatasetError: the message names the file, the entry in it and what is wrong.
+    """
+    files = _files(path)
+    if not files:
+        raise InvalidDatasetError(f"{path} has no JSON in annotations, in folders train, val and test, or in itself")
+    parts: dict[str, list[AnnotatedImage]] = {}
+    named: set[str] = set()
+    for part, file in files.items():
+        document = _document(file)
+        named |= _class_names(document)
+        parts[part] = list(_images(document, file, path if path.is_dir() else path.parent, part))
+    data = detection_data(parts, settings, path)
+    if empty := sorted(named - set(data.classes)):
+        raise InvalidDatasetError(
+            f"{path}: class {empty[0]!r} has no training example: add some, or take it out of categories"
+        )
+    return data
+
+
+def _files(path: Path) -> dict[str, Path]:
+    """File of each part; that of "" names none."""
+    if path.is_file():
+        return {"": path} if path.suffix.lower() == ".json" else {}
+    candidates = sorted(path.glob("annotations/instances_*.json")) or sorted(path.glob("annotations/*.json"))
+    candidates = candidates or sorted(file for file in path.glob("*/*.json") if part_of(file.parent.name))
+    candidates = candidates or sorted(path.glob("*.json"))
+    files = {part: file for file in candidates if (part := _part(file, path))}
+    if "train" not in files and len(candidates) == 1:
+        return {"": candidates[0]}
+    return files
+
+
+def _part(file: Path, root: Path) -> str | None:
+    if file.parent != root and (part := part_of(file.parent.name)):
+        return part
+    words = re.findall(r"[a-z]+", file.stem.lower())
+    return next((part for word in words if (part := part_of(word))), None)
+
+
+def _document(file: Path) -> _Document:
+    try:
+        document = _Document.model_validate_json(file.read_bytes())
+    except OSError as error:
+        raise InvalidDatasetError(f"{file} cannot be read ({error})") from None
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_context=False)[0]
+        where = ".".join(map(str, problem["loc"])) or "the file"
+        raise InvalidDatasetError(f"{file}: {where}: {problem['msg']}") from None
+    for name in ("images", "categories"):
+        if not getattr(document, name):
+            raise InvalidDatasetError(f"{file}: {name} is empty")
+    return document
+
+
+def _class_names(document: _Document) -> set[str]:
+    """Names of the categories; one that only stands for others, and that no object has, is no class."""
+    used = {annotation.category_id for annotation in document.annotations}
+    above = {category.supercategory for category in document.categories if category.supercategory != category.name}
+    return {category.name for category in document.categories if category.id in used or category.name not in above}
+
+
+def _images(document: _Document, file: Path, root: Path, part: str) -> Iterator[AnnotatedImage]:
+    names = {category.id: category.name for category in document.categories}
+    images = {image.id: image for image in document.images}
+    folders = list(_folders(file, root, part))
+    paths = {image.id: _path(image.file_name, folders, file) for image in document.images}
+    sizes: dict[int | str, tuple[int, int]] = {}
+    items: dict[int | str, list[Item]] = {number: [] for number in images}
+    for place, annotation in enumerate(document.annotations):
+        at = f"{file}: annotations.{place}"
+        number = annotation.image_id
+        if number not in images:
+            raise InvalidDatasetError(f"{at}: image_id {number!r} is the id of no image")
+        if annotation.category_id not in names:
+            raise InvalidDatasetError(f"{at}: category_id {annotation.category_id!r} is the id of no category")
+        if number not in sizes:
+            image = images[number]
+            known = image.width and image.height
+            sizes[number] = (image.width or 0, image.height or 0) if known else image_size(paths[number])
+        left, top, width, height = annotation.bbox
+        box: Box = (left, top, left + width, top + height)
+        place_in_image = shares(box, *sizes[number], at=f"{at} (image {images[number].file_name})")
+        items[number].append(Item(names[annotation.category_id], place_in_image, annotation.iscrowd != 0))
+    for number in images:
+        yield AnnotatedImage(paths[number], tuple(items[number]))
+
+
+def _folders(file: Path, root: Path, part: str) -> Iterator[Path]:
+    """Where the images of an annotation file may lie."""
+    words = file.stem.removeprefix("instances_"), *PARTS.get(part, ())
+    for base in (root, root / "images"):
+        yield from (base / word for word in words)
+        yield base
+    yield file.parent
+
+
+def _path(name: str, folders: list[Path], file: Path) -> Path:
+    for folder in folders:
+        if (folder / name).is_file():
+            return folder / name
+    looked = ", ".join(str(folder) for folder in folders if folder.is_dir())
+    raise InvalidDatasetError(f"{file}: image {name} is in none of {looked}: add it, or take it out of images")

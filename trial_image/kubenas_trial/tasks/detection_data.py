@@ -1,0 +1,206 @@
+"""Images with boxes as tensors."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from kubenas_trial.errors import InvalidDatasetError
+from kubenas_trial.tasks.data import Batch, Splits
+from kubenas_trial.tasks.pictures import (
+    Tensors,
+    draw_views,
+    normalized,
+    read_image,
+    recoloured,
+    seen_boxes,
+    seen_images,
+    tensors,
+)
+from kubenas_trial.tasks.published import Numbers, join
+from kubenas_trial.tasks.settings import TrainingSettings
+
+# Label of what only fills up a batch.
+PADDING = -1
+# A box of which less is left in a varied image no longer says what the object is.
+_LEFT = 0.3
+# Boxes may reach as many pixels beyond the image, as tools round and count from 0 or 1 differently.
+_TOLERANCE = 1.0
+
+Box: TypeAlias = tuple[float, float, float, float]
+ImageSize: TypeAlias = Annotated[
+    int, Field(ge=16, le=4096, description="Side to which images are resized, in pixels; proportions are not kept.")
+]
+
+
+class DetectionDataSettings(TrainingSettings):
+    """Settings of images with boxes."""
+
+    image_size: ImageSize = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One object in an image.
+
+    Attributes:
+        label: name of its class.
+        box: x1, y1, x2, y2 as shares of width and height.
+        ignored: neither learned from nor counted, found or not: VOC's difficult objects and COCO's crowds.
+    """
+
+    label: str
+    box: Box
+    ignored: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotatedImage:
+    """An image's file and what is in it."""
+
+    path: Path
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionExamples:
+    """Images (batch, 3, side, side); targets are boxes (batch, objects, 4) in pixels, labels, and which are ignored.
+
+    Attributes:
+        images: uint8, of all splits.
+        boxes, labels, ignored: of each image, boxes as shares.
+        numbers: the images of this split.
+        vary: whether each batch is seen anew; only ever set for training examples.
+    """
+
+    images: Tensors
+    boxes: Sequence[Tensor]
+    labels: Sequence[Tensor]
+    ignored: Sequence[Tensor]
+    numbers: Sequence[int]
+    vary: bool = False
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, indices: Sequence[int], /) -> Batch:
+        chosen = [self.numbers[index] for index in indices]
+        images = normalized(self.images[torch.tensor(chosen)])
+        boxes = pad_sequence([self.boxes[number] for number in chosen], batch_first=True)
+        labels = pad_sequence([self.labels[number] for number in chosen], batch_first=True, padding_value=PADDING)
+        ignored = pad_sequence([self.ignored[number] for number in chosen], batch_first=True)
+        if self.vary:
+            views = draw_views(len(chosen))
+            images = recoloured(seen_images(images, views))
+            whole = seen_boxes(boxes, views)
+            boxes = whole.clamp(0, 1)
+            labels = labels.masked_fill(_area(boxes) < _LEFT * _area(whole), PADDING)
+        return Batch((images,), (boxes * images.shape[-1], labels, ignored))
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionData(Splits):
+    """Images with boxes.
+
+    Attributes:
+        classes: names of the classes, in the order of their numbers.
+        side: height and width of the images.
+    """
+
+    classes: tuple[str, ...]
+    side: int
+
+
+def detection_data(
+    parts: Mapping[str, Sequence[AnnotatedImage]], settings: DetectionDataSettings, at: Path
+) -> DetectionData:
+    """The images of the published `parts` as `published.join` splits them.
+
+    Raises:
+        InvalidDatasetError: an image cannot be read, a split has no image or no box, or a class is not in the training
+            split.
+    """
+    rarity = Counter(
+        label for part in parts.values() for image in part for label in {item.label for item in image.items}
+    )
+
+    def rarest(image: AnnotatedImage) -> str | None:
+        return min((item.label for item in image.items), key=lambda label: (rarity[label], label), default=None)
+
+    images, numbers = join(parts, rarest, settings.split_seed, at)
+    classes = _classes(images, numbers, at)
+    size = settings.image_size
+    read = partial(read_image, side=size)
+    pictures = tensors([image.path for image in images], read, 3 * size**2, settings.memory_limit_mb)
+    known = {name: number for number, name in enumerate(classes)}
+    # An ignored object may be of a class that is otherwise absent.
+    annotations = [
+        [(known[item.label], item.box, item.ignored) for item in image.items if item.label in known] for image in images
+    ]
+    return from_tensors(pictures, annotations, numbers, classes, settings)
+
+
+def from_tensors(
+    images: Tensors,
+    annotations: Sequence[Sequence[tuple[int, Box, bool]]],
+    numbers: Numbers,
+    classes: Sequence[str],
+    settings: DetectionDataSettings,
+) -> DetectionData:
+    """The data of `images` (uint8) with their annotations: class, box as shares, whether it is ignored."""
+    boxes = [torch.tensor([box for _, box, _ in items]).reshape(-1, 4) for items in annotations]
+    labels = [torch.tensor([label for label, _, _ in items], dtype=torch.int64) for items in annotations]
+    ignored = [torch.tensor([skip for _, _, skip in items], dtype=torch.bool) for items in annotations]
+    train, validation, test = (
+        DetectionExamples(images, boxes, labels, ignored, split, settings.augmentation and split is numbers.train)
+        for split in numbers
+    )
+    return DetectionData(train, validation, test, tuple(classes), settings.image_size)
+
+
+def shares(box: Box, width: float, height: float, at: str) -> Box:
+    """A box in pixels, x1, y1, x2, y2, as shares of an image; what reaches a pixel beyond it is cut off.
+
+    Raises:
+        InvalidDatasetError: the box has no area or lies outside; the message begins with `at`.
+    """
+    x1, y1, x2, y2 = box
+    # Written so that NaN is refused as well.
+    if not (x1 < x2 and y1 < y2):
+        raise InvalidDatasetError(f"{at}: its box {box} has no area: correct or delete it")
+    beyond = max(-x1, -y1, x2 - width, y2 - height)
+    if not beyond <= _TOLERANCE:
+        raise InvalidDatasetError(f"{at}: its box {box} reaches beyond the image of {width:g} x {height:g} pixels")
+    return max(x1, 0) / width, max(y1, 0) / height, min(x2, width) / width, min(y2, height) / height
+
+
+def _classes(images: Sequence[AnnotatedImage], numbers: Numbers, at: Path) -> list[str]:
+    def labels(split: Sequence[int]) -> set[str]:
+        return {item.label for number in split for item in images[number].items if not item.ignored}
+
+    classes = sorted(labels(numbers.train))
+    for name, split in numbers._asdict().items():
+        if not labels(split):
+            raise InvalidDatasetError(
+                f"{at}: the {name} split of {len(split)} images has no box: nothing to measure by"
+            )
+    for number in (*numbers.validation, *numbers.test):
+        for item in images[number].items:
+            if not item.ignored and item.label not in classes:
+                raise InvalidDatasetError(
+                    f"{images[number].path}: class {item.label!r} has no training example: add some or delete it"
+                )
+    return classes
+
+
+def _area(boxes: Tensor) -> Tensor:
+    return (boxes[..., 2:] - boxes[..., :2]).prod(-1)

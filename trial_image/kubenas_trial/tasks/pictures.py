@@ -1,0 +1,128 @@
+"""Images by number, in memory or from their files, and how a batch of them is varied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn.functional import affine_grid, grid_sample
+
+from kubenas_trial.errors import InvalidDatasetError
+
+SUFFIXES: Final = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+# What Pillow raises for what is no image, or a damaged one.
+UNREADABLE: Final = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+
+# Sides of what is seen of an image, as shares of its own: below 1 a part of it, above 1 with a border.
+_ZOOM = (0.6, 1.2)
+# How far two sides of a view differ, and brightness, contrast and saturation change, at most.
+_STRETCH = 0.1
+_COLOUR = 0.3
+
+
+class FileTensors:
+    """Tensors of one shape by number, each read from a file of its own when it is asked for."""
+
+    def __init__(self, paths: Sequence[Path], read: Callable[[Path], Tensor]) -> None:
+        self._paths = paths
+        self._read = read
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __getitem__(self, numbers: Tensor) -> Tensor:
+        return torch.stack([self._read(self._paths[number]) for number in numbers.tolist()])
+
+
+# Either gives the tensors of a tensor of numbers.
+Tensors: TypeAlias = Tensor | FileTensors
+
+
+def tensors(paths: Sequence[Path], read: Callable[[Path], Tensor], size: int, memory_limit_mb: int) -> Tensors:
+    """What `read` gives for each of `paths`: all of it in memory, where `size` bytes each are within the limit."""
+    files = FileTensors(paths, read)
+    if len(paths) * size > memory_limit_mb * 10**6:
+        return files
+    return files[torch.arange(len(paths))]
+
+
+def read_image(path: Path, side: int) -> Tensor:
+    """The image resized to a square, its proportions not kept: uint8 (3, side, side).
+
+    Raises:
+        InvalidDatasetError: it cannot be read.
+    """
+    try:
+        with Image.open(path) as image:
+            pixels = np.array(image.convert("RGB").resize((side, side), Image.Resampling.BILINEAR))
+    except UNREADABLE as error:
+        raise unreadable(path, error) from None
+    return torch.from_numpy(pixels).permute(2, 0, 1)
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Width and height, from the image's header.
+
+    Raises:
+        InvalidDatasetError: it cannot be read.
+    """
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except UNREADABLE as error:
+        raise unreadable(path, error) from None
+
+
+def unreadable(path: Path, error: Exception) -> InvalidDatasetError:
+    """What is said of an image that cannot be read."""
+    problem = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read as an image ({error})"
+    return InvalidDatasetError(f"{path} {problem}: replace it, or leave it out of the data set")
+
+
+def normalized(images: Tensor) -> Tensor:
+    """Bytes as float32 around 0 with a deviation near 1, the same for every data set."""
+    return (images.float() / 255 - 0.5) / 0.25
+
+
+def draw_views(count: int) -> Tensor:
+    """What is seen of each of `count` images: parts or more than all of it, half of them mirrored.
+
+    Gives affine maps (count, 2, 3) from places in the view to places in the image, both from -1 to 1.
+    """
+    low, high = _ZOOM
+    zoom = low + (high - low) * torch.rand(count, 1)
+    sides = zoom * (1 + _STRETCH * (2 * torch.rand(count, 2) - 1))
+    shifts = (1 - sides).abs() * (2 * torch.rand(count, 2) - 1)
+    mirrored = 1 - 2 * torch.randint(2, (count,))
+    views = torch.zeros(count, 2, 3)
+    views[:, 0, 0], views[:, 1, 1] = sides[:, 0] * mirrored, sides[:, 1]
+    views[:, :, 2] = shifts
+    return views
+
+
+def seen_images(images: Tensor, views: Tensor, *, nearest: bool = False) -> Tensor:
+    """Each of `images` (batch, channels, height, width) as its view has it; 0 beyond its border."""
+    grid = affine_grid(views, list(images.shape), align_corners=False)
+    return grid_sample(images, grid, "nearest" if nearest else "bilinear", align_corners=False)
+
+
+def seen_boxes(boxes: Tensor, views: Tensor) -> Tensor:
+    """Boxes (batch, objects, 4) as x1, y1, x2, y2 from 0 to 1 in their views; they may reach beyond."""
+    scale, shift = views.diagonal(dim1=1, dim2=2)[:, None], views[:, None, :, 2]
+    corners = [((2 * each - 1 - shift) / scale + 1) / 2 for each in (boxes[..., :2], boxes[..., 2:])]
+    return torch.cat([torch.minimum(*corners), torch.maximum(*corners)], dim=2)
+
+
+def recoloured(images: Tensor) -> Tensor:
+    """Normalized images, each with a brightness, contrast and saturation of its own."""
+    brightness, contrast, saturation = _COLOUR * (2 * torch.rand(3, len(images), 1, 1, 1) - 1)
+    grey = images.mean(1, keepdim=True)
+    images = grey + (images - grey) * (1 + saturation)
+    mean = images.mean((1, 2, 3), keepdim=True)
+    varied: Tensor = mean + (images - mean) * (1 + contrast) + brightness
+    return varied

@@ -1,0 +1,80 @@
+"""Data sets that come in parts, and what is missing of train, validation and test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple, TypeVar
+
+from kubenas_trial.errors import InvalidDatasetError
+from kubenas_trial.tasks.data import stratified
+
+T = TypeVar("T")
+
+# Names that publishers give to each part.
+PARTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "train": ("train", "training"),
+    "validation": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
+
+
+class Numbers(NamedTuple):
+    """Numbers of the examples of each split."""
+
+    train: list[int]
+    validation: list[int]
+    test: list[int]
+
+
+def part_of(name: str) -> str | None:
+    """Which part a folder or list called `name` holds: train, validation, test or None."""
+    return next((part for part, names in PARTS.items() if name.lower() in names), None)
+
+
+def join(
+    parts: Mapping[str, Sequence[T]], stratum: Callable[[T], Hashable], seed: int, at: Path
+) -> tuple[list[T], Numbers]:
+    """All examples of the published `parts` (train, validation, test; "" for those in none) and the splits of them.
+
+    Published parts stay as they are. What is published in none is split by `seed`. A data set of two parts is
+    published with its test labels kept back, or without a part to choose by: its second part is the test split, and a
+    fifth of train becomes the validation split.
+
+    Args:
+        parts: examples of each published part.
+        stratum: what is to occur in all splits, such as a class.
+        seed: which of the possible splits.
+        at: names the data set in the message.
+
+    Raises:
+        InvalidDatasetError: a split would be empty.
+    """
+    examples = [example for part in parts.values() for example in part]
+    numbers: dict[str, list[int]] = {}
+    first = 0
+    for name, part in parts.items():
+        numbers[name] = list(range(first, first + len(part)))
+        first += len(part)
+    if "" in numbers:
+        split = stratified(_numbered([stratum(example) for example in examples]), seed)
+    elif "train" not in numbers:
+        raise InvalidDatasetError(f"{at} has no part to train on, only {' and '.join(numbers)}: add one called train")
+    elif len(numbers) == 3:
+        split = numbers["train"], numbers["validation"], numbers["test"]
+    else:
+        train = numbers.pop("train")
+        strata = _numbered([stratum(examples[number]) for number in train])
+        known, held, rest = stratified(strata, seed, (4, 1, 0) if numbers else (3, 1, 1))
+        test = next(iter(numbers.values()), [train[place] for place in rest])
+        split = [train[place] for place in known], [train[place] for place in held], test
+    result = Numbers(*split)
+    for name, part_numbers in result._asdict().items():
+        if not part_numbers:
+            raise InvalidDatasetError(f"{at}: {len(examples)} examples leave none for the {name} split: add more")
+    return examples, result
+
+
+def _numbered(strata: Sequence[Hashable]) -> list[int]:
+    known: dict[Hashable, int] = {}
+    return [known.setdefault(stratum, len(known)) for stratum in strata]
