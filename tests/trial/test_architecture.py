@@ -41,8 +41,8 @@ def test_the_default_of_a_space_is_in_it(preset: str) -> None:
 def test_a_default_heeds_what_is_known_and_constraints() -> None:
     spec = {"parameters": [{"name": "width", "type": "int", "min": 1, "max": 9}]}
     space = build_space(SearchSpace.model_validate(spec))
-    assert default_architecture(space, {"width": 7}) ["width"] == 7
-    assert default_architecture(space, {"width": 70}) ["width"] == 5
+    assert default_architecture(space, {"width": 7})["width"] == 7
+    assert default_architecture(space, {"width": 70})["width"] == 5
     within = build_space(SearchSpace.model_validate({**spec, "constraints": ["width < 3"]}))
     with pytest.raises(InvalidTrialError, match="width=5, breaks the constraint width < 3: name one"):
         default_architecture(within, {})

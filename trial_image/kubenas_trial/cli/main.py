@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from kubenas_trial.cli.datasets import datasets
+from kubenas_trial.cli.latency import latency
 from kubenas_trial.cli.run import run
 from kubenas_trial.cli.tasks import tasks
 
@@ -18,6 +19,7 @@ app = typer.Typer(
 app.command()(run)
 app.command()(tasks)
 app.command()(datasets)
+app.add_typer(latency, name="latency")
 
 if __name__ == "__main__":
     app()

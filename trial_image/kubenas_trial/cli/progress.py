@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from kubenas_trial.contract import Candidate
+from kubenas_trial.errors import NonFiniteMetricError
 
 _TEST = "test_"
 
@@ -48,7 +50,14 @@ class TrainingProgress:
         self._progress.stop()
 
     def report(self, candidate: Candidate, step: int, **metrics: float) -> None:
-        """Show the values of an epoch; those on the test split are not among them yet."""
+        """Show the values of an epoch.
+
+        Raises:
+            NonFiniteMetricError: one is NaN or infinite.
+        """
+        for name, value in metrics.items():
+            if not math.isfinite(value):
+                raise NonFiniteMetricError(f"epoch {step}: {name} is {value}")
         if step > self.step and not self._console.is_terminal:
             self._console.print(f"epoch {step}/{candidate.epochs}: {values_text(metrics)}", soft_wrap=True)
         self.step, self.metrics = step, metrics

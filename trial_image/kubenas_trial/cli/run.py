@@ -48,6 +48,9 @@ def run(
         typer.Option("--set", help="A setting of the task, such as batchSize=64 or network.channels=8; repeatable."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="JSON file for the result.", show_default=False)] = None,
+    export: Annotated[
+        Path | None, typer.Option(help="File for the trained network: .onnx, or .pt2 for torch.", show_default=False)
+    ] = None,
 ) -> None:
     """Train one architecture by hand.
 
@@ -56,9 +59,10 @@ def run(
     Exit code: 64 where something asked for is wrong, 65 where the data are, 1 where training fails.
     """
     with failures_told():
-        if out is not None and not out.absolute().parent.is_dir():
-            raise InvalidTrialError(f"--out: the folder {out.absolute().parent} does not exist")
-        result = _train(task, space, architecture, dataset, form, epochs, device, seed, setting or [])
+        for option, file in (("--out", out), ("--export", export)):
+            if file is not None and not file.absolute().parent.is_dir():
+                raise InvalidTrialError(f"{option}: the folder {file.absolute().parent} does not exist")
+        result = _train(task, space, architecture, dataset, form, epochs, device, seed, setting or [], export)
         if out is not None:
             out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
@@ -73,6 +77,7 @@ def _train(
     device: str,
     seed: int,
     assignments: list[str],
+    file: Path | None,
 ) -> dict[str, Any]:
     from kubenas.api.experiment import Task
     from kubenas_trial.cli.request import read_dataset, read_settings, read_space
@@ -85,8 +90,11 @@ def _train(
     from kubenas_trial.contract import Candidate
     from kubenas_trial.devices import find_device
     from kubenas_trial.evaluation.train import train
+    from kubenas_trial.measure.export import check_suffix, export
     from kubenas_trial.tasks.load import load_task, task_class
 
+    if file is not None:
+        check_suffix(file)
     kind = task_class(name)
     space = read_space(kind.preset if space_text is None else space_text)
     architecture = _architecture(architecture_text, space, kind, seed)
@@ -95,9 +103,11 @@ def _train(
     console = Console(highlight=False)
     console.print(_heading(task, space, architecture), soft_wrap=True, markup=False)
     with TrainingProgress(console, epochs) as progress:
-        train(task, space, Candidate("0", architecture, epochs, None), seed, progress)
+        network = train(task, space, Candidate("0", architecture, epochs, None), seed, progress)
     metrics, others = by_split(progress.metrics)
     console.print(values_text({**metrics, **others}), soft_wrap=True, markup=False)
+    if file is not None:
+        export(network, task.example(2), file)
     return {
         "metrics": metrics,
         **{cost: others.pop(cost) for cost in _COSTS},

@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from torch import nn
 
 from kubenas.api.space import SearchSpace
+from kubenas.space.load import build_space
 from kubenas_trial import checkpoint
 from kubenas_trial.checkpoint import Checkpoint
 from kubenas_trial.contract import Candidate
 from kubenas_trial.evaluation.training import Training
 from kubenas_trial.measure.cost import count_flops, count_parameters, peak_memory_mb
+from kubenas_trial.measure.measures import after_training, before_training
 from kubenas_trial.tasks.base import Task
 
 _LOG = logging.getLogger("kubenas_trial")
@@ -31,13 +34,13 @@ class Reporter(Protocol):
         """The file of its checkpoint, or None where none is wanted."""
 
 
-def train(task: Task[Any, Any], space: SearchSpace, candidate: Candidate, seed: int, reporter: Reporter) -> None:
-    """Train `candidate`, with a report and a checkpoint after each epoch.
+def train(task: Task[Any, Any], space: SearchSpace, candidate: Candidate, seed: int, reporter: Reporter) -> nn.Module:
+    """The network of `candidate`, trained, with a report and a checkpoint after each epoch.
 
     Metrics: those of the task on the validation split, `params` (weights), `flops` (multiply-adds of one example),
-    `seconds` (training time, without evaluation) and `peak_memory_mb`; at the end also those on the test split, with
-    `test_` before their names. Training goes on from the candidate's own checkpoint, else from the one that it is to
-    resume from.
+    `seconds` (training time, without evaluation), `peak_memory_mb`, what the space knows of its costs, and what
+    `task.settings.measure` lists; at the end also those on the test split, with `test_` before their names. Training
+    goes on from the candidate's own checkpoint, else from the one that it is to resume from.
 
     Raises:
         InvalidTrialError: the architecture makes no network of this task.
@@ -45,7 +48,12 @@ def train(task: Task[Any, Any], space: SearchSpace, candidate: Candidate, seed: 
     """
     seed_epoch(seed, candidate.id, epoch=0)
     network = task.build(candidate.architecture, space)
-    costs = {"params": count_parameters(network), "flops": count_flops(network, task.example())}
+    costs = {
+        **build_space(space).costs(candidate.architecture),
+        "params": count_parameters(network),
+        "flops": count_flops(network, task.example()),
+        **before_training(task, network),
+    }
     training = Training(task, network, candidate.epochs)
     done, seconds, metrics = 0, 0.0, dict[str, float]()
     path = reporter.checkpoint_path(candidate)
@@ -79,7 +87,8 @@ def train(task: Task[Any, Any], space: SearchSpace, candidate: Candidate, seed: 
                 ),
             )
     test = {f"test_{name}": value for name, value in training.evaluate(task.data.test).items()}
-    reporter.report(candidate, done, **metrics, **test)
+    reporter.report(candidate, done, **metrics, **test, **after_training(task, network))
+    return network
 
 
 def seed_epoch(seed: int, candidate: str, epoch: int) -> torch.Generator:

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from kubenas_trial.measure.elementwise import ELEMENTWISE
+
 
 def count_parameters(network: nn.Module) -> int:
     """Number of weights."""
@@ -18,10 +20,11 @@ def count_parameters(network: nn.Module) -> int:
 
 
 def count_flops(network: nn.Module, inputs: Sequence[Tensor]) -> int:
-    """Multiply-adds of one forward pass on `inputs`: convolutions, matrix products and attention.
+    """FLOPs of one forward pass on `inputs` as papers on architecture search give them.
 
-    Half of what torch's formulas say, which count a multiplication and an addition as two; papers on architecture
-    search mostly mean multiply-adds by FLOPs.
+    Those are the multiply-adds of convolutions, matrix products and attention, half of what torch's formulas say, which
+    count a multiplication and an addition as two; and what NAS-Bench-201 counts of normalization, activations and
+    pooling.
     """
     training = network.training
     network.eval()
@@ -31,11 +34,11 @@ def count_flops(network: nn.Module, inputs: Sequence[Tensor]) -> int:
     finally:
         network.train(training)
     total: int = counter.total
-    return total // 2
+    return total
 
 
 class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Sums torch's formulas, as `FlopCounterMode` does by module.
+    """Sums the formulas, as `FlopCounterMode` does by module.
 
     That one imports torch's compiler, seconds of every trial, as each mode does that does not say what this one says of
     it.
@@ -51,6 +54,8 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
         if formula := flop_registry.get(func._overloadpacket):
+            self.total += int(formula(*args, **kwargs, out_val=result)) // 2
+        elif formula := ELEMENTWISE.get(func._overloadpacket):
             self.total += int(formula(*args, **kwargs, out_val=result))
         return result
 

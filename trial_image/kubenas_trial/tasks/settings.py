@@ -50,4 +50,10 @@ class TrainingSettings(BaseModel):
     memory_limit_mb: Annotated[
         int, Field(ge=1, description="Data sets that would take more are read from their files as they are needed.")
     ] = 2048
+    measure: Annotated[
+        tuple[Literal["latency_ms", "onnx_latency_ms", "size_mb", "int8"], ...],
+        Field(description="What is measured beside the task's metrics, each a metric too."),
+    ] = ()
+    latency_batch_size: Annotated[int, Field(ge=1, le=65_536, description="Examples of a measured pass.")] = 1
+    latency_threads: Annotated[int, Field(ge=1, le=1024, description="Threads of a measured pass on a CPU.")] = 1
     network: Annotated[dict[str, Any], Field(description="Size of what is around the searched part.")] = {}
