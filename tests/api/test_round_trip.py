@@ -18,7 +18,6 @@ from kubenas.api.experiment import (
     Evaluation,
     ExperimentSpec,
     NASExperiment,
-    Objective,
     Search,
     Stage,
     Storage,
@@ -26,6 +25,7 @@ from kubenas.api.experiment import (
     Trials,
 )
 from kubenas.api.macro import Macro, MacroStage
+from kubenas.api.objective import Objective
 from kubenas.api.parameter import Condition as When
 from kubenas.api.parameter import Parameter, Repeat
 from kubenas.api.space import Preset, SearchSpace

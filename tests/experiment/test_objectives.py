@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubenas.api.experiment import Objective
+from kubenas.api.objective import Objective
 from kubenas.api.status import MAX_FRONT
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.objectives import hypervolume, improved, values

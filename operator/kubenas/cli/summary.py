@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from kubenas.api.experiment import Objective
+from kubenas.api.objective import Objective
 from kubenas.api.status import ExperimentStatus
 from kubenas.cli.text import TEST_PREFIX, duration_text, number_text, print_best
 from kubenas.experiment.objectives import score

@@ -7,7 +7,7 @@ from typing import Final
 from rich.console import Console
 from rich.markup import escape
 
-from kubenas.api.experiment import Objective
+from kubenas.api.objective import Objective
 from kubenas.api.status import Best
 from kubenas.space.base import Space
 

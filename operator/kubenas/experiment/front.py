@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from kubenas.api.experiment import Objective
+from kubenas.api.objective import Objective
 from kubenas.experiment.objectives import hypervolume
 from kubenas.search.base import Score
 from kubenas.space.base import Architecture

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kubenas.api.experiment import Objective
+from kubenas.api.objective import Objective
 from kubenas.experiment.front import Front, Judged
 from kubenas.experiment.objectives import feasible, score, values
 from kubenas.experiment.state import FINISHED, Fault, Trial, trial_number

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from kubenas.api.experiment import Objective
+from kubenas.api.objective import Objective
 from kubenas.search.base import Score
 
 
