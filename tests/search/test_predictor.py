@@ -110,7 +110,7 @@ def test_scores_can_be_settings() -> None:
 
 def area(points: list[tuple[float, float]]) -> float:
     """Area below a front of quality and negative FLOPs, relative to the box of the whole space."""
-    grid = np.linspace(-230.0, 0.0, 231)
+    grid = np.linspace(-230e6, 0.0, 231)
     return float(np.mean([max((q for q, cost in points if cost >= least), default=0.0) for least in grid])) / 11.0
 
 
@@ -134,11 +134,11 @@ def test_trades_off_two_objectives_within_limits() -> None:
 
 
 def test_finds_the_best_within_a_limit() -> None:
-    best_kept = max(quality(cell) for cell in SPACE.enumerate() if SPACE.costs(cell)["flops"] <= 50.0)
+    best_kept = max(quality(cell) for cell in SPACE.enumerate() if SPACE.costs(cell)["flops"] <= 50e6)
     strategy, history = Predictor(SPACE, 1, PredictorSettings()), History(SPACE)
     for _ in range(60):
         (proposed,) = strategy.propose(history, 1)
-        excess = max(0.0, SPACE.costs(proposed)["flops"] - 50.0)
+        excess = max(0.0, SPACE.costs(proposed)["flops"] - 50e6)
         history.observe(Observation(proposed, (-excess, quality(proposed))))
     assert best(history) == best_kept
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
-
-MILLION: Final = 1e6
 
 
 @dataclass(frozen=True)
@@ -18,9 +15,9 @@ class Cost:
     def __add__(self, other: Cost) -> Cost:
         return Cost(self.params + other.params, self.flops + other.flops)
 
-    def in_millions(self) -> dict[str, float]:
+    def by_name(self) -> dict[str, float]:
         """As a space gives them."""
-        return {"params": self.params / MILLION, "flops": self.flops / MILLION}
+        return {"params": self.params, "flops": self.flops}
 
 
 def inverted_residual(inputs: int, outputs: int, expansion: float, kernel: int, side: int, stride: int) -> Cost:

@@ -9,7 +9,7 @@ from kubenas.space.costed import CostedSpace, layer_values, whole
 from kubenas.space.decisions import Decision
 from kubenas.space.domains import Choice, Ordinal
 from kubenas.space.parameters import layers
-from kubenas.space.presets.blocks import MILLION, attention, feed_forward
+from kubenas.space.presets.blocks import attention, feed_forward
 
 COLOURS: Final = 3
 # A transformer's inner layer is this much wider than its vectors.
@@ -43,7 +43,7 @@ def image_text() -> CostedSpace:
 
 
 def _costs(architecture: Architecture) -> dict[str, float]:
-    """`params` of all layers, without the vectors of words and places and without the output; in millions."""
+    """`params` of all layers, without the vectors of words and places and without the output."""
     widths = [int(width) for width in layer_values(architecture, "image_width")]
     kernels = layer_values(architecture, "image_kernel")
     params = sum(
@@ -54,7 +54,7 @@ def _costs(architecture: Architecture) -> dict[str, float]:
     params += _text(str(architecture["text_encoder"]), text, int(architecture.get("text_layers", 0)))
     params += _fusion(str(architecture["fusion"]), image, text, width)
     params += whole(architecture, "head_layers") * (width + 1) * width
-    return {"params": params / MILLION}
+    return {"params": params}
 
 
 def _text(encoder: str, width: int, depth: int) -> float:

@@ -9,7 +9,6 @@ from kubenas.space.costed import CostedSpace, layer_values
 from kubenas.space.decisions import Decision
 from kubenas.space.domains import Choice, Float, Int, Ordinal
 from kubenas.space.parameters import layers
-from kubenas.space.presets.blocks import MILLION
 
 
 def mlp() -> CostedSpace:
@@ -29,6 +28,6 @@ def mlp() -> CostedSpace:
 
 
 def _costs(architecture: Architecture) -> dict[str, float]:
-    """`params` between hidden layers and of their biases, in millions; the rest depends on the data."""
+    """`params` between hidden layers and of their biases; the rest depends on the data."""
     widths = layer_values(architecture, "width")
-    return {"params": (sum(a * b for a, b in pairwise(widths)) + sum(widths)) / MILLION}
+    return {"params": sum(a * b for a, b in pairwise(widths)) + sum(widths)}

@@ -33,7 +33,7 @@ def mobilenet_ofa() -> CostedSpace:
 
 
 def _costs(architecture: Architecture) -> dict[str, float]:
-    """`params` and `flops` (multiply-adds) of the units' blocks, squeeze-and-excitation left out, in millions."""
+    """`params` and `flops` (multiply-adds) of the units' blocks, squeeze-and-excitation left out."""
     total, inputs, side = Cost(), FIRST_CHANNELS, whole(architecture, "resolution") // 2
     for unit, (channels, first_stride) in enumerate(UNITS, start=1):
         kernels = layer_values(architecture, f"unit{unit}_kernel")
@@ -42,4 +42,4 @@ def _costs(architecture: Architecture) -> dict[str, float]:
             stride = first_stride if place == 0 else 1
             total += inverted_residual(inputs, channels, expansion, int(kernel), side, stride)
             inputs, side = channels, side // stride
-    return total.in_millions()
+    return total.by_name()

@@ -9,7 +9,6 @@ from kubenas.space.costed import CostedSpace, whole
 from kubenas.space.decisions import Decision
 from kubenas.space.domains import Choice, Float, Int, Ordinal
 from kubenas.space.parameters import layers
-from kubenas.space.presets.blocks import MILLION
 
 # Matrices that a cell has for its input, and as many for its state.
 GATES: Final = {"rnn": 1, "gru": 3, "lstm": 4}
@@ -37,9 +36,9 @@ def rnn() -> CostedSpace:
 
 
 def _costs(architecture: Architecture) -> dict[str, float]:
-    """`params` of the recurrent layers but for the first one's input, with PyTorch's two biases; in millions."""
+    """`params` of the recurrent layers but for the first one's input, with PyTorch's two biases."""
     width, directions = whole(architecture, "width"), whole(architecture, "directions")
     depth = whole(architecture, "depth")
     states = depth * (width + 2)
     inputs = (depth - 1) * width * directions
-    return {"params": GATES[str(architecture["cell"])] * directions * width * (states + inputs) / MILLION}
+    return {"params": GATES[str(architecture["cell"])] * directions * width * (states + inputs)}

@@ -9,7 +9,7 @@ from kubenas.space.costed import CostedSpace, layer_values, whole
 from kubenas.space.decisions import Decision
 from kubenas.space.domains import Int, Ordinal
 from kubenas.space.parameters import layers
-from kubenas.space.presets.blocks import MILLION, attention, feed_forward
+from kubenas.space.presets.blocks import attention, feed_forward
 
 ENCODER_LAYERS: Final = 6
 # Queries, keys and values are this wide, however wide the embedding.
@@ -41,7 +41,7 @@ def seq2seq() -> CostedSpace:
 
 
 def _costs(architecture: Architecture) -> dict[str, float]:
-    """`params` of all layers, without the embeddings of words; in millions."""
+    """`params` of all layers, without the embeddings of words."""
     encoder, decoder = whole(architecture, "encoder_embed"), whole(architecture, "decoder_embed")
     encoder_ffn, decoder_ffn = (layer_values(architecture, f"{part}_ffn") for part in ("encoder", "decoder"))
     encoder_layer = attention(encoder, encoder, INNER) + 4 * encoder
@@ -49,4 +49,4 @@ def _costs(architecture: Architecture) -> dict[str, float]:
     params = len(encoder_ffn) * encoder_layer + len(decoder_ffn) * decoder_layer
     params += sum(feed_forward(encoder, size) for size in encoder_ffn)
     params += sum(feed_forward(decoder, size) for size in decoder_ffn)
-    return {"params": params / MILLION}
+    return {"params": params}

@@ -9,7 +9,7 @@ from kubenas.space.costed import CostedSpace, layer_values, whole
 from kubenas.space.decisions import Decision
 from kubenas.space.domains import Int, Ordinal
 from kubenas.space.parameters import layers
-from kubenas.space.presets.blocks import MILLION, attention, feed_forward
+from kubenas.space.presets.blocks import attention, feed_forward
 
 # WikiText-103's vocabulary as the paper cuts it by frequency, for the adaptive embedding (Baevski & Auli, ICLR 2019).
 CLUSTERS: Final = (19_997, 20_000, 10_267)
@@ -33,14 +33,14 @@ def transformer_decoder() -> CostedSpace:
 
 
 def _costs(architecture: Architecture) -> dict[str, float]:
-    """`params` with embeddings, and `decoder_params` without, the paper's proxy of perplexity; in millions."""
+    """`params` with embeddings, and `decoder_params` without, the paper's proxy of perplexity."""
     width = whole(architecture, "d_model")
     inner = layer_values(architecture, "d_inner")
     normalisation = 2 * width
     layer = attention(width, width, width) + 2 * normalisation
     decoder = len(inner) * layer + sum(feed_forward(width, size) for size in inner) + normalisation
     params = decoder + _embedding(width, whole(architecture, "d_embed"), whole(architecture, "div_val"))
-    return {"params": params / MILLION, "decoder_params": decoder / MILLION}
+    return {"params": params, "decoder_params": decoder}
 
 
 def _embedding(width: int, first: int, divisor: int) -> int:

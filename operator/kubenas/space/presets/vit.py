@@ -32,7 +32,7 @@ def vit() -> CostedSpace:
 
 
 def _costs(architecture: Architecture) -> dict[str, float]:
-    """`params` and `flops` (multiply-adds) on ImageNet, without relative positions; in millions."""
+    """`params` and `flops` (multiply-adds) on ImageNet, without relative positions."""
     width = whole(architecture, "embed_dim")
     patch = 3 * PATCH**2 * width
     total = Cost((TOKENS + 4) * width + patch + (width + 1) * CLASSES, (TOKENS - 1) * patch + width * CLASSES)
@@ -42,4 +42,4 @@ def _costs(architecture: Architecture) -> dict[str, float]:
         params = attention(width, width, inner) + feed_forward(width, hidden) + 4 * width
         flops = TOKENS * (4 * width * inner + 2 * width * hidden) + 2 * TOKENS**2 * inner
         total += Cost(params, flops)
-    return total.in_millions()
+    return total.by_name()
