@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
+from kubenas_trial.distributed import rank, share, world_size
 from kubenas_trial.errors import InvalidTrialError, NonFiniteMetricError
 from kubenas_trial.optimizers import SGD, AdamW
 from kubenas_trial.tasks.base import Task
@@ -43,6 +46,9 @@ class Training:
         self._epochs = epochs
         compiled = settings.compile and task.device.type == "cuda"
         self._forward = cast("nn.Module", torch.compile(network)) if compiled else network
+        # An architecture may have parts that lead nowhere and so get no gradient.
+        alone = world_size() == 1
+        self._learner = self._forward if alone else DistributedDataParallel(self._forward, find_unused_parameters=True)
 
     def train_epoch(self, epoch: int, generator: torch.Generator) -> None:
         """Learn from every training example once, in an order drawn from `generator`; `epoch` counts from 1.
@@ -52,7 +58,9 @@ class Training:
         """
         self.network.train()
         examples: Examples = self._task.data.train
-        order: list[int] = torch.randperm(len(examples), generator=generator).tolist()
+        order = share(torch.randperm(len(examples), generator=generator).tolist())
+        # From here on each process draws its own, for its own examples.
+        generator.manual_seed(generator.initial_seed() + rank())
         batches = math.ceil(len(order) / self._settings.batch_size)
         steps = math.ceil(batches / self._settings.accumulate)
         losses: list[Tensor] = []
@@ -73,12 +81,13 @@ class Training:
 
     def _step(self, batches: list[Batch]) -> Tensor:
         """One step by the mean gradient of `batches`; their mean loss."""
-        self.optimizer.zero_grad()
+        self.network.zero_grad()  # the optimizer's own imports torch's compiler
         total = torch.zeros((), device=self._task.device)
-        for batch in batches:
-            with self._autocast():
-                loss = self._task.loss(self._forward, batch) / len(batches)
-            self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        for place, batch in enumerate(batches, start=1):
+            with self._averaged(place == len(batches)):
+                with self._autocast():
+                    loss = self._task.loss(self._learner, batch) / len(batches)
+                self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
         if self._settings.clip_norm is not None:
             self.scaler.unscale_(self.optimizer)
@@ -86,6 +95,11 @@ class Training:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         return total
+
+    def _averaged(self, last: bool) -> AbstractContextManager[None]:
+        """Where gradients are averaged over all processes, which the last of a step's batches is enough for."""
+        learner = self._learner
+        return nullcontext() if last or not isinstance(learner, DistributedDataParallel) else learner.no_sync()
 
     def _autocast(self) -> torch.autocast:
         mixed = self.dtype is not torch.float32
