@@ -38,10 +38,10 @@ class Scene(NamedTuple):
     items: tuple[tuple[int, Box], ...]
 
 
-def scenes(count: int, side: int, seed: int) -> list[Scene]:
-    """`count` images of one to five shapes that may overlap, the same for the same seed."""
+def shapes(side: int, seed: int) -> list[Scene]:
+    """500 images of one to five shapes that may overlap, the same for the same seed."""
     generator = torch.Generator().manual_seed(seed)
-    return [_scene(side, generator) for _ in range(count)]
+    return [_scene(side, generator) for _ in range(_COUNT)]
 
 
 def split() -> Numbers:
@@ -52,7 +52,7 @@ def split() -> Numbers:
 
 def detected_shapes(settings: DetectionDataSettings) -> DetectionData:
     """500 images with boxes around what can be seen of each shape."""
-    drawn = scenes(_COUNT, settings.image_size, settings.split_seed)
+    drawn = shapes(settings.image_size, settings.split_seed)
     annotations = [[(label, box, False) for label, box in scene.items] for scene in drawn]
     return from_tensors(torch.stack([scene.image for scene in drawn]), annotations, split(), CLASSES, settings)
 

@@ -1,0 +1,101 @@
+"""Folders of images with masks: class numbers as the values of images of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from kubenas_trial.errors import InvalidDatasetError
+from kubenas_trial.tasks.masks import IGNORED, INVALID, LabelledImage, labelled, occurring
+from kubenas_trial.tasks.pictures import SUFFIXES
+from kubenas_trial.tasks.published import join, part_of
+from kubenas_trial.tasks.segmentation_data import SegmentationData, SegmentationDataSettings, segmentation_data
+
+_NAMES = "classes.txt"
+
+
+def is_mask_folder(path: Path) -> bool:
+    """Whether `path` holds images and masks, in folders of these names."""
+    return bool(_folders(path))
+
+
+def read_mask_folder(path: Path, settings: SegmentationDataSettings) -> SegmentationData:
+    """images/NAME.jpg with masks/NAME.png; in parts as images/train and masks/train, or train/images and train/masks.
+
+    Masks hold the classes' numbers 0, 1, 2 … as grey values or with a palette, and 255 where there is none. Where all
+    are black and white (0 and 255 only) they tell two classes. A file classes.txt may name the classes, one a line.
+    Without parts all images are split by the seed; with two parts see `published.join`.
+
+    Raises:
+        InvalidDatasetError: the message names the file and what is wrong with it.
+    """
+    folders = _folders(path)
+    if not folders:
+        raise InvalidDatasetError(f"{path} has no folders images and masks: put the images and their masks there")
+    parts = {part: list(_pairs(*both)) for part, both in folders.items()}
+    values = {pair: occurring(pair.mask) for part in parts.values() for pair in part}
+    everywhere = torch.stack(list(values.values())).any(0)
+    black_and_white = everywhere.nonzero().flatten().tolist() == [0, IGNORED]
+    # Which classes each mask has.
+    present = {pair: each[[0, IGNORED]] if black_and_white else each[:IGNORED] for pair, each in values.items()}
+    counts = torch.stack(list(present.values())).sum(0)
+
+    def rarest(pair: LabelledImage) -> int:
+        return int(torch.where(present[pair], counts, len(present) + 1).argmin())
+
+    pairs, numbers = join(parts, rarest, settings.split_seed, path)
+    names = _names(path / _NAMES, [present[pairs[number]] for number in numbers.train])
+    for pair in pairs:
+        if unknown := present[pair][len(names) :].nonzero().flatten().tolist():
+            raise InvalidDatasetError(
+                f"{pair.mask} has the value {unknown[0]}, but the last class is {len(names) - 1}, by {_NAMES} or else the "
+                "training masks: correct the mask, or add training examples"
+            )
+    table = torch.full((256,), INVALID)
+    table[: len(names)] = torch.arange(len(names))
+    table[IGNORED] = 1 if black_and_white else IGNORED
+    return segmentation_data(pairs, numbers, names, table.byte(), settings)
+
+
+def _folders(path: Path) -> dict[str, tuple[Path, Path]]:
+    """Folders of images and masks of each part; of "" where there are no parts."""
+    images, masks = path / "images", path / "masks"
+    if images.is_dir() and masks.is_dir():
+        parts = {
+            part: folder for folder in sorted(images.iterdir()) if folder.is_dir() and (part := part_of(folder.name))
+        }
+        return {part: (folder, masks / folder.name) for part, folder in parts.items()} or {"": (images, masks)}
+    parts = {part: folder for folder in sorted(path.glob("*/images")) if (part := part_of(folder.parent.name))}
+    return {part: (folder, folder.parent / "masks") for part, folder in parts.items()}
+
+
+def _pairs(images: Path, masks: Path) -> Iterator[LabelledImage]:
+    if not masks.is_dir():
+        raise InvalidDatasetError(f"{masks} does not exist: put the masks of {images} there")
+    by_stem = {file.stem: file for file in sorted(masks.iterdir()) if file.suffix.lower() in SUFFIXES}
+    files = [file for file in sorted(images.iterdir()) if file.suffix.lower() in SUFFIXES]
+    if not files:
+        raise InvalidDatasetError(f"{images} holds no image: put some there")
+    for file in files:
+        yield labelled(file, by_stem.pop(file.stem, masks / f"{file.stem}.png"))
+    if by_stem:
+        raise InvalidDatasetError(f"{next(iter(by_stem.values()))} belongs to no image in {images}: add or delete it")
+
+
+def _names(file: Path, training: list[Tensor]) -> list[str]:
+    """Names of the classes, in the order of their numbers; each occurs in training."""
+    present = torch.stack(training).any(0)
+    count = int(present.nonzero().max()) + 1 if present.any() else 0
+    names = [str(number) for number in range(count)]
+    if file.is_file():
+        names = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    if len(names) < 2:
+        raise InvalidDatasetError(f"{file.parent}: the training masks have {len(names)} classes: two are needed")
+    if missing := (~present[: len(names)]).nonzero().flatten().tolist():
+        raise InvalidDatasetError(
+            f"{file.parent}: class {names[missing[0]]} is in no training mask: number the classes 0, 1, 2 … without gaps"
+        )
+    return names

@@ -1,0 +1,75 @@
+"""Semantic segmentation: mean IoU and cross-entropy."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torchmetrics.classification import MulticlassAccuracy, MulticlassJaccardIndex
+
+from kubenas_trial.networks.base import Images
+from kubenas_trial.networks.unet import UNET
+from kubenas_trial.tasks.base import BuiltIn, Format, Task
+from kubenas_trial.tasks.cityscapes import is_cityscapes, read_cityscapes
+from kubenas_trial.tasks.data import Batch, Examples
+from kubenas_trial.tasks.mask_folders import is_mask_folder, read_mask_folder
+from kubenas_trial.tasks.masks import IGNORED
+from kubenas_trial.tasks.segmentation_data import SegmentationData, SegmentationDataSettings, segmented_shapes
+from kubenas_trial.tasks.settings import BatchSize, Epochs, LearningRate
+
+
+class SemanticSegmentationSettings(SegmentationDataSettings):
+    """The defaults train from scratch, on small data sets, within minutes."""
+
+    batch_size: BatchSize = 8
+    learning_rate: LearningRate = 3e-3
+    warmup_epochs: Epochs = 1.0
+
+
+class SemanticSegmentation(Task[SemanticSegmentationSettings, SegmentationData]):
+    """Which class each pixel of an image belongs to."""
+
+    name = "semantic-segmentation"
+    summary = "which of some classes each pixel of an image belongs to"
+    metric = "mean_iou"
+    preset = "unet"
+    settings_model = SemanticSegmentationSettings
+    families: ClassVar = {"unet": UNET}
+    built_in: ClassVar = {
+        "shapes": BuiltIn("500 images of circles, squares and triangles, drawn by seed", segmented_shapes)
+    }
+    formats: ClassVar = {
+        "masks": Format("images/*.jpg with masks/*.png of class numbers", is_mask_folder, read_mask_folder),
+        "cityscapes": Format("Cityscapes: leftImg8bit and gtFine", is_cityscapes, read_cityscapes),
+    }
+
+    @property
+    def interface(self) -> Images:
+        """Square images of three colours, and classes."""
+        return Images(3, self.data.side, self.data.side, classes=len(self.data.classes))
+
+    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        """Cross-entropy of the pixels that are not ignored, with label smoothing."""
+        [masks] = batch.targets
+        smoothing = self.settings.label_smoothing
+        total = cross_entropy(
+            network(*batch.inputs), masks, ignore_index=IGNORED, label_smoothing=smoothing, reduction="sum"
+        )
+        return total / (masks != IGNORED).sum().clamp(min=1)
+
+    def evaluate(self, network: nn.Module, examples: Examples) -> dict[str, float]:
+        """Mean IoU of the classes that occur in truth or prediction, over all pixels together, and pixel accuracy.
+
+        Both at the size that images are resized to.
+        """
+        classes = len(self.data.classes)
+        overlap = MulticlassJaccardIndex(classes, ignore_index=IGNORED, validate_args=False).to(self.device)
+        accuracy = MulticlassAccuracy(classes, average="micro", ignore_index=IGNORED, validate_args=False)
+        accuracy = accuracy.to(self.device)
+        for batch in self.batches(examples):
+            [masks] = batch.targets
+            predicted = network(*batch.inputs).argmax(1)
+            overlap.update(predicted, masks)
+            accuracy.update(predicted, masks)
+        return {"mean_iou": float(overlap.compute()), "pixel_accuracy": float(accuracy.compute())}
