@@ -157,9 +157,10 @@ class DecisionSpace(Space):
     def neighbours(self, architecture: Architecture) -> list[Architecture]:
         """All that differ by one step of one decision; what that switches on is drawn, always the same."""
         found: dict[Architecture, None] = {}
+        key = self.key(architecture)
         for decision in self.active(architecture):
             for value in decision.domain.neighbours(architecture[decision.name]):
-                rng = Random(f"{self.key(architecture)}/{decision.name}/{value}")
+                rng = Random(f"{key}/{decision.name}/{value}")
                 neighbour = self.complete({**architecture, decision.name: value}, rng)
                 if neighbour != architecture and self.allows(neighbour):
                     found.setdefault(neighbour)

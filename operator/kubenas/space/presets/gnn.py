@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, cached_property
 from itertools import pairwise
 from typing import Final
 
-from kubenas.space.base import Architecture
+from kubenas.space.base import Architecture, Value
 from kubenas.space.decisions import Decision, SymmetricSpace
 from kubenas.space.domains import Choice
 
@@ -43,7 +43,7 @@ class GNN(SymmetricSpace):
 
     def key(self, architecture: Architecture) -> str:
         """The tree from the input on, such as `gcn(fc+out)+sage`: `out` is a skip to the output."""
-        return _expression(_tree(architecture), 0)
+        return _key(*architecture.values())
 
     def multiplicity(self, architecture: Architecture) -> int:
         """Number of ways to write the architecture."""
@@ -105,9 +105,16 @@ class _SomeOperation:
 Tree = dict[int, list[tuple[int, str]]]
 
 
-def _tree(architecture: Architecture) -> Tree:
-    links = [int(link) for link in str(architecture["links"])]
-    operations = [str(architecture[node]) for node in _NODES]
+@cache
+def _key(*values: Value) -> str:
+    """There are 59,049 ways to write an architecture, and searches ask again and again."""
+    return _expression(_tree(values), 0)
+
+
+def _tree(values: Sequence[Value]) -> Tree:
+    """That of the links and the operations."""
+    links = [int(link) for link in str(values[0])]
+    operations = [str(operation) for operation in values[1:]]
     # A skip is what it reads; links only look back.
     place = [0] * 5
     for node, link in enumerate(links, start=1):
@@ -148,7 +155,7 @@ def _path_counts(architecture: Architecture) -> list[float]:
     succession, and how many paths have 0 to 4 operations.
     """
     runs, lengths = [0.0] * len(_RUNS), [0.0] * 5
-    for path in _paths(_tree(architecture), 0, ()):
+    for path in _paths(_tree(tuple(architecture.values())), 0, ()):
         lengths[len(path)] += 1.0
         for operation in path:
             runs[_RUNS[operation,]] += 1.0
