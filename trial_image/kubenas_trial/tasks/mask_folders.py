@@ -51,8 +51,8 @@ def read_mask_folder(path: Path, settings: SegmentationDataSettings) -> Segmenta
     for pair in pairs:
         if unknown := present[pair][len(names) :].nonzero().flatten().tolist():
             raise InvalidDatasetError(
-                f"{pair.mask} has the value {unknown[0]}, but the last class is {len(names) - 1}, by {_NAMES} or else the "
-                "training masks: correct the mask, or add training examples"
+                f"{pair.mask} has the value {unknown[0]}, but the last class is {len(names) - 1}, by {_NAMES} or else "
+                "the training masks: correct the mask, or add training examples"
             )
     table = torch.full((256,), INVALID)
     table[: len(names)] = torch.arange(len(names))
@@ -96,6 +96,6 @@ def _names(file: Path, training: list[Tensor]) -> list[str]:
         raise InvalidDatasetError(f"{file.parent}: the training masks have {len(names)} classes: two are needed")
     if missing := (~present[: len(names)]).nonzero().flatten().tolist():
         raise InvalidDatasetError(
-            f"{file.parent}: class {names[missing[0]]} is in no training mask: number the classes 0, 1, 2 … without gaps"
+            f"{file.parent}: class {names[missing[0]]} is in no training mask: number classes 0, 1, 2 … without gaps"
         )
     return names

@@ -14,6 +14,8 @@ from kubenas_trial.tasks.published import Numbers
 
 CLASSES: Final = ("circle", "square", "triangle")
 _COUNT = 500
+# Side in pixels at which all is drawn; other sizes are resized from that.
+_SIDE = 96
 _MOST = 5
 # Distance from centre to corner or rim, as a share of the image's side.
 _RADII = (0.1, 0.22)
@@ -41,7 +43,8 @@ class Scene(NamedTuple):
 def shapes(side: int, seed: int) -> list[Scene]:
     """500 images of one to five shapes that may overlap, the same for the same seed."""
     generator = torch.Generator().manual_seed(seed)
-    return [_scene(side, generator) for _ in range(_COUNT)]
+    scenes = [_scene(_SIDE, generator) for _ in range(_COUNT)]
+    return scenes if side == _SIDE else [_resized(scene, side) for scene in scenes]
 
 
 def split() -> Numbers:
@@ -59,7 +62,7 @@ def detected_shapes(settings: DetectionDataSettings) -> DetectionData:
 
 def _scene(side: int, generator: torch.Generator) -> Scene:
     coarse = torch.rand(1, 3, 4, 4, generator=generator)
-    image = interpolate(coarse, size=(side, side), mode="bicubic")[0].clamp(0, 1)
+    image = interpolate(coarse, size=(side, side), mode="bilinear")[0]
     owners = torch.full((side, side), -1)
     labels: list[int] = []
     areas: list[int] = []
@@ -68,7 +71,7 @@ def _scene(side: int, generator: torch.Generator) -> Scene:
         for _ in range(10):
             label = int(torch.randint(len(CLASSES), (), generator=generator))
             shape = _shape(label, side, generator)
-            if all((owners[~shape] == each).sum() >= _VISIBLE * areas[each] for each in range(number)):
+            if all(((owners == each) & ~shape).sum() >= _VISIBLE * areas[each] for each in range(number)):
                 break
         else:
             break
@@ -81,6 +84,12 @@ def _scene(side: int, generator: torch.Generator) -> Scene:
     mask = torch.tensor([0, *(label + 1 for label in labels)])[owners + 1]
     items = tuple((label, _box(owners == number)) for number, label in enumerate(labels))
     return Scene((noisy.clamp(0, 1) * 255).round().byte(), mask, items)
+
+
+def _resized(scene: Scene, side: int) -> Scene:
+    image = interpolate(scene.image[None].float(), size=(side, side), mode="bilinear")[0].round().byte()
+    mask = interpolate(scene.mask[None, None].float(), size=(side, side), mode="nearest-exact")[0, 0].long()
+    return Scene(image, mask, scene.items)
 
 
 def _shape(label: int, side: int, generator: torch.Generator) -> Tensor:
