@@ -24,7 +24,11 @@ TASKS: Final[Mapping[str, str]] = {
     "object-detection": "ObjectDetection",
     "semantic-segmentation": "SemanticSegmentation",
     "text-classification": "TextClassification",
+    "text-representation": "TextRepresentation",
+    "language-model": "LanguageModel",
     "translation": "Translation",
+    "keyword-spotting": "KeywordSpotting",
+    "node-classification": "NodeClassification",
     "visual-question-answering": "VisualQuestionAnswering",
 }
 

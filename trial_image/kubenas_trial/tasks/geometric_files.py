@@ -1,0 +1,113 @@
+"""Graphs that torch-geometric has stored."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from kubenas_trial.errors import InvalidDatasetError
+from kubenas_trial.tasks.graph_data import GraphData, GraphSettings, RawGraph, as_graph_data
+from kubenas_trial.tasks.planetoid import has_planetoid
+
+_MASKS = ("train_mask", "val_mask", "test_mask")
+
+
+def stored_in(path: Path) -> list[Path]:
+    """The stored files that `path` is or has: those of a data set's folder `processed`, or of `path` itself."""
+    if path.is_file():
+        return [path] if path.suffix in {".pt", ".pth"} else []
+    for folder in (path / "processed", path):
+        # These two say how the others were made.
+        found = [file for file in sorted(folder.glob("*.pt")) if file.stem not in {"pre_filter", "pre_transform"}]
+        if found:
+            return found
+    return []
+
+
+def has_geometric(path: Path) -> bool:
+    """Whether such files lie at `path`, and not the raw ones that they were made from beside them."""
+    return bool(stored_in(path)) and not has_planetoid(path)
+
+
+def read_geometric(path: Path, settings: GraphSettings) -> GraphData:
+    """The graph that `torch_geometric.data.Data` or a data set of one graph was stored as.
+
+    Its x, edge_index and y are read, and train_mask, val_mask and test_mask where it has them; of several splits (one a
+    column) that of `split_seed`. Nothing but data is loaded, whatever the file holds.
+
+    Raises:
+        InvalidDatasetError: it cannot be read, or is no such graph.
+    """
+    files = stored_in(path)
+    if len(files) != 1:
+        names = " and ".join(file.name for file in files) if files else "no .pt file"
+        raise InvalidDatasetError(f"{path}: has {names}: name one file by task.dataset.path")
+    [file] = files
+    graph = _graph(file, _load(file))
+    features, edges, labels = (_tensor(file, graph, name) for name in ("x", "edge_index", "y"))
+    if features.ndim == 1:
+        features = features[:, None]
+    if features.ndim != 2 or edges.ndim != 2 or len(edges) != 2:
+        raise InvalidDatasetError(f"{file}: x must be (nodes, features) and edge_index (2, edges)")
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1:
+        raise InvalidDatasetError(f"{file}: y must be one class of each node, and is {tuple(labels.shape)}")
+    splits = _splits(file, graph, len(features), settings.split_seed)
+    return as_graph_data(RawGraph(str(file), features, edges, labels.long(), splits), settings)
+
+
+def _load(file: Path) -> Any:
+    # Tells torch which classes of it are mere data.
+    import torch_geometric.data  # noqa: F401, PLC0415
+
+    try:
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
+        first = str(error).strip().split("\n", 1)[0]
+        raise InvalidDatasetError(f"{file} cannot be read as torch-geometric's data: {first}") from error
+
+
+def _graph(file: Path, stored: Any) -> Mapping[str, Any]:
+    slices = None
+    if isinstance(stored, tuple):
+        # A data set: its data, where each graph begins and ends, and sometimes its class.
+        stored, slices = stored[0], stored[1] if len(stored) > 1 else None
+    if isinstance(slices, Mapping) and "x" in slices and len(slices["x"]) != 2:
+        raise InvalidDatasetError(f"{file}: has {len(slices['x']) - 1} graphs, where nodes of one are to be classified")
+    if hasattr(stored, "to_dict"):
+        stored = stored.to_dict()
+    if not isinstance(stored, Mapping):
+        raise InvalidDatasetError(f"{file}: is a {type(stored).__name__}, not torch_geometric.data.Data")
+    return stored
+
+
+def _tensor(file: Path, graph: Mapping[str, Any], name: str) -> Tensor:
+    value = graph.get(name)
+    if not isinstance(value, Tensor):
+        there = ", ".join(sorted(key for key, each in graph.items() if each is not None))
+        raise InvalidDatasetError(f"{file}: has no tensor {name}, only {there}")
+    return value
+
+
+def _splits(file: Path, graph: Mapping[str, Any], nodes: int, seed: int) -> tuple[Tensor, Tensor, Tensor] | None:
+    there = [name for name in _MASKS if graph.get(name) is not None]
+    if not there:
+        return None
+    if len(there) < len(_MASKS):
+        raise InvalidDatasetError(f"{file}: has {' and '.join(there)} alone: give {', '.join(_MASKS)}, or none of them")
+    members: list[Tensor] = []
+    for name in _MASKS:
+        mask = _tensor(file, graph, name)
+        if mask.ndim == 2:
+            mask = mask[:, seed % mask.shape[1]]
+        if mask.shape != (nodes,) or mask.dtype != torch.bool:
+            raise InvalidDatasetError(f"{file}: {name} must be one truth value for each of {nodes} nodes")
+        members.append(mask.nonzero().flatten())
+    train, validation, test = members
+    return train, validation, test

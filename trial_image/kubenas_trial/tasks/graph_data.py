@@ -1,0 +1,169 @@
+"""One graph whose nodes have classes, and which of them are learned from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from kubenas_trial.errors import InvalidDatasetError
+from kubenas_trial.tasks.data import Batch, Splits, stratified
+from kubenas_trial.tasks.settings import TrainingSettings
+
+
+class GraphSettings(TrainingSettings):
+    """How a graph is brought to a network."""
+
+    normalization: Annotated[
+        Literal["rows", "columns", "none"],
+        Field(
+            description="rows: each node's features over the sum of their sizes, as usual for counts of words; "
+            "columns: each feature to mean 0 and deviation 1 over the training nodes."
+        ),
+    ] = "rows"
+
+
+@dataclass(frozen=True, slots=True)
+class Nodes:
+    """Some nodes of a graph: one example, as a network sees the whole graph whichever of its nodes are asked for.
+
+    Inputs are the features and edges of all nodes, targets the classes and the numbers of these.
+
+    Attributes:
+        features: (nodes, features).
+        edges: (2, edges), each in both directions, none from a node to itself.
+        labels: class of each node of the graph.
+        members: numbers of these nodes.
+    """
+
+    features: Tensor
+    edges: Tensor
+    labels: Tensor
+    members: Tensor
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, indices: Sequence[int], /) -> Batch:
+        return Batch((self.features, self.edges), (self.labels[self.members], self.members))
+
+
+@dataclass(frozen=True, slots=True)
+class GraphData(Splits):
+    """A graph with training, validation and test nodes.
+
+    Attributes:
+        features: of each node.
+        classes: names of the classes, in the order of their numbers.
+    """
+
+    features: int
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RawGraph:
+    """A graph as files have it.
+
+    Attributes:
+        place: file or folder, for messages.
+        features: (nodes, features), of any type of number.
+        edges: (2, edges), in one direction or both, loops and repetitions allowed.
+        labels: class of each node from 0; -1 where it has none.
+        splits: numbers of the training, validation and test nodes, where they are published.
+        classes: their names; None for their numbers.
+    """
+
+    place: str
+    features: Tensor
+    edges: Tensor
+    labels: Tensor
+    splits: tuple[Tensor, Tensor, Tensor] | None = None
+    classes: tuple[str, ...] | None = None
+
+
+def as_graph_data(raw: RawGraph, settings: GraphSettings) -> GraphData:
+    """`raw` with clean edges and features, split as published or else by class and `split_seed`.
+
+    Raises:
+        InvalidDatasetError: parts of it do not fit together, or it is larger than the memory limit.
+    """
+    nodes, width = raw.features.shape
+    _check(raw, settings)
+    labels = raw.labels.long()
+    if raw.splits is None:
+        known = (labels >= 0).nonzero().flatten()
+        train, validation, test = (known[part] for part in stratified(labels[known].tolist(), settings.split_seed))
+    else:
+        train, validation, test = (part.long() for part in raw.splits)
+    count = len(raw.classes) if raw.classes is not None else int(labels.max()) + 1
+    classes = raw.classes or tuple(map(str, range(count)))
+    _check_splits(raw.place, labels, (train, validation, test), classes)
+    features = _normalized(raw.features.float(), train, settings.normalization)
+    edges = both_ways(raw.edges.long(), nodes)
+    splits = [Nodes(features, edges, labels, members) for members in (train, validation, test)]
+    return GraphData(splits[0], splits[1], splits[2], features=width, classes=classes)
+
+
+def both_ways(edges: Tensor, nodes: int) -> Tensor:
+    """`edges` (2, edges) in both directions, each once, without those from a node to itself."""
+    source, target = edges[:, edges[0] != edges[1]]
+    numbers = torch.unique(torch.cat([source * nodes + target, target * nodes + source]))
+    return torch.stack([numbers // nodes, numbers % nodes])
+
+
+def _normalized(features: Tensor, train: Tensor, kind: str) -> Tensor:
+    match kind:
+        case "rows":
+            # A node without features keeps none.
+            return features / features.abs().sum(1, keepdim=True).clamp(min=1e-12)
+        case "columns":
+            known = features[train]
+            return (features - known.mean(0)) / known.std(0, unbiased=False).clamp(min=1e-6)
+        case _:
+            return features
+
+
+def _check(raw: RawGraph, settings: GraphSettings) -> None:
+    nodes, width = raw.features.shape
+    if len(raw.labels) != nodes:
+        raise InvalidDatasetError(f"{raw.place}: {nodes} nodes have features, {len(raw.labels)} have labels")
+    megabytes = nodes * width * 4 / 1e6
+    if megabytes > settings.memory_limit_mb:
+        raise InvalidDatasetError(
+            f"{raw.place}: {nodes} nodes with {width} features take {megabytes:.0f} MB, and a graph is held in memory "
+            f"as a whole: raise task.settings.memoryLimitMb, which is {settings.memory_limit_mb}"
+        )
+    if not bool(raw.features.isfinite().all()):
+        [node, *_] = (~raw.features.isfinite()).any(1).nonzero().flatten().tolist()
+        raise InvalidDatasetError(f"{raw.place}: node {node} has a feature that is no finite number")
+    if raw.edges.numel() == 0:
+        raise InvalidDatasetError(f"{raw.place}: the graph has no edges")
+    if int(raw.edges.min()) < 0 or int(raw.edges.max()) >= nodes:
+        wrong = int(raw.edges[(raw.edges < 0) | (raw.edges >= nodes)][0])
+        raise InvalidDatasetError(f"{raw.place}: an edge names node {wrong}, and nodes are numbered 0 to {nodes - 1}")
+
+
+def _check_splits(place: str, labels: Tensor, splits: Sequence[Tensor], classes: Sequence[str]) -> None:
+    names = ("training", "validation", "test")
+    seen: set[int] = set()
+    for name, members in zip(names, splits, strict=True):
+        if len(members) == 0:
+            raise InvalidDatasetError(f"{place}: no node is left for {name}")
+        numbers: list[int] = members.tolist()
+        if shared := seen.intersection(numbers):
+            raise InvalidDatasetError(f"{place}: node {min(shared)} is in two of training, validation and test")
+        seen.update(numbers)
+        wrong = members[(labels[members] < 0) | (labels[members] >= len(classes))]
+        if len(wrong):
+            node = int(wrong[0])
+            raise InvalidDatasetError(f"{place}: {name} node {node} has class {int(labels[node])}, which is none")
+    learned = Counter(labels[splits[0]].tolist())
+    for number, name in enumerate(classes):
+        if not learned[number]:
+            raise InvalidDatasetError(f"{place}: class {name} has no training node")

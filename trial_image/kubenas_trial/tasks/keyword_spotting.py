@@ -1,0 +1,65 @@
+"""Keyword spotting: which word a short recording says."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from kubenas_trial.networks.base import Series
+from kubenas_trial.networks.rnn import RNN
+from kubenas_trial.networks.tcn import TCN
+from kubenas_trial.tasks.audio_data import AudioData, AudioSettings
+from kubenas_trial.tasks.base import BuiltIn, Format, Task
+from kubenas_trial.tasks.data import Batch, Examples
+from kubenas_trial.tasks.settings import LearningRate, Share, WeightDecay
+from kubenas_trial.tasks.tones import tones
+from kubenas_trial.tasks.word_folders import has_words, read_words
+
+
+class KeywordSpottingSettings(AudioSettings):
+    """Sounds of a second as 40 mel bands every 20 ms; adamw."""
+
+    learning_rate: LearningRate = 3e-3
+    weight_decay: WeightDecay = 0.05
+    label_smoothing: Share = 0.1
+
+
+class KeywordSpotting(Task[KeywordSpottingSettings, AudioData]):
+    """Which of some words a recording says."""
+
+    name = "keyword-spotting"
+    summary = "which of some words a short recording says"
+    metric = "accuracy"
+    preset = "tcn"
+    settings_model = KeywordSpottingSettings
+    families: ClassVar = {"tcn": TCN, "rnn": RNN}
+    built_in: ClassVar = {"tones": BuiltIn("1,000 sounds of eight courses of a tone, in noise", tones)}
+    formats: ClassVar = {
+        "word-folders": Format(
+            "a folder of WAV files for each word, as Speech Commands; validation_list.txt and testing_list.txt if any",
+            has_words,
+            read_words,
+        )
+    }
+
+    @property
+    def interface(self) -> Series:
+        """Bands over time, and words."""
+        return Series(*self.data.shape, classes=len(self.data.words))
+
+    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        """Cross-entropy, with label smoothing."""
+        [labels] = batch.targets
+        return cross_entropy(network(*batch.inputs), labels, label_smoothing=self.settings.label_smoothing)
+
+    def evaluate(self, network: nn.Module, examples: Examples) -> dict[str, float]:
+        """Share of right answers and mean cross-entropy."""
+        correct, loss = 0, 0.0
+        for batch in self.batches(examples):
+            [labels] = batch.targets
+            logits = network(*batch.inputs).float()
+            correct += int((logits.argmax(1) == labels).sum())
+            loss += float(cross_entropy(logits, labels, reduction="sum"))
+        return {"accuracy": correct / len(examples), "loss": loss / len(examples)}
