@@ -19,7 +19,7 @@ class TransformerDecoderSkeleton(Skeleton):
 
     width: Annotated[
         float, Field(gt=0, le=16, description="Factor of the architecture's model, inner and embedding sizes.")
-    ] = 0.5
+    ] = 0.25
     dropout: Annotated[float, Field(ge=0, lt=1, description="Dropout of embeddings and layers.")] = 0.1
 
 

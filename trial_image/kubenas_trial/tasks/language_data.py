@@ -1,0 +1,197 @@
+"""Running text in three parts, cut into windows of tokens."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from kubenas_trial.errors import InvalidDatasetError
+from kubenas_trial.tasks.data import SPLIT_NAMES, Batch, Splits
+from kubenas_trial.tasks.settings import TrainingSettings
+from kubenas_trial.tasks.tokens import tokenize, train_byte_bpe
+
+SUFFIXES: Final = (".txt", ".text", ".tokens", ".raw")
+# What cross_entropy leaves out.
+IGNORED: Final = -100
+_START: Final = "<|endoftext|>"
+# Characters that are read at a time, where lines are longer.
+_LINE: Final = 4096
+
+
+class LanguageSettings(TrainingSettings):
+    """Settings of the data."""
+
+    vocabulary: Annotated[
+        int, Field(ge=257, le=1_000_000, description="Most tokens (byte-level BPE); 256 are single bytes.")
+    ] = 2000
+    length: Annotated[int, Field(ge=2, le=8192, description="Tokens of a window; none further back is seen.")] = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Lines of files, one file after another, read anew whenever they are gone through; overlong ones in pieces.
+
+    Attributes:
+        files: UTF-8 texts.
+        start, end: only lines that begin from this character to before that one are given; no end: to the last.
+    """
+
+    files: Sequence[Path]
+    start: int = 0
+    end: int | None = None
+
+    def __iter__(self) -> Iterator[str]:
+        place = 0
+        for line in self._all():
+            if place >= self.start and (self.end is None or place < self.end):
+                yield line
+            place += len(line)
+
+    def _all(self) -> Iterator[str]:
+        for path in self.files:
+            try:
+                with path.open(encoding="utf-8-sig") as file:
+                    while line := file.readline(_LINE):
+                        yield line
+            except UnicodeDecodeError as error:
+                raise InvalidDatasetError(f"{path}: is not UTF-8 ({error.reason}): convert it") from None
+            except OSError as error:
+                raise InvalidDatasetError(f"{path}: cannot be read: {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """A text cut into windows of `length` tokens; each token is the target of the one before it.
+
+    Attributes:
+        tokens: the text after a start token, int32.
+        characters: length of the text.
+        length: tokens of a window; the last one is filled up with targets that do not count.
+        shifted: whether each window begins up to `length` tokens later, as drawn (augmentation).
+    """
+
+    tokens: Tensor
+    characters: int
+    length: int
+    shifted: bool = False
+
+    def __len__(self) -> int:
+        return math.ceil((len(self.tokens) - 1) / self.length)
+
+    def __getitem__(self, indices: Sequence[int], /) -> Batch:
+        last = len(self.tokens) - 1
+        begins = torch.as_tensor(indices) * self.length
+        if self.shifted:
+            begins = (begins + torch.randint(self.length, begins.shape)).clamp(max=max(0, last - self.length))
+        places = begins[:, None] + torch.arange(self.length + 1)
+        window = self.tokens[places.clamp(max=last)].long()
+        targets = window[:, 1:].masked_fill(places[:, 1:] > last, IGNORED)
+        return Batch((window[:, :-1],), (targets,))
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageData(Splits):
+    """A text in windows.
+
+    Attributes:
+        vocabulary: number of tokens, which are numbered from frequent to rare.
+    """
+
+    train: Windows
+    validation: Windows
+    test: Windows
+    vocabulary: int
+
+
+def detect(path: Path) -> bool:
+    """Whether there are texts, for `Format.detect`."""
+    return bool(text_files(path))
+
+
+def read_text(path: Path, settings: LanguageSettings) -> LanguageData:
+    """The text at `path`, split as by `split_lines`, in tokens that are learned from its training part.
+
+    Raises:
+        InvalidDatasetError: a file is not as it should be, or the text is too short.
+    """
+    parts = split_lines(path)
+    tokenizer = train_byte_bpe(parts["train"], settings.vocabulary, _START)
+    size = tokenizer.get_vocab_size()
+    texts = {name: tokenize(tokenizer, part, settings.memory_limit_mb).tokens for name, part in parts.items()}
+    # Networks whose rare tokens have narrow embeddings need to know which are rare.
+    order = texts["train"].bincount(minlength=size).argsort(descending=True, stable=True)
+    rank = torch.empty(size, dtype=torch.int32)
+    rank[order] = torch.arange(size, dtype=torch.int32)
+    start = rank[tokenizer.token_to_id(_START)].reshape(1)
+    windows = {
+        name: Windows(
+            torch.cat((start, rank[tokens])),
+            sum(map(len, parts[name])),
+            settings.length,
+            shifted=settings.augmentation and name == "train",
+        )
+        for name, tokens in texts.items()
+    }
+    return LanguageData(windows["train"], windows["validation"], windows["test"], size)
+
+
+def split_lines(path: Path) -> dict[str, Lines]:
+    """Train, validation and test of a file, or of a folder's files in the order of their names.
+
+    Files with train, valid (validation, val, dev) or test in their names, as wiki.train.tokens, are those splits. What
+    has no file is cut from the training text's end: a tenth of it.
+
+    Raises:
+        InvalidDatasetError: a split is empty, or there is no training text.
+    """
+    return _cut(path, _by_split(path, [path] if path.is_file() else text_files(path)))
+
+
+def text_files(path: Path) -> list[Path]:
+    """The file at `path`, or the folder's files, that have a text's suffix."""
+    if path.is_dir():
+        return sorted(file for file in path.iterdir() if file.is_file() and file.suffix.lower() in SUFFIXES)
+    return [path] if path.suffix.lower() in SUFFIXES else []
+
+
+def _by_split(path: Path, files: Sequence[Path]) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {}
+    for file in files:
+        words = set(re.split(r"[^a-z]+", file.name.lower()))
+        splits = [split for split, names in SPLIT_NAMES.items() if words.intersection(names)]
+        if len(splits) == 1:
+            found.setdefault(splits[0], []).append(file)
+    if not found:
+        return {"train": list(files)}
+    if "train" not in found:
+        raise InvalidDatasetError(f"{path}: has {', '.join(file.name for file in files)}, but no training text")
+    return found
+
+
+def _cut(path: Path, files: Mapping[str, Sequence[Path]]) -> dict[str, Lines]:
+    parts = {split: Lines(listed) for split, listed in files.items()}
+    wanted = [split for split in SPLIT_NAMES if split not in files]
+    if wanted:
+        total = _length(parts["train"])
+        end = total - len(wanted) * total // 10
+        parts["train"] = Lines(files["train"], 0, end)
+        for number, split in enumerate(wanted, start=1):
+            after = total - (len(wanted) - number) * total // 10
+            parts[split] = Lines(files["train"], end, after)
+            end = after
+    for split, part in parts.items():
+        if _length(part) == 0:
+            raise InvalidDatasetError(f"{path}: the text of {split} is empty: give more, or lines that are not so long")
+    return parts
+
+
+def _length(lines: Iterable[str]) -> int:
+    return sum(map(len, lines))

@@ -1,0 +1,91 @@
+"""Language modelling: perplexity, bits per character and cross-entropy."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import ClassVar, Final, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from kubenas_trial.networks.base import Tokens
+from kubenas_trial.networks.transformer_decoder import TRANSFORMER_DECODER
+from kubenas_trial.tasks.base import BuiltIn, Format, Task
+from kubenas_trial.tasks.data import Batch, Examples
+from kubenas_trial.tasks.language_data import IGNORED, LanguageData, LanguageSettings, Windows, detect, read_text
+from kubenas_trial.tasks.settings import BatchSize, Epochs, LearningRate, Norm, WeightDecay
+
+_ALICE: Final = Path(__file__).parents[1] / "data" / "alice.txt"
+
+
+class LanguageModelSettings(LanguageSettings):
+    """The defaults suit a text of some hundred thousand characters."""
+
+    batch_size: BatchSize = 16
+    learning_rate: LearningRate = 2e-3
+    weight_decay: WeightDecay = 0.1
+    warmup_epochs: Epochs = 0.5
+    clip_norm: Norm = 1.0
+
+
+def _alice(settings: LanguageModelSettings) -> LanguageData:
+    return read_text(_ALICE, settings)
+
+
+class LanguageModel(Task[LanguageModelSettings, LanguageData]):
+    """Which token comes next in a text."""
+
+    name = "language-model"
+    summary = "which token comes next in a text"
+    metric = "perplexity"
+    goal = "minimize"
+    preset = "transformer-decoder"
+    settings_model = LanguageModelSettings
+    families: ClassVar = {"transformer-decoder": TRANSFORMER_DECODER}
+    built_in: ClassVar = {"alice": BuiltIn("Lewis Carroll's Alice in Wonderland, 145,000 characters", _alice)}
+    formats: ClassVar = {
+        "text": Format(
+            "UTF-8 texts (.txt, .tokens): one file, or a folder, for example train.txt, valid.txt and test.txt",
+            detect,
+            read_text,
+        )
+    }
+
+    @property
+    def interface(self) -> Tokens:
+        """Windows of tokens, each to be followed by one of the vocabulary."""
+        return Tokens(self.data.vocabulary, self.settings.length, classes=self.data.vocabulary)
+
+    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        """Mean cross-entropy of the next tokens, with label smoothing."""
+        [targets] = batch.targets
+        return cross_entropy(
+            network(*batch.inputs).transpose(1, 2),
+            targets,
+            ignore_index=IGNORED,
+            label_smoothing=self.settings.label_smoothing,
+        )
+
+    def evaluate(self, network: nn.Module, examples: Examples) -> dict[str, float]:
+        """Perplexity of a token, bits per character, mean cross-entropy of a token.
+
+        Perplexities compare only where the vocabulary is the same, bits per character always. A token's context is
+        its window up to there, as in training.
+        """
+        loss, count = torch.zeros((), dtype=torch.float64), 0
+        for batch in self.batches(examples):
+            [targets] = batch.targets
+            logits = network(*batch.inputs).float().transpose(1, 2)
+            loss += cross_entropy(logits, targets, ignore_index=IGNORED, reduction="sum").double().cpu()
+            count += int((targets != IGNORED).sum())
+        return {
+            "perplexity": float((loss / count).exp()),
+            "bits_per_character": float(loss) / math.log(2) / cast("Windows", examples).characters,
+            "loss": float(loss) / count,
+        }
+
+    def example(self, size: int = 1) -> tuple[Tensor, ...]:
+        """Windows of one token again and again: all windows have the same length."""
+        return (torch.zeros((size, self.settings.length), dtype=torch.int64, device=self.device),)

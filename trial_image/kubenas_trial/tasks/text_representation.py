@@ -1,0 +1,104 @@
+"""Text representation: an encoder learns by finding hidden tokens, and a linear classifier judges its vectors."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from kubenas_trial.networks.base import Tokens
+from kubenas_trial.networks.bert_encoder import BERT_MASKED_LM, MaskedLanguageModel
+from kubenas_trial.tasks.base import BuiltIn, Format, Task
+from kubenas_trial.tasks.data import Batch, Examples
+from kubenas_trial.tasks.representation_data import (
+    IGNORED,
+    MaskedExamples,
+    RepresentationData,
+    detect_texts,
+    read_representation,
+    representation_data,
+)
+from kubenas_trial.tasks.sentiment import SUMMARY, sentiment
+from kubenas_trial.tasks.settings import LearningRate
+from kubenas_trial.tasks.text_data import TextExamples, TextSettings
+from kubenas_trial.tasks.tokens import PADDING, UNKNOWN
+
+
+class TextRepresentationSettings(TextSettings):
+    """The defaults suit some thousand short texts."""
+
+    learning_rate: LearningRate = 2e-3
+
+
+def _built_in(settings: TextRepresentationSettings) -> RepresentationData:
+    return representation_data(sentiment(settings.split_seed), settings)
+
+
+class TextRepresentation(Task[TextRepresentationSettings, RepresentationData]):
+    """Vectors of texts, learned without labels."""
+
+    name = "text-representation"
+    summary = "vectors of texts, learned by finding hidden tokens and judged by a linear classifier on top"
+    metric = "probe_accuracy"
+    preset = "bert-encoder"
+    settings_model = TextRepresentationSettings
+    families: ClassVar = {"bert-encoder": BERT_MASKED_LM}
+    built_in: ClassVar = {"sentiment": BuiltIn(SUMMARY, _built_in)}
+    formats: ClassVar = {
+        "text": Format(
+            "texts (.txt, one a line) and a labelled table (.tsv, .csv, .jsonl) in a folder, or a table alone",
+            detect_texts,
+            read_representation,
+        )
+    }
+
+    @property
+    def interface(self) -> Tokens:
+        """Texts, of which each place has a token of the vocabulary."""
+        return Tokens(self.data.vocabulary, self.settings.length, len(self.data.classes), PADDING)
+
+    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        """Mean cross-entropy of the hidden tokens, with label smoothing."""
+        [targets] = batch.targets
+        return cross_entropy(
+            network(*batch.inputs).transpose(1, 2),
+            targets,
+            ignore_index=IGNORED,
+            label_smoothing=self.settings.label_smoothing,
+        )
+
+    def evaluate(self, network: nn.Module, examples: Examples) -> dict[str, float]:
+        """Accuracy of the linear probe, and mean cross-entropy of the hidden tokens.
+
+        The probe is logistic regression on each text's mean vector, standardised; it learns from the labelled training
+        texts and is measured on those of the split of `examples`.
+        """
+        # Only here, as it takes seconds to import.
+        from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+        from sklearn.pipeline import make_pipeline  # noqa: PLC0415
+        from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
+
+        probe: Any = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+        probe.fit(*self._vectors(network, self.data.train.probe))
+        accuracy = float(probe.score(*self._vectors(network, cast("MaskedExamples", examples).probe)))
+        loss, count = torch.zeros((), dtype=torch.float64), 0
+        for batch in self.batches(examples):
+            [targets] = batch.targets
+            logits = network(*batch.inputs).float().transpose(1, 2)
+            loss += cross_entropy(logits, targets, ignore_index=IGNORED, reduction="sum").double().cpu()
+            count += int((targets != IGNORED).sum())
+        return {"probe_accuracy": accuracy, "mlm_loss": float(loss) / count}
+
+    def example(self, size: int = 1) -> tuple[Tensor, ...]:
+        """Texts of the greatest length, as a batch's length depends on what is in it."""
+        return (torch.full((size, self.settings.length), UNKNOWN, device=self.device),)
+
+    def _vectors(self, network: nn.Module, examples: TextExamples) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Mean vectors (texts, width) and classes (texts)."""
+        encoder = cast("MaskedLanguageModel", network).encoder
+        vectors = [encoder.mean(*batch.inputs).double().cpu() for batch in self.batches(examples)]
+        return torch.cat(vectors).numpy(), examples.labels.numpy()
