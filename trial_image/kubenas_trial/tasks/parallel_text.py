@@ -181,27 +181,30 @@ def split_pairs(pairs: Sequence[Pair], seed: int) -> ParallelTexts:
     Raises:
         InvalidDatasetError: there are too few.
     """
-    return _split({"train": pairs}, seed, None)
+    return _split({"train": pairs}, seed, "the data set")
 
 
-def _split(parts: Mapping[str, Iterable[Pair]], seed: int, path: Path | None) -> ParallelTexts:
+def _split(parts: Mapping[str, Iterable[Pair]], seed: int, name: Path | str) -> ParallelTexts:
     """What is there, the rest cut from train; a sentence with several translations is in one split only."""
+    for split, pairs in parts.items():
+        if next(iter(pairs), None) is None:
+            raise InvalidDatasetError(f"{name}: no pair for {split} has text on both sides: add some")
     if all(split in parts for split in SPLIT_NAMES):
         return ParallelTexts(**parts)
     sources = [blake2b(pair.source.encode(), digest_size=8).digest() for pair in parts["train"]]
     share = min(len(sources) // 10, _EVALUATED)
-    shares = [0 if split in parts else share for split in ("validation", "test")]
     if share == 0:
-        raise InvalidDatasetError(
-            f"{path}: {len(sources)} pairs of train are too few to cut others from: give 10 at least"
-        )
+        raise InvalidDatasetError(f"{name}: {len(sources)} pairs of train are too few to cut from: give 10 at least")
+    shares = [0 if split in parts else share for split in ("validation", "test")]
     cut = grouped(sources, seed, (len(sources) - sum(shares), shares[0], shares[1]))
     found: list[Iterable[Pair]] = []
     for split, members in zip(SPLIT_NAMES, cut, strict=True):
         if split != "train" and split in parts:
             found.append(parts[split])
-            continue
-        found.append(Chosen.of(parts["train"], members, len(sources)))
+        elif members:
+            found.append(Chosen.of(parts["train"], members, len(sources)))
+        else:
+            raise InvalidDatasetError(f"{name}: train has too few different sources to cut {split} from")
     return ParallelTexts(*found)
 
 

@@ -10,7 +10,6 @@ import torch
 from pydantic import Field
 from tokenizers import Tokenizer, processors
 
-from kubenas_trial.errors import InvalidDatasetError
 from kubenas_trial.tasks.data import Batch, Splits
 from kubenas_trial.tasks.parallel_text import Pair, ParallelTexts
 from kubenas_trial.tasks.settings import Epochs, LearningRate, Norm, Share, TrainingSettings
@@ -54,13 +53,13 @@ class PairExamples:
     Attributes:
         sources, targets: their tokens, each with END at its end.
         end: number of END in the target's vocabulary.
-        references: the translations as they were written, of validation and test.
+        references: the translations as they were written; none for training pairs.
     """
 
     sources: TokenLists
     targets: TokenLists
     end: int
-    references: Sequence[str] = ()
+    references: Sequence[str]
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -94,26 +93,23 @@ def translation_data(texts: ParallelTexts, settings: TranslationSettings) -> Tra
     """The texts in tokens of vocabularies that are learned from the training pairs, one for each language.
 
     Raises:
-        InvalidDatasetError: a split has no pairs.
+        InvalidDatasetError: a file that is read on the way is not as it should be.
     """
     source = _tokenizer((pair.source for pair in texts.train), settings)
     target = _tokenizer((pair.target for pair in texts.train), settings)
 
-    def examples(split: str, pairs: Iterable[Pair], *, evaluated: bool) -> PairExamples:
-        found = PairExamples(
+    def examples(pairs: Iterable[Pair], references: Sequence[str]) -> PairExamples:
+        return PairExamples(
             tokenize(source, (pair.source for pair in pairs), settings.memory_limit_mb),
             tokenize(target, (pair.target for pair in pairs), settings.memory_limit_mb),
-            target.get_vocab_size() - 1,
-            [pair.target for pair in pairs] if evaluated else (),
+            _end(target),
+            references,
         )
-        if not found:
-            raise InvalidDatasetError(f"there is no pair for {split} with text on both sides: add some")
-        return found
 
     return TranslationData(
-        examples("train", texts.train, evaluated=False),
-        examples("validation", texts.validation, evaluated=True),
-        examples("test", texts.test, evaluated=True),
+        examples(texts.train, ()),
+        examples(texts.validation, [pair.target for pair in texts.validation]),
+        examples(texts.test, [pair.target for pair in texts.test]),
         source.get_vocab_size(),
         target.get_vocab_size(),
         target,
@@ -123,8 +119,13 @@ def translation_data(texts: ParallelTexts, settings: TranslationSettings) -> Tra
 def _tokenizer(texts: Iterable[str], settings: TranslationSettings) -> Tokenizer:
     tokenizer = train_byte_bpe(texts, settings.vocabulary - 1, "[PAD]")
     tokenizer.add_special_tokens([END])
-    # What is added has the last number.
-    end = tokenizer.get_vocab_size() - 1
-    tokenizer.post_processor = processors.TemplateProcessing(single=f"$A {END}", special_tokens=[(END, end)])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"$A {END}", special_tokens=[(END, _end(tokenizer))]
+    )
     tokenizer.enable_truncation(settings.length)
     return tokenizer
+
+
+def _end(tokenizer: Tokenizer) -> int:
+    """The number of END, the last, as it was added to what was learned."""
+    return tokenizer.get_vocab_size() - 1
