@@ -17,19 +17,11 @@ from kubenas_trial.networks.nasbench101 import NASBENCH101
 from kubenas_trial.networks.nasbench201 import NASBENCH201
 from kubenas_trial.networks.nasbench_macro import NASBENCH_MACRO
 from kubenas_trial.networks.vit import VIT
-from kubenas_trial.tasks.base import BuiltIn, Task
+from kubenas_trial.tasks.base import BuiltIn, Format, Task
 from kubenas_trial.tasks.data import Batch, Examples
-from kubenas_trial.tasks.image_data import ImageData, digits
-from kubenas_trial.tasks.settings import BatchSize, LearningRate, Optimizer, TrainingSettings, WeightDecay
-
-
-class ImageClassificationSettings(TrainingSettings):
-    """The defaults are NAS-Bench-201's recipe (Dong and Yang, ICLR 2020, table 1)."""
-
-    batch_size: BatchSize = 256
-    optimizer: Optimizer = "sgd"
-    learning_rate: LearningRate = 0.1
-    weight_decay: WeightDecay = 5e-4
+from kubenas_trial.tasks.image_data import ImageClassificationSettings, ImageData, digits
+from kubenas_trial.tasks.image_files import is_cifar, is_mnist, read_cifar, read_mnist
+from kubenas_trial.tasks.image_folders import is_image_folder, read_image_folder
 
 
 class ImageClassification(Task[ImageClassificationSettings, ImageData]):
@@ -53,7 +45,16 @@ class ImageClassification(Task[ImageClassificationSettings, ImageData]):
         "macro": MACRO,
     }
     built_in: ClassVar = {"digits": BuiltIn("1,797 handwritten digits of 8 x 8 pixels", digits)}
-    formats: ClassVar = {}
+    formats: ClassVar = {
+        "cifar10": Format(
+            "CIFAR-10's data_batch_1 … data_batch_5, test_batch, for Python", is_cifar(10), read_cifar(10)
+        ),
+        "cifar100": Format("CIFAR-100's train, test, for Python, with its 100 classes", is_cifar(100), read_cifar(100)),
+        "mnist": Format("MNIST's train-images-idx3-ubyte …, packed by gzip or not", is_mnist, read_mnist),
+        "image-folder": Format(
+            "a folder of images per class, or such folders in train, val and test", is_image_folder, read_image_folder
+        ),
+    }
 
     @property
     def interface(self) -> Images:

@@ -1,17 +1,49 @@
-"""Images in memory, for classification."""
+"""Images with a class each: examples, their variation, and the digits that are built in."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn.functional import interpolate, pad
 
 from kubenas_trial.errors import InvalidDatasetError
-from kubenas_trial.tasks.data import Splits, TensorExamples
-from kubenas_trial.tasks.settings import TrainingSettings
+from kubenas_trial.tasks.data import Batch, Splits
+from kubenas_trial.tasks.pictures import Tensors
+from kubenas_trial.tasks.published import Numbers
+from kubenas_trial.tasks.settings import LearningRate, Optimizer, TrainingSettings, WeightDecay
+
+# Training images that normalization is worked out from, spread evenly over all.
+_NORMALIZING = 5_000
+# Images resized at once.
+_CHUNK = 1_000
+
+
+class ImageClassificationSettings(TrainingSettings):
+    """The defaults are NAS-Bench-201's recipe (Dong and Yang, ICLR 2020, table 1), save its batches of 256.
+
+    Those are few steps where there are few images.
+    """
+
+    optimizer: Optimizer = "sgd"
+    learning_rate: LearningRate = 0.1
+    weight_decay: WeightDecay = 5e-4
+    image_size: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=4096,
+            description="Side that images are resized to; absent: as they are, and in folders the commonest size, at "
+            "most 64 pixels.",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +59,100 @@ class ImageData(Splits):
     classes: tuple[str, ...]
 
 
-def digits(_settings: TrainingSettings) -> ImageData:
+@dataclass(frozen=True, slots=True)
+class ImageExamples:
+    """Some of the images of a data set, normalized.
+
+    Attributes:
+        images: all of them, (channels, height, width) each, in bytes.
+        labels: class of each.
+        numbers: which of them are these examples.
+        mean, deviation: of each channel over training images, (channels, 1, 1).
+        vary: changes a batch of images; only ever set on training examples.
+    """
+
+    images: Tensors
+    labels: Tensor
+    numbers: Tensor
+    mean: Tensor
+    deviation: Tensor
+    vary: Callable[[Tensor], Tensor] | None = None
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, indices: Sequence[int], /) -> Batch:
+        chosen = self.numbers[torch.as_tensor(indices)]
+        images = self.images[chosen]
+        if self.vary is not None:
+            images = self.vary(images)
+        return Batch(((images.float() - self.mean) / self.deviation,), (self.labels[chosen],))
+
+
+def image_data(
+    images: Tensors,
+    labels: Tensor,
+    numbers: Numbers,
+    classes: Sequence[str],
+    vary: Callable[[Tensor], Tensor] | None,
+) -> ImageData:
+    """The splits of `images`, normalized by those of train.
+
+    Args:
+        images: all of them.
+        labels: class of each.
+        numbers: those of each split.
+        classes: names of the classes.
+        vary: how training images are varied.
+    """
+    train = torch.tensor(numbers.train)
+    sample = images[train[:: -(-len(train) // _NORMALIZING)]].float()
+    mean = sample.mean((0, 2, 3))[:, None, None]
+    deviation = sample.std((0, 2, 3))[:, None, None].clamp(min=1e-6)
+    _, channels, height, width = sample.shape
+
+    def examples(chosen: Sequence[int], vary: Callable[[Tensor], Tensor] | None = None) -> ImageExamples:
+        return ImageExamples(images, labels, torch.tensor(chosen), mean, deviation, vary)
+
+    return ImageData(
+        examples(numbers.train, vary),
+        examples(numbers.validation),
+        examples(numbers.test),
+        shape=(channels, height, width),
+        classes=tuple(classes),
+    )
+
+
+def moved(images: Tensor) -> Tensor:
+    """Each image moved by up to an eighth of its sides, black in what becomes free: NAS-Bench-201's random crop."""
+    batch, _, height, width = images.shape
+    margins = max(1, height // 8), max(1, width // 8)
+    padded = pad(images, (margins[1], margins[1], margins[0], margins[0]))
+    tops, lefts = (torch.randint(2 * margin + 1, (batch, 1)) for margin in margins)
+    rows = (tops + torch.arange(height))[:, None, :, None]
+    columns = (lefts + torch.arange(width))[:, None, None, :]
+    channels = torch.arange(images.shape[1])[None, :, None, None]
+    return padded[torch.arange(batch)[:, None, None, None], channels, rows, columns]
+
+
+def moved_and_mirrored(images: Tensor) -> Tensor:
+    """As `moved`, and half of the images mirrored: NAS-Bench-201's whole augmentation, for natural images."""
+    mirrored = torch.rand(len(images), 1, 1, 1) < 0.5
+    return moved(torch.where(mirrored, images.flip(3), images))
+
+
+def resized(images: Tensor, side: int | None) -> Tensor:
+    """Bytes (count, channels, height, width) as squares of `side` pixels; as they are without one."""
+    if side is None or images.shape[2:] == (side, side):
+        return images
+    parts = (
+        interpolate(part.float(), (side, side), mode="bilinear", antialias=True).round().to(torch.uint8)
+        for part in torch.split(images, _CHUNK)
+    )
+    return torch.cat(list(parts))
+
+
+def digits(settings: ImageClassificationSettings) -> ImageData:
     """1,797 handwritten digits of 8 x 8 pixels (UCI optdigits' test part, Alpaydin and Kaynak 1998).
 
     Of each class every fourth of five images is validation and every fifth test, so the split is the same for every
@@ -41,15 +166,15 @@ def digits(_settings: TrainingSettings) -> ImageData:
     if package is None or package.origin is None:
         raise InvalidDatasetError("task.dataset.name: digits needs scikit-learn in the trainer's image")
     rows = np.loadtxt(Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz", delimiter=",")
-    images = torch.from_numpy(rows[:, :-1]).float().reshape(-1, 1, 8, 8) / 16
+    # Pixels are whole numbers up to 16.
+    images = resized(torch.from_numpy(rows[:, :-1] * 15).to(torch.uint8).reshape(-1, 1, 8, 8), settings.image_size)
     labels = torch.from_numpy(rows[:, -1]).long()
     place = torch.empty_like(labels)
     for label in range(10):
         members = labels == label
         place[members] = torch.arange(int(members.sum())) % 5
-    known = images[place < 3]
-    images = (images - known.mean()) / known.std()
-    train, validation, test = (
-        TensorExamples((images[where],), (labels[where],)) for where in (place < 3, place == 3, place == 4)
+    numbers = Numbers(*(torch.nonzero(where)[:, 0].tolist() for where in (place < 3, place == 3, place == 4)))
+    # A mirrored digit is none.
+    return image_data(
+        images, labels, numbers, [str(label) for label in range(10)], moved if settings.augmentation else None
     )
-    return ImageData(train, validation, test, shape=(1, 8, 8), classes=tuple(map(str, range(10))))

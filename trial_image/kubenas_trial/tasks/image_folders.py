@@ -1,0 +1,145 @@
+"""Folders of images, one per class, as ImageNet and torchvision have them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from kubenas_trial.errors import InvalidDatasetError
+from kubenas_trial.tasks.image_data import ImageClassificationSettings, ImageData, image_data, moved_and_mirrored
+from kubenas_trial.tasks.pictures import SUFFIXES, UNREADABLE, tensors, unreadable
+from kubenas_trial.tasks.published import join, part_of
+
+# Images whose headers are looked at for size and channels, spread evenly over all.
+_LOOKED_AT: Final = 1_000
+# A larger commonest size is scaled down to this side; the setting asks for more.
+_LARGEST: Final = 64
+_GREY: Final = frozenset({"1", "L", "LA", "I;16"})
+
+
+class _Labelled(NamedTuple):
+    """An image and the name of its class."""
+
+    path: Path
+    label: str
+
+
+class _Look(NamedTuple):
+    """What all images are made: sides in pixels, and Pillow's mode, L or RGB."""
+
+    height: int
+    width: int
+    mode: str
+
+
+def is_image_folder(path: Path) -> bool:
+    """Whether there is a folder of images, or a folder of such folders called train."""
+    parts = [folder for folder in _folders(path) if part_of(folder.name) == "train"] if path.is_dir() else []
+    return any(_has_image(folder) for root in parts or [path] for folder in _folders(root))
+
+
+def read_image_folder(path: Path, settings: ImageClassificationSettings) -> ImageData:
+    """Images in folders named for their classes, at any depth below; those in `train`, `val`, `test`, or unsplit.
+
+    A missing validation part is a fifth of train. Each image is cut to the proportions of all and resized.
+
+    Raises:
+        InvalidDatasetError: a class has no images, or none to train on; an image cannot be read.
+    """
+    parts = _parts(path)
+    known = {each.label for name in ("", "train") for each in parts.get(name, ())}
+    for part, examples in parts.items():
+        if unknown := next((each for each in examples if each.label not in known), None):
+            raise InvalidDatasetError(
+                f"{unknown.path.parent}: class {unknown.label} has images in {part}, but none in train: add some, or "
+                "leave it out"
+            )
+    if len(known) < 2:
+        raise InvalidDatasetError(f"{path}: has the class {', '.join(known)} only: two or more are needed")
+    examples, numbers = join(parts, lambda each: each.label, settings.split_seed, path)
+    classes = sorted(known)
+    trained = {examples[number].label for number in numbers.train}
+    if few := sorted(known - trained):
+        raise InvalidDatasetError(f"{path}: class {few[0]} has too few images for one to train on: add more")
+    place = {name: number for number, name in enumerate(classes)}
+    look = _look([examples[number].path for number in numbers.train], settings.image_size)
+    images = tensors(
+        [each.path for each in examples],
+        partial(_read, look=look),
+        look.height * look.width * len(look.mode),
+        settings.memory_limit_mb,
+    )
+    labels = torch.tensor([place[each.label] for each in examples])
+    return image_data(images, labels, numbers, classes, moved_and_mirrored if settings.augmentation else None)
+
+
+def _parts(path: Path) -> Mapping[str, Sequence[_Labelled]]:
+    """Images of each published part, or all as that of none."""
+    if not path.is_dir():
+        raise InvalidDatasetError(f"{path} is no folder: name the one that holds the classes' folders")
+    folders = {part: folder for folder in _folders(path) if (part := part_of(folder.name)) is not None}
+    if "train" not in folders:
+        return {"": _images(path)}
+    return {part: _images(folders[part]) for part in ("train", "validation", "test") if part in folders}
+
+
+def _images(root: Path) -> list[_Labelled]:
+    folders = _folders(root)
+    if not folders:
+        raise InvalidDatasetError(f"{root}: has no folders, one for each class: add them, or leave it out")
+    images = []
+    for folder in folders:
+        found = sorted(file for file in folder.rglob("*") if _is_image(file))
+        if not found:
+            raise InvalidDatasetError(f"{folder}: class {folder.name} has no images: add some, or remove the folder")
+        images += [_Labelled(file, folder.name) for file in found]
+    return images
+
+
+def _look(paths: Sequence[Path], side: int | None) -> _Look:
+    sizes: Counter[tuple[int, int]] = Counter()
+    grey = True
+    for path in paths[:: -(-len(paths) // _LOOKED_AT)]:
+        try:
+            with Image.open(path) as image:
+                sizes[image.height, image.width] += 1
+                grey &= image.mode in _GREY
+        except UNREADABLE as error:
+            raise unreadable(path, error) from None
+    mode = "L" if grey else "RGB"
+    if side is not None:
+        return _Look(side, side, mode)
+    (height, width), _ = sizes.most_common(1)[0]
+    scale = min(1.0, _LARGEST / max(height, width))
+    return _Look(max(1, round(height * scale)), max(1, round(width * scale)), mode)
+
+
+def _read(path: Path, look: _Look) -> Tensor:
+    try:
+        with Image.open(path) as image:
+            fitted = ImageOps.fit(image.convert(look.mode), (look.width, look.height), Image.Resampling.BILINEAR)
+            pixels = np.array(fitted)
+    except UNREADABLE as error:
+        raise unreadable(path, error) from None
+    tensor = torch.from_numpy(pixels)
+    return tensor[None] if look.mode == "L" else tensor.permute(2, 0, 1)
+
+
+def _folders(path: Path) -> list[Path]:
+    return sorted(each for each in path.iterdir() if each.is_dir() and not each.name.startswith("."))
+
+
+def _has_image(folder: Path) -> bool:
+    return any(_is_image(file) for file in folder.rglob("*"))
+
+
+def _is_image(file: Path) -> bool:
+    return file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
