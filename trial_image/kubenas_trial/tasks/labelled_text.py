@@ -48,15 +48,13 @@ def split_labelled(parts: Mapping[str, Iterable[Row]], seed: int) -> LabelledTex
     Raises:
         InvalidDatasetError: there are too few rows, or a label has no training row.
     """
-    labels = [row.label for row in parts["train"]]
+    name, labels = _name(parts["train"]), [row.label for row in parts["train"]]
     classes = _ordered(set(labels))
     if len(classes) < 2:
-        raise InvalidDatasetError(
-            f"{_name(parts)}: {len(classes)} classes in {len(labels)} rows: two or more are needed"
-        )
+        raise InvalidDatasetError(f"{name}: {len(classes)} classes in {len(labels)} rows: two or more are needed")
     if len(classes) > max(_CLASSES, len(labels) // 10):
         raise InvalidDatasetError(
-            f"{_name(parts)}: {len(classes)} different labels in {len(labels)} rows, such as {classes[0]!r:.40}: "
+            f"{name}: {len(classes)} different labels in {len(labels)} rows, such as {classes[0]!r:.40}: "
             "if these are no classes, name another column by task.settings.labelColumn"
         )
     shares = (3, *(0 if split in parts else 1 for split in ("validation", "test")))
@@ -69,7 +67,7 @@ def split_labelled(parts: Mapping[str, Iterable[Row]], seed: int) -> LabelledTex
             found.append(parts[split])
             continue
         if not members:
-            raise InvalidDatasetError(f"{_name(parts)}: {len(labels)} rows are too few to cut {split} from them")
+            raise InvalidDatasetError(f"{name}: {len(labels)} rows are too few to cut {split} from them")
         found.append(Chosen.of(parts["train"], members, len(labels)))
     train, validation, test = found
     return LabelledTexts(train, validation, test, classes)
@@ -82,7 +80,7 @@ def _check(rows: Iterable[Row], classes: Mapping[str, int], split: str) -> None:
         if row.label not in classes:
             raise InvalidDatasetError(f"{row.place}: no training row has the label {row.label!r:.40}")
     if empty:
-        raise InvalidDatasetError(f"the table of {split} has no rows")
+        raise InvalidDatasetError(f"{_name(rows)}: has no rows: give some, or take the file of {split} out")
 
 
 def _files(path: Path, kind: str) -> list[Path]:
@@ -107,9 +105,8 @@ def _by_split(path: Path, files: Sequence[Path]) -> dict[str, Path]:
     return found
 
 
-def _name(parts: Mapping[str, Iterable[Row]]) -> str:
-    train = parts["train"]
-    return str(train.path) if isinstance(train, Table) else "the data set"
+def _name(rows: Iterable[Row]) -> str:
+    return str(rows.path) if isinstance(rows, Table) else "the data set"
 
 
 def _ordered(labels: set[str]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from kubenas_trial.tasks.labelled_text import LabelledTexts, detect
 from kubenas_trial.tasks.language_data import Lines, split_lines, text_files
 from kubenas_trial.tasks.tables import SUFFIXES
 from kubenas_trial.tasks.text_data import TextExamples, TextSettings, labelled_examples, read_tables
-from kubenas_trial.tasks.tokens import MASK, SPECIAL, START, TokenLists, tokenize, train_wordpiece
+from kubenas_trial.tasks.tokens import MASK, SPECIAL, START, TokenLists, tokenize, train_bpe
 
 # What cross_entropy leaves out.
 IGNORED = -100
@@ -118,7 +118,7 @@ def representation_data(
 ) -> RepresentationData:
     """Masked `texts` (absent: the labelled ones) in tokens of a vocabulary learned from all training texts."""
     training: Iterable[str] = (row.text for row in labelled.train)
-    tokenizer = train_wordpiece(chain(training, texts["train"] if texts else ()), settings.vocabulary)
+    tokenizer = train_bpe(chain(training, texts["train"] if texts else ()), settings.vocabulary)
     tokenizer.enable_truncation(settings.length)
     size = tokenizer.get_vocab_size()
 

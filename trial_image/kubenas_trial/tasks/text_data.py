@@ -16,7 +16,7 @@ from kubenas_trial.tasks.data import Batch, Splits
 from kubenas_trial.tasks.labelled_text import LabelledTexts, read_labelled
 from kubenas_trial.tasks.settings import TrainingSettings
 from kubenas_trial.tasks.tables import Row
-from kubenas_trial.tasks.tokens import START, UNKNOWN, TokenLists, tokenize, train_wordpiece
+from kubenas_trial.tasks.tokens import START, UNKNOWN, TokenLists, tokenize, train_bpe
 
 Column = Annotated[
     str | None,
@@ -29,7 +29,7 @@ class TextSettings(TrainingSettings):
 
     text_column: Column = None
     label_column: Column = None
-    vocabulary: Annotated[int, Field(ge=100, le=1_000_000, description="Most tokens (WordPiece).")] = 8000
+    vocabulary: Annotated[int, Field(ge=100, le=1_000_000, description="Most tokens (byte pair encoding).")] = 8000
     length: Annotated[int, Field(ge=2, le=8192, description="Tokens that are read of a text.")] = 64
 
 
@@ -76,7 +76,7 @@ class TextData(Splits):
 
 def text_data(texts: LabelledTexts, settings: TextSettings, token_dropout: float) -> TextData:
     """The texts in tokens of a vocabulary that is learned from the training texts."""
-    tokenizer = train_wordpiece((row.text for row in texts.train), settings.vocabulary)
+    tokenizer = train_bpe((row.text for row in texts.train), settings.vocabulary)
     tokenizer.enable_truncation(settings.length)
     dropout = token_dropout if settings.augmentation else 0.0
     train, validation, test = (

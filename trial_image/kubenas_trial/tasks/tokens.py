@@ -20,17 +20,19 @@ SPECIAL: Final = ("[PAD]", "[UNK]", "[CLS]", "[MASK]")
 _CHUNK: Final = 1000
 
 
-def train_wordpiece(texts: Iterable[str], vocabulary: int) -> Tokenizer:
-    """A WordPiece tokenizer with BERT's rules, in lower case without accents; texts begin with [CLS].
+def train_bpe(texts: Iterable[str], vocabulary: int) -> Tokenizer:
+    """Byte pair encoding (Sennrich et al., ACL 2016) of words in lower case without accents; texts begin with [CLS].
+
+    Not WordPiece, as the tokens that `tokenizers` learns with a prefix for inner parts differ from run to run.
 
     Args:
         texts: those of the training split.
         vocabulary: largest number of tokens.
     """
-    tokenizer = Tokenizer(models.WordPiece(unk_token=SPECIAL[UNKNOWN]))
+    tokenizer = Tokenizer(models.BPE(unk_token=SPECIAL[UNKNOWN], fuse_unk=True))
     tokenizer.normalizer = normalizers.BertNormalizer()
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.WordPieceTrainer(
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.BertPreTokenizer(), pre_tokenizers.Metaspace()])
+    trainer = trainers.BpeTrainer(
         vocab_size=vocabulary, min_frequency=2, special_tokens=list(SPECIAL), show_progress=False
     )
     tokenizer.train_from_iterator(texts, trainer)
