@@ -116,6 +116,9 @@ class DetectionData(Splits):
         side: height and width of the images.
     """
 
+    train: DetectionExamples
+    validation: DetectionExamples
+    test: DetectionExamples
     classes: tuple[str, ...]
     side: int
 

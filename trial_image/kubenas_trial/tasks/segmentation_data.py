@@ -77,6 +77,9 @@ class SegmentationData(Splits):
         side: height and width of the images.
     """
 
+    train: SegmentationExamples
+    validation: SegmentationExamples
+    test: SegmentationExamples
     classes: tuple[str, ...]
     side: int
 

@@ -40,10 +40,10 @@ class Scene(NamedTuple):
     items: tuple[tuple[int, Box], ...]
 
 
-def shapes(side: int, seed: int) -> list[Scene]:
-    """500 images of one to five shapes that may overlap, the same for the same seed."""
+def shapes(side: int, seed: int, count: int = _COUNT) -> list[Scene]:
+    """`count` images of one to five shapes that may overlap, the same for the same seed."""
     generator = torch.Generator().manual_seed(seed)
-    scenes = [_scene(_SIDE, generator) for _ in range(_COUNT)]
+    scenes = [_scene(_SIDE, generator) for _ in range(count)]
     return scenes if side == _SIDE else [_resized(scene, side) for scene in scenes]
 
 
