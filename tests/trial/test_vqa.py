@@ -93,9 +93,6 @@ def test_easy_vqa_has_its_13_answers_and_few_words(shapes: Questions) -> None:
     images, words = data.train[range(100)].inputs
     assert images.shape == (100, 3, 64, 64)
     assert words.shape[1] <= data.length <= 12
-    measured = data.train.pictures[torch.unique(data.train.images)].float()
-    mean, deviation = data.train.colours
-    torch.testing.assert_close(((measured - mean) / deviation).mean((0, 2, 3)), torch.zeros(3), atol=1e-3, rtol=0)
 
 
 def test_files_say_the_split(tmp_path: Path) -> None:
@@ -163,7 +160,7 @@ def test_a_broken_line_image_or_folder_is_named(tmp_path: Path) -> None:
     write(tmp_path / "questions.jsonl", lines(range(10)))
     whole = (tmp_path / "3.png").read_bytes()
     (tmp_path / "3.png").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InvalidDatasetError, match=r"3\.png: cannot be read as an image .*: replace it"):
+    with pytest.raises(InvalidDatasetError, match=r"3\.png cannot be read as an image .*: replace it"):
         load(tmp_path)
     write(tmp_path / "other.jsonl", lines(range(10)))
     with pytest.raises(InvalidDatasetError, match=r"has other\.jsonl, questions\.jsonl: name them train, validation"):
@@ -224,7 +221,7 @@ def test_what_is_too_much_for_memory_is_read_as_it_is_needed(tmp_path: Path) -> 
     torch.testing.assert_close(kept.data.test[[1]].inputs, lazy.data.test[[1]].inputs)
     (tmp_path / "3.png").write_bytes(b"")
     everything = torch.arange(10)
-    with pytest.raises(InvalidDatasetError, match=r"3\.png: cannot be read"):
+    with pytest.raises(InvalidDatasetError, match=r"3\.png cannot be read"):
         lazy.data.train.pictures[everything]
     assert kept.data.train.pictures[everything].shape == (10, 3, 256, 256)
 

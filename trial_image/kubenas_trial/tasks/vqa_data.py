@@ -6,25 +6,22 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Annotated, Final
 
-import numpy as np
 import torch
-from PIL import Image
 from pydantic import Field
 from torch import Tensor
 
 from kubenas_trial.errors import InvalidDatasetError
-from kubenas_trial.tasks.data import Batch, Splits, shuffled
+from kubenas_trial.tasks.data import Batch, Splits
+from kubenas_trial.tasks.pictures import Tensors, normalized, read_image, tensors
 from kubenas_trial.tasks.questions import Question, Questions
 from kubenas_trial.tasks.settings import TrainingSettings
 
 PADDING, UNKNOWN = range(2)
 # The target where the answer is none of the classes, which no network can give.
 OTHER: Final = -1
-# As many training images give mean and deviation of the colours.
-_MEASURED: Final = 1000
 # Largest shift of a varied image, as a share of its side.
 _SHIFT: Final = 1 / 16
 
@@ -40,40 +37,19 @@ class VQASettings(TrainingSettings):
     ] = 3000
 
 
-class Pictures:
-    """Images by number, uint8 of (3, side, side), kept in memory where all fit in `memory_limit_mb`."""
-
-    def __init__(self, paths: Sequence[Path], side: int, memory_limit_mb: int) -> None:
-        self.paths = paths
-        self.side = side
-        self._kept: Tensor | None = None
-        if len(paths) * 3 * side * side <= memory_limit_mb * 10**6:
-            self._kept = torch.empty(len(paths), 3, side, side, dtype=torch.uint8)
-            for number, path in enumerate(paths):
-                self._kept[number] = read_image(path, side)
-
-    def __getitem__(self, numbers: Tensor) -> Tensor:
-        """(count, 3, side, side)."""
-        if self._kept is not None:
-            return self._kept[numbers]
-        return torch.stack([read_image(self.paths[number], self.side) for number in numbers.tolist()])
-
-
 @dataclass(frozen=True, slots=True)
 class QuestionExamples:
     """Questions with the images that they are about; a batch is as long as its longest question.
 
     Attributes:
-        pictures: the images.
-        colours: mean and deviation of each colour, each (3, 1, 1), by which images are normalized.
+        pictures: the images, uint8 of (3, side, side) each.
         images: number of each question's image.
         words: words of each question (questions, length), padded.
         answers: class of each answer, or OTHER.
         shift: pixels by which images are moved at most, each by a draw of its own; only training examples have it.
     """
 
-    pictures: Pictures
-    colours: tuple[Tensor, Tensor]
+    pictures: Tensors
     images: Tensor
     words: Tensor
     answers: Tensor
@@ -87,10 +63,9 @@ class QuestionExamples:
         images = self.pictures[self.images[index]]
         if self.shift:
             images = shifted(images, self.shift)
-        mean, deviation = self.colours
         words = self.words[index]
         length = int((words != PADDING).sum(1).max())
-        return Batch(((images.float() - mean) / deviation, words[:, :length]), (self.answers[index],))
+        return Batch((normalized(images), words[:, :length]), (self.answers[index],))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,51 +89,35 @@ class VQAData(Splits):
 
 
 def vqa_data(questions: Questions, settings: VQASettings) -> VQAData:
-    """The questions as tensors; words, answers and colours are those of the training split.
+    """The questions as tensors; words and answers are those of the training split.
 
     Raises:
         InvalidDatasetError: an image cannot be read, or there are fewer than two answers.
     """
-    classes = _commonest((normalized(question.answer) for question in questions.train), settings.answers)
+    classes = _commonest((canonical(question.answer) for question in questions.train), settings.answers)
     if len(classes) < 2:
         raise InvalidDatasetError(f"all training questions have the answer {''.join(classes)!r}: two are needed")
-    known = [question for question in questions.train if normalized(question.answer) in classes]
+    known = [question for question in questions.train if canonical(question.answer) in classes]
     words = _commonest((word for question in known for word in split_words(question.text)), settings.vocabulary)
     numbers = {word: number for number, word in enumerate(words, start=UNKNOWN + 1)}
     length = min(settings.length, max(len(split_words(question.text)) for question in known))
     parts = (known, questions.validation, questions.test)
     paths = list(dict.fromkeys(question.image for part in parts for question in part))
     places = {path: place for place, path in enumerate(paths)}
-    pictures = Pictures(paths, settings.image_size, settings.memory_limit_mb)
-    seen = list(dict.fromkeys(places[question.image] for question in known))
-    colours = _colours(pictures, torch.tensor([seen[number] for number in shuffled(len(seen), 0)[:_MEASURED]]))
-    shift = round(settings.image_size * _SHIFT) if settings.augmentation else 0
+    side = settings.image_size
+    pictures = tensors(paths, partial(read_image, side=side), 3 * side**2, settings.memory_limit_mb)
+    shift = round(side * _SHIFT) if settings.augmentation else 0
     train, validation, test = (
         QuestionExamples(
             pictures,
-            colours,
             torch.tensor([places[question.image] for question in part]),
             torch.stack([_encoded(question, numbers, length) for question in part]),
-            torch.tensor([classes.get(normalized(question.answer), OTHER) for question in part]),
+            torch.tensor([classes.get(canonical(question.answer), OTHER) for question in part]),
             shift if part is known else 0,
         )
         for part in parts
     )
-    return VQAData(train, validation, test, tuple(classes), UNKNOWN + 1 + len(words), settings.image_size, length)
-
-
-def read_image(path: Path, side: int) -> Tensor:
-    """The image, scaled to a square of colours: uint8 of (3, side, side).
-
-    Raises:
-        InvalidDatasetError: it cannot be read.
-    """
-    try:
-        with Image.open(path) as image:
-            pixels = np.asarray(image.convert("RGB").resize((side, side), Image.Resampling.BILINEAR))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InvalidDatasetError(f"{path}: cannot be read as an image ({error}): replace it") from None
-    return torch.from_numpy(pixels.copy()).permute(2, 0, 1)
+    return VQAData(train, validation, test, tuple(classes), UNKNOWN + 1 + len(words), side, length)
 
 
 def split_words(text: str) -> list[str]:
@@ -166,7 +125,7 @@ def split_words(text: str) -> list[str]:
     return re.findall(r"\w+(?:'\w+)?|[^\w\s]", text.lower())
 
 
-def normalized(answer: str) -> str:
+def canonical(answer: str) -> str:
     """The answer in lower case with single spaces, as answers are compared."""
     return " ".join(answer.lower().split())
 
@@ -191,9 +150,3 @@ def _commonest(items: Iterable[str], count: int) -> dict[str, int]:
 def _encoded(question: Question, numbers: Mapping[str, int], length: int) -> Tensor:
     words = [numbers.get(word, UNKNOWN) for word in split_words(question.text)[:length]]
     return torch.tensor(words + [PADDING] * (length - len(words)))
-
-
-def _colours(pictures: Pictures, numbers: Tensor) -> tuple[Tensor, Tensor]:
-    pixels = pictures[numbers].float()
-    mean, deviation = pixels.mean((0, 2, 3)), pixels.std((0, 2, 3))
-    return mean[:, None, None], deviation.clamp(min=1.0)[:, None, None]
