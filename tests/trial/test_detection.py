@@ -107,7 +107,7 @@ def test_images_without_objects_teach_too(head: str) -> None:
     loss = detection_loss(
         Predictions.of(network(torch.randn(2, 3, SIDE, SIDE))), [torch.zeros(0, 4)] * 2, [LABELS[:0]] * 2
     )
-    loss.backward()
+    torch.autograd.backward(loss)
     assert loss.isfinite()
     assert [name for name, parameter in network.named_parameters() if parameter.grad is None] == []
 
@@ -173,7 +173,7 @@ def test_a_few_steps_lower_the_loss(task: ObjectDetection) -> None:
     for _ in range(12):
         optimizer.zero_grad()
         loss = task.loss(network, batch)
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < 0.8 * losses[0]

@@ -16,13 +16,15 @@ CLASSES: Final = ("circle", "square", "triangle")
 _COUNT = 500
 # Side in pixels at which all is drawn; other sizes are resized from that.
 _SIDE = 96
-_MOST = 5
+_MOST = 4
 # Distance from centre to corner or rim, as a share of the image's side.
-_RADII = (0.1, 0.22)
+_RADII = (0.14, 0.28)
 # A shape of which others hide more is painted elsewhere.
 _VISIBLE = 0.5
 # Least distance of a shape's colour from that of the background beneath, of at most 1.7.
-_CONTRAST = 0.4
+_CONTRAST = 0.5
+# Darkest and brightest of the background.
+_BACKGROUND = (0.25, 0.75)
 _NOISE = 0.06
 
 
@@ -41,7 +43,7 @@ class Scene(NamedTuple):
 
 
 def shapes(side: int, seed: int, count: int = _COUNT) -> list[Scene]:
-    """`count` images of one to five shapes that may overlap, the same for the same seed."""
+    """`count` images of one to four shapes that may overlap, the same for the same seed."""
     generator = torch.Generator().manual_seed(seed)
     scenes = [_scene(_SIDE, generator) for _ in range(count)]
     return scenes if side == _SIDE else [_resized(scene, side) for scene in scenes]
@@ -61,7 +63,8 @@ def detected_shapes(settings: DetectionDataSettings) -> DetectionData:
 
 
 def _scene(side: int, generator: torch.Generator) -> Scene:
-    coarse = torch.rand(1, 3, 4, 4, generator=generator)
+    low, high = _BACKGROUND
+    coarse = low + (high - low) * torch.rand(1, 3, 4, 4, generator=generator)
     image = interpolate(coarse, size=(side, side), mode="bilinear")[0]
     owners = torch.full((side, side), -1)
     labels: list[int] = []
