@@ -115,6 +115,10 @@ class TrialProcess:
         return "".join(self._log)
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
     def running(self) -> bool:
         return self._process.poll() is None
 

@@ -76,6 +76,7 @@ class Trial:
         self.checkpoint_dir = _directory(environment, "KUBENAS_CHECKPOINT_DIR")
         self.data_dir = _directory(environment, "KUBENAS_DATA_DIR")
         self._exposition = exposition
+        self._termination_log = _termination_log(environment)
         self._results: dict[str, Result] = {}
 
     @classmethod
@@ -90,7 +91,7 @@ class Trial:
         Raises:
             SystemExit: as said above.
         """
-        termination_log = Path(environment.get("KUBENAS_TERMINATION_LOG", "/dev/termination-log"))
+        termination_log = _termination_log(environment)
         sigterm = _Sigterm()
         try:
             document = read_document(environment)
@@ -132,6 +133,12 @@ class Trial:
         self._results[candidate.id] = Result(candidate.id, step, values)
         visible = {name: value for name, value in values.items() if not name.startswith(_TEST_PREFIX)}
         self._exposition.update(candidate.id, step, visible)
+
+    def abort(self, error: TrialError) -> None:
+        """End the process with `error` at once, from any thread: for when the main one may wait for ever."""
+        _LOG.error("the trial failed: %s", error)
+        write(self._termination_log, error_message(error))
+        os._exit(exit_code(error))
 
     def checkpoint_path(self, candidate: Candidate) -> Path | None:
         """The file that holds `candidate`'s checkpoint, or None where nothing outlives the pod."""
@@ -184,6 +191,10 @@ def _candidates(document: TrialDocument, space: Space) -> Iterator[Candidate]:
             raise InvalidTrialError(f"candidate {candidate.id}: {error}") from error
         resume_from = None if candidate.resume_from is None else Path(candidate.resume_from)
         yield Candidate(candidate.id, architecture, candidate.epochs, resume_from)
+
+
+def _termination_log(environment: Mapping[str, str]) -> Path:
+    return Path(environment.get("KUBENAS_TERMINATION_LOG", "/dev/termination-log"))
 
 
 def _directory(environment: Mapping[str, str], variable: str) -> Path | None:

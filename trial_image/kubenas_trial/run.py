@@ -18,26 +18,29 @@ def run(trial: Trial) -> None:
     Raises:
         InvalidTrialError: the task, its data set or its settings are unknown here.
         InvalidDatasetError: the data set cannot be read.
+        TrialError: another process of the trial has failed.
     """
     prepare_threads()
     # Only here, since torch takes seconds to import: by now SIGTERM is heeded and the metrics port is open.
-    import torch  # noqa: PLC0415
-
+    from kubenas_trial.distributed import joined, rank  # noqa: PLC0415
     from kubenas_trial.evaluation.train import train  # noqa: PLC0415
     from kubenas_trial.tasks.load import load_task  # noqa: PLC0415
 
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    task = load_task(trial.document.task, trial.data_dir, device)
-    for candidate in trial.candidates:
-        train(task, trial.document.search_space, candidate, trial.seed, _Logged(trial))
+    with joined(trial.abort) as device:
+        task = load_task(trial.document.task, trial.data_dir, device)
+        for candidate in trial.candidates:
+            reporter = _Logged(trial) if rank() == 0 else trial
+            train(task, trial.document.search_space, candidate, trial.seed, reporter)
 
 
 def prepare_threads() -> None:
-    """Have torch use as many threads as the process may use CPUs. Call before torch is imported."""
+    """Have torch use as many threads as each process of the trial may use CPUs. Call before torch is imported."""
     # Read by torch as it loads: threads that wait for each other would spin, which on a shared node takes the CPU from
     # those that they wait for (three trials on two cores, each with two threads, slow down tenfold).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("OMP_NUM_THREADS", str(cpu_limit()))
+    processes = os.environ.get("KUBENAS_PROCESSES", "1")
+    threads = cpu_limit() // max(1, int(processes)) if processes.isdecimal() else 1
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, threads)))
 
 
 class _Logged:

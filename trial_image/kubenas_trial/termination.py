@@ -57,6 +57,15 @@ def write(path: Path, message: bytes) -> None:
     path.write_bytes(message)
 
 
+def read_error(path: Path) -> tuple[str, str] | None:
+    """Reason and text of the error in the message at `path`; None where there is none."""
+    try:
+        error = json.loads(path.read_bytes())["error"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return str(error["reason"]), str(error["message"])
+
+
 def _encode_error(word: str, text: str) -> bytes:
     return _encode({"error": {"reason": word, "message": text}})
 

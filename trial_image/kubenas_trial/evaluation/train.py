@@ -16,6 +16,7 @@ from kubenas.space.load import build_space
 from kubenas_trial import checkpoint
 from kubenas_trial.checkpoint import Checkpoint
 from kubenas_trial.contract import Candidate
+from kubenas_trial.distributed import rank
 from kubenas_trial.evaluation.training import Training
 from kubenas_trial.measure.cost import count_flops, count_parameters, peak_memory_mb
 from kubenas_trial.measure.measures import after_training, before_training
@@ -40,19 +41,21 @@ def train(task: Task[Any, Any], space: SearchSpace, candidate: Candidate, seed: 
     Metrics: those of the task on the validation split, `params` (weights), `flops` (multiply-adds of one example),
     `seconds` (training time, without evaluation), `peak_memory_mb`, what the space knows of its costs, and what
     `task.settings.measure` lists; at the end also those on the test split, with `test_` before their names. Training
-    goes on from the candidate's own checkpoint, else from the one that it is to resume from.
+    goes on from the candidate's own checkpoint, else from the one that it is to resume from. Of several processes that
+    train together the first evaluates and writes checkpoints.
 
     Raises:
         InvalidTrialError: the architecture makes no network of this task.
         NonFiniteMetricError: the loss, or a metric, is NaN or infinite.
     """
+    leads = rank() == 0
     seed_epoch(seed, candidate.id, epoch=0)
     network = task.build(candidate.architecture, space)
     costs = {
         **build_space(space).costs(candidate.architecture),
         "params": count_parameters(network),
         "flops": count_flops(network, task.example()),
-        **before_training(task, network),
+        **(before_training(task, network) if leads else {}),
     }
     training = Training(task, network, candidate.epochs)
     done, seconds, metrics = 0, 0.0, dict[str, float]()
@@ -71,9 +74,9 @@ def train(task: Task[Any, Any], space: SearchSpace, candidate: Candidate, seed: 
         training.train_epoch(epoch, seed_epoch(seed, candidate.id, epoch))
         seconds += time.monotonic() - start
         measured = {**costs, "seconds": seconds, "peak_memory_mb": peak_memory_mb(task.device)}
-        done, metrics = epoch, {**training.evaluate(task.data.validation), **measured}
+        done, metrics = epoch, {**(training.evaluate(task.data.validation) if leads else {}), **measured}
         reporter.report(candidate, done, **metrics)
-        if path is not None:
+        if path is not None and leads:
             checkpoint.save(
                 path,
                 Checkpoint(
@@ -86,6 +89,8 @@ def train(task: Task[Any, Any], space: SearchSpace, candidate: Candidate, seed: 
                     scaler=training.scaler.state_dict(),
                 ),
             )
+    if not leads:
+        return network
     test = {f"test_{name}": value for name, value in training.evaluate(task.data.test).items()}
     reporter.report(candidate, done, **metrics, **test, **after_training(task, network))
     return network

@@ -60,7 +60,8 @@ class Training:
         examples: Examples = self._task.data.train
         order = share(torch.randperm(len(examples), generator=generator).tolist())
         # From here on each process draws its own, for its own examples.
-        generator.manual_seed(generator.initial_seed() + rank())
+        if rank() > 0:
+            torch.manual_seed((generator.initial_seed() + rank()) % 2**63)
         batches = math.ceil(len(order) / self._settings.batch_size)
         steps = math.ceil(batches / self._settings.accumulate)
         losses: list[Tensor] = []

@@ -1,0 +1,136 @@
+"""A network trained by several processes, as on a pod with several GPUs; here on the CPU."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kubenas_trial import distributed
+from tests.trial.process import PATIENCE_SECONDS, TrialProcess, error_of, message, trial_document, trial_environment
+
+# Trains without anything that differs between one process and two (normalization, dropout), on whole batches only.
+TRAINING = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+import torch
+from kubenas.api.experiment import Dataset, Task
+from kubenas.api.space import SearchSpace
+from kubenas.space.load import build_space
+from kubenas_trial.distributed import joined
+from kubenas_trial.evaluation.train import seed_epoch
+from kubenas_trial.evaluation.training import Training
+from kubenas_trial.tasks.load import load_task
+
+class First:
+    def __init__(self, examples):
+        self.examples = examples
+
+    def __len__(self):
+        return 1024
+
+    def __getitem__(self, indices):
+        return self.examples[indices]
+
+path, batch = Path(sys.argv[1]), int(sys.argv[2])
+space = SearchSpace.model_validate({"parameters": [{"name": "hidden", "type": "int", "min": 8, "max": 32}]})
+settings = {"batchSize": batch, "accumulate": int(sys.argv[3]), "learningRate": 0.05, "augmentation": False}
+with joined(print) as device:
+    task = load_task(Task(name="image-classification", dataset=Dataset(name="digits"), settings=settings), None, device)
+    task.data = replace(task.data, train=First(task.data.train))
+    seed_epoch(1, "0", 0)
+    training = Training(task, task.build(build_space(space).parse({"hidden": 16}), space), epochs=2)
+    for epoch in (1, 2):
+        training.train_epoch(epoch, seed_epoch(1, "0", epoch))
+    torch.save(training.network.state_dict(), path)
+"""
+
+
+def start(script: Path, *arguments: object, **environment: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, str(script), *map(str, arguments)]
+    return subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1", **environment})
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_two_processes_with_half_the_batch_learn_the_same_weights(tmp_path: Path, accumulate: int) -> None:
+    script = tmp_path / "training.py"
+    script.write_text(TRAINING)
+    store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    joint = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port)}
+    processes = [
+        start(script, tmp_path / "alone.pt", 64, accumulate),
+        *(start(script, tmp_path / f"{rank}.pt", 32, accumulate, RANK=str(rank), **joint) for rank in range(2)),
+    ]
+    assert [process.wait(PATIENCE_SECONDS) for process in processes] == [0, 0, 0]
+    alone, first, second = (torch.load(tmp_path / f"{name}.pt") for name in ("alone", "0", "1"))
+    for name, weights in alone.items():
+        torch.testing.assert_close(first[name], weights, rtol=1e-4, atol=1e-5)
+        assert torch.equal(first[name], second[name])
+
+
+def joint_environment(folder: Path, epochs: int, **document: Any) -> dict[str, str]:
+    whole = trial_document(**document)
+    whole["candidates"][0]["epochs"] = epochs
+    checkpoints = folder / "checkpoints"
+    return trial_environment(folder, whole, KUBENAS_PROCESSES="2", KUBENAS_CHECKPOINT_DIR=str(checkpoints))
+
+
+def test_a_trial_of_two_processes_has_one_result(tmp_path: Path) -> None:
+    with TrialProcess(joint_environment(tmp_path, 2)) as trial:
+        assert trial.exit_code() == 0, trial.log
+    [result] = message(tmp_path)["results"]
+    assert result["step"] == 2
+    assert {"accuracy", "test_accuracy", "params", "seconds"} <= set(result["metrics"])
+    assert (tmp_path / "checkpoints" / "0.safetensors").exists()
+    assert trial.log.count("epoch 1/2") == 1
+
+
+def test_sigterm_ends_all_and_leaves_a_checkpoint(tmp_path: Path) -> None:
+    with TrialProcess(joint_environment(tmp_path, 10_000)) as trial:
+        trial.wait_for((tmp_path / "checkpoints" / "0.safetensors").exists)
+        [other] = children(trial.pid)
+        trial.send(signal.SIGTERM)
+        assert trial.exit_code() == 143
+        assert not Path(f"/proc/{other}").exists()
+
+
+def test_a_rank_that_dies_fails_the_trial(tmp_path: Path) -> None:
+    with TrialProcess(joint_environment(tmp_path, 10_000)) as trial:
+        trial.wait_for((tmp_path / "checkpoints" / "0.safetensors").exists)
+        os.kill(children(trial.pid)[0], signal.SIGKILL)
+        assert trial.exit_code() == 1
+    assert error_of(tmp_path) == ("RankFailed", "process 1 of 2 was ended by SIGKILL")
+
+
+def test_a_number_of_processes_that_cannot_be_is_refused(tmp_path: Path) -> None:
+    with TrialProcess(joint_environment(tmp_path, 1) | {"KUBENAS_PROCESSES": "two"}) as trial:
+        assert trial.exit_code() == 64
+    assert error_of(tmp_path) == ("InvalidTrial", "KUBENAS_PROCESSES is 'two': give a whole number of at least 1")
+
+
+@given(st.integers(1, 200), st.integers(1, 9))
+def test_shares_cover_all_and_are_as_long(count: int, size: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(distributed, "world_size", lambda: size)
+        shares = []
+        for number in range(size):
+            patch.setattr(distributed, "rank", lambda number=number: number)
+            shares.append(distributed.share(range(count)))
+    assert len({len(each) for each in shares}) == 1
+    assert {number for each in shares for number in each} == set(range(count))
+    assert sum(map(len, shares)) < count + size
+    together = [number for step in zip(*shares, strict=True) for number in step]
+    assert together[:count] == list(range(count))
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

@@ -1,0 +1,195 @@
+"""One trial trained by several processes, one for each GPU of its pod (PyTorch DDP, Li et al., VLDB 2020).
+
+The trial's own process is rank 0: it reports, evaluates and writes checkpoints. It starts the others itself, each as a
+trial that nobody looks at, with the environment that torchrun gives: RANK, LOCAL_RANK, WORLD_SIZE, MASTER_ADDR and
+MASTER_PORT. Each learns from its share of the training examples; gradients are averaged at every step.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Event, Thread
+from typing import Final
+
+import torch
+import torch.distributed as dist
+
+from kubenas_trial.devices import find_device
+from kubenas_trial.errors import InvalidTrialError, TrialError
+from kubenas_trial.termination import read_error
+
+VARIABLE: Final = "KUBENAS_PROCESSES"
+_ADDRESS: Final = "127.0.0.1"
+# While rank 0 evaluates, the others wait for its next step; a dead process is noticed without a timeout.
+_TIMEOUT: Final = timedelta(days=7)
+# Time that a rank has to end by itself, or to say what it failed of.
+_GRACE_SECONDS: Final = 10.0
+
+
+def rank() -> int:
+    """Number of this process among those of the trial, 0 where it is alone."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def world_size() -> int:
+    """Number of processes of the trial."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def share(order: Sequence[int]) -> list[int]:
+    """What this process takes of `order`: every `world_size`th, some twice so that all take equally many.
+
+    The batches that the processes take at the same step together are the batch that one process would take.
+    """
+    size = world_size()
+    padded = -(-len(order) // size) * size
+    return [order[place % len(order)] for place in range(rank(), padded, size)]
+
+
+@contextmanager
+def joined(abort: Callable[[TrialError], None], environment: Mapping[str, str] = os.environ) -> Iterator[torch.device]:
+    """The device to train on, with the other processes of the trial joined, and started by rank 0.
+
+    There is one for each GPU, or KUBENAS_PROCESSES of them, which is for a CPU too.
+
+    Args:
+        abort: ends this process with an error, from another thread: for when it waits for a rank that is gone.
+        environment: the process's.
+
+    Raises:
+        InvalidTrialError: KUBENAS_PROCESSES is no number of processes that can be.
+        TrialError: another rank has failed; with its reason, or RankFailed.
+    """
+    if "RANK" in environment:
+        store = dist.TCPStore(environment["MASTER_ADDR"], int(environment["MASTER_PORT"]), is_master=False)
+        yield _join(store, int(environment["RANK"]), int(environment["WORLD_SIZE"]))
+        dist.destroy_process_group()
+        return
+    count = _count(environment)
+    if count == 1:
+        yield find_device()
+        return
+    store = dist.TCPStore(_ADDRESS, 0, is_master=True, wait_for_workers=False)
+    with TemporaryDirectory() as folder, _Ranks(count, store.port, Path(folder), environment, abort):
+        yield _join(store, 0, count)
+        dist.destroy_process_group()
+
+
+def _count(environment: Mapping[str, str]) -> int:
+    gpus = torch.cuda.device_count()
+    text = environment.get(VARIABLE)
+    if text is None:
+        return max(1, gpus)
+    if not text.isdecimal() or int(text) < 1:
+        raise InvalidTrialError(f"{VARIABLE} is {text!r}: give a whole number of at least 1")
+    if gpus and int(text) > gpus:
+        raise InvalidTrialError(f"{VARIABLE} is {text}, but there are {gpus} GPUs: each process needs one")
+    return int(text)
+
+
+def _join(store: dist.Store, number: int, count: int) -> torch.device:
+    device = torch.device("cuda", number) if torch.cuda.is_available() else torch.device("cpu")
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, store=store, rank=number, world_size=count, timeout=_TIMEOUT)
+    return device
+
+
+class _Ranks:
+    """The processes beside rank 0; use as a context manager."""
+
+    def __init__(
+        self,
+        count: int,
+        port: int,
+        folder: Path,
+        environment: Mapping[str, str],
+        abort: Callable[[TrialError], None],
+    ) -> None:
+        self._folder = folder
+        self._abort = abort
+        self._ended = Event()
+        self._processes: dict[int, subprocess.Popen[bytes]] = {}
+        for number in range(1, count):
+            variables = {
+                "RANK": str(number),
+                "LOCAL_RANK": str(number),
+                "WORLD_SIZE": str(count),
+                "MASTER_ADDR": _ADDRESS,
+                "MASTER_PORT": str(port),
+                "KUBENAS_METRICS_PORT": "0",
+                "KUBENAS_SCRAPE_LIMIT": "0",
+                "KUBENAS_TERMINATION_LOG": str(self._log(number)),
+            }
+            self._processes[number] = subprocess.Popen(
+                [sys.executable, "-m", "kubenas_trial"], env={**environment, **variables}
+            )
+
+    def __enter__(self) -> _Ranks:
+        Thread(target=self._watch, name="ranks", daemon=True).start()
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        try:
+            if error is None or (isinstance(error, Exception) and not isinstance(error, TrialError)):
+                # The others have ended too, or one of them is why this one could not go on.
+                failure = self._wait()
+                if failure is not None:
+                    raise failure from error
+        finally:
+            self._ended.set()
+            self._stop()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(0.2):
+            failure = self._failure()
+            # Mostly this process fails at once, as the connection is gone; but it may wait inside a library.
+            if failure is not None and not self._ended.wait(_GRACE_SECONDS):
+                self._stop()
+                self._abort(failure)
+
+    def _wait(self) -> TrialError | None:
+        deadline = time.monotonic() + _GRACE_SECONDS
+        while time.monotonic() < deadline:
+            failure = self._failure()
+            if failure is not None or all(process.poll() == 0 for process in self._processes.values()):
+                return failure
+            time.sleep(0.05)
+        return None
+
+    def _failure(self) -> TrialError | None:
+        """Of the first rank that has failed."""
+        for number, process in self._processes.items():
+            code = process.poll()
+            if code in {None, 0}:
+                continue
+            who = f"process {number} of {len(self._processes) + 1}"
+            said = read_error(self._log(number))
+            if said is not None:
+                return TrialError(said[0], f"{who}: {said[1]}")
+            how = f"was ended by {signal.Signals(-code).name}" if code and code < 0 else f"exited with {code}"
+            return TrialError("RankFailed", f"{who} {how}")
+        return None
+
+    def _stop(self) -> None:
+        for process in self._processes.values():
+            process.terminate()
+        for process in self._processes.values():
+            try:
+                process.wait(_GRACE_SECONDS / 2)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _log(self, number: int) -> Path:
+        return self._folder / f"rank-{number}"
