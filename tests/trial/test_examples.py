@@ -1,4 +1,4 @@
-"""The examples run as they are."""
+"""The examples run: own trainers as they are, each task's in a search that is as small as can be."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ import yaml
 
 from kubenas.api.validate import read_experiment
 from kubenas.space.load import build_space
+from kubenas_trial.tasks.load import TASKS
+from tests.local.trainers import kubenas
 from tests.trial.process import TrialProcess, message, trial_environment
 
+# For two whole trainings of up to some minutes on a crowded machine.
+TIMEOUT = 1200
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
@@ -21,7 +25,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
     [
         ("digits.yaml", ("-m", "kubenas_trial")),
         ("parameters.yaml", ("-m", "kubenas_trial")),
-        ("custom_trainer/experiment.yaml", (str(EXAMPLES / "custom_trainer" / "train.py"),)),
+        ("own-trainer/experiment.yaml", (str(EXAMPLES / "own-trainer" / "train.py"),)),
     ],
 )
 def test_an_examples_trainer_reports_its_objective(tmp_path: Path, path: str, arguments: tuple[str, ...]) -> None:
@@ -42,3 +46,30 @@ def test_an_examples_trainer_reports_its_objective(tmp_path: Path, path: str, ar
     [result] = message(tmp_path)["results"]
     assert result["step"] == 2
     assert spec.objectives[0].metric in result["metrics"]
+
+
+# What makes a trial short; the rest is as in the example.
+TINY: dict[str, dict[str, Any]] = {
+    "image-classification": {"network": {"channels": 4, "cellsPerStack": 1}},
+    "object-detection": {"network": {"width": 0.25, "resolution": 0.2}},
+    "semantic-segmentation": {"network": {"width": 0.125}},
+    "text-classification": {"network": {"width": 0.125}},
+    "text-representation": {"network": {"width": 0.125}},
+    "language-model": {"network": {"width": 0.0625}},
+    "translation": {"network": {"width": 0.03125}},
+    "keyword-spotting": {"network": {"width": 0.25}},
+    "node-classification": {"network": {"hidden": 16}},
+    "visual-question-answering": {"network": {"width": 0.125}, "batchSize": 512},
+}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_each_tasks_example_is_searched_by_the_local_backend(tmp_path: Path, task: str) -> None:
+    document = yaml.safe_load((EXAMPLES / f"{task}.yaml").read_text())
+    document["spec"]["task"]["settings"] = document["spec"]["task"].get("settings", {}) | TINY[task]
+    document["spec"] |= {"evaluation": {"epochs": 1}, "trials": {"max": 2, "parallelism": 2, "retries": 0}}
+    (tmp_path / "nas.yaml").write_text(yaml.safe_dump(document))
+    run = kubenas("run", "nas.yaml", cwd=tmp_path)
+    output, errors = run.communicate(timeout=TIMEOUT)
+    assert (run.returncode, errors) == (0, ""), output
+    assert "Succeeded: 2 of 2 trials have a result." in output

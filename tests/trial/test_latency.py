@@ -12,7 +12,7 @@ import yaml
 from typer.testing import CliRunner
 
 from kubenas.api.space import SearchSpace
-from kubenas.space.base import Architecture
+from kubenas.space.base import Architecture, Value
 from kubenas.space.load import build_space
 from kubenas_trial.cli.main import app
 from kubenas_trial.errors import InvalidTrialError
@@ -58,11 +58,15 @@ def test_100_measurements_rank_all_others(table: dict[Architecture, dict[str, fl
 
 def test_a_sum_is_found_again() -> None:
     space = build_space(SearchSpace.model_validate({"parameters": OWN["parameters"][1:]}))
-    true = {"conv": 4.0, "pool": 1.0, "3": 0.5, "5": 2.0, "7": 3.0}
-    measured = {each: 10 + sum(true[str(value)] for value in each.values()) for each in space.enumerate()}
+    true: dict[Value, float] = {"conv": 4.0, "pool": 1.0, "3": 0.5, "5": 2.0, "7": 3.0}
+    measured = {each: 10 + sum(true[value] for value in each.values()) for each in space.enumerate()}
     fitted = fit_latency_table(space, measured)
     for each, latency in measured.items():
         assert fitted.latency(each) == pytest.approx(latency, abs=0.01)
+    costs = [fitted.document("phone_ms")]
+    carrying = build_space(SearchSpace.model_validate({"parameters": OWN["parameters"][1:], "costs": costs}))
+    for each, latency in measured.items():
+        assert carrying.costs(each)["phone_ms"] == pytest.approx(latency, abs=0.01)
     assert fitted.adds["op"]["conv"] - fitted.adds["op"]["pool"] == pytest.approx(3, abs=0.01)
 
 

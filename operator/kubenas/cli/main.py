@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from kubenas.cli.bench import bench
+from kubenas.cli.init import init
 from kubenas.cli.operator import operator
 from kubenas.cli.run import run
 from kubenas.cli.space import space
@@ -20,6 +21,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(init)
 app.command()(run)
 app.command()(validate)
 app.command()(status)

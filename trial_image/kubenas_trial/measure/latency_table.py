@@ -47,7 +47,10 @@ class LatencyTable:
         terms = [
             {
                 "parameter": decision,
-                "values": [{"value": value, "add": round(add, 6)} for value, add in adds.items()],
+                "values": [
+                    {"value" if isinstance(value, str) else "number": value, "add": round(add, 6)}
+                    for value, add in adds.items()
+                ],
             }
             for decision, adds in self.adds.items()
         ]
