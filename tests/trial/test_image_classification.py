@@ -50,7 +50,9 @@ def batch_of(examples: Examples) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def test_a_trial_learns_digits_and_reports_its_curve(tmp_path: Path) -> None:
-    with TrialProcess(trial_environment(tmp_path, KUBENAS_SCRAPE_LIMIT="600")) as trial:
+    document = trial_document()
+    document["task"]["settings"]["augmentation"] = False  # which pays off in longer training only
+    with TrialProcess(trial_environment(tmp_path, document, KUBENAS_SCRAPE_LIMIT="600")) as trial:
         trial.wait_for(lambda: (tmp_path / "termination-log").exists() and bool(message(tmp_path)))
         values, steps = trial.scrape()
         assert trial.exit_code() == 0
