@@ -66,11 +66,11 @@ class GNNSkeleton(Skeleton):
 
     hidden: Annotated[int, Field(ge=2, le=4096, multiple_of=2, description="Channels of each operation.")] = 64
     dropout: Annotated[float, Field(ge=0, lt=1, description="Dropout before each layer with weights.")] = 0.6
-    pre: Annotated[bool, Field(description="Whether a linear layer comes before the operations.")] = True
+    pre: Annotated[bool, Field(description="Whether a linear layer comes before the operations.")] = False
 
 
 class GNNetwork(nn.Module):
-    """A linear layer, four nodes that each apply an operation to an earlier node's value, a linear classifier.
+    """A linear layer if wanted, four nodes that each apply an operation to an earlier value, a linear classifier.
 
     A skip is what it reads. The classifier reads, side by side, the values that no node reads, but for skips from the
     input. ReLU is behind each operation, dropout before each.

@@ -16,15 +16,20 @@ from kubenas_trial.tasks.graph_data import GraphData, GraphSettings, RawGraph, a
 
 # Validation nodes of the public split: those behind the training nodes.
 _VALIDATION: Final = 500
-_ARRAYS: Final = ("numpy.core.multiarray", "numpy._core.multiarray")
+# Where numpy and scipy have had what makes their arrays, and where that is now.
+_ARRAYS: Final = {
+    f"{package}.{module}": f"numpy._core.{module}"
+    for package in ("numpy.core", "numpy._core")
+    for module in ("multiarray", "numeric")
+}
 _SPARSE: Final = ("scipy.sparse.csr", "scipy.sparse._csr", "scipy.sparse")
 _ALLOWED: Final = {
-    *((module, "_reconstruct") for module in _ARRAYS),
+    *((module, function) for module in _ARRAYS for function in ("_reconstruct", "_frombuffer")),
     ("numpy", "ndarray"),
     ("numpy", "dtype"),
     *((module, kind) for module in _SPARSE for kind in ("csr_matrix", "csr_array")),
     ("collections", "defaultdict"),
-    *((module, kind) for module in ("__builtin__", "builtins") for kind in ("list", "dict", "set")),
+    *((module, kind) for module in ("__builtin__", "builtins") for kind in ("list", "dict", "set", "bytes")),
     ("_codecs", "encode"),
 }
 
@@ -39,12 +44,7 @@ class _DataUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _ALLOWED:
             raise pickle.UnpicklingError(f"{module}.{name} is not allowed in data")
-        # Where they are today.
-        if module in _ARRAYS:
-            module = "numpy._core.multiarray"
-        elif module in _SPARSE:
-            module = "scipy.sparse"
-        return super().find_class(module, name)
+        return super().find_class("scipy.sparse" if module in _SPARSE else _ARRAYS.get(module, module), name)
 
 
 def graphs_in(path: Path) -> list[Path]:
