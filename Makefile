@@ -12,7 +12,7 @@ EXPORT := --frozen --no-dev --no-emit-project --no-annotate
 
 include tests/cluster/cluster.mk
 
-.PHONY: help setup demo demo-cluster test test-fast test-control-plane test-node lint format generate lock bench bench-search clean
+.PHONY: help setup demo demo-cluster test test-fast test-control-plane test-node lint format generate lock bench bench-search bench-tasks clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -69,6 +69,9 @@ bench: setup ## the control plane's figures, as docs/benchmarks.md has them (roo
 
 bench-search: setup ## the searches' figures on published tables (KUBENAS_DATA; about 15 minutes)
 	$(RUN) python -m benchmarks.search
+
+bench-tasks: setup ## what the trainer's defaults reach on each task (KUBENAS_DATA; about an hour)
+	$(RUN) python -m benchmarks.tasks
 
 clean: ## remove what was made here, but for the cluster programs in ~/.cache/kubenas
 	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
