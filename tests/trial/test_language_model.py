@@ -198,5 +198,5 @@ def test_a_trial_learns_and_repeats(tmp_path: Path) -> None:
         [result] = message(tmp_path)["results"]
         outcomes.append({name: value for name, value in result["metrics"].items() if "loss" in name})
     assert outcomes[0] == outcomes[1]
-    assert result["metrics"]["test_perplexity"] < 100
+    assert result["metrics"]["test_perplexity"] < 150
     assert result["metrics"]["bits_per_character"] < math.log2(300)
