@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from kubenas_trial.errors import InvalidDatasetError
+from kubenas_trial.tasks.data import SPLIT_NAMES
 from kubenas_trial.tasks.detection_data import (
     AnnotatedImage,
     Box,
@@ -19,7 +20,7 @@ from kubenas_trial.tasks.detection_data import (
     shares,
 )
 from kubenas_trial.tasks.pictures import image_size
-from kubenas_trial.tasks.published import PARTS, part_of
+from kubenas_trial.tasks.published import part_of
 
 
 class _Image(BaseModel):
@@ -150,7 +151,7 @@ def _images(document: _Document, file: Path, root: Path, part: str) -> Iterator[
 
 def _folders(file: Path, root: Path, part: str) -> Iterator[Path]:
     """Where the images of an annotation file may lie."""
-    words = file.stem.removeprefix("instances_"), *PARTS.get(part, ())
+    words = file.stem.removeprefix("instances_"), *SPLIT_NAMES.get(part, ())
     for base in (root, root / "images"):
         yield from (base / word for word in words)
         yield base

@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from kubenas_trial.errors import InvalidDatasetError
-from kubenas_trial.tasks.data import stratified
+from kubenas_trial.tasks.data import SPLIT_NAMES, stratified
 
 T = TypeVar("T")
-
-# Names that publishers give to each part.
-PARTS: Final[Mapping[str, tuple[str, ...]]] = {
-    "train": ("train", "training"),
-    "validation": ("val", "valid", "validation"),
-    "test": ("test", "testing"),
-}
 
 
 class Numbers(NamedTuple):
@@ -29,7 +22,7 @@ class Numbers(NamedTuple):
 
 def part_of(name: str) -> str | None:
     """Which part a folder or list called `name` holds: train, validation, test or None."""
-    return next((part for part, names in PARTS.items() if name.lower() in names), None)
+    return next((part for part, names in SPLIT_NAMES.items() if name.lower() in names), None)
 
 
 def join(
