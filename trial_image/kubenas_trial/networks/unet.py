@@ -201,7 +201,7 @@ def unet(architecture: Mapping[str, Value], skeleton: UNetSkeleton, images: Imag
     return UNet(part, nn.Conv2d(base, images.classes, 1), depth, images)
 
 
-# U-Net's own choices on three levels.
+# U-Net's own choices.
 UNET: Final = Family(
     UNetSkeleton,
     unet,
@@ -211,10 +211,10 @@ UNET: Final = Family(
         "activation": "relu",
         "downsample": "max_pool",
         "upsample": "transposed_conv",
-        "depth": 3,
-        **{f"block.{level}": "conv" for level in range(3)},
-        **{f"convolutions.{level}": 2 for level in range(3)},
-        **{f"kernel.{level}": 3 for level in range(3)},
-        **{f"skip.{level}": "concat" for level in range(3)},
+        "depth": 4,
+        **{f"block.{level}": "conv" for level in range(4)},
+        **{f"convolutions.{level}": 2 for level in range(4)},
+        **{f"kernel.{level}": 3 for level in range(4)},
+        **{f"skip.{level}": "concat" for level in range(4)},
     },
 )

@@ -51,8 +51,8 @@ def read_mask_folder(path: Path, settings: SegmentationDataSettings) -> Segmenta
     for pair in pairs:
         if unknown := present[pair][len(names) :].nonzero().flatten().tolist():
             raise InvalidDatasetError(
-                f"{pair.mask} has the value {len(names) + unknown[0]}, but the last class is {len(names) - 1}, by {_NAMES} or else "
-                "the training masks: correct the mask, or add training examples"
+                f"{pair.mask} has the value {len(names) + unknown[0]}, but the last class is {len(names) - 1}, by "
+                f"{_NAMES} or else the training masks: correct the mask, or add training examples"
             )
     table = torch.full((256,), INVALID)
     table[: len(names)] = torch.arange(len(names))

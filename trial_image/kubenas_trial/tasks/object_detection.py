@@ -22,7 +22,7 @@ from kubenas_trial.tasks.voc import is_voc, read_voc
 class ObjectDetectionSettings(DetectionDataSettings):
     """The defaults train from scratch, on small data sets, within minutes."""
 
-    batch_size: BatchSize = 8
+    batch_size: BatchSize = 4
     learning_rate: LearningRate = 2e-3
     weight_decay: WeightDecay = 0.05
     warmup_epochs: Epochs = 1.0

@@ -23,7 +23,7 @@ class SemanticSegmentationSettings(SegmentationDataSettings):
     """The defaults train from scratch, on small data sets, within minutes."""
 
     batch_size: BatchSize = 4
-    learning_rate: LearningRate = 5e-3
+    learning_rate: LearningRate = 3e-3
     warmup_epochs: Epochs = 1.0
 
 
