@@ -26,7 +26,7 @@ from kubenas_trial.tasks.tokens import PADDING, UNKNOWN
 class TextClassificationSettings(TextSettings):
     """The defaults suit some thousand short texts, from which a network learns all that it knows of the language."""
 
-    batch_size: BatchSize = 64
+    batch_size: BatchSize = 32
     learning_rate: LearningRate = 1e-3
     weight_decay: WeightDecay = 0.1
     label_smoothing: Share = 0.1
