@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -63,14 +64,19 @@ def read_geometric(path: Path, settings: GraphSettings) -> GraphData:
 
 
 def _load(file: Path) -> Any:
-    # Tells torch which classes of it are mere data.
-    import torch_geometric.data  # noqa: F401, PLC0415
+    # Only here, since it takes seconds to import; it tells torch that most of its classes are mere data, these are too.
+    from torch_geometric.data.data import DataEdgeAttr, DataTensorAttr  # noqa: PLC0415
+    from torch_geometric.data.storage import GlobalStorage  # noqa: PLC0415
 
     try:
-        return torch.load(file, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals([DataEdgeAttr, DataTensorAttr, GlobalStorage]):
+            return torch.load(file, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
-        first = str(error).strip().split("\n", 1)[0]
-        raise InvalidDatasetError(f"{file} cannot be read as torch-geometric's data: {first}") from error
+        text = str(error).strip()
+        what = re.search(r"Unsupported.*? was not an allowed global", text)
+        raise InvalidDatasetError(
+            f"{file} cannot be read as torch-geometric's data: {what[0] if what else text.split(chr(10), 1)[0]}"
+        ) from error
 
 
 def _graph(file: Path, stored: Any) -> Mapping[str, Any]:
