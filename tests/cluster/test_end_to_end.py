@@ -1,4 +1,4 @@
-"""The whole of it: install, `kubectl apply` the digits example, and check every number against its source."""
+"""The whole of it: install, `kubectl apply` examples, and check every number against its source."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+import yaml
 
 from kubenas.space.nasbench201 import NASBench201
 from tests.cluster.cluster import Cluster
@@ -131,3 +132,43 @@ def test_digits_from_apply_to_the_best_architecture(kubenas: Cluster) -> None:
 
     kubenas.kubectl("delete", f"--namespace={NAMESPACE}", "nas/digits", "--timeout=60s")
     until(lambda: get(kubenas, "nastrials,pods", f"--namespace={NAMESPACE}")["items"] == [])
+
+
+# Preset, and a decision with the value that a constraint demands.
+TASKS = {
+    "text-classification": ("bert-encoder", "depth", 2),
+    "node-classification": ("gnn", "links", "0012"),
+}
+
+
+def beats(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    return one != other and all(a >= b for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_task_is_searched_within_a_constraint_for_two_objectives(kubenas: Cluster, task: str) -> None:
+    example = yaml.safe_load((REPOSITORY / "examples" / f"{task}.yaml").read_text())
+    preset, decision, value = TASKS[task]
+    assert example["spec"]["searchSpace"] == {"preset": preset}
+    example["metadata"]["name"] = task
+    example["spec"]["searchSpace"]["constraints"] = [f"{decision} == {value!r}"]
+    example["spec"]["objectives"].append({"metric": "params", "goal": "minimize"})
+    example["spec"]["evaluation"]["epochs"] = 2
+    example["spec"]["trials"] |= {"max": 3, "parallelism": 2}
+    where = f"--namespace={NAMESPACE}"
+    kubenas.kubectl("apply", where, "--filename=-", stdin=json.dumps(example))
+    kubenas.kubectl("wait", where, "--for=condition=Succeeded", f"nas/{task}", "--timeout=900s")
+
+    status = get(kubenas, f"nas/{task}", where)["status"]
+    trials = get(kubenas, "nastrials", where, f"--selector=kubenas.io/experiment={task}")["items"]
+    points = {}
+    for trial in trials:
+        assert [candidate["architecture"][decision] for candidate in trial["spec"]["candidates"]] == [value]
+        (result,) = trial["status"]["results"]
+        points[trial["metadata"]["name"]] = (metrics(result)["accuracy"], -metrics(result)["params"])
+        assert 0 <= metrics(result)["test_accuracy"] <= 1
+    assert len(points) == 3
+    front = {name for name, point in points.items() if not any(beats(other, point) for other in points.values())}
+    assert {each["trial"] for each in status["paretoFront"]} <= front
+    assert len({points[each["trial"]] for each in status["paretoFront"]}) == len({points[name] for name in front})
+    kubenas.kubectl("delete", where, f"nas/{task}", "--timeout=60s")

@@ -40,7 +40,7 @@ def run(
     form: Annotated[
         str | None, typer.Option("--format", help="Format of the files at a path.", show_default="told by the files")
     ] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Epochs of training.")] = 12,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of training.", show_default="the task's")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:NUMBER.")] = "auto",
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random draw.")] = 0,
     setting: Annotated[
@@ -73,7 +73,7 @@ def _train(
     architecture_text: str,
     dataset_text: str | None,
     form: str | None,
-    epochs: int,
+    epochs: int | None,
     device: str,
     seed: int,
     assignments: list[str],
@@ -96,6 +96,7 @@ def _train(
     if file is not None:
         check_suffix(file)
     kind = task_class(name)
+    epochs = epochs or kind.epochs
     space = read_space(kind.preset if space_text is None else space_text)
     architecture = _architecture(architecture_text, space, kind, seed)
     dataset = read_dataset(dataset_text, form, kind)

@@ -59,6 +59,7 @@ class Task(ABC, Generic[S, D]):
         summary: one line.
         metric, goal: what a search improves by default.
         preset: a search space for it.
+        epochs: what its default settings are made for, on the data that it brings along.
         settings_model: its `task.settings`.
         families: the networks that it can train, by preset or by language (`parameters`, `cell`, `macro`).
         built_in, formats: where data comes from, by name.
@@ -69,6 +70,7 @@ class Task(ABC, Generic[S, D]):
     metric: ClassVar[str]
     goal: ClassVar[Literal["maximize", "minimize"]] = "maximize"
     preset: ClassVar[str]
+    epochs: ClassVar[int]
     settings_model: ClassVar[type[TrainingSettings]]
     families: ClassVar[Mapping[str, FamilyOf]]
     built_in: ClassVar[Mapping[str, BuiltIn[Any, Any]]]

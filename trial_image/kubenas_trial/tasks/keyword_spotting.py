@@ -33,6 +33,7 @@ class KeywordSpotting(Task[KeywordSpottingSettings, AudioData]):
     summary = "which of some words a short recording says"
     metric = "accuracy"
     preset = "tcn"
+    epochs = 20
     settings_model = KeywordSpottingSettings
     families: ClassVar = {"tcn": TCN, "rnn": RNN}
     built_in: ClassVar = {"tones": BuiltIn("1,000 sounds of eight courses of a tone, in noise", tones)}

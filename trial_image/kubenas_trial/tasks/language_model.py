@@ -42,6 +42,7 @@ class LanguageModel(Task[LanguageModelSettings, LanguageData]):
     metric = "perplexity"
     goal = "minimize"
     preset = "transformer-decoder"
+    epochs = 8
     settings_model = LanguageModelSettings
     families: ClassVar = {"transformer-decoder": TRANSFORMER_DECODER}
     built_in: ClassVar = {"alice": BuiltIn("Lewis Carroll's Alice in Wonderland, 145,000 characters", _alice)}

@@ -34,6 +34,7 @@ class SemanticSegmentation(Task[SemanticSegmentationSettings, SegmentationData])
     summary = "which of some classes each pixel of an image belongs to"
     metric = "mean_iou"
     preset = "unet"
+    epochs = 20
     settings_model = SemanticSegmentationSettings
     families: ClassVar = {"unet": UNET}
     built_in: ClassVar = {

@@ -45,6 +45,7 @@ class TextRepresentation(Task[TextRepresentationSettings, RepresentationData]):
     summary = "vectors of texts, learned by finding hidden tokens and judged by a linear classifier on top"
     metric = "probe_accuracy"
     preset = "bert-encoder"
+    epochs = 10
     settings_model = TextRepresentationSettings
     families: ClassVar = {"bert-encoder": BERT_MASKED_LM}
     built_in: ClassVar = {"sentiment": BuiltIn(SUMMARY, _built_in)}
