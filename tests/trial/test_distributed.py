@@ -13,6 +13,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.distributed import TCPStore  # type: ignore[attr-defined]  # there, but not in its list
 
 from kubenas_trial import distributed
 from tests.trial.process import PATIENCE_SECONDS, TrialProcess, error_of, message, trial_document, trial_environment
@@ -64,7 +65,7 @@ def start(script: Path, *arguments: object, **environment: str) -> subprocess.Po
 def test_two_processes_with_half_the_batch_learn_the_same_weights(tmp_path: Path, accumulate: int) -> None:
     script = tmp_path / "training.py"
     script.write_text(TRAINING)
-    store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     joint = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port)}
     processes = [
         start(script, tmp_path / "alone.pt", 64, accumulate),

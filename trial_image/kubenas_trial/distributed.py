@@ -22,6 +22,7 @@ from typing import Final
 
 import torch
 import torch.distributed as dist
+from torch.distributed import TCPStore  # type: ignore[attr-defined]  # there, but not in its list
 
 from kubenas_trial.devices import find_device
 from kubenas_trial.errors import InvalidTrialError, TrialError
@@ -70,7 +71,7 @@ def joined(abort: Callable[[TrialError], None], environment: Mapping[str, str] =
         TrialError: another rank has failed; with its reason, or RankFailed.
     """
     if "RANK" in environment:
-        store = dist.TCPStore(environment["MASTER_ADDR"], int(environment["MASTER_PORT"]), is_master=False)
+        store = TCPStore(environment["MASTER_ADDR"], int(environment["MASTER_PORT"]), is_master=False)
         yield _join(store, int(environment["RANK"]), int(environment["WORLD_SIZE"]))
         dist.destroy_process_group()
         return
@@ -78,7 +79,7 @@ def joined(abort: Callable[[TrialError], None], environment: Mapping[str, str] =
     if count == 1:
         yield find_device()
         return
-    store = dist.TCPStore(_ADDRESS, 0, is_master=True, wait_for_workers=False)
+    store = TCPStore(_ADDRESS, 0, is_master=True, wait_for_workers=False)
     with TemporaryDirectory() as folder, _Ranks(count, store.port, Path(folder), environment, abort):
         yield _join(store, 0, count)
         dist.destroy_process_group()
@@ -96,7 +97,7 @@ def _count(environment: Mapping[str, str]) -> int:
     return int(text)
 
 
-def _join(store: dist.Store, number: int, count: int) -> torch.device:
+def _join(store: TCPStore, number: int, count: int) -> torch.device:
     device = torch.device("cuda", number) if torch.cuda.is_available() else torch.device("cpu")
     if device.type == "cuda":
         torch.cuda.set_device(device)
