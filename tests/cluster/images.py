@@ -17,6 +17,7 @@ REPOSITORY = Path(__file__).parents[2]
 SUITE = "bookworm"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 BASE_PACKAGES = ("ca-certificates", "python3", "python3-venv")
+BASE = f"localhost/debian-python:{cache.key([SUITE, PATH, *BASE_PACKAGES])}"
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,13 @@ class Image:
         name: what pods call it.
         dockerfile: its recipe, relative to the repository's root; builds on the image in the argument ``BASE``.
         context: gives the folder whose files the recipe may copy.
+        base: that image.
     """
 
     name: str
     dockerfile: str
     context: Callable[[], Path] = lambda: REPOSITORY
+    base: str = BASE
 
 
 @dataclass(frozen=True)
@@ -51,11 +54,17 @@ class Built:
     layers: tuple[Path, ...]
 
 
-BASE = f"localhost/debian-python:{cache.key([SUITE, PATH, *BASE_PACKAGES])}"
 OPERATOR = Image("localhost/kubenas-operator:test", "Dockerfile")
 TRIAL = Image("localhost/kubenas-trial:test", "trial_image/Dockerfile")
 PROMETHEUS = Image("localhost/prometheus:test", "tests/cluster/prometheus/Dockerfile", programs.prometheus)
-IMAGES = (OPERATOR, TRIAL, PROMETHEUS)
+OWN_TRAINER = Image(
+    "localhost/own-trainer:test",
+    "examples/own-trainer/Dockerfile",
+    lambda: REPOSITORY / "examples" / "own-trainer",
+    base=TRIAL.name,
+)
+# Each after the one that it builds on.
+IMAGES = (OPERATOR, TRIAL, OWN_TRAINER, PROMETHEUS)
 
 
 @contextmanager
@@ -75,7 +84,7 @@ def base() -> Built:
 
 
 def build(image: Image) -> Built:
-    """Build an image on the base, as far as the layers of earlier builds do not serve."""
+    """Build an image on its base, as far as the layers of earlier builds do not serve."""
     dockerfile = REPOSITORY / image.dockerfile
     if not dockerfile.exists():
         raise FileNotFoundError(f"{image.name} is built from {dockerfile}, which does not exist")
@@ -88,7 +97,7 @@ def build(image: Image) -> Built:
             "--isolation=chroot",
             # what this machine trusts, for as long as the build lasts
             "--volume=/etc/ssl/certs:/etc/ssl/certs:ro",
-            f"--build-arg=BASE={BASE}",
+            f"--build-arg=BASE={image.base}",
             f"--file={dockerfile}",
             f"--tag={image.name}",
             str(context),

@@ -18,6 +18,7 @@ from kubenas.space.nasbench201 import NASBench201
 from tests.cluster.cluster import Cluster
 from tests.cluster.conditions import until
 from tests.cluster.control_plane import REPOSITORY
+from tests.cluster.images import OWN_TRAINER
 from tests.cluster.installed import get, install, samples, search_namespace
 
 pytestmark = pytest.mark.node
@@ -172,3 +173,18 @@ def test_a_task_is_searched_within_a_constraint_for_two_objectives(kubenas: Clus
     assert {each["trial"] for each in status["paretoFront"]} <= front
     assert len({points[each["trial"]] for each in status["paretoFront"]}) == len({points[name] for name in front})
     kubenas.kubectl("delete", where, f"nas/{task}", "--timeout=60s")
+
+
+def test_a_trainer_of_ones_own_is_searched_as_its_example_says(kubenas: Cluster) -> None:
+    example = yaml.safe_load((REPOSITORY / "examples" / "own-trainer" / "experiment.yaml").read_text())
+    (container,) = example["spec"]["trialTemplate"]["spec"]["containers"]
+    container["image"] = OWN_TRAINER.name
+    example["spec"]["trials"]["max"] = 2
+    where = f"--namespace={NAMESPACE}"
+    kubenas.kubectl("apply", where, "--filename=-", stdin=json.dumps(example))
+    kubenas.kubectl("wait", where, "--for=condition=Succeeded", "nas/own-trainer", "--timeout=300s")
+    trials = get(kubenas, "nastrials", where, "--selector=kubenas.io/experiment=own-trainer")["items"]
+    results = [trial["status"]["results"][0] for trial in trials]
+    assert [result["step"] for result in results] == [10, 10]
+    assert all(set(metrics(result)) == {"accuracy", "loss"} for result in results)
+    kubenas.kubectl("delete", where, "nas/own-trainer", "--timeout=60s")

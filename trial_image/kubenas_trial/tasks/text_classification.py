@@ -57,7 +57,7 @@ class TextClassification(Task[TextClassificationSettings, TextData]):
     summary = "which of some classes a text belongs to, for example its sentiment"
     metric = "accuracy"
     preset = "bert-encoder"
-    epochs = 8
+    epochs = 6
     settings_model = TextClassificationSettings
     families: ClassVar = {"bert-encoder": BERT_CLASSIFIER}
     built_in: ClassVar = {"sentiment": BuiltIn(SUMMARY, _built_in)}
