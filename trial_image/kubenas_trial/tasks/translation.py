@@ -50,7 +50,7 @@ class Translation(Task[TranslationSettings, TranslationData]):
     summary = "sentences in another language"
     metric = "bleu"
     preset = "seq2seq"
-    epochs = 10
+    epochs = 8
     settings_model = TranslationSettings
     families: ClassVar = {"seq2seq": SEQ2SEQ}
     built_in: ClassVar = {

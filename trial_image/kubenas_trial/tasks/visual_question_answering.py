@@ -31,7 +31,7 @@ class VisualQuestionAnswering(Task[VQASettings, VQAData]):
     summary = "the answer to a question about an image"
     metric = "accuracy"
     preset = "image-text"
-    epochs = 4
+    epochs = 6
     settings_model = VQASettings
     families: ClassVar = {"image-text": IMAGE_TEXT}
     built_in: ClassVar = {"easy-vqa": BuiltIn("48,248 questions about 5,000 images of shapes", _easy_vqa)}
