@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from kubenas.api.experiment import Task as TaskSpec
+from kubenas_trial.datasets.boxes import assign, centerness, decode, detection_loss
+from kubenas_trial.datasets.data import Batch
+from kubenas_trial.datasets.detection_data import PADDING, DetectionExamples
 from kubenas_trial.networks.base import Images
 from kubenas_trial.networks.build import build_network
 from kubenas_trial.networks.detector import DETECTOR, Detector, Predictions
-from kubenas_trial.tasks.boxes import assign, centerness, decode, detection_loss
-from kubenas_trial.tasks.data import Batch
-from kubenas_trial.tasks.detection_data import PADDING, DetectionExamples
 from kubenas_trial.tasks.load import load_task
 from kubenas_trial.tasks.object_detection import ObjectDetection
 

@@ -16,12 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from kubenas_trial.datasets.coco import is_coco, read_coco
+from kubenas_trial.datasets.detection_data import PADDING, DetectionData, DetectionDataSettings
+from kubenas_trial.datasets.pictures import FileTensors, draw_views, seen_boxes, seen_images
+from kubenas_trial.datasets.shapes import CLASSES, detected_shapes, shapes
+from kubenas_trial.datasets.voc import is_voc, read_voc
 from kubenas_trial.errors import InvalidDatasetError
-from kubenas_trial.tasks.coco import is_coco, read_coco
-from kubenas_trial.tasks.detection_data import PADDING, DetectionData, DetectionDataSettings
-from kubenas_trial.tasks.pictures import FileTensors, draw_views, seen_boxes, seen_images
-from kubenas_trial.tasks.shapes import CLASSES, detected_shapes, shapes
-from kubenas_trial.tasks.voc import is_voc, read_voc
 
 DATA = Path(os.environ.get("KUBENAS_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
 PLAIN = DetectionDataSettings(image_size=32, augmentation=False)

@@ -20,14 +20,14 @@ from kubenas.api.experiment import Dataset, Task
 from kubenas.api.space import SearchSpace
 from kubenas.space.load import build_space
 from kubenas_trial.contract import Candidate
+from kubenas_trial.datasets.graph_data import GraphData, GraphSettings, Nodes, RawGraph, as_graph_data, both_ways
+from kubenas_trial.datasets.made_graphs import karate_club, planted_partition
+from kubenas_trial.datasets.planetoid import read_planetoid
 from kubenas_trial.errors import InvalidDatasetError
 from kubenas_trial.evaluation.train import train
 from kubenas_trial.networks.gnn import GNN
-from kubenas_trial.tasks.graph_data import GraphData, GraphSettings, Nodes, RawGraph, as_graph_data, both_ways
 from kubenas_trial.tasks.load import format_of, load_task
-from kubenas_trial.tasks.made_graphs import karate_club, planted_partition
 from kubenas_trial.tasks.node_classification import NodeClassification
-from kubenas_trial.tasks.planetoid import read_planetoid
 
 DATA = Path(os.environ.get("KUBENAS_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
 SETTINGS = GraphSettings(normalization="none")

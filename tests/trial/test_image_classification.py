@@ -11,9 +11,9 @@ import torch
 from sklearn.datasets import load_digits
 
 from kubenas_trial.contract import Trial
+from kubenas_trial.datasets.data import Examples
+from kubenas_trial.datasets.image_data import ImageClassificationSettings, digits
 from kubenas_trial.run import run
-from kubenas_trial.tasks.data import Examples
-from kubenas_trial.tasks.image_data import ImageClassificationSettings, digits
 from kubenas_trial.tasks.load import TASKS
 from kubenas_trial.threads import cpu_limit
 from tests.trial.process import TrialProcess, error_of, message, trial_document, trial_environment

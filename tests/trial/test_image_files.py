@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from kubenas_trial.datasets.data import Examples
+from kubenas_trial.datasets.image_data import ImageClassificationSettings, ImageData, moved, moved_and_mirrored
 from kubenas_trial.errors import InvalidDatasetError
-from kubenas_trial.tasks.data import Examples
 from kubenas_trial.tasks.image_classification import ImageClassification
-from kubenas_trial.tasks.image_data import ImageClassificationSettings, ImageData, moved, moved_and_mirrored
 from kubenas_trial.tasks.load import format_of
 
 CIFAR10 = [*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"]

@@ -13,11 +13,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kubenas_trial.datasets.audio_data import AudioData, AudioSettings, Recordings
+from kubenas_trial.datasets.spectrogram import LogMel, mask_spectra, mel_filters, vary_waves
+from kubenas_trial.datasets.tones import tones
+from kubenas_trial.datasets.word_folders import WaveFiles, has_words, read_wave, read_words
 from kubenas_trial.errors import InvalidDatasetError
-from kubenas_trial.tasks.audio_data import AudioData, AudioSettings, Recordings
-from kubenas_trial.tasks.spectrogram import LogMel, mask_spectra, mel_filters, vary_waves
-from kubenas_trial.tasks.tones import tones
-from kubenas_trial.tasks.word_folders import WaveFiles, has_words, read_wave, read_words
 
 SETTINGS = AudioSettings(sample_rate=4000, seconds=0.5, bands=16, augmentation=False)
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from kubenas.api.experiment import Dataset, Task
+from kubenas_trial.datasets.language_data import IGNORED, Lines, Windows, split_lines
 from kubenas_trial.errors import InvalidDatasetError
 from kubenas_trial.networks.transformer_decoder import TRANSFORMER_DECODER
-from kubenas_trial.tasks.language_data import IGNORED, Lines, Windows, split_lines
 from kubenas_trial.tasks.language_model import LanguageModel
 from kubenas_trial.tasks.load import load_task
 from tests.trial.process import TrialProcess, message, trial_document, trial_environment

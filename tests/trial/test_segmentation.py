@@ -12,17 +12,17 @@ from PIL import Image
 from torch import Tensor, nn
 
 from kubenas.api.experiment import Task as TaskSpec
+from kubenas_trial.datasets.cityscapes import is_cityscapes, read_cityscapes
+from kubenas_trial.datasets.data import Batch
+from kubenas_trial.datasets.mask_folders import is_mask_folder, read_mask_folder
+from kubenas_trial.datasets.masks import IGNORED, read_mask
+from kubenas_trial.datasets.pictures import FileTensors
+from kubenas_trial.datasets.segmentation_data import SegmentationData, SegmentationDataSettings
 from kubenas_trial.errors import InvalidDatasetError
 from kubenas_trial.networks.base import Images
 from kubenas_trial.networks.build import build_network
 from kubenas_trial.networks.unet import UNET
-from kubenas_trial.tasks.cityscapes import is_cityscapes, read_cityscapes
-from kubenas_trial.tasks.data import Batch
 from kubenas_trial.tasks.load import load_task
-from kubenas_trial.tasks.mask_folders import is_mask_folder, read_mask_folder
-from kubenas_trial.tasks.masks import IGNORED, read_mask
-from kubenas_trial.tasks.pictures import FileTensors
-from kubenas_trial.tasks.segmentation_data import SegmentationData, SegmentationDataSettings
 from kubenas_trial.tasks.semantic_segmentation import SemanticSegmentation, dice_loss
 
 PLAIN = SegmentationDataSettings(image_size=16, augmentation=False)

@@ -19,14 +19,14 @@ from sklearn.metrics import f1_score
 from torch import Tensor, nn
 
 from kubenas.api.experiment import Dataset, Task
+from kubenas_trial.datasets.labelled_text import read_labelled
+from kubenas_trial.datasets.sentiment import sentiment
+from kubenas_trial.datasets.tables import Row, Table
+from kubenas_trial.datasets.text_data import TextData, TextExamples
+from kubenas_trial.datasets.tokens import PADDING, START, UNKNOWN, TokenLists, tokenize, train_bpe
 from kubenas_trial.errors import InvalidDatasetError
-from kubenas_trial.tasks.labelled_text import read_labelled
 from kubenas_trial.tasks.load import load_task, task_class
-from kubenas_trial.tasks.sentiment import sentiment
-from kubenas_trial.tasks.tables import Row, Table
 from kubenas_trial.tasks.text_classification import TextClassification, macro_f1
-from kubenas_trial.tasks.text_data import TextData, TextExamples
-from kubenas_trial.tasks.tokens import PADDING, START, UNKNOWN, TokenLists, tokenize, train_bpe
 from tests.trial.process import TrialProcess, message, trial_document, trial_environment
 
 DATA = Path(os.environ.get("KUBENAS_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
@@ -268,7 +268,7 @@ def label_by_hand(row: Row) -> str:
     if "although" in text:
         text = text.split(" , ", 1)[1]
     adjectives = set(text.replace(",", " ").split())
-    from kubenas_trial.tasks.sentiment import _GOOD
+    from kubenas_trial.datasets.sentiment import _GOOD
 
     positive = bool(adjectives & set(_GOOD))
     negated = bool(adjectives & {"not", "hardly", "never"})

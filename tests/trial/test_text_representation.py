@@ -15,14 +15,14 @@ from kubenas.api.experiment import Dataset, Task
 from kubenas.api.space import SearchSpace
 from kubenas.space.load import build_space
 from kubenas_trial.contract import Candidate
+from kubenas_trial.datasets.representation_data import IGNORED, MaskedExamples
+from kubenas_trial.datasets.text_data import TextExamples
+from kubenas_trial.datasets.tokens import MASK, SPECIAL, START, TokenLists
 from kubenas_trial.errors import InvalidDatasetError
 from kubenas_trial.evaluation.train import train
 from kubenas_trial.networks.bert_encoder import BERT_MASKED_LM
 from kubenas_trial.tasks.load import load_task
-from kubenas_trial.tasks.representation_data import IGNORED, MaskedExamples
-from kubenas_trial.tasks.text_data import TextExamples
 from kubenas_trial.tasks.text_representation import TextRepresentation
-from kubenas_trial.tasks.tokens import MASK, SPECIAL, START, TokenLists
 from tests.trial.test_text_classification import sample, write
 
 VOCABULARY = 1000

@@ -18,15 +18,15 @@ from kubenas.api.experiment import Task as TaskSpec
 from kubenas.api.space import SearchSpace
 from kubenas.space.presets.seq2seq import seq2seq
 from kubenas_trial.contract import Candidate
+from kubenas_trial.datasets.parallel_text import Pair, ParallelTexts, read_aligned, read_table, split_pairs
+from kubenas_trial.datasets.reversible import WORDS, reversible_pairs
+from kubenas_trial.datasets.tokens import PADDING
+from kubenas_trial.datasets.translation_data import TranslationSettings, translation_data
 from kubenas_trial.errors import InvalidDatasetError
 from kubenas_trial.evaluation.train import train
 from kubenas_trial.networks.seq2seq import SEQ2SEQ
 from kubenas_trial.tasks.load import load_task
-from kubenas_trial.tasks.parallel_text import Pair, ParallelTexts, read_aligned, read_table, split_pairs
-from kubenas_trial.tasks.reversible import WORDS, reversible_pairs
-from kubenas_trial.tasks.tokens import PADDING
 from kubenas_trial.tasks.translation import Translation
-from kubenas_trial.tasks.translation_data import TranslationSettings, translation_data
 
 CPU = torch.device("cpu")
 NUMBERS = ("one", "two", "three", "four", "five", "six")

@@ -19,13 +19,13 @@ from kubenas.api.experiment import Task as TaskSpec
 from kubenas.api.space import SearchSpace
 from kubenas.space.presets.image_text import image_text
 from kubenas_trial.contract import Candidate
+from kubenas_trial.datasets.questions import Question, Questions, easy_vqa, read_questions
+from kubenas_trial.datasets.vqa_data import OTHER, PADDING, UNKNOWN, VQASettings, shifted, split_words, vqa_data
 from kubenas_trial.errors import InvalidDatasetError
 from kubenas_trial.evaluation.train import train
 from kubenas_trial.networks.image_text import IMAGE_TEXT
 from kubenas_trial.tasks.load import load_task
-from kubenas_trial.tasks.questions import Question, Questions, easy_vqa, read_questions
 from kubenas_trial.tasks.visual_question_answering import VisualQuestionAnswering
-from kubenas_trial.tasks.vqa_data import OTHER, PADDING, UNKNOWN, VQASettings, shifted, split_words, vqa_data
 
 CPU = torch.device("cpu")
 COLOURS = {"red": (220, 20, 20), "blue": (20, 20, 220)}

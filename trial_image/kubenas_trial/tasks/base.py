@@ -14,9 +14,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from kubenas.api.space import SearchSpace
 from kubenas.space.base import Architecture
+from kubenas_trial.datasets.data import Batch, Examples, Splits
 from kubenas_trial.networks.base import FamilyOf
 from kubenas_trial.networks.build import build_network, family_of
-from kubenas_trial.tasks.data import Batch, Examples, Splits
 from kubenas_trial.tasks.settings import TrainingSettings
 
 S = TypeVar("S", bound=TrainingSettings)

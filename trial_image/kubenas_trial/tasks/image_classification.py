@@ -7,6 +7,10 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from kubenas_trial.datasets.data import Batch, Examples
+from kubenas_trial.datasets.image_data import ImageClassificationSettings, ImageData, digits
+from kubenas_trial.datasets.image_files import is_cifar, is_mnist, read_cifar, read_mnist
+from kubenas_trial.datasets.image_folders import is_image_folder, read_image_folder
 from kubenas_trial.networks.base import Images
 from kubenas_trial.networks.cells import cell_family
 from kubenas_trial.networks.darts import DARTS
@@ -18,10 +22,6 @@ from kubenas_trial.networks.nasbench201 import NASBENCH201
 from kubenas_trial.networks.nasbench_macro import NASBENCH_MACRO
 from kubenas_trial.networks.vit import VIT
 from kubenas_trial.tasks.base import BuiltIn, Format, Task
-from kubenas_trial.tasks.data import Batch, Examples
-from kubenas_trial.tasks.image_data import ImageClassificationSettings, ImageData, digits
-from kubenas_trial.tasks.image_files import is_cifar, is_mnist, read_cifar, read_mnist
-from kubenas_trial.tasks.image_folders import is_image_folder, read_image_folder
 
 
 class ImageClassification(Task[ImageClassificationSettings, ImageData]):

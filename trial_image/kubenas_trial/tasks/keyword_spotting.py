@@ -7,15 +7,15 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from kubenas_trial.datasets.audio_data import AudioData, AudioSettings
+from kubenas_trial.datasets.data import Batch, Examples
+from kubenas_trial.datasets.tones import tones
+from kubenas_trial.datasets.word_folders import has_words, read_words
 from kubenas_trial.networks.base import Series
 from kubenas_trial.networks.rnn import RNN
 from kubenas_trial.networks.tcn import TCN
-from kubenas_trial.tasks.audio_data import AudioData, AudioSettings
 from kubenas_trial.tasks.base import BuiltIn, Format, Task
-from kubenas_trial.tasks.data import Batch, Examples
 from kubenas_trial.tasks.settings import LearningRate, Share, WeightDecay
-from kubenas_trial.tasks.tones import tones
-from kubenas_trial.tasks.word_folders import has_words, read_words
 
 
 class KeywordSpottingSettings(AudioSettings):

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from kubenas_trial.datasets.data import Batch, Examples
+from kubenas_trial.datasets.language_data import IGNORED, LanguageData, LanguageSettings, Windows, detect, read_text
 from kubenas_trial.networks.base import Tokens
 from kubenas_trial.networks.transformer_decoder import TRANSFORMER_DECODER
 from kubenas_trial.tasks.base import BuiltIn, Format, Task
-from kubenas_trial.tasks.data import Batch, Examples
-from kubenas_trial.tasks.language_data import IGNORED, LanguageData, LanguageSettings, Windows, detect, read_text
 from kubenas_trial.tasks.settings import BatchSize, Epochs, LearningRate, Norm, WeightDecay
 
 _ALICE: Final = Path(__file__).parents[1] / "data" / "alice.txt"

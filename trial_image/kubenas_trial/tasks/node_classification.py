@@ -7,14 +7,14 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from kubenas_trial.datasets.data import Batch, Examples
+from kubenas_trial.datasets.geometric_files import has_geometric, read_geometric
+from kubenas_trial.datasets.graph_data import GraphData, GraphSettings
+from kubenas_trial.datasets.made_graphs import karate_club, planted_partition
+from kubenas_trial.datasets.planetoid import has_planetoid, read_planetoid
 from kubenas_trial.networks.base import Graph
 from kubenas_trial.networks.gnn import GNN
 from kubenas_trial.tasks.base import BuiltIn, Format, Task
-from kubenas_trial.tasks.data import Batch, Examples
-from kubenas_trial.tasks.geometric_files import has_geometric, read_geometric
-from kubenas_trial.tasks.graph_data import GraphData, GraphSettings
-from kubenas_trial.tasks.made_graphs import karate_club, planted_partition
-from kubenas_trial.tasks.planetoid import has_planetoid, read_planetoid
 from kubenas_trial.tasks.settings import LearningRate, WeightDecay
 
 

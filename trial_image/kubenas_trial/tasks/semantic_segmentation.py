@@ -8,14 +8,14 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 from torchmetrics.classification import MulticlassAccuracy, MulticlassJaccardIndex
 
+from kubenas_trial.datasets.cityscapes import is_cityscapes, read_cityscapes
+from kubenas_trial.datasets.data import Batch, Examples
+from kubenas_trial.datasets.mask_folders import is_mask_folder, read_mask_folder
+from kubenas_trial.datasets.masks import IGNORED
+from kubenas_trial.datasets.segmentation_data import SegmentationData, SegmentationDataSettings, segmented_shapes
 from kubenas_trial.networks.base import Images
 from kubenas_trial.networks.unet import UNET
 from kubenas_trial.tasks.base import BuiltIn, Format, Task
-from kubenas_trial.tasks.cityscapes import is_cityscapes, read_cityscapes
-from kubenas_trial.tasks.data import Batch, Examples
-from kubenas_trial.tasks.mask_folders import is_mask_folder, read_mask_folder
-from kubenas_trial.tasks.masks import IGNORED
-from kubenas_trial.tasks.segmentation_data import SegmentationData, SegmentationDataSettings, segmented_shapes
 from kubenas_trial.tasks.settings import BatchSize, Epochs, LearningRate
 
 

@@ -12,15 +12,15 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from kubenas_trial.datasets.data import Batch, Examples
+from kubenas_trial.datasets.labelled_text import detect
+from kubenas_trial.datasets.sentiment import SUMMARY, sentiment
+from kubenas_trial.datasets.text_data import TextData, TextSettings, read_tables, text_data
+from kubenas_trial.datasets.tokens import PADDING, UNKNOWN
 from kubenas_trial.networks.base import Tokens
 from kubenas_trial.networks.bert_encoder import BERT_CLASSIFIER
 from kubenas_trial.tasks.base import BuiltIn, Format, Task
-from kubenas_trial.tasks.data import Batch, Examples
-from kubenas_trial.tasks.labelled_text import detect
-from kubenas_trial.tasks.sentiment import SUMMARY, sentiment
 from kubenas_trial.tasks.settings import BatchSize, LearningRate, Share, WeightDecay
-from kubenas_trial.tasks.text_data import TextData, TextSettings, read_tables, text_data
-from kubenas_trial.tasks.tokens import PADDING, UNKNOWN
 
 
 class TextClassificationSettings(TextSettings):

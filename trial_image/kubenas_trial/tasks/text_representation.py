@@ -10,11 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from kubenas_trial.networks.base import Tokens
-from kubenas_trial.networks.bert_encoder import BERT_MASKED_LM, MaskedLanguageModel
-from kubenas_trial.tasks.base import BuiltIn, Format, Task
-from kubenas_trial.tasks.data import Batch, Examples
-from kubenas_trial.tasks.representation_data import (
+from kubenas_trial.datasets.data import Batch, Examples
+from kubenas_trial.datasets.representation_data import (
     IGNORED,
     MaskedExamples,
     RepresentationData,
@@ -22,10 +19,13 @@ from kubenas_trial.tasks.representation_data import (
     read_representation,
     representation_data,
 )
-from kubenas_trial.tasks.sentiment import SUMMARY, sentiment
+from kubenas_trial.datasets.sentiment import SUMMARY, sentiment
+from kubenas_trial.datasets.text_data import TextExamples, TextSettings
+from kubenas_trial.datasets.tokens import PADDING, UNKNOWN
+from kubenas_trial.networks.base import Tokens
+from kubenas_trial.networks.bert_encoder import BERT_MASKED_LM, MaskedLanguageModel
+from kubenas_trial.tasks.base import BuiltIn, Format, Task
 from kubenas_trial.tasks.settings import LearningRate
-from kubenas_trial.tasks.text_data import TextExamples, TextSettings
-from kubenas_trial.tasks.tokens import PADDING, UNKNOWN
 
 
 class TextRepresentationSettings(TextSettings):

@@ -12,11 +12,8 @@ from sacrebleu.metrics.chrf import CHRF
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from kubenas_trial.networks.base import TokenPairs
-from kubenas_trial.networks.seq2seq import SEQ2SEQ, Seq2Seq
-from kubenas_trial.tasks.base import BuiltIn, Format, Task
-from kubenas_trial.tasks.data import Batch, Examples
-from kubenas_trial.tasks.parallel_text import (
+from kubenas_trial.datasets.data import Batch, Examples
+from kubenas_trial.datasets.parallel_text import (
     ParallelTexts,
     detect_aligned,
     detect_table,
@@ -24,9 +21,12 @@ from kubenas_trial.tasks.parallel_text import (
     read_table,
     split_pairs,
 )
-from kubenas_trial.tasks.reversible import reversible_pairs
-from kubenas_trial.tasks.tokens import PADDING
-from kubenas_trial.tasks.translation_data import PairExamples, TranslationData, TranslationSettings, translation_data
+from kubenas_trial.datasets.reversible import reversible_pairs
+from kubenas_trial.datasets.tokens import PADDING
+from kubenas_trial.datasets.translation_data import PairExamples, TranslationData, TranslationSettings, translation_data
+from kubenas_trial.networks.base import TokenPairs
+from kubenas_trial.networks.seq2seq import SEQ2SEQ, Seq2Seq
+from kubenas_trial.tasks.base import BuiltIn, Format, Task
 
 _REVERSIBLE_PAIRS = 10_000
 

@@ -8,12 +8,12 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from kubenas_trial.datasets.data import Batch, Examples
+from kubenas_trial.datasets.questions import detect_questions, easy_vqa, read_questions
+from kubenas_trial.datasets.vqa_data import OTHER, PADDING, VQAData, VQASettings, vqa_data
 from kubenas_trial.networks.base import ImageText
 from kubenas_trial.networks.image_text import IMAGE_TEXT
 from kubenas_trial.tasks.base import BuiltIn, Format, Task
-from kubenas_trial.tasks.data import Batch, Examples
-from kubenas_trial.tasks.questions import detect_questions, easy_vqa, read_questions
-from kubenas_trial.tasks.vqa_data import OTHER, PADDING, VQAData, VQASettings, vqa_data
 
 
 def _easy_vqa(settings: VQASettings) -> VQAData:

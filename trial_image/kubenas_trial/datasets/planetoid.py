@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kubenas_trial.datasets.graph_data import GraphData, GraphSettings, RawGraph, as_graph_data
 from kubenas_trial.errors import InvalidDatasetError
-from kubenas_trial.tasks.graph_data import GraphData, GraphSettings, RawGraph, as_graph_data
 
 # Validation nodes of the public split: those behind the training nodes.
 _VALIDATION: Final = 500

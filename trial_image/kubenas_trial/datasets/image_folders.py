@@ -13,10 +13,10 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from kubenas_trial.datasets.image_data import ImageClassificationSettings, ImageData, image_data, moved_and_mirrored
+from kubenas_trial.datasets.pictures import SUFFIXES, UNREADABLE, tensors, unreadable
+from kubenas_trial.datasets.published import join, part_of
 from kubenas_trial.errors import InvalidDatasetError
-from kubenas_trial.tasks.image_data import ImageClassificationSettings, ImageData, image_data, moved_and_mirrored
-from kubenas_trial.tasks.pictures import SUFFIXES, UNREADABLE, tensors, unreadable
-from kubenas_trial.tasks.published import join, part_of
 
 # Images whose headers are looked at for size and channels, spread evenly over all.
 _LOOKED_AT: Final = 1_000

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from kubenas_trial.errors import InvalidDatasetError
-from kubenas_trial.tasks.data import SPLIT_NAMES
-from kubenas_trial.tasks.detection_data import (
+from kubenas_trial.datasets.data import SPLIT_NAMES
+from kubenas_trial.datasets.detection_data import (
     AnnotatedImage,
     Box,
     DetectionData,
@@ -19,8 +18,9 @@ from kubenas_trial.tasks.detection_data import (
     detection_data,
     shares,
 )
-from kubenas_trial.tasks.pictures import image_size
-from kubenas_trial.tasks.published import part_of
+from kubenas_trial.datasets.pictures import image_size
+from kubenas_trial.datasets.published import part_of
+from kubenas_trial.errors import InvalidDatasetError
 
 
 class _Image(BaseModel):

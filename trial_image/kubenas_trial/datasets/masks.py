@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from kubenas_trial.datasets.pictures import UNREADABLE, image_size, unreadable
 from kubenas_trial.errors import InvalidDatasetError
-from kubenas_trial.tasks.pictures import UNREADABLE, image_size, unreadable
 
 # Pixels that are neither learned from nor counted, and what a value means that no mask should have.
 IGNORED: Final = 255

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from kubenas_trial.tasks.detection_data import Box, DetectionData, DetectionDataSettings, from_tensors
-from kubenas_trial.tasks.published import Numbers
+from kubenas_trial.datasets.detection_data import Box, DetectionData, DetectionDataSettings, from_tensors
+from kubenas_trial.datasets.published import Numbers
 
 CLASSES: Final = ("circle", "square", "triangle")
 _COUNT = 500

@@ -6,8 +6,8 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from kubenas_trial.datasets.data import SPLIT_NAMES, stratified
 from kubenas_trial.errors import InvalidDatasetError
-from kubenas_trial.tasks.data import SPLIT_NAMES, stratified
 
 T = TypeVar("T")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from random import Random
 from typing import Final
 
-from kubenas_trial.tasks.labelled_text import LabelledTexts, split_labelled
-from kubenas_trial.tasks.tables import Row
+from kubenas_trial.datasets.labelled_text import LabelledTexts, split_labelled
+from kubenas_trial.datasets.tables import Row
 
 SUMMARY: Final = "4,000 reviews made by a grammar, whose sentiment turns with negations and concessions"
 

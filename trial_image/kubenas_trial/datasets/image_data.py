@@ -14,10 +14,10 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
+from kubenas_trial.datasets.data import Batch, Splits
+from kubenas_trial.datasets.pictures import Tensors
+from kubenas_trial.datasets.published import Numbers
 from kubenas_trial.errors import InvalidDatasetError
-from kubenas_trial.tasks.data import Batch, Splits
-from kubenas_trial.tasks.pictures import Tensors
-from kubenas_trial.tasks.published import Numbers
 from kubenas_trial.tasks.settings import LearningRate, Optimizer, TrainingSettings, WeightDecay
 
 # Training images that normalization is worked out from, spread evenly over all.

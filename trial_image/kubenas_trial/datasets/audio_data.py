@@ -10,9 +10,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from kubenas_trial.tasks.data import Batch, Splits, shuffled
+from kubenas_trial.datasets.data import Batch, Splits, shuffled
+from kubenas_trial.datasets.spectrogram import LogMel, mask_spectra, vary_waves
 from kubenas_trial.tasks.settings import TrainingSettings
-from kubenas_trial.tasks.spectrogram import LogMel, mask_spectra, vary_waves
 
 # Recordings that the mean and spread of the bands are worked out from: more change neither.
 _MEASURED = 2048

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from kubenas_trial.tasks.graph_data import GraphData, GraphSettings, RawGraph, as_graph_data
+from kubenas_trial.datasets.graph_data import GraphData, GraphSettings, RawGraph, as_graph_data
 
 _NODES = 1000
 _CLASSES = 5

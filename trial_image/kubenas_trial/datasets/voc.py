@@ -9,8 +9,7 @@ from typing import NoReturn
 # Modern expat bounds what entities expand to, and ElementTree fetches nothing.
 from xml.etree import ElementTree
 
-from kubenas_trial.errors import InvalidDatasetError
-from kubenas_trial.tasks.detection_data import (
+from kubenas_trial.datasets.detection_data import (
     AnnotatedImage,
     Box,
     DetectionData,
@@ -19,8 +18,9 @@ from kubenas_trial.tasks.detection_data import (
     detection_data,
     shares,
 )
-from kubenas_trial.tasks.pictures import SUFFIXES, image_size
-from kubenas_trial.tasks.published import part_of
+from kubenas_trial.datasets.pictures import SUFFIXES, image_size
+from kubenas_trial.datasets.published import part_of
+from kubenas_trial.errors import InvalidDatasetError
 
 _LISTS = Path("ImageSets", "Main")
 

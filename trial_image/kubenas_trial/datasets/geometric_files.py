@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from kubenas_trial.datasets.graph_data import GraphData, GraphSettings, RawGraph, as_graph_data
+from kubenas_trial.datasets.planetoid import has_planetoid
 from kubenas_trial.errors import InvalidDatasetError
-from kubenas_trial.tasks.graph_data import GraphData, GraphSettings, RawGraph, as_graph_data
-from kubenas_trial.tasks.planetoid import has_planetoid
 
 _MASKS = ("train_mask", "val_mask", "test_mask")
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from kubenas_trial.datasets.data import SPLIT_NAMES, Chosen, stratified
+from kubenas_trial.datasets.tables import SUFFIXES, Row, Table
 from kubenas_trial.errors import InvalidDatasetError
-from kubenas_trial.tasks.data import SPLIT_NAMES, Chosen, stratified
-from kubenas_trial.tasks.tables import SUFFIXES, Row, Table
 
 # More classes than this in a small table are rather numbers, or texts.
 _CLASSES: Final = 50

@@ -14,8 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kubenas_trial.errors import InvalidDatasetError
-from kubenas_trial.tasks.image_data import (
+from kubenas_trial.datasets.image_data import (
     ImageClassificationSettings,
     ImageData,
     image_data,
@@ -23,8 +22,9 @@ from kubenas_trial.tasks.image_data import (
     moved_and_mirrored,
     resized,
 )
-from kubenas_trial.tasks.pickles import read_pickle
-from kubenas_trial.tasks.published import join
+from kubenas_trial.datasets.pickles import read_pickle
+from kubenas_trial.datasets.published import join
+from kubenas_trial.errors import InvalidDatasetError
 
 _SHAPE: Final = (3, 32, 32)
 # The third byte of an idx file of bytes.

@@ -14,9 +14,9 @@ import soundfile
 import torch
 from torch import Tensor
 
+from kubenas_trial.datasets.audio_data import AudioData, AudioSettings, Waves, as_spectra
+from kubenas_trial.datasets.data import grouped, stratified
 from kubenas_trial.errors import InvalidDatasetError
-from kubenas_trial.tasks.audio_data import AudioData, AudioSettings, Waves, as_spectra
-from kubenas_trial.tasks.data import grouped, stratified
 
 _LISTS: Final = {1: "validation_list.txt", 2: "testing_list.txt"}
 _SPLITS: Final = ("training", "validation", "test")

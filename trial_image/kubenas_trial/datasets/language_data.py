@@ -13,10 +13,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from kubenas_trial.datasets.data import SPLIT_NAMES, Batch, Splits
+from kubenas_trial.datasets.tokens import tokenize, train_byte_bpe
 from kubenas_trial.errors import InvalidDatasetError
-from kubenas_trial.tasks.data import SPLIT_NAMES, Batch, Splits
 from kubenas_trial.tasks.settings import TrainingSettings
-from kubenas_trial.tasks.tokens import tokenize, train_byte_bpe
 
 SUFFIXES: Final = (".txt", ".text", ".tokens", ".raw")
 # What cross_entropy leaves out.

@@ -11,8 +11,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from kubenas_trial.datasets.data import Batch, Splits, stratified
 from kubenas_trial.errors import InvalidDatasetError
-from kubenas_trial.tasks.data import Batch, Splits, stratified
 from kubenas_trial.tasks.settings import TrainingSettings
 
 

@@ -10,8 +10,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Final
 
+from kubenas_trial.datasets.data import SPLIT_NAMES, Chosen, grouped
 from kubenas_trial.errors import InvalidDatasetError
-from kubenas_trial.tasks.data import SPLIT_NAMES, Chosen, grouped
 
 _TABLES: Final = (".tsv", ".tab", ".txt")
 _HEADERS: Final = (("source", "target"), ("src", "tgt"), ("src", "trg"))

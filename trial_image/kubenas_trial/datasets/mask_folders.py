@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from kubenas_trial.datasets.masks import IGNORED, INVALID, LabelledImage, labelled, occurring
+from kubenas_trial.datasets.pictures import SUFFIXES
+from kubenas_trial.datasets.published import join, part_of
+from kubenas_trial.datasets.segmentation_data import SegmentationData, SegmentationDataSettings, segmentation_data
 from kubenas_trial.errors import InvalidDatasetError
-from kubenas_trial.tasks.masks import IGNORED, INVALID, LabelledImage, labelled, occurring
-from kubenas_trial.tasks.pictures import SUFFIXES
-from kubenas_trial.tasks.published import join, part_of
-from kubenas_trial.tasks.segmentation_data import SegmentationData, SegmentationDataSettings, segmentation_data
 
 _NAMES = "classes.txt"
 

@@ -9,10 +9,10 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from kubenas_trial.datasets.masks import IGNORED, INVALID, LabelledImage, labelled
+from kubenas_trial.datasets.published import join, part_of
+from kubenas_trial.datasets.segmentation_data import SegmentationData, SegmentationDataSettings, segmentation_data
 from kubenas_trial.errors import InvalidDatasetError
-from kubenas_trial.tasks.masks import IGNORED, INVALID, LabelledImage, labelled
-from kubenas_trial.tasks.published import join, part_of
-from kubenas_trial.tasks.segmentation_data import SegmentationData, SegmentationDataSettings, segmentation_data
 
 # The classes that are evaluated, in the order of their train ids, with their label ids; all other ids are ignored.
 CLASSES: Final = {

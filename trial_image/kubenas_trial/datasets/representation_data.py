@@ -10,13 +10,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from kubenas_trial.datasets.data import Batch, Splits
+from kubenas_trial.datasets.labelled_text import LabelledTexts, detect
+from kubenas_trial.datasets.language_data import Lines, split_lines, text_files
+from kubenas_trial.datasets.tables import SUFFIXES
+from kubenas_trial.datasets.text_data import TextExamples, TextSettings, labelled_examples, read_tables
+from kubenas_trial.datasets.tokens import MASK, SPECIAL, START, TokenLists, tokenize, train_bpe
 from kubenas_trial.errors import InvalidDatasetError
-from kubenas_trial.tasks.data import Batch, Splits
-from kubenas_trial.tasks.labelled_text import LabelledTexts, detect
-from kubenas_trial.tasks.language_data import Lines, split_lines, text_files
-from kubenas_trial.tasks.tables import SUFFIXES
-from kubenas_trial.tasks.text_data import TextExamples, TextSettings, labelled_examples, read_tables
-from kubenas_trial.tasks.tokens import MASK, SPECIAL, START, TokenLists, tokenize, train_bpe
 
 # What cross_entropy leaves out.
 IGNORED = -100

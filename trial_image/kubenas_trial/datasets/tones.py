@@ -8,8 +8,8 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from kubenas_trial.tasks.audio_data import AudioData, AudioSettings, as_spectra
-from kubenas_trial.tasks.data import stratified
+from kubenas_trial.datasets.audio_data import AudioData, AudioSettings, as_spectra
+from kubenas_trial.datasets.data import stratified
 
 # Octaves above the base over the pattern's course, at five points of time between which they go in a line.
 _COURSES: Final = {

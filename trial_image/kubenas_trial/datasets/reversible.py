@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final, TypeVar
 
-from kubenas_trial.tasks.parallel_text import Pair
+from kubenas_trial.datasets.parallel_text import Pair
 
 T = TypeVar("T")
 

@@ -10,8 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
+from kubenas_trial.datasets.data import SPLIT_NAMES, grouped
 from kubenas_trial.errors import InvalidDatasetError
-from kubenas_trial.tasks.data import SPLIT_NAMES, grouped
 
 _SUFFIXES: Final = ("", ".png", ".jpg", ".jpeg", ".webp")
 

@@ -13,10 +13,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from kubenas_trial.datasets.data import Batch, Splits
+from kubenas_trial.datasets.pictures import Tensors, normalized, read_image, tensors
+from kubenas_trial.datasets.questions import Question, Questions
 from kubenas_trial.errors import InvalidDatasetError
-from kubenas_trial.tasks.data import Batch, Splits
-from kubenas_trial.tasks.pictures import Tensors, normalized, read_image, tensors
-from kubenas_trial.tasks.questions import Question, Questions
 from kubenas_trial.tasks.settings import TrainingSettings
 
 PADDING, UNKNOWN = range(2)

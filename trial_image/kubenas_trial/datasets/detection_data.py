@@ -14,9 +14,8 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from kubenas_trial.errors import InvalidDatasetError
-from kubenas_trial.tasks.data import Batch, Splits
-from kubenas_trial.tasks.pictures import (
+from kubenas_trial.datasets.data import Batch, Splits
+from kubenas_trial.datasets.pictures import (
     Tensors,
     draw_views,
     normalized,
@@ -26,7 +25,8 @@ from kubenas_trial.tasks.pictures import (
     seen_images,
     tensors,
 )
-from kubenas_trial.tasks.published import Numbers, join
+from kubenas_trial.datasets.published import Numbers, join
+from kubenas_trial.errors import InvalidDatasetError
 from kubenas_trial.tasks.settings import TrainingSettings
 
 # Label of what only fills up a batch.

@@ -12,9 +12,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from kubenas_trial.tasks.data import Batch, Splits
-from kubenas_trial.tasks.masks import IGNORED, LabelledImage, resized_mask
-from kubenas_trial.tasks.pictures import (
+from kubenas_trial.datasets.data import Batch, Splits
+from kubenas_trial.datasets.masks import IGNORED, LabelledImage, resized_mask
+from kubenas_trial.datasets.pictures import (
     Tensors,
     draw_views,
     normalized,
@@ -23,9 +23,9 @@ from kubenas_trial.tasks.pictures import (
     seen_images,
     tensors,
 )
-from kubenas_trial.tasks.published import Numbers
+from kubenas_trial.datasets.published import Numbers
+from kubenas_trial.datasets.shapes import CLASSES, shapes, split
 from kubenas_trial.tasks.settings import TrainingSettings
-from kubenas_trial.tasks.shapes import CLASSES, shapes, split
 
 ImageSize: TypeAlias = Annotated[
     int, Field(ge=8, le=4096, description="Side to which images are resized, in pixels; proportions are not kept.")

@@ -12,11 +12,11 @@ from pydantic import Field
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from kubenas_trial.tasks.data import Batch, Splits
-from kubenas_trial.tasks.labelled_text import LabelledTexts, read_labelled
+from kubenas_trial.datasets.data import Batch, Splits
+from kubenas_trial.datasets.labelled_text import LabelledTexts, read_labelled
+from kubenas_trial.datasets.tables import Row
+from kubenas_trial.datasets.tokens import START, UNKNOWN, TokenLists, tokenize, train_bpe
 from kubenas_trial.tasks.settings import TrainingSettings
-from kubenas_trial.tasks.tables import Row
-from kubenas_trial.tasks.tokens import START, UNKNOWN, TokenLists, tokenize, train_bpe
 
 Column = Annotated[
     str | None,
