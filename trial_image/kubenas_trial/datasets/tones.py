@@ -56,4 +56,4 @@ def _waves(labels: Tensor, settings: AudioSettings) -> Tensor:
     phase = 2 * math.pi * torch.cumsum(base * 2**octaves, dim=1) / settings.sample_rate
     sounding = (place >= 0) & (place <= 1)
     noise = torch.randn(len(labels), settings.samples, generator=generator)
-    return 0.1 * (sounding * phase.sin() + 10 ** uniform(-0.5, 0.7) * noise)
+    return 0.1 * (sounding * phase.sin() + 10 ** uniform(-1.5, 0.2) * noise)
