@@ -156,3 +156,21 @@ def test_threads_follow_the_cgroups_quota(tmp_path: Path, files: dict[str, str],
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(f"{text}\n")
     assert cpu_limit(tmp_path) == (quota or len(os.sched_getaffinity(0)))
+
+
+def test_batches_leave_no_single_example_to_normalize(tmp_path: Path) -> None:
+    document = trial_document(searchSpace={"preset": "mlp"})
+    # Four batches of the 1,085 training examples, and one example more.
+    document["task"]["settings"] = {"batchSize": 271}
+    decisions = {
+        "depth": 1,
+        "width.0": 16,
+        "activation.0": "relu",
+        "normalization": "batch",
+        "skip": "none",
+        "dropout": 0,
+    }
+    document["candidates"] = [{"id": "0", "architecture": decisions, "epochs": 1, "resumeFrom": None}]
+    with Trial.from_environment(trial_environment(tmp_path, document)) as trial:
+        run(trial)
+    assert message(tmp_path)["results"][0]["step"] == 1

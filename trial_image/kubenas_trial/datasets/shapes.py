@@ -17,6 +17,8 @@ _COUNT = 500
 # Side in pixels at which all is drawn; other sizes are resized from that.
 _SIDE = 96
 _MOST = 4
+# Most that a square or triangle is turned by, as a share of the turn that makes it look the same again.
+_TURN = 0.25
 # Distance from centre to corner or rim, as a share of the image's side.
 _RADII = (0.14, 0.28)
 # A shape of which others hide more is painted elsewhere.
@@ -108,7 +110,7 @@ def _shape(label: int, side: int, generator: torch.Generator) -> Tensor:
         disc: Tensor = torch.hypot(across, down) < radius
         return disc
     # A regular polygon is what lies within its apothem in the direction of each side.
-    angles = (torch.arange(corners) + turn) * 2 * math.pi / corners
+    angles = (torch.arange(corners) + _TURN * turn) * 2 * math.pi / corners
     sides = across[..., None] * angles.cos() + down[..., None] * angles.sin()
     polygon: Tensor = torch.amax(sides, 2) < radius * math.cos(math.pi / corners)
     return polygon
