@@ -63,7 +63,7 @@ class Training:
         if rank() > 0:
             torch.manual_seed((generator.initial_seed() + rank()) % 2**63)
         if len(order) > self._settings.batch_size > 1 == len(order) % self._settings.batch_size:
-            # Batch normalization of vectors cannot learn from a last batch of one, which another epoch draws another.
+            # Batch normalization cannot learn from one vector; each epoch leaves another one out.
             order.pop()
         batches = math.ceil(len(order) / self._settings.batch_size)
         steps = math.ceil(batches / self._settings.accumulate)
