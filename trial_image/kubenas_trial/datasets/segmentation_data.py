@@ -35,7 +35,7 @@ ImageSize: TypeAlias = Annotated[
 class SegmentationDataSettings(TrainingSettings):
     """Settings of images with a class for each pixel."""
 
-    image_size: ImageSize = 96
+    image_size: ImageSize = 64
 
 
 @dataclass(frozen=True, slots=True)

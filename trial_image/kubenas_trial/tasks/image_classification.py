@@ -31,7 +31,7 @@ class ImageClassification(Task[ImageClassificationSettings, ImageData]):
     summary = "which of some classes an image shows"
     metric = "accuracy"
     preset = "nasbench201"
-    epochs = 30
+    epochs = 12
     settings_model = ImageClassificationSettings
     families: ClassVar = {
         "nasbench201": NASBENCH201,

@@ -36,7 +36,7 @@ class ObjectDetection(Task[ObjectDetectionSettings, DetectionData]):
     summary = "which objects an image shows, and in which boxes"
     metric = "map"
     preset = "detector"
-    epochs = 30
+    epochs = 24
     settings_model = ObjectDetectionSettings
     families: ClassVar = {"detector": DETECTOR}
     built_in: ClassVar = {

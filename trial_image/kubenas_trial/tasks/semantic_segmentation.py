@@ -22,7 +22,7 @@ from kubenas_trial.tasks.settings import BatchSize, Epochs, LearningRate
 class SemanticSegmentationSettings(SegmentationDataSettings):
     """The defaults train from scratch, on small data sets, within minutes."""
 
-    batch_size: BatchSize = 4
+    batch_size: BatchSize = 8
     learning_rate: LearningRate = 3e-3
     warmup_epochs: Epochs = 1.0
 
@@ -34,7 +34,7 @@ class SemanticSegmentation(Task[SemanticSegmentationSettings, SegmentationData])
     summary = "which of some classes each pixel of an image belongs to"
     metric = "mean_iou"
     preset = "unet"
-    epochs = 20
+    epochs = 60
     settings_model = SemanticSegmentationSettings
     families: ClassVar = {"unet": UNET}
     built_in: ClassVar = {
