@@ -34,7 +34,7 @@ class SemanticSegmentation(Task[SemanticSegmentationSettings, SegmentationData])
     summary = "which of some classes each pixel of an image belongs to"
     metric = "mean_iou"
     preset = "unet"
-    epochs = 60
+    epochs = 100
     settings_model = SemanticSegmentationSettings
     families: ClassVar = {"unet": UNET}
     built_in: ClassVar = {
