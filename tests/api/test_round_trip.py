@@ -21,7 +21,6 @@ from kubenas.api.experiment import (
     Search,
     Stage,
     Storage,
-    Task,
     Trials,
 )
 from kubenas.api.macro import Macro, MacroStage
@@ -30,6 +29,7 @@ from kubenas.api.parameter import Condition as When
 from kubenas.api.parameter import Parameter, Repeat
 from kubenas.api.space import Preset, SearchSpace
 from kubenas.api.status import Best, Counts, ExperimentStatus
+from kubenas.api.task import Task
 from kubenas.api.trial import Candidate, Failure, Point, Result, TrialSpec, TrialStatus
 
 names = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True)

@@ -8,15 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from kubenas.api.experiment import Task as TaskSpec
-from kubenas_trial.datasets.boxes import assign, centerness, decode, detection_loss
+from kubenas.api.task import Task as TaskSpec
 from kubenas_trial.datasets.data import Batch
 from kubenas_trial.datasets.detection_data import PADDING, DetectionExamples
 from kubenas_trial.networks.base import Images
 from kubenas_trial.networks.build import build_network
 from kubenas_trial.networks.detector import DETECTOR, Detector, Predictions
+from kubenas_trial.tasks.boxes import assign, centerness, decode, detection_loss
 from kubenas_trial.tasks.load import load_task
 from kubenas_trial.tasks.object_detection import ObjectDetection
+from tests.trial.training import losses
 
 SIDE = 64
 SMALL = {"width": 0.1, "resolution": 1 / 6}
@@ -168,12 +169,5 @@ def test_a_few_steps_lower_the_loss(task: ObjectDetection) -> None:
     torch.manual_seed(0)
     network = detector()
     batch = task.data.test[range(4)]
-    optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
-    losses = []
-    for _ in range(12):
-        optimizer.zero_grad()
-        loss = task.loss(network, batch)
-        torch.autograd.backward(loss)
-        optimizer.step()
-        losses.append(float(loss.detach()))
-    assert losses[-1] < 0.8 * losses[0]
+    found = losses(task, network, batch, steps=12, rate=3e-3)
+    assert found[-1] < 0.8 * found[0]

@@ -24,7 +24,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 import torch
-from kubenas.api.experiment import Dataset, Task
+from kubenas.api.task import Dataset, Task
 from kubenas.api.space import SearchSpace
 from kubenas.space.load import build_space
 from kubenas_trial.distributed import joined

@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
-from kubenas.api.experiment import Dataset, Task
 from kubenas.api.space import SearchSpace
+from kubenas.api.task import Dataset, Task
 from kubenas.space.load import build_space
 from kubenas_trial.contract import Candidate
 from kubenas_trial.datasets.graph_data import GraphData, GraphSettings, Nodes, RawGraph, as_graph_data, both_ways
@@ -28,6 +28,7 @@ from kubenas_trial.evaluation.train import train
 from kubenas_trial.networks.gnn import GNN
 from kubenas_trial.tasks.load import format_of, load_task
 from kubenas_trial.tasks.node_classification import NodeClassification
+from tests.trial.training import Reports
 
 DATA = Path(os.environ.get("KUBENAS_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
 SETTINGS = GraphSettings(normalization="none")
@@ -237,16 +238,6 @@ def test_made_graphs_are_the_same_and_split_by_seed(make: Any) -> None:
     assert sorted(chain(*parts)) == list(range(len(nodes(first.train).labels)))
 
 
-class Last:
-    """Keeps the last report."""
-
-    def report(self, candidate: Candidate, step: int, **metrics: float) -> None:  # noqa: ARG002
-        self.metrics = metrics
-
-    def checkpoint_path(self, candidate: Candidate) -> None:  # noqa: ARG002
-        return None
-
-
 def test_the_default_network_learns_the_planted_partition() -> None:
     space = SearchSpace(preset="gnn")
     spec = Task(name="node-classification", dataset=Dataset(name="planted-partition"), settings={})
@@ -254,9 +245,9 @@ def test_the_default_network_learns_the_planted_partition() -> None:
     architecture = build_space(space).parse(dict(GNN.default))
 
     def trained() -> dict[str, float]:
-        reporter = Last()
+        reporter = Reports()
         train(task, space, Candidate("0", architecture, 40, None), 0, reporter)
-        return {name: value for name, value in reporter.metrics.items() if "accuracy" in name or "loss" in name}
+        return {name: value for name, value in reporter.all[-1].items() if "accuracy" in name or "loss" in name}
 
     first = trained()
     assert first["accuracy"] > 0.6

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from kubenas.api.experiment import Dataset, Task
-from kubenas_trial.datasets.language_data import IGNORED, Lines, Windows, split_lines
+from kubenas.api.task import Dataset, Task
+from kubenas_trial.datasets.language_data import Lines, Windows, split_lines
+from kubenas_trial.datasets.tokens import IGNORED
 from kubenas_trial.errors import InvalidDatasetError
 from kubenas_trial.networks.transformer_decoder import TRANSFORMER_DECODER
 from kubenas_trial.tasks.language_model import LanguageModel

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from kubenas.api.experiment import Dataset
-from kubenas.api.experiment import Task as TaskSpec
 from kubenas.api.space import SearchSpace
+from kubenas.api.task import Dataset
+from kubenas.api.task import Task as TaskSpec
 from kubenas.space.load import build_space
 from kubenas_trial.architecture import default_architecture
 from kubenas_trial.contract import Candidate
@@ -23,22 +23,10 @@ from kubenas_trial.measure.measures import size_mb
 from kubenas_trial.measure.onnx_network import OnnxNetwork
 from kubenas_trial.networks.build import family_of
 from kubenas_trial.tasks.load import load_task
+from tests.trial.training import Reports
 
 SPACE = SearchSpace(preset="nasbench201")
 ALL = ["latency_ms", "onnx_latency_ms", "size_mb", "int8"]
-
-
-class Reports:
-    """What was reported."""
-
-    def __init__(self) -> None:
-        self.all: list[dict[str, float]] = []
-
-    def report(self, candidate: Candidate, step: int, **metrics: float) -> None:  # noqa: ARG002
-        self.all.append(metrics)
-
-    def checkpoint_path(self, candidate: Candidate) -> Path | None:  # noqa: ARG002
-        return None
 
 
 def test_a_trial_measures_what_it_is_asked_to(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from kubenas.api.experiment import Task as TaskSpec
+from kubenas.api.task import Task as TaskSpec
 from kubenas_trial.datasets.cityscapes import is_cityscapes, read_cityscapes
 from kubenas_trial.datasets.data import Batch
 from kubenas_trial.datasets.mask_folders import is_mask_folder, read_mask_folder
@@ -24,6 +24,7 @@ from kubenas_trial.networks.build import build_network
 from kubenas_trial.networks.unet import UNET
 from kubenas_trial.tasks.load import load_task
 from kubenas_trial.tasks.semantic_segmentation import SemanticSegmentation, dice_loss
+from tests.trial.training import losses
 
 PLAIN = SegmentationDataSettings(image_size=16, augmentation=False)
 
@@ -277,12 +278,5 @@ def test_a_few_steps_lower_the_loss(task: SemanticSegmentation) -> None:
     torch.manual_seed(0)
     network = build_network(UNET.default, UNET, {"width": 0.125}, Images(3, 32, 32, classes=4))
     batch = task.data.test[range(8)]
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
-    losses = []
-    for _ in range(20):
-        optimizer.zero_grad()
-        loss = task.loss(network, batch)
-        torch.autograd.backward(loss)
-        optimizer.step()
-        losses.append(float(loss.detach()))
-    assert losses[-1] < 0.8 * losses[0]
+    found = losses(task, network, batch, steps=20, rate=1e-2)
+    assert found[-1] < 0.8 * found[0]

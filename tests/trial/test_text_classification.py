@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 from torch import Tensor, nn
 
-from kubenas.api.experiment import Dataset, Task
+from kubenas.api.task import Dataset, Task
 from kubenas_trial.datasets.labelled_text import read_labelled
 from kubenas_trial.datasets.sentiment import sentiment
 from kubenas_trial.datasets.tables import Row, Table

@@ -11,19 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from kubenas.api.experiment import Dataset, Task
 from kubenas.api.space import SearchSpace
+from kubenas.api.task import Dataset, Task
 from kubenas.space.load import build_space
 from kubenas_trial.contract import Candidate
-from kubenas_trial.datasets.representation_data import IGNORED, MaskedExamples
+from kubenas_trial.datasets.representation_data import MaskedExamples
 from kubenas_trial.datasets.text_data import TextExamples
-from kubenas_trial.datasets.tokens import MASK, SPECIAL, START, TokenLists
+from kubenas_trial.datasets.tokens import IGNORED, MASK, SPECIAL, START, TokenLists
 from kubenas_trial.errors import InvalidDatasetError
 from kubenas_trial.evaluation.train import train
 from kubenas_trial.networks.bert_encoder import BERT_MASKED_LM
 from kubenas_trial.tasks.load import load_task
 from kubenas_trial.tasks.text_representation import TextRepresentation
 from tests.trial.test_text_classification import sample, write
+from tests.trial.training import Reports
 
 VOCABULARY = 1000
 
@@ -125,17 +126,6 @@ def test_the_probe_finds_what_vectors_tell(tmp_path: Path) -> None:
     assert metrics["mlm_loss"] == pytest.approx(torch.tensor(size).log().item(), rel=1e-5)
 
 
-class Reports:
-    def __init__(self) -> None:
-        self.metrics: list[dict[str, float]] = []
-
-    def report(self, candidate: Candidate, step: int, **metrics: float) -> None:  # noqa: ARG002
-        self.metrics.append(metrics)
-
-    def checkpoint_path(self, candidate: Candidate) -> None:  # noqa: ARG002
-        return None
-
-
 def test_a_training_lowers_the_loss(tmp_path: Path) -> None:
     path = write(tmp_path / "probe.csv", sample(300))
     task = load(Dataset(path=str(path)), length=16, batchSize=16, learningRate=0.01, network={"width": 0.125})
@@ -143,6 +133,6 @@ def test_a_training_lowers_the_loss(tmp_path: Path) -> None:
     architecture = build_space(space).parse(dict(BERT_MASKED_LM.default))
     reports = Reports()
     train(task, space, Candidate("0", architecture, 4, None), 0, reports)
-    losses = [metrics["mlm_loss"] for metrics in reports.metrics]
+    losses = [metrics["mlm_loss"] for metrics in reports.all]
     assert losses[-1] < losses[0]
-    assert {"probe_accuracy", "test_mlm_loss", "test_probe_accuracy"} <= reports.metrics[-1].keys()
+    assert {"probe_accuracy", "test_mlm_loss", "test_probe_accuracy"} <= reports.all[-1].keys()

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from kubenas.api.experiment import Dataset
-from kubenas.api.experiment import Task as TaskSpec
 from kubenas.api.space import SearchSpace
+from kubenas.api.task import Dataset
+from kubenas.api.task import Task as TaskSpec
 from kubenas.space.presets.seq2seq import seq2seq
 from kubenas_trial.contract import Candidate
 from kubenas_trial.datasets.parallel_text import Pair, ParallelTexts, read_aligned, read_table, split_pairs

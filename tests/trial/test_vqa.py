@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor, nn
 
-from kubenas.api.experiment import Dataset
-from kubenas.api.experiment import Task as TaskSpec
 from kubenas.api.space import SearchSpace
+from kubenas.api.task import Dataset
+from kubenas.api.task import Task as TaskSpec
 from kubenas.space.presets.image_text import image_text
 from kubenas_trial.contract import Candidate
 from kubenas_trial.datasets.questions import Question, Questions, easy_vqa, read_questions

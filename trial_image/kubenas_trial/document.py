@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from kubenas.api.experiment import Task
 from kubenas.api.space import SearchSpace
+from kubenas.api.task import Task
 from kubenas_trial.errors import InvalidTrialError, read
 
 VARIABLE = "KUBENAS_TRIAL"

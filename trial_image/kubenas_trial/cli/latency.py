@@ -38,7 +38,7 @@ def measure(
     prepare_threads()
     from random import Random
 
-    from kubenas.api.experiment import Task
+    from kubenas.api.task import Task
     from kubenas.space.load import build_space
     from kubenas_trial.cli.request import read_dataset, read_settings, read_space
     from kubenas_trial.devices import find_device

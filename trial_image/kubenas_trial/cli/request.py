@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from kubenas.api.errors import SpecError
-from kubenas.api.experiment import Dataset
 from kubenas.api.space import SearchSpace
+from kubenas.api.task import Dataset
 from kubenas.space.load import check_space_spec
 from kubenas_trial.errors import InvalidTrialError, read
 

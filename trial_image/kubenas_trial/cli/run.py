@@ -79,7 +79,7 @@ def _train(
     assignments: list[str],
     file: Path | None,
 ) -> dict[str, Any]:
-    from kubenas.api.experiment import Task
+    from kubenas.api.task import Task
     from kubenas_trial.cli.request import read_dataset, read_settings, read_space
 
     settings = read_settings(assignments)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from kubenas_trial.datasets.data import Batch, Splits, shuffled
 from kubenas_trial.datasets.spectrogram import LogMel, mask_spectra, vary_waves
-from kubenas_trial.tasks.settings import TrainingSettings
+from kubenas_trial.settings import TrainingSettings
 
 # Recordings that the mean and spread of the bands are worked out from: more change neither.
 _MEASURED = 2048

@@ -27,7 +27,7 @@ from kubenas_trial.datasets.pictures import (
 )
 from kubenas_trial.datasets.published import Numbers, join
 from kubenas_trial.errors import InvalidDatasetError
-from kubenas_trial.tasks.settings import TrainingSettings
+from kubenas_trial.settings import TrainingSettings
 
 # Label of what only fills up a batch.
 PADDING = -1

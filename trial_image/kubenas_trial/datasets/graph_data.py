@@ -13,7 +13,7 @@ from torch import Tensor
 
 from kubenas_trial.datasets.data import Batch, Splits, stratified
 from kubenas_trial.errors import InvalidDatasetError
-from kubenas_trial.tasks.settings import TrainingSettings
+from kubenas_trial.settings import TrainingSettings
 
 
 class GraphSettings(TrainingSettings):

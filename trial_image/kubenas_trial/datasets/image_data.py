@@ -18,7 +18,7 @@ from kubenas_trial.datasets.data import Batch, Splits
 from kubenas_trial.datasets.pictures import Tensors
 from kubenas_trial.datasets.published import Numbers
 from kubenas_trial.errors import InvalidDatasetError
-from kubenas_trial.tasks.settings import LearningRate, Optimizer, TrainingSettings, WeightDecay
+from kubenas_trial.settings import LearningRate, Optimizer, TrainingSettings, WeightDecay
 
 # Training images that normalization is worked out from, spread evenly over all.
 _NORMALIZING = 5_000

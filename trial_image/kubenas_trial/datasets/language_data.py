@@ -14,13 +14,11 @@ from pydantic import Field
 from torch import Tensor
 
 from kubenas_trial.datasets.data import SPLIT_NAMES, Batch, Splits
-from kubenas_trial.datasets.tokens import tokenize, train_byte_bpe
+from kubenas_trial.datasets.tokens import IGNORED, tokenize, train_byte_bpe
 from kubenas_trial.errors import InvalidDatasetError
-from kubenas_trial.tasks.settings import TrainingSettings
+from kubenas_trial.settings import TrainingSettings
 
 SUFFIXES: Final = (".txt", ".text", ".tokens", ".raw")
-# What cross_entropy leaves out.
-IGNORED: Final = -100
 _START: Final = "<|endoftext|>"
 # Characters that are read at a time, where lines are longer.
 _LINE: Final = 4096

@@ -15,11 +15,9 @@ from kubenas_trial.datasets.labelled_text import LabelledTexts, detect
 from kubenas_trial.datasets.language_data import Lines, split_lines, text_files
 from kubenas_trial.datasets.tables import SUFFIXES
 from kubenas_trial.datasets.text_data import TextExamples, TextSettings, labelled_examples, read_tables
-from kubenas_trial.datasets.tokens import MASK, SPECIAL, START, TokenLists, tokenize, train_bpe
+from kubenas_trial.datasets.tokens import IGNORED, MASK, SPECIAL, START, TokenLists, tokenize, train_bpe
 from kubenas_trial.errors import InvalidDatasetError
 
-# What cross_entropy leaves out.
-IGNORED = -100
 # BERT's shares: of the tokens that are to be found, and of these what is shown (Devlin et al., NAACL 2019).
 _WANTED, _MASKED, _REPLACED = 0.15, 0.8, 0.1
 

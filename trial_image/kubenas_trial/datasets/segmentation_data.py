@@ -25,7 +25,7 @@ from kubenas_trial.datasets.pictures import (
 )
 from kubenas_trial.datasets.published import Numbers
 from kubenas_trial.datasets.shapes import CLASSES, shapes, split
-from kubenas_trial.tasks.settings import TrainingSettings
+from kubenas_trial.settings import TrainingSettings
 
 ImageSize: TypeAlias = Annotated[
     int, Field(ge=8, le=4096, description="Side to which images are resized, in pixels; proportions are not kept.")

@@ -16,7 +16,7 @@ from kubenas_trial.datasets.data import Batch, Splits
 from kubenas_trial.datasets.labelled_text import LabelledTexts, read_labelled
 from kubenas_trial.datasets.tables import Row
 from kubenas_trial.datasets.tokens import START, UNKNOWN, TokenLists, tokenize, train_bpe
-from kubenas_trial.tasks.settings import TrainingSettings
+from kubenas_trial.settings import TrainingSettings
 
 Column = Annotated[
     str | None,

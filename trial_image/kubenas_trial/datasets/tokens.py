@@ -16,6 +16,8 @@ from torch import Tensor
 
 # Numbers of the special tokens in every vocabulary of words.
 PADDING, UNKNOWN, START, MASK = range(4)
+# The target where a network is not asked for a token.
+IGNORED: Final = -100
 SPECIAL: Final = ("[PAD]", "[UNK]", "[CLS]", "[MASK]")
 _CHUNK: Final = 1000
 

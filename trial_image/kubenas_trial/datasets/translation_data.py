@@ -13,7 +13,7 @@ from tokenizers import Tokenizer, processors
 from kubenas_trial.datasets.data import Batch, Splits
 from kubenas_trial.datasets.parallel_text import Pair, ParallelTexts
 from kubenas_trial.datasets.tokens import PADDING, TokenLists, tokenize, train_byte_bpe
-from kubenas_trial.tasks.settings import Epochs, LearningRate, Norm, Share, TrainingSettings
+from kubenas_trial.settings import Epochs, LearningRate, Norm, Share, TrainingSettings
 
 # After each sentence; also what a translation begins from.
 END: Final = "[END]"

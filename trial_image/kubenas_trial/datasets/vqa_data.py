@@ -17,7 +17,7 @@ from kubenas_trial.datasets.data import Batch, Splits
 from kubenas_trial.datasets.pictures import Tensors, normalized, read_image, tensors
 from kubenas_trial.datasets.questions import Question, Questions
 from kubenas_trial.errors import InvalidDatasetError
-from kubenas_trial.tasks.settings import TrainingSettings
+from kubenas_trial.settings import TrainingSettings
 
 PADDING, UNKNOWN = range(2)
 # The target where the answer is none of the classes, which no network can give.

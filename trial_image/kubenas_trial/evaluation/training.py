@@ -16,8 +16,8 @@ from kubenas_trial.datasets.data import Batch, Examples
 from kubenas_trial.distributed import rank, share, world_size
 from kubenas_trial.errors import InvalidTrialError, NonFiniteMetricError
 from kubenas_trial.optimizers import SGD, AdamW
+from kubenas_trial.settings import TrainingSettings
 from kubenas_trial.tasks.base import Task
-from kubenas_trial.tasks.settings import TrainingSettings
 
 # Steps after which a GPU's losses are looked at, since each look waits for the GPU.
 _CHECK_STEPS = 50

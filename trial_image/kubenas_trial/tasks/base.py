@@ -17,7 +17,7 @@ from kubenas.space.base import Architecture
 from kubenas_trial.datasets.data import Batch, Examples, Splits
 from kubenas_trial.networks.base import FamilyOf
 from kubenas_trial.networks.build import build_network, family_of
-from kubenas_trial.tasks.settings import TrainingSettings
+from kubenas_trial.settings import TrainingSettings
 
 S = TypeVar("S", bound=TrainingSettings)
 D = TypeVar("D", bound=Splits)

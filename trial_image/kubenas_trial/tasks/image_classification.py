@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
-
-from kubenas_trial.datasets.data import Batch, Examples
 from kubenas_trial.datasets.image_data import ImageClassificationSettings, ImageData, digits
 from kubenas_trial.datasets.image_files import is_cifar, is_mnist, read_cifar, read_mnist
 from kubenas_trial.datasets.image_folders import is_image_folder, read_image_folder
@@ -21,10 +17,11 @@ from kubenas_trial.networks.nasbench101 import NASBENCH101
 from kubenas_trial.networks.nasbench201 import NASBENCH201
 from kubenas_trial.networks.nasbench_macro import NASBENCH_MACRO
 from kubenas_trial.networks.vit import VIT
-from kubenas_trial.tasks.base import BuiltIn, Format, Task
+from kubenas_trial.tasks.base import BuiltIn, Format
+from kubenas_trial.tasks.classifier import Classifier
 
 
-class ImageClassification(Task[ImageClassificationSettings, ImageData]):
+class ImageClassification(Classifier[ImageClassificationSettings, ImageData]):
     """Which of some classes an image shows."""
 
     name = "image-classification"
@@ -61,18 +58,3 @@ class ImageClassification(Task[ImageClassificationSettings, ImageData]):
     def interface(self) -> Images:
         """Images and classes."""
         return Images(*self.data.shape, classes=len(self.data.classes))
-
-    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
-        """Cross-entropy, with label smoothing."""
-        [labels] = batch.targets
-        return cross_entropy(network(*batch.inputs), labels, label_smoothing=self.settings.label_smoothing)
-
-    def evaluate(self, network: nn.Module, examples: Examples) -> dict[str, float]:
-        """Share of right answers and mean cross-entropy."""
-        correct, loss = 0, 0.0
-        for batch in self.batches(examples):
-            [labels] = batch.targets
-            logits = network(*batch.inputs).float()
-            correct += int((logits.argmax(1) == labels).sum())
-            loss += float(cross_entropy(logits, labels, reduction="sum"))
-        return {"accuracy": correct / len(examples), "loss": loss / len(examples)}

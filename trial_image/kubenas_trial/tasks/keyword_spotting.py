@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
-
 from kubenas_trial.datasets.audio_data import AudioData, AudioSettings
-from kubenas_trial.datasets.data import Batch, Examples
 from kubenas_trial.datasets.tones import tones
 from kubenas_trial.datasets.word_folders import has_words, read_words
 from kubenas_trial.networks.base import Series
 from kubenas_trial.networks.rnn import RNN
 from kubenas_trial.networks.tcn import TCN
-from kubenas_trial.tasks.base import BuiltIn, Format, Task
-from kubenas_trial.tasks.settings import LearningRate, Share, WeightDecay
+from kubenas_trial.settings import LearningRate, Share, WeightDecay
+from kubenas_trial.tasks.base import BuiltIn, Format
+from kubenas_trial.tasks.classifier import Classifier
 
 
 class KeywordSpottingSettings(AudioSettings):
@@ -26,7 +23,7 @@ class KeywordSpottingSettings(AudioSettings):
     label_smoothing: Share = 0.1
 
 
-class KeywordSpotting(Task[KeywordSpottingSettings, AudioData]):
+class KeywordSpotting(Classifier[KeywordSpottingSettings, AudioData]):
     """Which of some words a recording says."""
 
     name = "keyword-spotting"
@@ -49,18 +46,3 @@ class KeywordSpotting(Task[KeywordSpottingSettings, AudioData]):
     def interface(self) -> Series:
         """Bands over time, and words."""
         return Series(*self.data.shape, classes=len(self.data.words))
-
-    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
-        """Cross-entropy, with label smoothing."""
-        [labels] = batch.targets
-        return cross_entropy(network(*batch.inputs), labels, label_smoothing=self.settings.label_smoothing)
-
-    def evaluate(self, network: nn.Module, examples: Examples) -> dict[str, float]:
-        """Share of right answers and mean cross-entropy."""
-        correct, loss = 0, 0.0
-        for batch in self.batches(examples):
-            [labels] = batch.targets
-            logits = network(*batch.inputs).float()
-            correct += int((logits.argmax(1) == labels).sum())
-            loss += float(cross_entropy(logits, labels, reduction="sum"))
-        return {"accuracy": correct / len(examples), "loss": loss / len(examples)}

@@ -8,14 +8,15 @@ from typing import ClassVar, Final, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from kubenas_trial.datasets.data import Batch, Examples
-from kubenas_trial.datasets.language_data import IGNORED, LanguageData, LanguageSettings, Windows, detect, read_text
+from kubenas_trial.datasets.language_data import LanguageData, LanguageSettings, Windows, detect, read_text
+from kubenas_trial.datasets.tokens import IGNORED
 from kubenas_trial.networks.base import Tokens
 from kubenas_trial.networks.transformer_decoder import TRANSFORMER_DECODER
+from kubenas_trial.settings import BatchSize, Epochs, LearningRate, Norm, WeightDecay
 from kubenas_trial.tasks.base import BuiltIn, Format, Task
-from kubenas_trial.tasks.settings import BatchSize, Epochs, LearningRate, Norm, WeightDecay
+from kubenas_trial.tasks.token_losses import mean_token_loss, summed_token_loss
 
 _ALICE: Final = Path(__file__).parents[1] / "data" / "alice.txt"
 
@@ -61,13 +62,7 @@ class LanguageModel(Task[LanguageModelSettings, LanguageData]):
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         """Mean cross-entropy of the next tokens, with label smoothing."""
-        [targets] = batch.targets
-        return cross_entropy(
-            network(*batch.inputs).transpose(1, 2),
-            targets,
-            ignore_index=IGNORED,
-            label_smoothing=self.settings.label_smoothing,
-        )
+        return mean_token_loss(network, batch, IGNORED, self.settings.label_smoothing)
 
     def evaluate(self, network: nn.Module, examples: Examples) -> dict[str, float]:
         """Perplexity of a token, bits per character, mean cross-entropy of a token.
@@ -75,16 +70,14 @@ class LanguageModel(Task[LanguageModelSettings, LanguageData]):
         Perplexities compare only where the vocabulary is the same, bits per character always. A token's context is
         its window up to there, as in training.
         """
-        loss, count = torch.zeros((), dtype=torch.float64), 0
+        loss, count = 0.0, 0
         for batch in self.batches(examples):
-            [targets] = batch.targets
-            logits = network(*batch.inputs).float().transpose(1, 2)
-            loss += cross_entropy(logits, targets, ignore_index=IGNORED, reduction="sum").double().cpu()
-            count += int((targets != IGNORED).sum())
+            summed, tokens = summed_token_loss(network, batch, IGNORED)
+            loss, count = loss + summed, count + tokens
         return {
-            "perplexity": float((loss / count).exp()),
-            "bits_per_character": float(loss) / math.log(2) / cast("Windows", examples).characters,
-            "loss": float(loss) / count,
+            "perplexity": float(torch.tensor(loss / count, dtype=torch.float64).exp()),
+            "bits_per_character": loss / math.log(2) / cast("Windows", examples).characters,
+            "loss": loss / count,
         }
 
     def example(self, size: int = 1) -> tuple[Tensor, ...]:

@@ -9,12 +9,12 @@ from typing import Any, Final
 
 import torch
 
-from kubenas.api.experiment import Dataset
-from kubenas.api.experiment import Task as TaskSpec
+from kubenas.api.task import Dataset
+from kubenas.api.task import Task as TaskSpec
 from kubenas_trial.datasets.data import Splits
 from kubenas_trial.errors import InvalidDatasetError, InvalidTrialError, read
+from kubenas_trial.settings import TrainingSettings
 from kubenas_trial.tasks.base import Task
-from kubenas_trial.tasks.settings import TrainingSettings
 
 AnyTask = Task[Any, Any]
 

@@ -14,8 +14,8 @@ from kubenas_trial.datasets.made_graphs import karate_club, planted_partition
 from kubenas_trial.datasets.planetoid import has_planetoid, read_planetoid
 from kubenas_trial.networks.base import Graph
 from kubenas_trial.networks.gnn import GNN
+from kubenas_trial.settings import LearningRate, WeightDecay
 from kubenas_trial.tasks.base import BuiltIn, Format, Task
-from kubenas_trial.tasks.settings import LearningRate, WeightDecay
 
 
 class NodeClassificationSettings(GraphSettings):

@@ -7,7 +7,6 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torchmetrics.detection import MeanAveragePrecision
 
-from kubenas_trial.datasets.boxes import decode, detection_loss
 from kubenas_trial.datasets.coco import is_coco, read_coco
 from kubenas_trial.datasets.data import Batch, Examples
 from kubenas_trial.datasets.detection_data import PADDING, DetectionData, DetectionDataSettings
@@ -15,8 +14,9 @@ from kubenas_trial.datasets.shapes import detected_shapes
 from kubenas_trial.datasets.voc import is_voc, read_voc
 from kubenas_trial.networks.base import Images
 from kubenas_trial.networks.detector import DETECTOR, Predictions
+from kubenas_trial.settings import BatchSize, Epochs, LearningRate, Norm, WeightDecay
 from kubenas_trial.tasks.base import BuiltIn, Format, Task
-from kubenas_trial.tasks.settings import BatchSize, Epochs, LearningRate, Norm, WeightDecay
+from kubenas_trial.tasks.boxes import decode, detection_loss
 
 
 class ObjectDetectionSettings(DetectionDataSettings):

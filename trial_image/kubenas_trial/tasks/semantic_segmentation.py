@@ -15,8 +15,8 @@ from kubenas_trial.datasets.masks import IGNORED
 from kubenas_trial.datasets.segmentation_data import SegmentationData, SegmentationDataSettings, segmented_shapes
 from kubenas_trial.networks.base import Images
 from kubenas_trial.networks.unet import UNET
+from kubenas_trial.settings import BatchSize, Epochs, LearningRate
 from kubenas_trial.tasks.base import BuiltIn, Format, Task
-from kubenas_trial.tasks.settings import BatchSize, Epochs, LearningRate
 
 
 class SemanticSegmentationSettings(SegmentationDataSettings):

@@ -12,15 +12,16 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from kubenas_trial.datasets.data import Batch, Examples
+from kubenas_trial.datasets.data import Examples
 from kubenas_trial.datasets.labelled_text import detect
 from kubenas_trial.datasets.sentiment import SUMMARY, sentiment
 from kubenas_trial.datasets.text_data import TextData, TextSettings, read_tables, text_data
 from kubenas_trial.datasets.tokens import PADDING, UNKNOWN
 from kubenas_trial.networks.base import Tokens
 from kubenas_trial.networks.bert_encoder import BERT_CLASSIFIER
-from kubenas_trial.tasks.base import BuiltIn, Format, Task
-from kubenas_trial.tasks.settings import BatchSize, LearningRate, Share, WeightDecay
+from kubenas_trial.settings import BatchSize, LearningRate, Share, WeightDecay
+from kubenas_trial.tasks.base import BuiltIn, Format
+from kubenas_trial.tasks.classifier import Classifier
 
 
 class TextClassificationSettings(TextSettings):
@@ -50,7 +51,7 @@ _FORMATS: Final[Mapping[str, str]] = {
 }
 
 
-class TextClassification(Task[TextClassificationSettings, TextData]):
+class TextClassification(Classifier[TextClassificationSettings, TextData]):
     """Which of some classes a text belongs to."""
 
     name = "text-classification"
@@ -74,11 +75,6 @@ class TextClassification(Task[TextClassificationSettings, TextData]):
     def interface(self) -> Tokens:
         """Texts and classes."""
         return Tokens(self.data.vocabulary, self.settings.length, len(self.data.classes), PADDING)
-
-    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
-        """Cross-entropy, with label smoothing."""
-        [labels] = batch.targets
-        return cross_entropy(network(*batch.inputs), labels, label_smoothing=self.settings.label_smoothing)
 
     def evaluate(self, network: nn.Module, examples: Examples) -> dict[str, float]:
         """Share of right answers, mean over classes of the F1 score, and mean cross-entropy."""

@@ -8,11 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from kubenas_trial.datasets.data import Batch, Examples
 from kubenas_trial.datasets.representation_data import (
-    IGNORED,
     MaskedExamples,
     RepresentationData,
     detect_texts,
@@ -21,11 +19,12 @@ from kubenas_trial.datasets.representation_data import (
 )
 from kubenas_trial.datasets.sentiment import SUMMARY, sentiment
 from kubenas_trial.datasets.text_data import TextExamples, TextSettings
-from kubenas_trial.datasets.tokens import PADDING, UNKNOWN
+from kubenas_trial.datasets.tokens import IGNORED, PADDING, UNKNOWN
 from kubenas_trial.networks.base import Tokens
 from kubenas_trial.networks.bert_encoder import BERT_MASKED_LM, MaskedLanguageModel
+from kubenas_trial.settings import LearningRate
 from kubenas_trial.tasks.base import BuiltIn, Format, Task
-from kubenas_trial.tasks.settings import LearningRate
+from kubenas_trial.tasks.token_losses import mean_token_loss, summed_token_loss
 
 
 class TextRepresentationSettings(TextSettings):
@@ -64,13 +63,7 @@ class TextRepresentation(Task[TextRepresentationSettings, RepresentationData]):
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         """Mean cross-entropy of the hidden tokens, with label smoothing."""
-        [targets] = batch.targets
-        return cross_entropy(
-            network(*batch.inputs).transpose(1, 2),
-            targets,
-            ignore_index=IGNORED,
-            label_smoothing=self.settings.label_smoothing,
-        )
+        return mean_token_loss(network, batch, IGNORED, self.settings.label_smoothing)
 
     def evaluate(self, network: nn.Module, examples: Examples) -> dict[str, float]:
         """Accuracy of the linear probe, and mean cross-entropy of the hidden tokens.
@@ -86,13 +79,11 @@ class TextRepresentation(Task[TextRepresentationSettings, RepresentationData]):
         probe: Any = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
         probe.fit(*self._vectors(network, self.data.train.probe))
         accuracy = float(probe.score(*self._vectors(network, cast("MaskedExamples", examples).probe)))
-        loss, count = torch.zeros((), dtype=torch.float64), 0
+        loss, count = 0.0, 0
         for batch in self.batches(examples):
-            [targets] = batch.targets
-            logits = network(*batch.inputs).float().transpose(1, 2)
-            loss += cross_entropy(logits, targets, ignore_index=IGNORED, reduction="sum").double().cpu()
-            count += int((targets != IGNORED).sum())
-        return {"probe_accuracy": accuracy, "mlm_loss": float(loss) / count}
+            summed, tokens = summed_token_loss(network, batch, IGNORED)
+            loss, count = loss + summed, count + tokens
+        return {"probe_accuracy": accuracy, "mlm_loss": loss / count}
 
     def example(self, size: int = 1) -> tuple[Tensor, ...]:
         """Texts of the greatest length, as a batch's length depends on what is in it."""

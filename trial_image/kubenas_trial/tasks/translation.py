@@ -10,7 +10,6 @@ import torch
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from kubenas_trial.datasets.data import Batch, Examples
 from kubenas_trial.datasets.parallel_text import (
@@ -27,6 +26,7 @@ from kubenas_trial.datasets.translation_data import PairExamples, TranslationDat
 from kubenas_trial.networks.base import TokenPairs
 from kubenas_trial.networks.seq2seq import SEQ2SEQ, Seq2Seq
 from kubenas_trial.tasks.base import BuiltIn, Format, Task
+from kubenas_trial.tasks.token_losses import mean_token_loss, summed_token_loss
 
 _REVERSIBLE_PAIRS = 10_000
 
@@ -78,10 +78,7 @@ class Translation(Task[TranslationSettings, TranslationData]):
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         """Mean cross-entropy of the target's tokens, each told by those before it; with label smoothing."""
-        [target] = batch.targets
-        logits = network(*batch.inputs).transpose(1, 2)
-        smoothing = self.settings.label_smoothing
-        return cross_entropy(logits, target, ignore_index=PADDING, label_smoothing=smoothing)
+        return mean_token_loss(network, batch, PADDING, self.settings.label_smoothing)
 
     def evaluate(self, network: nn.Module, examples: Examples) -> dict[str, float]:
         """`bleu` and `chrf` of the whole split, from 0 to 100, as sacrebleu has them; mean cross-entropy of a token.
@@ -93,10 +90,8 @@ class Translation(Task[TranslationSettings, TranslationData]):
         translations: list[str] = []
         loss, tokens = 0.0, 0
         for batch in self.batches(pairs):
-            [target] = batch.targets
-            logits = network(*batch.inputs).float().transpose(1, 2)
-            loss += float(cross_entropy(logits, target, ignore_index=PADDING, reduction="sum"))
-            tokens += int((target != PADDING).sum())
+            summed, count = summed_token_loss(network, batch, PADDING)
+            loss, tokens = loss + summed, tokens + count
             translations += self._translate(translator, batch.inputs[0])
         references = [list(pairs.references)]
         return {

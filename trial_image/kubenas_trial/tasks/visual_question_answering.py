@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.functional import cross_entropy
 
-from kubenas_trial.datasets.data import Batch, Examples
+from kubenas_trial.datasets.data import Examples
 from kubenas_trial.datasets.questions import detect_questions, easy_vqa, read_questions
 from kubenas_trial.datasets.vqa_data import OTHER, PADDING, VQAData, VQASettings, vqa_data
 from kubenas_trial.networks.base import ImageText
 from kubenas_trial.networks.image_text import IMAGE_TEXT
-from kubenas_trial.tasks.base import BuiltIn, Format, Task
+from kubenas_trial.tasks.base import BuiltIn, Format
+from kubenas_trial.tasks.classifier import Classifier
 
 
 def _easy_vqa(settings: VQASettings) -> VQAData:
@@ -24,7 +25,7 @@ def _read(path: Path, settings: VQASettings) -> VQAData:
     return vqa_data(read_questions(path, settings.split_seed), settings)
 
 
-class VisualQuestionAnswering(Task[VQASettings, VQAData]):
+class VisualQuestionAnswering(Classifier[VQASettings, VQAData]):
     """The answer to a question about an image."""
 
     name = "visual-question-answering"
@@ -49,11 +50,6 @@ class VisualQuestionAnswering(Task[VQASettings, VQAData]):
         """Images, words and answers."""
         data = self.data
         return ImageText(3, data.side, data.side, data.vocabulary, data.length, len(data.classes), PADDING)
-
-    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
-        """Cross-entropy, with label smoothing."""
-        [answers] = batch.targets
-        return cross_entropy(network(*batch.inputs), answers, label_smoothing=self.settings.label_smoothing)
 
     def evaluate(self, network: nn.Module, examples: Examples) -> dict[str, float]:
         """Share of right answers; mean cross-entropy of the answers that training questions have."""
