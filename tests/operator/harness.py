@@ -255,7 +255,9 @@ class Workspace:
         """The audit log's entries by this workspace's operators, or by other users, in order of their answers."""
         with self.control_plane.audit_log.open("rb") as log:
             log.seek(self._audit_since)
-            entries = [json.loads(line) for line in log if line.endswith(b"\n")]
+            # At once: a line read by halves, while it is being written, would come as two.
+            lines = log.read().splitlines(keepends=True)
+        entries = [json.loads(line) for line in lines if line.endswith(b"\n")]
         return [entry for entry in entries if entry["user"]["username"] in (users or (self.user,))]
 
     def writes(self, *users: str) -> list[Object]:
