@@ -250,6 +250,36 @@ async def test_an_interrupted_attempt_goes_on_from_its_checkpoint(tmp_path: Path
     assert (first.status.attempt, first.status.failures) == (2, 0)
 
 
+@pytest.mark.parametrize("later", range(8))
+async def test_a_stop_as_something_else_happens_is_not_forgotten(
+    tmp_path: Path, later: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes `later` turns of the event loop after a reading, whose end wakes the run."""
+    of = experiment(trainer(tmp_path, "held(trial['trial'])"), trials={"max": 1})
+    folder, loop = StateFolder(tmp_path / "state"), asyncio.get_running_loop()
+    reads: list[None] = []
+
+    def stop(turns: int) -> None:
+        if turns:
+            loop.call_soon(stop, turns - 1)
+        else:
+            task.cancel()
+
+    async def read(*_: Any) -> dict[str, Any]:
+        if not reads:
+            reads.append(None)
+            stop(later)
+        return {}
+
+    monkeypatch.setattr("kubenas.local.run.scrape", read)
+    with folder.locked():
+        task = asyncio.create_task(LocalRun(of, folder, Notes()).run())
+        ended, _ = await asyncio.wait({task}, timeout=PATIENCE)
+        (tmp_path / "go").touch()
+        assert ended == {task}
+        assert task.cancelled()
+
+
 @pytest.mark.parametrize("killed", [0, 2, 5])
 def test_killed_in_the_middle_it_comes_to_the_same(tmp_path: Path, killed: int) -> None:
     """One trial at a time: a search that was cut off is the one that was not."""

@@ -115,8 +115,10 @@ class Loop:
 
     async def _wait(self, wake: float | None) -> None:
         timeout = None if wake is None else max(0.0, wake - time.time())
+        # Not `wait_for`: up to Python 3.11 it forgets a cancellation that comes as its future is done.
         try:
-            await asyncio.wait_for(self._store.changed.wait(), timeout)
+            async with asyncio.timeout(timeout):
+                await self._store.changed.wait()
         except TimeoutError:
             return
         await asyncio.sleep(_GATHER_SECONDS)

@@ -216,8 +216,10 @@ class LocalRun:
             else:
                 wakes.append(due)
         timeout = min((max(0.0, wake - now) for wake in wakes if wake is not None), default=None)
+        # Not `wait_for`: up to Python 3.11 it forgets a cancellation that comes as its future is done.
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), timeout)
+            async with asyncio.timeout(timeout):
+                await self._woken.wait()
 
     async def _read(self, client: httpx.AsyncClient) -> None:
         """Read all running trials once."""
