@@ -9,6 +9,8 @@ RUN python3 -m venv /opt/venv \
  && rm /tmp/requirements.txt
 
 COPY operator/kubenas /app/kubenas
+# What `kubenas init` copies.
+COPY examples/*.yaml /app/kubenas/examples/
 # Compiled here, since the root file system of the operator is read-only.
 RUN python3 -m compileall -q /app \
  && printf '#!/opt/venv/bin/python\nfrom kubenas.cli.main import app\napp()\n' > /opt/venv/bin/kubenas \

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import pytest
+from hatchling.builders.wheel import WheelBuilder
 from typer.testing import CliRunner
 
 from kubenas.cli.main import app
@@ -40,3 +45,21 @@ def test_what_cannot_be_written_is_told(tmp_path: Path) -> None:
     code, _, errors = ran("--task", "imagination")
     assert code == 1
     assert errors.startswith("--task: 'imagination' is unknown; choose of image-classification, keyword-spotting, ")
+
+
+def test_the_wheel_has_them(tmp_path: Path) -> None:
+    """Not beside the package's source, where this checkout has its own."""
+    root = Path(__file__).parents[2]
+    (wheel,) = WheelBuilder(str(root)).build(directory=str(tmp_path), versions=["standard"])
+    zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
+    command = "from kubenas.cli.main import app; app()"
+    written = subprocess.run(
+        [sys.executable, "-c", command, "init", "--task", "translation"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(tmp_path / "installed")},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert written.stdout == (root / "examples" / "translation.yaml").read_text()
+    assert (tmp_path / "installed" / "kubenas" / "examples").is_dir()

@@ -85,6 +85,19 @@ def metrics(of: dict[str, Any]) -> dict[str, float]:
     return {metric["name"]: metric["value"] for metric in of["metrics"]}
 
 
+def test_the_image_writes_an_experiment_to_begin_with(kubenas: Cluster) -> None:
+    written = kubenas.kubectl(
+        "exec",
+        "--namespace=kubenas-system",
+        "deployment/kubenas-operator",
+        "--",
+        "kubenas",
+        "init",
+        "--task=translation",
+    )
+    assert yaml.safe_load(written) == yaml.safe_load((REPOSITORY / "examples" / "translation.yaml").read_text())
+
+
 def test_digits_from_apply_to_the_best_architecture(kubenas: Cluster) -> None:
     example = str(REPOSITORY / "examples" / "digits.yaml")
     with watched_pods(kubenas) as pods:
