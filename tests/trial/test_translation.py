@@ -145,11 +145,11 @@ def test_a_sentence_with_its_translations_is_in_one_split(sources: list[int], se
             {"targetColumn": "fr"},
             r"task.settings.targetColumn is 'fr': the files' endings are de, en",
         ),
-        ({"one__tsv": "x\ty\n", "two__tsv": "x\ty\n"}, {}, r"has one, two: name them train, validation and test"),
+        ({"one__tsv": "x\ty\n", "two__tsv": "x\ty\n"}, {}, r"has one\.tsv, two\.tsv: name them train, valid"),
         (
             {"train__tsv": "x\ty\n", "test_1__tsv": "x\ty\n", "test_2__tsv": "x\ty\n"},
             {},
-            r"test_1 and test_2 are all for test: leave one",
+            r"test_1\.tsv and test_2\.tsv are both for test: leave one",
         ),
         ({"letter__doc": "x"}, {}, r"looks like none of tsv, aligned"),
     ],

@@ -131,7 +131,7 @@ def test_what_is_not_split_is_cut_by_image(tmp_path: Path, seed: int) -> None:
             r"line 2: image 'x.png' is neither in .* nor in its folder images",
         ),
         ({"image": "0.png", "question": " ", "answer": "a"}, r"line 2: question is empty: fill it in"),
-        ({"image": "0.png", "question": "q", "answer": ["a"]}, r"line 2: answer is \['a'\]: give a string or a number"),
+        ({"image": "0.png", "question": "q", "answer": []}, r"line 2: answer is \[\]: give a string or a number"),
         (
             {"image": "0.png", "question": "q", "answer": "a", "split": "b"},
             r"question 2: split is 'b': choose of train",

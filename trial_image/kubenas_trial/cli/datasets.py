@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,6 +20,10 @@ def datasets(
     form: Annotated[
         str | None, typer.Option("--format", help="Read as this format.", show_default="all that it looks like")
     ] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A setting of the task, such as textColumn=2; repeatable."),
+    ] = None,
 ) -> None:
     """Say what lies at a path: which formats it looks like, how much there is, and what is wrong with it.
 
@@ -28,10 +32,12 @@ def datasets(
     from kubenas_trial.run import prepare_threads
 
     prepare_threads()
+    from kubenas_trial.cli.request import read_settings
     from kubenas_trial.errors import InvalidDatasetError, InvalidTrialError
     from kubenas_trial.tasks.load import TASKS, task_class
 
     with failures_told():
+        settings = read_settings(setting or [])
         if not check.exists():
             raise InvalidDatasetError(f"--check: {check} does not exist")
         kinds = [task_class(name) for name in ([task] if task else TASKS)]
@@ -42,7 +48,7 @@ def datasets(
         if not found:
             known = dict.fromkeys(name for kind in kinds for name in kind.formats)
             raise InvalidDatasetError(f"--check: {check} looks like none of {', '.join(known)}")
-        good = [_tell(kind, name, check) for kind, name in found]
+        good = [_tell(kind, name, check, settings) for kind, name in found]
         if not any(good):
             raise typer.Exit(InvalidDatasetError.exit_code)
 
@@ -53,13 +59,13 @@ def _looks_like(kind: type[AnyTask], path: Path, form: str | None) -> Iterator[s
             yield name
 
 
-def _tell(kind: type[AnyTask], form: str, path: Path) -> bool:
+def _tell(kind: type[AnyTask], form: str, path: Path, settings: dict[str, Any]) -> bool:
     """Print what reading gives; whether it can be read."""
-    from kubenas_trial.errors import TrialError
+    from kubenas_trial.errors import TrialError, read
 
     typer.echo(f"{kind.name}, format {form}: {kind.formats[form].summary}")
     try:
-        data = kind.formats[form].read(path, kind.settings_model())
+        data = kind.formats[form].read(path, read(kind.settings_model, settings, "--set"))
     except TrialError as error:
         typer.echo(f"  problem     {error}")
         return False

@@ -59,7 +59,8 @@ def read_coco(path: Path, settings: DetectionDataSettings) -> DetectionData:
     """annotations/instances_{train,val,test}*.json with a folder of images for each, or one JSON beside its images.
 
     Also a folder each for train, valid and test with its JSON inside. One JSON that names no part is split by the seed;
-    for two parts see `published.join`. Crowds are neither learned nor counted.
+    for two parts see `published.join`. Crowds are neither learned nor counted; boxes of no width or height, of which
+    the published files have some, are left out.
 
     Raises:
         InvalidDatasetError: the message names the file, the entry in it and what is wrong.
@@ -67,12 +68,15 @@ def read_coco(path: Path, settings: DetectionDataSettings) -> DetectionData:
     files = _files(path)
     if not files:
         raise InvalidDatasetError(f"{path} has no JSON in annotations, in folders train, val and test, or in itself")
+    root = path if path.is_dir() else path.parent
+    if root != path and root.name == "annotations":
+        root = root.parent
     parts: dict[str, list[AnnotatedImage]] = {}
     named: set[str] = set()
     for part, file in files.items():
         document = _document(file)
         named |= _class_names(document)
-        parts[part] = list(_images(document, file, path if path.is_dir() else path.parent, part))
+        parts[part] = list(_images(document, file, root, part))
     data = detection_data(parts, settings, path)
     if empty := sorted(named - set(data.classes)):
         raise InvalidDatasetError(
@@ -138,15 +142,25 @@ def _images(document: _Document, file: Path, root: Path, part: str) -> Iterator[
         if annotation.category_id not in names:
             raise InvalidDatasetError(f"{at}: category_id {annotation.category_id!r} is the id of no category")
         if number not in sizes:
-            image = images[number]
-            known = image.width and image.height
-            sizes[number] = (image.width or 0, image.height or 0) if known else image_size(paths[number])
+            sizes[number] = _size(images[number], paths[number], file)
         left, top, width, height = annotation.bbox
+        if 0 in {width, height}:
+            continue
         box: Box = (left, top, left + width, top + height)
         place_in_image = shares(box, *sizes[number], at=f"{at} (image {images[number].file_name})")
         items[number].append(Item(names[annotation.category_id], place_in_image, annotation.iscrowd != 0))
     for number in images:
         yield AnnotatedImage(paths[number], tuple(items[number]))
+
+
+def _size(image: _Image, path: Path, file: Path) -> tuple[int, int]:
+    width, height = image_size(path)
+    if image.width and image.height and (image.width, image.height) != (width, height):
+        raise InvalidDatasetError(
+            f"{file}: says {image.width} x {image.height} pixels, but {path} has {width} x {height}: its boxes belong "
+            "to another image, or the image was turned or resized after they were drawn"
+        )
+    return width, height
 
 
 def _folders(file: Path, root: Path, part: str) -> Iterator[Path]:
@@ -155,7 +169,8 @@ def _folders(file: Path, root: Path, part: str) -> Iterator[Path]:
     for base in (root, root / "images"):
         yield from (base / word for word in words)
         yield base
-    yield file.parent
+    if file.parent != root:
+        yield file.parent
 
 
 def _path(name: str, folders: list[Path], file: Path) -> Path:

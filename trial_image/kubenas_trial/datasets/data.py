@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
@@ -109,7 +110,8 @@ class Chosen(Generic[T]):
 def stratified(labels: Sequence[int], seed: int, shares: tuple[int, int, int] = (3, 1, 1)) -> tuple[list[int], ...]:
     """Numbers of the examples of train, validation and test, of each class about `shares` to each.
 
-    The same for every trial and library version; each number is in one list only.
+    The same for every trial and library version; each number is in one list only. Where classes are too small for one
+    of each in every split, a split still gets some, as long as each class is trained.
 
     Args:
         labels: class of each example.
@@ -122,9 +124,22 @@ def stratified(labels: Sequence[int], seed: int, shares: tuple[int, int, int] = 
     for number in shuffled(len(labels), seed):
         count = seen[labels[number]] = seen.get(labels[number], -1) + 1
         splits[pattern[count % len(pattern)]].append(number)
+    for split, share in zip(splits[1:], shares[1:], strict=True):
+        if share and not split:
+            _fill(split, splits[0], labels, max(1, len(labels) * share // sum(shares)))
     for split in splits:
         split.sort()
     return splits
+
+
+def _fill(split: list[int], train: list[int], labels: Sequence[int], wanted: int) -> None:
+    """Move up to `wanted` examples from `train`, where each class is so small that none was left; one of each stays."""
+    left = Counter(labels[number] for number in train)
+    for number in reversed(train.copy()):
+        if len(split) < wanted and left[labels[number]] > 1:
+            left[labels[number]] -= 1
+            train.remove(number)
+            split.append(number)
 
 
 def grouped(groups: Sequence[Hashable], seed: int, shares: tuple[int, int, int] = (8, 1, 1)) -> tuple[list[int], ...]:

@@ -73,7 +73,7 @@ def _load(file: Path) -> Any:
             return torch.load(file, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
         text = str(error).strip()
-        what = re.search(r"Unsupported.*? was not an allowed global", text)
+        what = re.search(r"Unsupported.*? was not an allowed global|(Unsupported|Trying to load)[^\n]*", text)
         raise InvalidDatasetError(
             f"{file} cannot be read as torch-geometric's data: {what[0] if what else text.split(chr(10), 1)[0]}"
         ) from error

@@ -96,7 +96,10 @@ def read_mnist(path: Path, settings: ImageClassificationSettings) -> ImageData:
     Raises:
         InvalidDatasetError: a file is missing, damaged or another one.
     """
-    folder = next((path / each for each in _MNIST_FOLDERS if _has_idx(path / each)), path)
+    found = [path / each for each in _MNIST_FOLDERS if _has_idx(path / each)]
+    if len(found) > 1:
+        raise InvalidDatasetError(f"{path}: has {' and '.join(map(str, found))}: name one of them")
+    folder = found[0] if found else path
     parts = {}
     for part in _MNIST_PARTS:
         images_file, labels_file = (_required(folder, part, kind) for kind in ("images", "labels"))

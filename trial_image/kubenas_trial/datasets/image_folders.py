@@ -10,11 +10,11 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 from torch import Tensor
 
 from kubenas_trial.datasets.image_data import ImageClassificationSettings, ImageData, image_data, moved_and_mirrored
-from kubenas_trial.datasets.pictures import SUFFIXES, UNREADABLE, tensors, unreadable
+from kubenas_trial.datasets.pictures import UNREADABLE, converted, is_image, tensors, unreadable
 from kubenas_trial.datasets.published import join, part_of
 from kubenas_trial.errors import InvalidDatasetError
 
@@ -22,7 +22,9 @@ from kubenas_trial.errors import InvalidDatasetError
 _LOOKED_AT: Final = 1_000
 # A larger commonest size is scaled down to this side; the setting asks for more.
 _LARGEST: Final = 64
-_GREY: Final = frozenset({"1", "L", "LA", "I;16"})
+_GREY: Final = frozenset({"1", "L", "LA", "I", "I;16", "I;16B"})
+# Orientations in EXIF by which an image lies on its side.
+_SIDEWAYS: Final = range(5, 9)
 
 
 class _Labelled(NamedTuple):
@@ -42,7 +44,7 @@ class _Look(NamedTuple):
 
 def is_image_folder(path: Path) -> bool:
     """Whether there is a folder of images, or a folder of such folders called train."""
-    parts = [folder for folder in _folders(path) if part_of(folder.name) == "train"] if path.is_dir() else []
+    parts = [folder for folder in _folders(path) if part_of(folder.name) == "train"]
     return any(_has_image(folder) for root in parts or [path] for folder in _folders(root))
 
 
@@ -97,7 +99,7 @@ def _images(root: Path) -> list[_Labelled]:
         raise InvalidDatasetError(f"{root}: has no folders, one for each class: add them, or leave it out")
     images = []
     for folder in folders:
-        found = sorted(file for file in folder.rglob("*") if _is_image(file))
+        found = sorted(file for file in folder.rglob("*") if is_image(file))
         if not found:
             raise InvalidDatasetError(f"{folder}: class {folder.name} has no images: add some, or remove the folder")
         images += [_Labelled(file, folder.name) for file in found]
@@ -110,7 +112,8 @@ def _look(paths: Sequence[Path], side: int | None) -> _Look:
     for path in paths[:: -(-len(paths) // _LOOKED_AT)]:
         try:
             with Image.open(path) as image:
-                sizes[image.height, image.width] += 1
+                sideways = image.getexif().get(ExifTags.Base.Orientation) in _SIDEWAYS
+                sizes[image.size if sideways else image.size[::-1]] += 1
                 grey &= image.mode in _GREY
         except UNREADABLE as error:
             raise unreadable(path, error) from None
@@ -125,8 +128,8 @@ def _look(paths: Sequence[Path], side: int | None) -> _Look:
 def _read(path: Path, look: _Look) -> Tensor:
     try:
         with Image.open(path) as image:
-            fitted = ImageOps.fit(image.convert(look.mode), (look.width, look.height), Image.Resampling.BILINEAR)
-            pixels = np.array(fitted)
+            upright = converted(ImageOps.exif_transpose(image), look.mode)
+            pixels = np.array(ImageOps.fit(upright, (look.width, look.height), Image.Resampling.BILINEAR))
     except UNREADABLE as error:
         raise unreadable(path, error) from None
     tensor = torch.from_numpy(pixels)
@@ -134,12 +137,10 @@ def _read(path: Path, look: _Look) -> Tensor:
 
 
 def _folders(path: Path) -> list[Path]:
-    return sorted(each for each in path.iterdir() if each.is_dir() and not each.name.startswith("."))
+    # What else some systems put there is no class.
+    folders = (each for each in path.iterdir() if each.is_dir()) if path.is_dir() else ()
+    return sorted(each for each in folders if not each.name.startswith((".", "__MACOSX")))
 
 
 def _has_image(folder: Path) -> bool:
-    return any(_is_image(file) for file in folder.rglob("*"))
-
-
-def _is_image(file: Path) -> bool:
-    return file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
+    return any(is_image(file) for file in folder.rglob("*"))

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
 from kubenas_trial.datasets.data import SPLIT_NAMES, Chosen, stratified
+from kubenas_trial.datasets.published import by_part, files_in
 from kubenas_trial.datasets.tables import SUFFIXES, Row, Table
 from kubenas_trial.errors import InvalidDatasetError
 
+_LOG: Final = logging.getLogger("kubenas_trial")
 # More classes than this in a small table are rather numbers, or texts.
 _CLASSES: Final = 50
 
@@ -28,22 +32,28 @@ class LabelledTexts:
 
 def detect(kind: str) -> Callable[[Path], bool]:
     """Whether there are tables of this kind, for `Format.detect`."""
-    return lambda path: bool(_files(path, kind))
+    return lambda path: bool(files_in(path, SUFFIXES[kind]))
 
 
 def read_labelled(path: Path, kind: str, text: str | None, label: str | None, seed: int) -> LabelledTexts:
     """The tables of a folder, or one file; what has no file of its own is cut from the training file by class.
 
+    A test file without labels, as published where these are kept back, is left out.
+
     Raises:
         InvalidDatasetError: a file is not as it should be; the message names it and the line.
     """
-    files = [path] if path.is_file() else _files(path, kind)
-    tables = {split: Table(file, kind, text, label) for split, file in _by_split(path, files).items()}
+    files = [path] if path.is_file() else files_in(path, SUFFIXES[kind])
+    named = by_part(path, {file.name: file for file in files})
+    tables = {split: Table(file, kind, text, label) for split, file in named.items()}
+    if "test" in tables and not tables["test"].has_labels():
+        _LOG.warning("%s has no labels: the test split is cut from %s", named["test"], named["train"])
+        del tables["test"]
     return split_labelled(tables, seed)
 
 
 def split_labelled(parts: Mapping[str, Iterable[Row]], seed: int) -> LabelledTexts:
-    """The three parts of what is there of `train`, `validation` and `test`.
+    """The three parts of what is there of `train`, `validation` and `test`; copies of a text are cut into one part.
 
     Raises:
         InvalidDatasetError: there are too few rows, or a label has no training row.
@@ -60,6 +70,7 @@ def split_labelled(parts: Mapping[str, Iterable[Row]], seed: int) -> LabelledTex
     shares = (3, *(0 if split in parts else 1 for split in ("validation", "test")))
     numbers = {name: number for number, name in enumerate(classes)}
     cut = stratified([numbers[label] for label in labels], seed, (shares[0], shares[1], shares[2]))
+    cut = _together(cut, [blake2b(row.text.encode(), digest_size=8).digest() for row in parts["train"]])
     found: list[Iterable[Row]] = []
     for split, members in zip(SPLIT_NAMES, cut, strict=True):
         if split in parts and split != "train":
@@ -73,6 +84,18 @@ def split_labelled(parts: Mapping[str, Iterable[Row]], seed: int) -> LabelledTex
     return LabelledTexts(train, validation, test, classes)
 
 
+def _together(cut: tuple[list[int], ...], texts: Sequence[Hashable]) -> tuple[list[int], ...]:
+    """Numbers whose texts are equal in the first list that has one, unless that left nothing of another."""
+    known: dict[Hashable, int] = {}
+    for place, members in enumerate(cut):
+        for number in members:
+            known.setdefault(texts[number], place)
+    joined: tuple[list[int], ...] = tuple([] for _ in cut)
+    for number, text in enumerate(texts):
+        joined[known[text]].append(number)
+    return joined if list(map(bool, joined)) == list(map(bool, cut)) else cut
+
+
 def _check(rows: Iterable[Row], classes: Mapping[str, int], split: str) -> None:
     empty = True
     for row in rows:
@@ -81,28 +104,6 @@ def _check(rows: Iterable[Row], classes: Mapping[str, int], split: str) -> None:
             raise InvalidDatasetError(f"{row.place}: no training row has the label {row.label!r:.40}")
     if empty:
         raise InvalidDatasetError(f"{_name(rows)}: has no rows: give some, or take the file of {split} out")
-
-
-def _files(path: Path, kind: str) -> list[Path]:
-    if path.is_dir():
-        return sorted(file for file in path.iterdir() if file.is_file() and file.suffix.lower() in SUFFIXES[kind])
-    return [path] if path.suffix.lower() in SUFFIXES[kind] else []
-
-
-def _by_split(path: Path, files: Sequence[Path]) -> dict[str, Path]:
-    if len(files) == 1:
-        return {"train": files[0]}
-    found: dict[str, Path] = {}
-    for split, names in SPLIT_NAMES.items():
-        members = [file for file in files if file.stem.lower() in names]
-        if len(members) > 1:
-            raise InvalidDatasetError(f"{path}: {' and '.join(file.name for file in members)} are both for {split}")
-        if members:
-            found[split] = members[0]
-    if "train" not in found:
-        listed = ", ".join(file.name for file in files) or "no table"
-        raise InvalidDatasetError(f"{path}: has {listed}: name them train, validation and test, or give one file")
-    return found
 
 
 def _name(rows: Iterable[Row]) -> str:

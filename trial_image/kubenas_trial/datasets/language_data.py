@@ -14,6 +14,7 @@ from pydantic import Field
 from torch import Tensor
 
 from kubenas_trial.datasets.data import SPLIT_NAMES, Batch, Splits
+from kubenas_trial.datasets.published import files_in
 from kubenas_trial.datasets.tokens import IGNORED, tokenize, train_byte_bpe
 from kubenas_trial.errors import InvalidDatasetError
 from kubenas_trial.settings import TrainingSettings
@@ -155,9 +156,7 @@ def split_lines(path: Path) -> dict[str, Lines]:
 
 def text_files(path: Path) -> list[Path]:
     """The file at `path`, or the folder's files, that have a text's suffix."""
-    if path.is_dir():
-        return sorted(file for file in path.iterdir() if file.is_file() and file.suffix.lower() in SUFFIXES)
-    return [path] if path.suffix.lower() in SUFFIXES else []
+    return files_in(path, SUFFIXES)
 
 
 def _by_split(path: Path, files: Sequence[Path]) -> dict[str, list[Path]]:

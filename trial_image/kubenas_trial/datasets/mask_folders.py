@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from glob import escape
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from kubenas_trial.datasets.masks import IGNORED, INVALID, LabelledImage, labelled, occurring
-from kubenas_trial.datasets.pictures import SUFFIXES
+from kubenas_trial.datasets.pictures import image_files, is_image
 from kubenas_trial.datasets.published import join, part_of
 from kubenas_trial.datasets.segmentation_data import SegmentationData, SegmentationDataSettings, segmentation_data
 from kubenas_trial.errors import InvalidDatasetError
 
 _NAMES = "classes.txt"
+# What names of masks, and of folders of such, have behind those of images.
+_MASK = re.compile(r"[-_]?(masks?|labels?|annot|L|segmentation)$")
 
 
 def is_mask_folder(path: Path) -> bool:
@@ -24,6 +28,9 @@ def is_mask_folder(path: Path) -> bool:
 
 def read_mask_folder(path: Path, settings: SegmentationDataSettings) -> SegmentationData:
     """images/NAME.jpg with masks/NAME.png; in parts as images/train and masks/train, or train/images and train/masks.
+
+    Instead of masks a folder may be called labels or annotations, or train_masks, train_labels or trainannot beside
+    train; a mask may be called NAME_mask or NAME_L.
 
     Masks hold the classes' numbers 0, 1, 2 … as grey values or with a palette, and 255 where there is none. Where all
     are black and white (0 and 255 only) they tell two classes. A file classes.txt may name the classes, one a line.
@@ -62,21 +69,40 @@ def read_mask_folder(path: Path, settings: SegmentationDataSettings) -> Segmenta
 
 def _folders(path: Path) -> dict[str, tuple[Path, Path]]:
     """Folders of images and masks of each part; of "" where there are no parts."""
+    parts = _parts(path)
+    if both := _both(path):
+        images, masks = both
+        return {part: (folder, masks / folder.name) for part, folder in _parts(images).items()} or {"": both}
+    if inside := {part: both for part, folder in parts.items() if (both := _both(folder))}:
+        return inside
+    # Images of all parts side by side with masks, as train and train_labels.
+    return {
+        part: (folder, masks)
+        for part, folder in parts.items()
+        for masks in sorted(path.glob(f"{escape(folder.name)}?*"))
+        if _MASK.fullmatch(masks.name.removeprefix(folder.name)) and masks.is_dir()
+    }
+
+
+def _parts(path: Path) -> dict[str, Path]:
+    return {part: each for each in sorted(path.glob("*")) if each.is_dir() and (part := part_of(each.name))}
+
+
+def _both(path: Path) -> tuple[Path, Path] | None:
+    """The folders images and masks of `path`; those of masks, by their other names, may as well hold boxes."""
     images, masks = path / "images", path / "masks"
-    if images.is_dir() and masks.is_dir():
-        parts = {
-            part: folder for folder in sorted(images.iterdir()) if folder.is_dir() and (part := part_of(folder.name))
-        }
-        return {part: (folder, masks / folder.name) for part, folder in parts.items()} or {"": (images, masks)}
-    parts = {part: folder for folder in sorted(path.glob("*/images")) if (part := part_of(folder.parent.name))}
-    return {part: (folder, folder.parent / "masks") for part, folder in parts.items()}
+    others = (path / name for name in ("labels", "annotations"))
+    if not masks.is_dir():
+        masks = next((each for each in others if any(map(is_image, each.rglob("*")))), masks)
+    return (images, masks) if images.is_dir() and (masks.is_dir() or part_of(path.name)) else None
 
 
 def _pairs(images: Path, masks: Path) -> Iterator[LabelledImage]:
     if not masks.is_dir():
         raise InvalidDatasetError(f"{masks} does not exist: put the masks of {images} there")
-    by_stem = {file.stem: file for file in sorted(masks.iterdir()) if file.suffix.lower() in SUFFIXES}
-    files = [file for file in sorted(images.iterdir()) if file.suffix.lower() in SUFFIXES]
+    files = image_files(images)
+    stems = {file.stem for file in files}
+    by_stem = {file.stem if file.stem in stems else _MASK.sub("", file.stem): file for file in image_files(masks)}
     if not files:
         raise InvalidDatasetError(f"{images} holds no image: put some there")
     for file in files:

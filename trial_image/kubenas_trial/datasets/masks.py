@@ -17,6 +17,8 @@ from kubenas_trial.errors import InvalidDatasetError
 # Pixels that are neither learned from nor counted, and what a value means that no mask should have.
 IGNORED: Final = 255
 INVALID: Final = 254
+# By how much JPEG changes black and white.
+_BLUR: Final = 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ def read_mask(path: Path) -> Tensor:
     try:
         with Image.open(path) as image:
             values = np.array(image.convert("L") if image.mode in {"1", "LA"} else image)
+            blurred = image.format == "JPEG"
     except UNREADABLE as error:
         raise unreadable(path, error) from None
     if values.ndim == 3:
@@ -64,6 +67,10 @@ def read_mask(path: Path) -> Tensor:
                 f"{path} is in colours, which name no classes: save class numbers, as grey values or with a palette"
             )
         values = values[..., 0]
+    if blurred:
+        if ((values > _BLUR) & (values < IGNORED - _BLUR)).any():
+            raise InvalidDatasetError(f"{path} is a JPEG, which blurs class numbers: save it as PNG")
+        values = np.where(values > _BLUR, IGNORED, 0)
     if not np.issubdtype(values.dtype, np.integer) or values.min() < 0 or values.max() > IGNORED:
         raise InvalidDatasetError(
             f"{path} has values from {values.min():g} to {values.max():g}: save the numbers of classes, 0, 1, 2 …, and "

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from kubenas_trial.datasets.data import SPLIT_NAMES, Chosen, grouped
+from kubenas_trial.datasets.published import by_part, files_in
 from kubenas_trial.errors import InvalidDatasetError
 
 _TABLES: Final = (".tsv", ".tab", ".txt")
@@ -18,6 +19,10 @@ _HEADERS: Final = (("source", "target"), ("src", "tgt"), ("src", "trg"))
 _LANGUAGE: Final = re.compile(
     r"[a-z]{2,3}([-_][a-z0-9]{2,8})?|english|german|french|spanish|italian|portuguese|dutch|russian|polish|czech|"
     r"turkish|arabic|hindi|chinese|japanese|korean"
+)
+# As in train.en.txt, train_en.txt or en.txt.
+_LANGUAGE_LAST: Final = re.compile(
+    rf"((?P<name>.+)[._-])?(?P<language>{_LANGUAGE.pattern}|src|source|tgt|trg|target)", re.IGNORECASE
 )
 # Validation and test sentences are translated word by word, which takes long.
 _EVALUATED: Final = 2000
@@ -80,6 +85,12 @@ class TablePairs:
             for source, target in _HEADERS:
                 if source in names and target in names:
                     return (names.index(source), names.index(target)), True
+            if len(cells) > 3 and names[0].isdecimal():
+                # As Tatoeba exports sentences with their numbers.
+                raise InvalidDatasetError(
+                    f"{self.path}: the first of {len(cells)} columns is a number: give the places of the sentences by "
+                    "task.settings.sourceColumn and targetColumn, such as 2 and 4"
+                )
             return (0, 1), all(_LANGUAGE.fullmatch(name) for name in names[:2])
         places: list[int] = []
         for setting, wanted in (("sourceColumn", self.source), ("targetColumn", self.target)):
@@ -119,14 +130,10 @@ class AlignedPairs:
 
 
 def detect_table(path: Path) -> bool:
-    """Whether `path` is a file with tabs, or a folder of .tsv files."""
+    """Whether `path` is a file with tabs, or a folder of such."""
     if path.is_dir():
         return bool(_tables(path))
-    try:
-        with path.open(encoding="utf-8-sig", errors="replace") as file:
-            return path.suffix.lower() in _TABLES and "\t" in file.readline(100_000)
-    except OSError:
-        return False
+    return path.suffix.lower() in _TABLES and _has_tab(path)
 
 
 def detect_aligned(path: Path) -> bool:
@@ -140,9 +147,9 @@ def read_table(path: Path, source: str | None, target: str | None, seed: int) ->
     Raises:
         InvalidDatasetError: something is wrong; the message names the file, and the line.
     """
-    files = {file.stem: file for file in (_tables(path) if path.is_dir() else [path])}
-    named = _by_split(path, list(files))
-    return _split({split: TablePairs(files[stem], source, target) for split, stem in named.items()}, seed, path)
+    files = {file.name: file for file in (_tables(path) if path.is_dir() else [path])}
+    named = by_part(path, files)
+    return _split({split: TablePairs(file, source, target) for split, file in named.items()}, seed, path)
 
 
 def read_aligned(path: Path, source: str | None, target: str | None, seed: int) -> ParallelTexts:
@@ -154,25 +161,23 @@ def read_aligned(path: Path, source: str | None, target: str | None, seed: int) 
     Raises:
         InvalidDatasetError: something is wrong; the message names the files.
     """
-    stems = _stems(path)
-    named = _by_split(path, list(stems))
-    common = set.intersection(*(set(stems[stem]) for stem in named.values()))
+    named = by_part(path, _stems(path))
+    common = set.intersection(*map(set, named.values()))
     for setting, wanted in (("sourceColumn", source), ("targetColumn", target)):
         if wanted is not None and wanted not in common:
             raise InvalidDatasetError(
                 f"{path}: task.settings.{setting} is {wanted!r}: the files' endings are {', '.join(sorted(common))}"
             )
     others = sorted(common - {source, target}, key=lambda ending: (ending not in {"src", "source", "en"}, ending))
-    if len(others) != (source is None) + (target is None):
+    missing = (source is None) + (target is None)
+    if missing and len(others) != missing:
         raise InvalidDatasetError(
             f"{path}: the files' endings are {', '.join(sorted(common))}: name two by task.settings.sourceColumn and "
             "targetColumn"
         )
     source = source or others.pop(0)
     target = target or others.pop()
-    return _split(
-        {split: AlignedPairs(stems[stem][source], stems[stem][target]) for split, stem in named.items()}, seed, path
-    )
+    return _split({split: AlignedPairs(files[source], files[target]) for split, files in named.items()}, seed, path)
 
 
 def split_pairs(pairs: Sequence[Pair], seed: int) -> ParallelTexts:
@@ -208,35 +213,28 @@ def _split(parts: Mapping[str, Iterable[Pair]], seed: int, name: Path | str) -> 
     return ParallelTexts(*found)
 
 
-def _by_split(path: Path, stems: Sequence[str]) -> dict[str, str]:
-    """Which of the files' names, without their endings, is for which split; a single one is for train."""
-    if len(stems) == 1:
-        return {"train": stems[0]}
-    found: dict[str, str] = {}
-    for split, names in SPLIT_NAMES.items():
-        members = [stem for stem in stems if re.split(r"[^a-z]", stem.lower())[0] in names]
-        # Of test and test_2017 the first is meant; of two years neither.
-        members = [stem for stem in members if stem.lower() in names] or members
-        if len(members) > 1:
-            raise InvalidDatasetError(f"{path}: {' and '.join(sorted(members))} are all for {split}: leave one")
-        if members:
-            found[split] = members[0]
-    if "train" not in found:
-        listed = ", ".join(sorted(stems)) or "no two files that differ in their endings only"
-        raise InvalidDatasetError(f"{path}: has {listed}: name them train, validation and test, or give one")
-    return found
-
-
 def _tables(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.iterdir() if file.is_file() and file.suffix.lower() == ".tsv")
+    """Its .tsv files, else texts with tabs."""
+    return files_in(folder, (".tsv",)) or [file for file in files_in(folder, _TABLES) if _has_tab(file)]
+
+
+def _has_tab(file: Path) -> bool:
+    try:
+        with file.open(encoding="utf-8-sig", errors="replace") as lines:
+            return "\t" in lines.readline(100_000)
+    except OSError:
+        return False
 
 
 def _stems(folder: Path) -> dict[str, dict[str, Path]]:
-    """Files by their names and endings, where there are two endings or more."""
+    """Files by their names and endings, where there are two endings or more; .txt behind a language is none."""
     found: dict[str, dict[str, Path]] = {}
     for file in sorted(folder.iterdir()):
         if file.is_file() and file.suffix and not file.name.startswith("."):
-            found.setdefault(file.stem, {})[file.suffix[1:]] = file
+            stem, ending = file.stem, file.suffix[1:]
+            if ending.lower() == "txt" and (named := _LANGUAGE_LAST.fullmatch(stem)):
+                stem, ending = named["name"] or "", named["language"]
+            found.setdefault(stem, {})[ending] = file
     return {stem: endings for stem, endings in found.items() if len(endings) > 1}
 
 

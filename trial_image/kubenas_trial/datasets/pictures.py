@@ -14,7 +14,7 @@ from torch.nn.functional import affine_grid, grid_sample
 
 from kubenas_trial.errors import InvalidDatasetError
 
-SUFFIXES: Final = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+SUFFIXES: Final = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 # What Pillow raises for what is no image, or a damaged one.
 UNREADABLE: Final = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 
@@ -51,6 +51,23 @@ def tensors(paths: Sequence[Path], read: Callable[[Path], Tensor], size: int, me
     return files[torch.arange(len(paths))]
 
 
+def image_files(folder: Path) -> list[Path]:
+    """The images that lie in a folder, by name."""
+    return sorted(file for file in folder.iterdir() if is_image(file))
+
+
+def is_image(file: Path) -> bool:
+    """Whether a file is named as an image, and not as what some systems hide beside it."""
+    return file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
+
+
+def converted(image: Image.Image, mode: str) -> Image.Image:
+    """The image in Pillow's mode L or RGB; of 16 bits the upper 8, where Pillow would make white of all above 255."""
+    if image.mode.startswith("I"):
+        image = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
+    return image.convert(mode)
+
+
 def read_image(path: Path, side: int) -> Tensor:
     """The image resized to a square, its proportions not kept: uint8 (3, side, side).
 
@@ -59,7 +76,7 @@ def read_image(path: Path, side: int) -> Tensor:
     """
     try:
         with Image.open(path) as image:
-            pixels = np.array(image.convert("RGB").resize((side, side), Image.Resampling.BILINEAR))
+            pixels = np.array(converted(image, "RGB").resize((side, side), Image.Resampling.BILINEAR))
     except UNREADABLE as error:
         raise unreadable(path, error) from None
     return torch.from_numpy(pixels).permute(2, 0, 1)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -10,6 +11,36 @@ from kubenas_trial.datasets.data import SPLIT_NAMES, stratified
 from kubenas_trial.errors import InvalidDatasetError
 
 T = TypeVar("T")
+
+
+def files_in(path: Path, suffixes: Collection[str]) -> list[Path]:
+    """The file at `path`, or those in the folder but what systems hide there, with one of `suffixes`, by name."""
+    files = (file for file in path.iterdir() if not file.name.startswith(".")) if path.is_dir() else (path,)
+    return sorted(file for file in files if file.suffix.lower() in suffixes and file.is_file())
+
+
+def by_part(path: Path, files: Mapping[str, T]) -> dict[str, T]:
+    """Which of `files`, by their names, is train, validation and test; a single one is train.
+
+    Of test and test_2017 the first is meant; of two years neither.
+
+    Raises:
+        InvalidDatasetError: two are for the same part, or none is to train on; the message names `path`.
+    """
+    if len(files) == 1:
+        return {"train": next(iter(files.values()))}
+    found: dict[str, T] = {}
+    for part, names in SPLIT_NAMES.items():
+        members = [name for name in files if Path(name).stem.lower() in names]
+        members = members or [name for name in files if not {*names}.isdisjoint(re.split(r"[^a-z]+", name.lower()))]
+        if len(members) > 1:
+            raise InvalidDatasetError(f"{path}: {' and '.join(sorted(members))} are both for {part}: leave one")
+        if members:
+            found[part] = files[members[0]]
+    if "train" not in found:
+        listed = ", ".join(sorted(files)) or "no such file"
+        raise InvalidDatasetError(f"{path}: has {listed}: name them train, validation and test, or give one file")
+    return found
 
 
 class Numbers(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -11,9 +11,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from kubenas_trial.datasets.data import SPLIT_NAMES, grouped
+from kubenas_trial.datasets.published import by_part, files_in
 from kubenas_trial.errors import InvalidDatasetError
 
-_SUFFIXES: Final = ("", ".png", ".jpg", ".jpeg", ".webp")
+_LINES: Final = (".jsonl", ".ndjson")
+_SUFFIXES: Final = ("", *(end for suffix in (".png", ".jpg", ".jpeg", ".webp") for end in (suffix, suffix.upper())))
+# What published questions call their fields; the first that a line has.
+_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "image": ("image", "image_id", "image_filename", "image_path", "file_name"),
+    "question": ("question",),
+    "answer": ("answer", "multiple_choice_answer", "answers"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +63,26 @@ def easy_vqa(seed: int) -> Questions:
 
 def detect_questions(path: Path) -> bool:
     """Whether `path` is a file of JSON lines, or a folder with such."""
-    return bool(_files(path))
+    return bool(files_in(path, _LINES))
 
 
 def read_questions(path: Path, seed: int) -> Questions:
     """The questions of a folder of JSON lines, or of one such file.
 
-    Each line has `image`, a path from the file's folder or from `images` in it, `question` and `answer`. Files named
+    Each line has `image`, a path from the file's folder or from `images` in it, with or without its suffix, `question`
+    and `answer`, or the names that VQA and CLEVR have for them; of several answers the commonest counts. Files named
     after train, validation and test say the split, or, in a single file, the field `split`; a split that is named
     nowhere is cut from train by image.
 
     Raises:
         InvalidDatasetError: something is wrong; the message names the file and the line.
     """
-    files = _files(path)
+    files = files_in(path, _LINES)
     if len(files) == 1:
         parts = _by_field(files[0])
     else:
-        parts = {split: [question for _, question in _read(file)] for split, file in _by_name(path, files).items()}
+        named = by_part(path, {file.name: file for file in files})
+        parts = {split: [question for _, question in _read(file)] for split, file in named.items()}
     for split, questions in parts.items():
         if not questions:
             raise InvalidDatasetError(f"{path}: there is no question for {split}: add some, or take its file out")
@@ -93,28 +103,6 @@ def _split(parts: Mapping[str, Sequence[Question]], seed: int, name: str) -> Que
             raise InvalidDatasetError(f"{name}: the questions of train are about too few images to cut {split} from")
         found.append(questions)
     return Questions(*found)
-
-
-def _files(path: Path) -> list[Path]:
-    suffixes = {".jsonl", ".ndjson"}
-    if path.is_dir():
-        return sorted(file for file in path.iterdir() if file.is_file() and file.suffix.lower() in suffixes)
-    return [path] if path.suffix.lower() in suffixes else []
-
-
-def _by_name(path: Path, files: Sequence[Path]) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for file in files:
-        words = set(re.split(r"[^a-z]+", file.stem.lower()))
-        for split, names in SPLIT_NAMES.items():
-            if words.intersection(names):
-                if split in found:
-                    raise InvalidDatasetError(f"{path}: {found[split].name} and {file.name} are both for {split}")
-                found[split] = file
-    if "train" not in found:
-        listed = ", ".join(file.name for file in files) or "no JSON lines (.jsonl)"
-        raise InvalidDatasetError(f"{path}: has {listed}: name them train, validation and test, or give one file")
-    return found
 
 
 def _by_field(file: Path) -> dict[str, list[Question]]:
@@ -146,14 +134,18 @@ def _read(file: Path) -> Iterator[tuple[dict[str, Any], Question]]:
             raise InvalidDatasetError(f"{place}: is no JSON: {error}") from None
         if not isinstance(document, dict):
             raise InvalidDatasetError(f"{place}: is no JSON object with image, question and answer")
-        image, question, answer = (_field(document, name, place) for name in ("image", "question", "answer"))
+        image, question, answer = (_field(document, name, place) for name in _FIELDS)
         yield document, Question(_image(file.parent, image, place), question, answer)
 
 
 def _field(document: Mapping[str, Any], name: str, place: str) -> str:
-    if name not in document:
+    value = next((document[each] for each in _FIELDS[name] if each in document), None)
+    if value is None:
         raise InvalidDatasetError(f"{place}: has no field {name}, only {', '.join(document) or 'none'}")
-    value = document[name]
+    if name == "answer" and isinstance(value, list) and value:
+        # Of several people, each a string or an object: the commonest, first given first.
+        given = [each.get("answer") if isinstance(each, dict) else each for each in value]
+        value = json.loads(Counter(map(json.dumps, given)).most_common(1)[0][0])
     if not isinstance(value, str | int | float):
         raise InvalidDatasetError(f"{place}: {name} is {value!r:.40}: give a string or a number")
     text = value if isinstance(value, str) else json.dumps(value)

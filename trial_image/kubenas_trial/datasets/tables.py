@@ -13,13 +13,32 @@ from typing import Any, Final
 from kubenas_trial.errors import InvalidDatasetError
 
 # By name, where the settings name none; the first that a table has.
-TEXT_COLUMNS: Final = ("text", "sentence", "review", "content", "body", "comment", "message", "tweet", "phrase")
-LABEL_COLUMNS: Final = ("label", "sentiment", "class", "category", "target", "polarity")
+TEXT_COLUMNS: Final = (
+    "text",
+    "sentence",
+    "review",
+    "content",
+    "body",
+    "comment",
+    "message",
+    "tweet",
+    "phrase",
+    "description",
+)
+LABEL_COLUMNS: Final = ("label", "sentiment", "class", "category", "target", "polarity", "class index")
 SUFFIXES: Final[Mapping[str, tuple[str, ...]]] = {
     "tsv": (".tsv",),
     "csv": (".csv",),
     "jsonl": (".jsonl", ".ndjson"),
 }
+
+
+class MissingColumnError(InvalidDatasetError):
+    """A table lacks the column that `setting` names."""
+
+    def __init__(self, setting: str, message: str) -> None:
+        super().__init__(message)
+        self.setting = setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,38 +66,70 @@ class Table:
     text: str | None = None
     label: str | None = None
 
+    def has_labels(self) -> bool:
+        """Whether there is a column of labels, which published tables of tests lack."""
+        try:
+            next(iter(self), None)
+        except MissingColumnError as error:
+            return error.setting != "labelColumn"
+        return True
+
     def __iter__(self) -> Iterator[Row]:
         try:
             with self.path.open(encoding="utf-8-sig", newline="") as file:
-                yield from self._json(file) if self.kind == "jsonl" else self._separated(file)
+                yield from self._json(file) if self.kind == "jsonl" else self._separated(file, **self._dialect())
         except UnicodeDecodeError as error:
             raise InvalidDatasetError(f"{self.path}: is not UTF-8 ({error.reason}): convert it") from None
-        except (OSError, csv.Error) as error:
+        except OSError as error:
             raise InvalidDatasetError(f"{self.path}: cannot be read: {error}") from None
 
-    def _separated(self, file: Iterable[str]) -> Iterator[Row]:
-        if self.kind == "tsv":
-            # As registered with IANA: no quotes, except those that other programs put around a whole field.
-            lines = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-        else:
-            lines = csv.reader(file, strict=True)
+    def _dialect(self) -> dict[str, Any]:
+        """How fields are told apart, as options of `csv.reader`."""
+        if self.kind == "csv":
+            return {"strict": True}
+        # As registered with IANA: no quotes, except those that other programs put around a whole field; with tabs or
+        # ends of lines inside only if the file makes no sense otherwise.
+        plain = {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
+        quoted = {"delimiter": "\t", "strict": True}
+        return quoted if not self._even(plain) and self._even(quoted) else plain
+
+    def _even(self, dialect: dict[str, Any]) -> bool:
+        """Whether all lines have as many fields."""
+        try:
+            with self.path.open(encoding="utf-8-sig", newline="") as file:
+                return len({len(fields) for fields in csv.reader(file, **dialect) if any(fields)}) <= 1
+        except csv.Error:
+            return False
+
+    def _fields(self, file: Iterable[str], dialect: dict[str, Any]) -> Iterator[tuple[int, list[str]]]:
+        """The fields of each line that has some, and its number."""
+        lines = csv.reader(file, **dialect)
+        plain = "strict" not in dialect
+        try:
+            for fields in lines:
+                if any(fields):
+                    yield lines.line_num, [_unquoted(field) for field in fields] if plain else fields
+        except csv.Error as error:
+            raise InvalidDatasetError(
+                f"{self.path}: cannot be read: {error}, in line {lines.line_num}: put quotes around a field that has "
+                "some, and write those twice"
+            ) from None
+
+    def _separated(self, file: Iterable[str], **dialect: Any) -> Iterator[Row]:
         header: list[str] | None = None
         columns: tuple[int, int] | None = None
-        for fields in lines:
-            if not any(fields):
-                continue
+        for number, fields in self._fields(file, dialect):
             if columns is None or header is None:
-                header = [_unquoted(field).strip() for field in fields]
+                header = [field.strip() for field in fields]
                 columns = self._numbered(header)
                 if columns is None:
                     columns = header.index(self._text_in(header)), header.index(self._label_in(header))
                     continue
             if len(fields) != len(header):
                 raise InvalidDatasetError(
-                    f"{self.path}, line {lines.line_num}: {len(fields)} columns where the first line has {len(header)}"
+                    f"{self.path}, line {number}: {len(fields)} columns where the first line has {len(header)}"
                 )
-            text, label = (_unquoted(fields[column]) if self.kind == "tsv" else fields[column] for column in columns)
-            yield self._row(text, label, lines.line_num)
+            yield self._row(fields[columns[0]], fields[columns[1]], number)
 
     def _json(self, file: Iterable[str]) -> Iterator[Row]:
         columns: tuple[str, str] | None = None
@@ -110,7 +161,7 @@ class Table:
     def _numbered(self, fields: Sequence[str]) -> tuple[int, int] | None:
         """Places of text and label, from 0, where the settings give numbers that are no names."""
         wanted = self.text, self.label
-        if not all(name and name.isdecimal() and name not in fields for name in wanted):
+        if not all(name and name.isdecimal() for name in wanted) or all(name in fields for name in wanted):
             return None
         text, label = (int(name or 0) - 1 for name in wanted)
         if not (0 <= text < len(fields) and 0 <= label < len(fields)):
@@ -133,9 +184,10 @@ class Table:
                 return names[name]
         missing = " or ".join(usual) if wanted is None else wanted
         there = ", ".join(f"{name!r:.40}" for name in header)
-        raise InvalidDatasetError(
+        raise MissingColumnError(
+            setting,
             f"{self.path}: has no column {missing}, only {there}: name one by task.settings.{setting}, "
-            "or in a table without a header give the places of both, such as 1 and 2"
+            "or in a table without a header give the places of both, such as 1 and 2",
         )
 
 

@@ -19,8 +19,8 @@ from kubenas_trial.datasets.tokens import START, UNKNOWN, TokenLists, tokenize, 
 from kubenas_trial.settings import TrainingSettings
 
 Column = Annotated[
-    str | None,
-    Field(min_length=1, description="Name of a table's column, or its place, from 1, where there is no header."),
+    Annotated[str, Field(min_length=1, coerce_numbers_to_str=True)] | None,
+    Field(description="Name of a table's column, or its place, from 1, where there is no header."),
 ]
 
 

@@ -18,9 +18,8 @@ from kubenas_trial.settings import Epochs, LearningRate, Norm, Share, TrainingSe
 # After each sentence; also what a translation begins from.
 END: Final = "[END]"
 Column = Annotated[
-    str | None,
+    Annotated[str, Field(min_length=1, coerce_numbers_to_str=True)] | None,
     Field(
-        min_length=1,
         description="Name of a table's column, or its place, from 1, where there is no header; of aligned files the "
         "ending, such as en.",
     ),

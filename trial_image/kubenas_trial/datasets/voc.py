@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,50 +19,77 @@ from kubenas_trial.datasets.detection_data import (
     detection_data,
     shares,
 )
-from kubenas_trial.datasets.pictures import SUFFIXES, image_size
+from kubenas_trial.datasets.pictures import image_files, image_size
 from kubenas_trial.datasets.published import part_of
 from kubenas_trial.errors import InvalidDatasetError
 
 _LISTS = Path("ImageSets", "Main")
 
 
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """Where annotations and their images lie; `root` holds both, and may be both."""
+
+    root: Path
+    annotations: Path
+    images: Path
+
+
 def is_voc(path: Path) -> bool:
     """Whether `path` is such a folder, or holds one, as VOCdevkit does."""
-    return bool(_roots(path))
+    return bool(_folders(path))
 
 
 def read_voc(path: Path, settings: DetectionDataSettings) -> DetectionData:
     """Annotations/*.xml, JPEGImages and, where it is there, the split that ImageSets/Main/{train,val,test}.txt publish.
 
+    Also folders called annotations and images, files beside their images, and a folder each for train, valid and test.
     Without lists all annotated images are split by the seed; with two of them see `published.join`. Boxes are whole
     pixels counted from 1, both ends belonging to the box. Difficult objects are neither learned nor counted.
 
     Raises:
         InvalidDatasetError: the message names the file, the object in it and what is wrong.
     """
-    roots = _roots(path)
-    if len(roots) != 1:
-        found = f"holds {len(roots)} of them" if roots else "has no folder Annotations"
+    folders = _folders(path)
+    by_part = {part: folder for folder in folders if (part := part_of(folder.root.name))}
+    if len(folders) > 1 and len(by_part) == len(folders):
+        parts = {part: _images(folder, _annotated(folder.annotations)) for part, folder in by_part.items()}
+        return detection_data(parts, settings, path)
+    if len(folders) != 1:
+        found = f"holds {len(folders)} of them" if folders else "has no folder Annotations"
         raise InvalidDatasetError(f"{path} {found}: name one folder with Annotations and JPEGImages")
-    root = roots[0]
-    images = root / "JPEGImages"
-    if not images.is_dir():
-        raise InvalidDatasetError(f"{images} does not exist: it should hold the images")
-    by_stem = {file.stem: file for file in sorted(images.iterdir()) if file.suffix.lower() in SUFFIXES}
-    names = {part: list(_names(file)) for part, file in _lists(root).items()}
-    if not names:
-        names = {"": sorted(file.stem for file in (root / "Annotations").glob("*.xml"))}
-    parts = {part: [_image(root, name, by_stem) for name in listed] for part, listed in names.items()}
-    return detection_data(parts, settings, root)
+    [folder] = folders
+    names = {part: list(_names(file)) for part, file in _lists(folder.root).items()}
+    names = names or {"": _annotated(folder.annotations)}
+    return detection_data({part: _images(folder, listed) for part, listed in names.items()}, settings, folder.root)
 
 
-def _roots(path: Path) -> list[Path]:
-    """Folders with annotations: `path` itself, else one or two folders below."""
-    for pattern in ("Annotations", "*/Annotations", "*/*/Annotations"):
-        found = sorted(folder.parent for folder in path.glob(pattern) if any(folder.glob("*.xml")))
-        if found:
+def _folders(path: Path) -> list[_Folder]:
+    """Folders with annotations: `path` itself, else some one or two folders below."""
+    for roots in ([path], path.glob("*"), path.glob("*/*")):
+        if found := [folder for root in sorted(roots) if root.is_dir() and (folder := _folder(root))]:
             return found
     return []
+
+
+def _folder(root: Path) -> _Folder | None:
+    for name in ("Annotations", "annotations"):
+        if _annotated(root / name):
+            images = next((root / each for each in ("JPEGImages", "images") if (root / each).is_dir()), None)
+            return _Folder(root, root / name, images or root / "JPEGImages")
+    return _Folder(root, root, root) if _annotated(root) and image_files(root) else None
+
+
+def _annotated(folder: Path) -> list[str]:
+    """Names of the annotation files, but those that systems hide there, without their suffix."""
+    return sorted(file.stem for file in folder.glob("*.xml") if not file.name.startswith("."))
+
+
+def _images(folder: _Folder, names: Sequence[str]) -> list[AnnotatedImage]:
+    if not folder.images.is_dir():
+        raise InvalidDatasetError(f"{folder.images} does not exist: it should hold the images")
+    by_stem = {file.stem: file for file in image_files(folder.images)}
+    return [_image(folder, name, by_stem) for name in names]
 
 
 def _lists(root: Path) -> dict[str, Path]:
@@ -82,15 +110,16 @@ def _names(file: Path) -> Iterator[str]:
     return (line.split()[0] for line in lines if line.strip())
 
 
-def _image(root: Path, name: str, by_stem: dict[str, Path]) -> AnnotatedImage:
-    file = root / "Annotations" / f"{name}.xml"
+def _image(folder: _Folder, name: str, by_stem: dict[str, Path]) -> AnnotatedImage:
+    file = folder.annotations / f"{name}.xml"
     if not file.is_file():
-        raise InvalidDatasetError(f"{file} does not exist, but {name} is listed in {root / _LISTS}: add or unlist it")
+        listed = folder.root / _LISTS
+        raise InvalidDatasetError(f"{file} does not exist, but {name} is listed in {listed}: add or unlist it")
     try:
         document = ElementTree.parse(file).getroot()  # noqa: S314 - see the import
     except (ElementTree.ParseError, OSError, ValueError, LookupError) as error:
         raise InvalidDatasetError(f"{file} cannot be read as XML ({error}): correct it") from None
-    image = by_stem.get(name, root / "JPEGImages" / (document.findtext("filename") or f"{name}.jpg").strip())
+    image = by_stem.get(name, folder.images / (document.findtext("filename") or f"{name}.jpg").strip())
     width, height = image_size(image)
     written = tuple(document.findtext(f"size/{side}") for side in ("width", "height"))
     # Some tools leave the size out, or write 0.

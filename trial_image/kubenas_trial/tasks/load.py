@@ -100,6 +100,10 @@ def format_of(kind: type[AnyTask], path: Path, wanted: str | None) -> str:
         return wanted
     found = [name for name, each in kind.formats.items() if each.detect(path)]
     if len(found) != 1:
-        looks = f"looks like {' and '.join(found)}" if found else f"looks like none of {known}"
-        raise InvalidDatasetError(f"task.dataset.path: {path} {looks}: say which by task.dataset.format")
+        looks = (
+            f"looks like {' and '.join(found)}: "
+            if found
+            else f"looks like none of {known}: unpack what is packed, or "
+        )
+        raise InvalidDatasetError(f"task.dataset.path: {path} {looks}say which by task.dataset.format")
     return found[0]

@@ -1,0 +1,190 @@
+"""Images laid out as in well-known data sets, with their quirks."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kubenas_trial.datasets.data import stratified
+from kubenas_trial.datasets.pictures import read_image
+from kubenas_trial.errors import InvalidDatasetError
+from tests.trial.published import image, load, sizes
+
+ZERO_AREA = {"id": 0, "image_id": 0, "category_id": 18, "bbox": [9.98, 8.56, 5.52, 0.0], "iscrowd": 0}
+
+
+def classes(root: Path, suffix: str = ".png", count: int = 10, mode: str = "RGB") -> Path:
+    for number in range(count):
+        for name in ("cat", "dog"):
+            image(root / name / f"{number}{suffix}", number, mode)
+    return root
+
+
+@pytest.mark.parametrize(("suffix", "mode"), [(".pgm", "L"), (".GIF", "P"), (".JPEG", "CMYK"), (".png", "RGBA")])
+def test_images_of_many_kinds_are_read(tmp_path: Path, suffix: str, mode: str) -> None:
+    data = load("image-classification", classes(tmp_path, suffix, mode=mode))
+    assert (sizes(data), data.classes) == ([12, 4, 4], ("cat", "dog"))
+
+
+def test_what_a_mac_packs_along_is_no_class(tmp_path: Path) -> None:
+    classes(tmp_path)
+    for folder in (tmp_path / "cat", tmp_path / "__MACOSX" / "cat"):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "._0.png").write_bytes(b"\0")
+    assert load("image-classification", tmp_path).classes == ("cat", "dog")
+
+
+def test_the_upper_bits_of_sixteen_are_seen(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[0, 256], [32768, 65535]], dtype=np.uint16)).save(tmp_path / "a.png")
+    assert read_image(tmp_path / "a.png", 2)[0].tolist() == [[0, 1], [128, 255]]
+
+
+def test_photos_are_turned_as_their_cameras_say(tmp_path: Path) -> None:
+    upright = Image.fromarray(np.arange(480, dtype=np.uint8).reshape(24, 20))
+    turned = Image.Exif()
+    turned[0x112] = 6
+    for number in range(5):
+        for name in ("cat", "dog"):
+            (tmp_path / name).mkdir(exist_ok=True)
+            upright.rotate(90, expand=True).save(tmp_path / name / f"{number}.png", exif=turned)
+    data = load("image-classification", tmp_path)
+    assert data.shape == (1, 24, 20)
+    assert data.test.images[0, 0].tolist() == np.asarray(upright).tolist()
+
+
+def test_a_packed_data_set_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "cifar-10-python.tar.gz").write_bytes(b"")
+    for path in (tmp_path, tmp_path / "cifar-10-python.tar.gz"):
+        with pytest.raises(InvalidDatasetError, match=r"looks like none of .*unpack what is packed"):
+            load("image-classification", path)
+
+
+def test_of_two_data_sets_of_torchvision_none_is_guessed(tmp_path: Path) -> None:
+    for name in ("MNIST", "FashionMNIST"):
+        (tmp_path / name / "raw").mkdir(parents=True)
+        (tmp_path / name / "raw" / "train-images-idx3-ubyte").write_bytes(struct.pack(">BBBB", 0, 0, 8, 3))
+    with pytest.raises(InvalidDatasetError, match=r"MNIST/raw and .*FashionMNIST/raw: name one of them"):
+        load("image-classification", tmp_path)
+
+
+def test_classes_smaller_than_the_split_still_leave_some_for_each() -> None:
+    labels = [label for label in range(4) for _ in range(3)]
+    train, validation, test = stratified(labels, seed=0, shares=(4, 1, 1))
+    assert sorted([*train, *validation, *test]) == list(range(12))
+    assert {labels[number] for number in train} == set(range(4))
+    assert (len(validation), len(test)) == (2, 2)
+
+
+def boxes(folder: Path, count: int, annotations: str = ".", images: str = ".", suffix: str = ".jpg") -> Path:
+    for number in range(count):
+        image(folder / images / f"{number}{suffix}", number)
+        items = "".join(
+            f"<object><name>{name}</name><part><name>head</name><bndbox><xmin>900</xmin></bndbox></part>"
+            "<bndbox><xmax>12.5</xmax><xmin>2</xmin><ymax>20</ymax><ymin>1.0</ymin></bndbox></object>"
+            for name in ("dog", "cat")
+        )
+        file = folder / annotations / f"{number}.xml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"<annotation><filename>other.png</filename>{items}</annotation>")
+    (folder / annotations / "._0.xml").write_bytes(b"\0")
+    (folder / images / f"._0{suffix}").write_bytes(b"\0")
+    return folder
+
+
+@pytest.mark.parametrize(("annotations", "images"), [(".", "."), ("annotations", "images"), ("Annotations", "images")])
+def test_voc_files_may_lie_beside_images_or_in_lower_case(tmp_path: Path, annotations: str, images: str) -> None:
+    data = load("object-detection", boxes(tmp_path, 10, annotations, images, ".PNG"), imageSize=32)
+    assert (sizes(data), data.classes) == ([6, 2, 2], ("cat", "dog"))
+
+
+def test_voc_files_in_folders_of_parts_are_the_splits(tmp_path: Path) -> None:
+    for part, count in (("train", 5), ("valid", 2), ("test", 3)):
+        boxes(tmp_path / part, count)
+    assert sizes(load("object-detection", tmp_path, imageSize=32)) == [5, 2, 3]
+
+
+def coco(
+    root: Path, file: str = "annotations/instances_val2017.json", images: str = "val2017", width: int = 24
+) -> Path:
+    document = {
+        "images": [{"id": n, "file_name": f"{n:012}.jpg", "width": width, "height": 20} for n in range(10)],
+        "categories": [{"id": number, "name": name} for number, name in ((1, "person"), (18, "dog"))],
+        "annotations": [ZERO_AREA]
+        + [
+            {"id": 1 + n, "image_id": n, "category_id": number, "bbox": [2.5, 3, 10, 12]}
+            for n in range(10)
+            for number in (1, 18)
+        ],
+    }
+    for number in range(10):
+        image(root / images / f"{number:012}.jpg", number)
+    (root / file).parent.mkdir(exist_ok=True)
+    (root / file).write_text(json.dumps(document))
+    return root / file
+
+
+def test_one_of_cocos_files_is_read_and_boxes_without_area_are_left_out(tmp_path: Path) -> None:
+    data = load("object-detection", coco(tmp_path), imageSize=32)
+    assert (sizes(data), data.classes) == ([6, 2, 2], ("dog", "person"))
+    assert all(len(each) == 2 for each in data.train.boxes)
+
+
+def test_coco_images_of_another_size_than_said_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidDatasetError, match=r"says 25 x 20 pixels, but .*0\.jpg has 24 x 20"):
+        load("object-detection", coco(tmp_path, width=25))
+
+
+def scenes(root: Path, images: str, masks: str, count: int = 10, values: Iterable[int] = (0, 1, 2)) -> None:
+    """Masks of stripes; `images` and `masks` are paths with a place for the number."""
+    for number in range(count):
+        image(root / images.format(number), number)
+        path = root / masks.format(number)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.array([*values], dtype=np.uint8).repeat(8)[None, :24].repeat(20, axis=0)).save(path)
+
+
+@pytest.mark.parametrize(
+    ("images", "masks"),
+    [
+        ("images/{}.jpg", "masks/{}_mask.png"),
+        ("images/{}.jpg", "labels/{}.png"),
+        ("images/{}.jpg", "annotations/{}.png"),
+    ],
+)
+def test_masks_have_other_names_too(tmp_path: Path, images: str, masks: str) -> None:
+    scenes(tmp_path, images, masks)
+    assert sizes(load("semantic-segmentation", tmp_path, imageSize=16)) == [6, 2, 2]
+
+
+@pytest.mark.parametrize("masks", ["{0}_labels/{{}}_L.png", "{0}annot/{{}}.png", "{0}_masks/{{}}_mask.gif"])
+def test_masks_may_lie_in_folders_beside_those_of_images(tmp_path: Path, masks: str) -> None:
+    for part, count in (("train", 6), ("val", 2), ("test", 3)):
+        scenes(tmp_path, f"{part}/{{}}.png", masks.format(part), count)
+    assert sizes(load("semantic-segmentation", tmp_path, imageSize=16)) == [6, 2, 3]
+
+
+def test_boxes_beside_images_are_no_masks(tmp_path: Path) -> None:
+    boxes(tmp_path, 10, "annotations", "images")
+    with pytest.raises(InvalidDatasetError, match="looks like none of masks"):
+        load("semantic-segmentation", tmp_path)
+
+
+def test_black_and_white_may_be_jpeg_but_classes_may_not(tmp_path: Path) -> None:
+    scenes(tmp_path / "two", "images/{}.jpg", "masks/{}.jpg", values=(0, 255, 0))
+    assert load("semantic-segmentation", tmp_path / "two", imageSize=16).classes == ("0", "1")
+    scenes(tmp_path / "more", "images/{}.jpg", "masks/{}.jpg", values=(0, 70, 140))
+    with pytest.raises(InvalidDatasetError, match=r"masks/0\.jpg is a JPEG, which blurs class numbers"):
+        load("semantic-segmentation", tmp_path / "more")
+
+
+def test_cities_of_few_images_are_split(tmp_path: Path) -> None:
+    for city in ("aachen", "bochum"):
+        names = [f"{kind}/train/{city}/{city}_{{}}" for kind in ("leftImg8bit", "gtFine")]
+        scenes(tmp_path, f"{names[0]}_leftImg8bit.png", f"{names[1]}_gtFine_labelIds.png", 3, (7, 26, 3))
+    assert sizes(load("semantic-segmentation", tmp_path, imageSize=16)) == [4, 1, 1]

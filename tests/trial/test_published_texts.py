@@ -1,0 +1,136 @@
+"""Texts, questions and graphs laid out as in well-known data sets, with their quirks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from kubenas_trial.datasets.labelled_text import read_labelled
+from kubenas_trial.datasets.tables import Table
+from kubenas_trial.errors import InvalidDatasetError
+from tests.trial.published import image, load, sizes, write
+
+
+def lines(count: int, start: int = 0) -> list[tuple[str, str]]:
+    return [
+        (f"film {number} is {('dull', 'fine')[number % 2]}", str(number % 2)) for number in range(start, start + count)
+    ]
+
+
+def table(rows: Iterable[Iterable[str]], separator: str = "\t") -> str:
+    return "".join(separator.join(row) + "\n" for row in rows)
+
+
+def test_a_published_test_table_without_labels_is_left_out(tmp_path: Path) -> None:
+    tested = table([("index", "sentence"), *((str(place), text) for place, (text, _) in enumerate(lines(9, 100)))])
+    head = ("sentence", "label")
+    write(tmp_path, train__tsv=table([head, *lines(40)]), dev__tsv=table([head, *lines(8, 50)]), test__tsv=tested)
+    assert sizes(load("text-classification", tmp_path)) == [30, 8, 10]
+
+
+def test_files_are_told_by_words_in_their_names(tmp_path: Path) -> None:
+    head = ("text", "label")
+    write(
+        tmp_path,
+        twitter_training__csv=table([head, *lines(40)], ","),
+        twitter_validation__csv=table([head, *lines(8)], ","),
+    )
+    (tmp_path / "._twitter_training.csv").write_bytes(b"\0")
+    assert sizes(load("text-classification", tmp_path)) == [30, 8, 10]
+
+
+def test_news_are_read_with_and_without_a_header(tmp_path: Path) -> None:
+    rows = [(str(1 + place % 4), "title", text) for place, (text, _) in enumerate(lines(40))]
+    write(tmp_path, train__csv=table([("Class Index", "Title", "Description"), *rows], ","))
+    expected = load("text-classification", tmp_path)
+    assert expected.classes == ("1", "2", "3", "4")
+    write(tmp_path, train__csv=table(rows, ","))
+    found = load("text-classification", tmp_path, textColumn=3, labelColumn=1)
+    assert torch.equal(found.train.texts.tokens, expected.train.texts.tokens)
+
+
+def test_a_tsv_may_quote_tabs_and_ends_of_lines(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        a__tsv='text\tlabel\n"one\ntwo ""three"""\t1\n"four\tfive"\t1\nsix "seven"\t0\n',
+        b__tsv='text\tlabel\n"one\t1\n"two\t0\n',
+    )
+    assert [row.text for row in Table(tmp_path / "a.tsv", "tsv")] == ['one\ntwo "three"', "four\tfive", 'six "seven"']
+    assert [row.text for row in Table(tmp_path / "b.tsv", "tsv")] == ['"one', '"two']
+
+
+def test_a_stray_quote_is_named_with_its_line(tmp_path: Path) -> None:
+    write(tmp_path, a__csv='text,label\nfine,1\n"so" so,0\n')
+    with pytest.raises(InvalidDatasetError, match=r"a\.csv: cannot be read: .* in line 3: put quotes around"):
+        load("text-classification", tmp_path)
+
+
+def test_copies_of_a_text_are_in_one_part(tmp_path: Path) -> None:
+    write(tmp_path, a__tsv=table([("text", "label"), *lines(40), *lines(20)]))
+    found = read_labelled(tmp_path, "tsv", None, None, 0)
+    texts = [{row.text for row in part} for part in (found.train, found.validation, found.test)]
+    assert sum(map(len, texts)) == 40
+
+
+ENGLISH = "".join(f"Go to house {number} .\n" for number in range(40))
+GERMAN = "".join(f"Geh zu Haus {number} .\n" for number in range(40))
+TATOEBA = "".join(f"Go {number} .\tGeh {number} .\tCC-BY 2.0 (France)\n" for number in range(40))
+
+
+@pytest.mark.parametrize(
+    ("files", "settings"),
+    [
+        ({"en__txt": ENGLISH, "de__txt": GERMAN}, {}),
+        ({"source__txt": ENGLISH, "target__txt": GERMAN}, {}),
+        ({"train__en__txt": ENGLISH, "train__de__txt": GERMAN, "README__txt": "x"}, {}),
+        (
+            {"a__de-en__en": ENGLISH, "a__de-en__de": GERMAN, "a__de-en__ids": GERMAN},
+            {"sourceColumn": "en", "targetColumn": "de"},
+        ),
+        ({"deu__txt": TATOEBA, "_about__txt": "x"}, {}),
+    ],
+)
+def test_pairs_are_read_as_published(tmp_path: Path, files: dict[str, str], settings: dict[str, str]) -> None:
+    data = load("translation", write(tmp_path, **files), **settings)
+    assert sizes(data) == [32, 4, 4]
+    assert data.test.references[0].startswith("Geh ")
+
+
+def test_numbers_of_sentences_are_not_translated(tmp_path: Path) -> None:
+    write(tmp_path, pairs__tsv="".join(f"{number}\tGo {number} .\t9{number}\tGeh {number} .\n" for number in range(40)))
+    with pytest.raises(
+        InvalidDatasetError, match=r"first of 4 columns is a number: give the places .* such as 2 and 4"
+    ):
+        load("translation", tmp_path)
+    assert load("translation", tmp_path, sourceColumn=2, targetColumn=4).test.references[0].startswith("Geh ")
+
+
+ANSWERS: list[Callable[[str], dict[str, Any]]] = [
+    lambda answer: {"answer": [answer]},
+    lambda answer: {"answers": ["other", answer, answer]},
+    lambda answer: {"answers": [{"answer": answer, "answer_id": number} for number in range(3)]},
+    lambda answer: {"multiple_choice_answer": answer, "answers": []},
+]
+
+
+@pytest.mark.parametrize("answers", ANSWERS)
+@pytest.mark.parametrize("field", ["image", "image_id", "image_filename"])
+def test_published_questions_are_read(tmp_path: Path, field: str, answers: Callable[[str], dict[str, Any]]) -> None:
+    documents = []
+    for number in range(20):
+        image(tmp_path / "images" / f"{number}.JPG", number)
+        documents.append({field: number, "question": "Is it odd?", **answers(("no", "yes")[number % 2])})
+    write(tmp_path, questions__jsonl="".join(json.dumps(document) + "\n" for document in documents))
+    data = load("visual-question-answering", tmp_path, imageSize=8)
+    assert (sizes(data), data.classes) == ([16, 2, 2], ("no", "yes"))
+
+
+def test_what_a_stored_graph_asks_for_is_named(tmp_path: Path) -> None:
+    torch.save({"x": Path("a")}, tmp_path / "graph.pt")
+    with pytest.raises(InvalidDatasetError, match=r"torch-geometric's data: (Unsupported|Trying to load).*pathlib"):
+        load("node-classification", tmp_path)
