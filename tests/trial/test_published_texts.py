@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 import torch
 
+from kubenas.api.task import Dataset
+from kubenas.api.task import Task as TaskSpec
 from kubenas_trial.datasets.labelled_text import read_labelled
 from kubenas_trial.datasets.tables import Table
 from kubenas_trial.errors import InvalidDatasetError
+from kubenas_trial.tasks.load import load_task
 from tests.trial.published import image, load, sizes, write
 
 
@@ -134,3 +137,21 @@ def test_what_a_stored_graph_asks_for_is_named(tmp_path: Path) -> None:
     torch.save({"x": Path("a")}, tmp_path / "graph.pt")
     with pytest.raises(InvalidDatasetError, match=r"torch-geometric's data: (Unsupported|Trying to load).*pathlib"):
         load("node-classification", tmp_path)
+
+
+def test_graphs_are_found_where_torch_geometric_puts_them(tmp_path: Path) -> None:
+    graph = {"x": torch.eye(30), "edge_index": torch.arange(30).reshape(2, 15), "y": torch.arange(30) % 3}
+    for name in ("Photo", "Computers"):
+        (tmp_path / name / "processed").mkdir(parents=True)
+        torch.save((graph, None, dict), tmp_path / name / "processed" / "data.pt")
+        if name == "Photo":
+            assert load("node-classification", tmp_path).classes == ("0", "1", "2")
+    with pytest.raises(InvalidDatasetError, match=r"has Computers/processed/data\.pt and Photo.*: name one"):
+        load("node-classification", tmp_path)
+
+
+@pytest.mark.parametrize(("task", "form"), [("translation", "aligned"), ("keyword-spotting", "word-folders")])
+def test_a_file_is_no_folder(tmp_path: Path, task: str, form: str) -> None:
+    spec = TaskSpec(name=task, dataset=Dataset(path=str(write(tmp_path, a__txt="x") / "a.txt"), format=form))
+    with pytest.raises(InvalidDatasetError, match=r"a\.txt (is no folder|has 0 folders)"):
+        load_task(spec, None, torch.device("cpu"))

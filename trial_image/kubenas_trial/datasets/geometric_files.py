@@ -19,12 +19,12 @@ _MASKS = ("train_mask", "val_mask", "test_mask")
 
 
 def stored_in(path: Path) -> list[Path]:
-    """The stored files that `path` is or has: those of a data set's folder `processed`, or of `path` itself."""
+    """The stored files that `path` is or has: in a folder `processed`, its own or a data set's in it, or in itself."""
     if path.is_file():
         return [path] if path.suffix in {".pt", ".pth"} else []
-    for folder in (path / "processed", path):
+    for pattern in ("processed/*.pt", "*.pt", "*/processed/*.pt"):
         # These two say how the others were made.
-        found = [file for file in sorted(folder.glob("*.pt")) if file.stem not in {"pre_filter", "pre_transform"}]
+        found = [file for file in sorted(path.glob(pattern)) if file.stem not in {"pre_filter", "pre_transform"}]
         if found:
             return found
     return []
@@ -46,7 +46,7 @@ def read_geometric(path: Path, settings: GraphSettings) -> GraphData:
     """
     files = stored_in(path)
     if len(files) != 1:
-        names = " and ".join(file.name for file in files) if files else "no .pt file"
+        names = " and ".join(str(file.relative_to(path)) for file in files) if files else "no .pt file"
         raise InvalidDatasetError(f"{path}: has {names}: name one file by task.dataset.path")
     [file] = files
     graph = _graph(file, _load(file))
@@ -73,7 +73,7 @@ def _load(file: Path) -> Any:
             return torch.load(file, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
         text = str(error).strip()
-        what = re.search(r"Unsupported.*? was not an allowed global|(Unsupported|Trying to load)[^\n]*", text)
+        what = re.search(r"Unsupported.*? was not an allowed global|(Trying to load|(?<=error: \n\n))[^\n]+", text)
         raise InvalidDatasetError(
             f"{file} cannot be read as torch-geometric's data: {what[0] if what else text.split(chr(10), 1)[0]}"
         ) from error

@@ -161,6 +161,8 @@ def read_aligned(path: Path, source: str | None, target: str | None, seed: int) 
     Raises:
         InvalidDatasetError: something is wrong; the message names the files.
     """
+    if not path.is_dir():
+        raise InvalidDatasetError(f"{path} is no folder: name the one that holds both files")
     named = by_part(path, _stems(path))
     common = set.intersection(*map(set, named.values()))
     for setting, wanted in (("sourceColumn", source), ("targetColumn", target)):

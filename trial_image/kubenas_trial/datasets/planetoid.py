@@ -48,10 +48,11 @@ class _DataUnpickler(pickle.Unpickler):
 
 
 def graphs_in(path: Path) -> list[Path]:
-    """The `ind.NAME.graph` that `path` is, or that lie in it or its folder `raw`."""
+    """The `ind.NAME.graph` that `path` is, or that lie in it, its folder `raw`, or that of a data set in it."""
     if path.is_file():
         return [path] if path.name.startswith("ind.") and path.suffix == ".graph" else []
-    return sorted(path.glob("ind.*.graph")) or sorted(path.glob("raw/ind.*.graph"))
+    patterns = ("ind.*.graph", "raw/ind.*.graph", "*/raw/ind.*.graph")
+    return next((found for pattern in patterns if (found := sorted(path.glob(pattern)))), [])
 
 
 def has_planetoid(path: Path) -> bool:

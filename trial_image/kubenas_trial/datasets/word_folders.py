@@ -54,7 +54,7 @@ def read_words(path: Path, settings: AudioSettings) -> AudioData:
         InvalidDatasetError: there are fewer than two words, one is empty or without a training example, a file cannot
             be read, or a list names one that is not there.
     """
-    words = [folder.name for folder in _folders(path)]
+    words = [folder.name for folder in _folders(path)] if path.is_dir() else []
     if len(words) < 2:
         raise InvalidDatasetError(f"{path} has {len(words)} folders of words: give at least two")
     files: list[Path] = []

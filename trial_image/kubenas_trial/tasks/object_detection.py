@@ -43,7 +43,9 @@ class ObjectDetection(Task[ObjectDetectionSettings, DetectionData]):
         "shapes": BuiltIn("500 images of circles, squares and triangles, drawn by seed", detected_shapes)
     }
     formats: ClassVar = {
-        "voc": Format("Pascal VOC: Annotations/*.xml, JPEGImages, ImageSets/Main/*.txt", is_voc, read_voc),
+        "voc": Format(
+            "Pascal VOC: Annotations/*.xml, JPEGImages, ImageSets/Main/*.txt, or .xml beside images", is_voc, read_voc
+        ),
         "coco": Format(
             "COCO: annotations/instances_{train,val}*.json and images, or a JSON beside images", is_coco, read_coco
         ),
