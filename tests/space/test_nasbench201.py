@@ -80,6 +80,16 @@ def test_mutation_reaches_all_24_neighbours_alike() -> None:
     assert _chi_square(counts, 24, draws) < CHI_SQUARE_24
 
 
+def test_neighbours_are_different_cells_each_in_its_one_form() -> None:
+    # What a single further edge carries does not reach the output.
+    cell = _cell("none", "none", "nor_conv_3x3", "none", "none", "none")
+    neighbours = SPACE.neighbours(cell)
+    assert len({SPACE.key(each) for each in neighbours} - {SPACE.key(cell)}) == len(neighbours) == 4
+    forms = set(SPACE.enumerate())
+    for each in [cell, _cell(*["nor_conv_1x1"] * 6)]:
+        assert forms.issuperset(SPACE.neighbours(each))
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [

@@ -61,6 +61,15 @@ class NASBench201(DecisionSpace):
         """Each cell once by `key`."""
         return iter(self._cells)
 
+    def neighbours(self, architecture: Architecture) -> list[Architecture]:
+        """The different cells one step away, each as `enumerate` has it: what leads nowhere is nobody's to train."""
+        keys = dict.fromkeys(self.key(neighbour) for neighbour in super().neighbours(architecture))
+        return [self._forms[key] for key in keys if key != self.key(architecture)]
+
+    @cached_property
+    def _forms(self) -> dict[str, Architecture]:
+        return {self.key(cell): cell for cell in self._cells}
+
     @cached_property
     def _cells(self) -> tuple[Architecture, ...]:
         return tuple(self._enumerate()) if self.constraints else _unique_cells()
