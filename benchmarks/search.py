@@ -1,6 +1,6 @@
 """Searches on published tables, ours and other packages', as the rows of docs/benchmarks.md.
 
-    python -m benchmarks.search [CASE …]
+    python -m benchmarks.search [--seeds N] [CASE …]
 
 Needs nasbench201.csv and nasbench201_latency.csv in the folder KUBENAS_DATA, or in ../shared/data beside the checkout.
 """
@@ -10,8 +10,8 @@ from __future__ import annotations
 import csv
 import os
 import resource
-import sys
 import tempfile
+from argparse import ArgumentParser
 from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -40,6 +40,10 @@ OWN: Final = ("random", "regularized-evolution", "local-search")
 QUICK_PEERS: Final = ("optuna-tpe", "optuna-nsga2", "syne-tune-rea")
 # They take about half a second a proposal.
 SLOW_PEERS: Final = ("optuna-gp", "syne-tune-bore")
+# Searches of each algorithm; the option --seeds is in place of these.
+MANY: Final = 50
+SOME: Final = 20
+FEW: Final = 3
 # CIFAR-10 test accuracy that few searches miss.
 NEARLY: Final = 94.2
 
@@ -49,22 +53,22 @@ HEAD: Final = (
 )
 
 
-def cifar10() -> None:
+def cifar10(seeds: int | None) -> None:
     """12-epoch validation, reported: 200-epoch test of the chosen."""
     source = _nasbench201("cifar10")
-    compare(source, (DEFAULT, *OWN), [50, 100, 300], seeds=50)
-    compare(source, QUICK_PEERS, [50, 100, 300], seeds=20)
-    compare(source, SLOW_PEERS, [50, 100], seeds=3)
+    compare(source, (DEFAULT, *OWN), [50, 100, 300], seeds or MANY)
+    compare(source, QUICK_PEERS, [50, 100, 300], seeds or SOME)
+    compare(source, SLOW_PEERS, [50, 100], seeds or FEW)
 
 
-def cifar100() -> None:
+def cifar100(seeds: int | None) -> None:
     """The same on CIFAR-100."""
     source = _nasbench201("cifar100")
-    compare(source, (DEFAULT, *OWN), [50, 100], seeds=50)
-    compare(source, QUICK_PEERS, [50, 100], seeds=20)
+    compare(source, (DEFAULT, *OWN), [50, 100], seeds or MANY)
+    compare(source, QUICK_PEERS, [50, 100], seeds or SOME)
 
 
-def graphs() -> None:
+def graphs(seeds: int | None) -> None:
     """NAS-Bench-Graph: validation, reported as such and by the test value of the chosen; and the mean ranks."""
     ranks: dict[tuple[str, int], list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -73,7 +77,7 @@ def graphs() -> None:
             space = "choices" if path.stem == "proteins" else "gnn"
             source = Source(path, ARCHITECTURE, space, (Goal("valid_perf", "maximize"),))
             algorithms = (DEFAULT, "random", "regularized-evolution", *QUICK_PEERS)
-            rows = compare(source, algorithms, [50, 100, 300], seeds=3, reports=(None, "test_perf"))
+            rows = compare(source, algorithms, [50, 100, 300], seeds or FEW, reports=(None, "test_perf"))
             for row in rows:
                 same = [other.reported_mean or 0.0 for other in rows if other.evaluations == row.evaluations]
                 ranks.setdefault((row.algorithm, row.evaluations), []).append(_rank(row.reported_mean or 0.0, same))
@@ -81,22 +85,22 @@ def graphs() -> None:
     print(", ".join(f"{name} at {budget}: {fmean(found):.1f}" for (name, budget), found in ranks.items()), flush=True)
 
 
-def two_objectives() -> None:
+def two_objectives(seeds: int | None) -> None:
     """CIFAR-10 validation after 200 epochs, and latency on a Raspberry Pi 4."""
     goals = Goal("cifar10_val_200ep", "maximize"), Goal("cifar10_raspi4_latency", "minimize")
     with tempfile.TemporaryDirectory() as folder:
         joined = _join(Path(folder) / "nasbench201+latency.csv")
         source = Source(joined, ("arch",), "nasbench201", goals)
-        compare(source, (DEFAULT, "nsga2", "random", "optuna-nsga2", "optuna-tpe"), [100, 300], seeds=4)
+        compare(source, (DEFAULT, "nsga2", "random", "optuna-nsga2", "optuna-tpe"), [100, 300], seeds or FEW)
 
 
-def workers() -> None:
+def workers(seeds: int | None) -> None:
     """What eight trials at a time cost in evaluations: to the optimum (at most 100), to nearly that, and after 100."""
     source = _nasbench201("cifar10")
     table = Table(source)
     print(f"\n| {DEFAULT} on CIFAR-10 | to the optimum | to {NEARLY} | after 100 |\n| --- | --- | --- | --- |")
     for count in (1, 8):
-        runs = run_all(source, [DEFAULT], Budget(100, count, 20), JOBS, _nothing)[DEFAULT]
+        runs = run_all(source, [DEFAULT], Budget(100, count, seeds or SOME), JOBS, _nothing)[DEFAULT]
         optimum = fmean(_until(reported_curve(table, run), table.optimum) for run in runs)
         nearly = reach(table, runs, NEARLY)
         (after,) = figures(table, {DEFAULT: runs}, [100], count)
@@ -107,7 +111,7 @@ def workers() -> None:
         print(f"{after.reported_mean:.5g} ± {after.reported_std:.2g} |", flush=True)
 
 
-def proposals() -> None:
+def proposals(_: int | None) -> None:
     """Time of a proposal with a long history, refits included, on 8^16 architectures."""
     space = ParameterSpace({f"layer{index}": Choice(tuple("abcdefgh")) for index in range(16)})
     print()
@@ -130,7 +134,7 @@ def proposals() -> None:
         )
 
 
-CASES: Final[dict[str, Callable[[], None]]] = {
+CASES: Final[dict[str, Callable[[int | None], None]]] = {
     "cifar10": cifar10,
     "cifar100": cifar100,
     "graphs": graphs,
@@ -205,14 +209,20 @@ def _nothing(_: str) -> None:
     pass
 
 
-def main(names: Sequence[str]) -> None:
+def main() -> None:
     """Run the named cases, all if none is named."""
+    parser = ArgumentParser(prog="python -m benchmarks.search", description="Searches on published tables.")
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(CASES))
+    parser.add_argument("--seeds", type=int, metavar="N", help="searches of each algorithm")
+    options = parser.parse_args()
+    if unknown := [case for case in options.cases if case not in CASES]:
+        parser.error(f"there is no case {unknown[0]}: choose of {', '.join(CASES)}")
     began = perf_counter()
     print(HEAD, flush=True)
-    for name in names or list(CASES):
-        CASES[name]()
+    for case in options.cases or CASES:
+        CASES[case](options.seeds)
     print(f"\n{(perf_counter() - began) / 60:.1f} minutes on {JOBS} cores", flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
