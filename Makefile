@@ -67,7 +67,7 @@ lock: $(UV) ## lock the dependencies anew, for the project and for both images
 bench: setup ## the control plane's figures, as docs/benchmarks.md has them (root and Go; about 10 minutes)
 	$(RUN) python -m benchmarks.control_plane
 
-bench-search: setup ## the searches' figures on published tables (KUBENAS_DATA; about 15 minutes)
+bench-search: setup ## the searches' figures on published tables (KUBENAS_DATA; about 15 minutes on two cores)
 	$(RUN) python -m benchmarks.search
 
 bench-tasks: setup ## what the trainer's defaults reach on each task (KUBENAS_DATA; about an hour)
