@@ -40,10 +40,6 @@ OWN: Final = ("random", "regularized-evolution", "local-search")
 QUICK_PEERS: Final = ("optuna-tpe", "optuna-nsga2", "syne-tune-rea")
 # They take about half a second a proposal.
 SLOW_PEERS: Final = ("optuna-gp", "syne-tune-bore")
-# Searches of each algorithm; the option --seeds is in place of these.
-MANY: Final = 50
-SOME: Final = 20
-FEW: Final = 3
 # CIFAR-10 test accuracy that few searches miss.
 NEARLY: Final = 94.2
 
@@ -56,16 +52,16 @@ HEAD: Final = (
 def cifar10(seeds: int | None) -> None:
     """12-epoch validation, reported: 200-epoch test of the chosen."""
     source = _nasbench201("cifar10")
-    compare(source, (DEFAULT, *OWN), [50, 100, 300], seeds or MANY)
-    compare(source, QUICK_PEERS, [50, 100, 300], seeds or SOME)
-    compare(source, SLOW_PEERS, [50, 100], seeds or FEW)
+    compare(source, (DEFAULT, *OWN), [50, 100, 300], seeds or 50)
+    compare(source, QUICK_PEERS, [50, 100, 300], seeds or 20)
+    compare(source, SLOW_PEERS, [50, 100], seeds or 3)
 
 
 def cifar100(seeds: int | None) -> None:
     """The same on CIFAR-100."""
     source = _nasbench201("cifar100")
-    compare(source, (DEFAULT, *OWN), [50, 100], seeds or MANY)
-    compare(source, QUICK_PEERS, [50, 100], seeds or SOME)
+    compare(source, (DEFAULT, *OWN), [50, 100], seeds or 50)
+    compare(source, QUICK_PEERS, [50, 100], seeds or 20)
 
 
 def graphs(seeds: int | None) -> None:
@@ -77,7 +73,7 @@ def graphs(seeds: int | None) -> None:
             space = "choices" if path.stem == "proteins" else "gnn"
             source = Source(path, ARCHITECTURE, space, (Goal("valid_perf", "maximize"),))
             algorithms = (DEFAULT, "random", "regularized-evolution", *QUICK_PEERS)
-            rows = compare(source, algorithms, [50, 100, 300], seeds or FEW, reports=(None, "test_perf"))
+            rows = compare(source, algorithms, [50, 100, 300], seeds or 3, reports=(None, "test_perf"))
             for row in rows:
                 same = [other.reported_mean or 0.0 for other in rows if other.evaluations == row.evaluations]
                 ranks.setdefault((row.algorithm, row.evaluations), []).append(_rank(row.reported_mean or 0.0, same))
@@ -91,7 +87,7 @@ def two_objectives(seeds: int | None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         joined = _join(Path(folder) / "nasbench201+latency.csv")
         source = Source(joined, ("arch",), "nasbench201", goals)
-        compare(source, (DEFAULT, "nsga2", "random", "optuna-nsga2", "optuna-tpe"), [100, 300], seeds or FEW)
+        compare(source, (DEFAULT, "nsga2", "random", "optuna-nsga2", "optuna-tpe"), [100, 300], seeds or 4)
 
 
 def workers(seeds: int | None) -> None:
@@ -100,7 +96,7 @@ def workers(seeds: int | None) -> None:
     table = Table(source)
     print(f"\n| {DEFAULT} on CIFAR-10 | to the optimum | to {NEARLY} | after 100 |\n| --- | --- | --- | --- |")
     for count in (1, 8):
-        runs = run_all(source, [DEFAULT], Budget(100, count, seeds or SOME), JOBS, _nothing)[DEFAULT]
+        runs = run_all(source, [DEFAULT], Budget(100, count, seeds or 20), JOBS, _nothing)[DEFAULT]
         optimum = fmean(_until(reported_curve(table, run), table.optimum) for run in runs)
         nearly = reach(table, runs, NEARLY)
         (after,) = figures(table, {DEFAULT: runs}, [100], count)
@@ -213,7 +209,7 @@ def main() -> None:
     """Run the named cases, all if none is named."""
     parser = ArgumentParser(prog="python -m benchmarks.search", description="Searches on published tables.")
     parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(CASES))
-    parser.add_argument("--seeds", type=int, metavar="N", help="searches of each algorithm")
+    parser.add_argument("--seeds", type=int, metavar="N", help="searches of each algorithm, for all cases")
     options = parser.parse_args()
     if unknown := [case for case in options.cases if case not in CASES]:
         parser.error(f"there is no case {unknown[0]}: choose of {', '.join(CASES)}")

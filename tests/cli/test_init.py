@@ -52,7 +52,9 @@ def test_the_wheel_has_them(tmp_path: Path) -> None:
     root = Path(__file__).parents[2]
     (wheel,) = WheelBuilder(str(root)).build(directory=str(tmp_path), versions=["standard"])
     zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
-    command = "from kubenas.cli.main import app; app()"
+    command = (
+        "import kubenas, os; assert kubenas.__file__.startswith(os.getcwd()); from kubenas.cli.main import app; app()"
+    )
     written = subprocess.run(
         [sys.executable, "-c", command, "init", "--task", "translation"],
         cwd=tmp_path,

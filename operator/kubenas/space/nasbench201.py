@@ -64,15 +64,16 @@ class NASBench201(DecisionSpace):
     def neighbours(self, architecture: Architecture) -> list[Architecture]:
         """The different cells one step away, each as `enumerate` has it: what leads nowhere is nobody's to train."""
         keys = dict.fromkeys(self.key(neighbour) for neighbour in super().neighbours(architecture))
-        return [self._forms[key] for key in keys if key != self.key(architecture)]
+        keys.pop(self.key(architecture), None)
+        return [self._forms[key] for key in keys]
 
     @cached_property
-    def _forms(self) -> dict[str, Architecture]:
-        return {self.key(cell): cell for cell in self._cells}
+    def _forms(self) -> Mapping[str, Architecture]:
+        return {self.key(cell): cell for cell in self._enumerate()} if self.constraints else _unique_cells()
 
     @cached_property
     def _cells(self) -> tuple[Architecture, ...]:
-        return tuple(self._enumerate()) if self.constraints else _unique_cells()
+        return tuple(self._forms.values())
 
     @property
     def encodings(self) -> Mapping[str, Callable[[Architecture], list[float]]]:
@@ -154,11 +155,11 @@ def _read_string(text: str) -> dict[str, str]:
 
 
 @cache
-def _unique_cells() -> tuple[Architecture, ...]:
+def _unique_cells() -> Mapping[str, Architecture]:
     cells: dict[str, Architecture] = {}
     for operations in product(OPERATIONS, repeat=len(EDGES)):
         cells.setdefault(_expression(operations), _architecture(list(operations)))
-    return tuple(cells.values())
+    return cells
 
 
 @cache

@@ -58,7 +58,12 @@ def split_labelled(parts: Mapping[str, Iterable[Row]], seed: int) -> LabelledTex
     Raises:
         InvalidDatasetError: there are too few rows, or a label has no training row.
     """
-    name, labels = _name(parts["train"]), [row.label for row in parts["train"]]
+    name = _name(parts["train"])
+    labels: list[str] = []
+    texts: list[bytes] = []
+    for row in parts["train"]:
+        labels.append(row.label)
+        texts.append(blake2b(row.text.encode(), digest_size=8).digest())
     classes = _ordered(set(labels))
     if len(classes) < 2:
         raise InvalidDatasetError(f"{name}: {len(classes)} classes in {len(labels)} rows: two or more are needed")
@@ -70,7 +75,7 @@ def split_labelled(parts: Mapping[str, Iterable[Row]], seed: int) -> LabelledTex
     shares = (3, *(0 if split in parts else 1 for split in ("validation", "test")))
     numbers = {name: number for number, name in enumerate(classes)}
     cut = stratified([numbers[label] for label in labels], seed, (shares[0], shares[1], shares[2]))
-    cut = _together(cut, [blake2b(row.text.encode(), digest_size=8).digest() for row in parts["train"]])
+    cut = _together(cut, texts)
     found: list[Iterable[Row]] = []
     for split, members in zip(SPLIT_NAMES, cut, strict=True):
         if split in parts and split != "train":

@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
+from kubenas_trial.datasets.published import files_in
 from kubenas_trial.errors import InvalidDatasetError
 
 SUFFIXES: Final = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
@@ -53,7 +54,7 @@ def tensors(paths: Sequence[Path], read: Callable[[Path], Tensor], size: int, me
 
 def image_files(folder: Path) -> list[Path]:
     """The images that lie in a folder, by name."""
-    return sorted(file for file in folder.iterdir() if is_image(file))
+    return files_in(folder, SUFFIXES)
 
 
 def is_image(file: Path) -> bool:

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -50,7 +51,7 @@ class Row:
     place: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Table:
     """The rows of a file, read anew whenever they are gone through.
 
@@ -77,14 +78,15 @@ class Table:
     def __iter__(self) -> Iterator[Row]:
         try:
             with self.path.open(encoding="utf-8-sig", newline="") as file:
-                yield from self._json(file) if self.kind == "jsonl" else self._separated(file, **self._dialect())
+                yield from self._json(file) if self.kind == "jsonl" else self._separated(file)
         except UnicodeDecodeError as error:
             raise InvalidDatasetError(f"{self.path}: is not UTF-8 ({error.reason}): convert it") from None
         except OSError as error:
             raise InvalidDatasetError(f"{self.path}: cannot be read: {error}") from None
 
+    @cached_property
     def _dialect(self) -> dict[str, Any]:
-        """How fields are told apart, as options of `csv.reader`."""
+        """How fields are told apart, as options of `csv.reader`; to find out takes one or two readings of the file."""
         if self.kind == "csv":
             return {"strict": True}
         # As registered with IANA: no quotes, except those that other programs put around a whole field; with tabs or
@@ -101,10 +103,10 @@ class Table:
         except csv.Error:
             return False
 
-    def _fields(self, file: Iterable[str], dialect: dict[str, Any]) -> Iterator[tuple[int, list[str]]]:
+    def _fields(self, file: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
         """The fields of each line that has some, and its number."""
-        lines = csv.reader(file, **dialect)
-        plain = "strict" not in dialect
+        lines = csv.reader(file, **self._dialect)
+        plain = "strict" not in self._dialect
         try:
             for fields in lines:
                 if any(fields):
@@ -115,10 +117,10 @@ class Table:
                 "some, and write those twice"
             ) from None
 
-    def _separated(self, file: Iterable[str], **dialect: Any) -> Iterator[Row]:
+    def _separated(self, file: Iterable[str]) -> Iterator[Row]:
         header: list[str] | None = None
         columns: tuple[int, int] | None = None
-        for number, fields in self._fields(file, dialect):
+        for number, fields in self._fields(file):
             if columns is None or header is None:
                 header = [field.strip() for field in fields]
                 columns = self._numbered(header)
