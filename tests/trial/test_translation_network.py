@@ -12,7 +12,7 @@ from torch import Tensor
 from kubenas.space.presets.seq2seq import seq2seq
 from kubenas_trial.networks.base import TokenPairs
 from kubenas_trial.networks.build import build_network
-from kubenas_trial.networks.seq2seq import SEQ2SEQ, Seq2Seq
+from kubenas_trial.networks.seq2seq import SEQ2SEQ, Decoding, Seq2Seq, Whole, start
 from tests.trial.exported import assert_same_in_onnxruntime
 
 SPACE = seq2seq()
@@ -62,6 +62,22 @@ def test_a_place_sees_the_target_before_it_and_no_padding(rng: Random, place: in
     changed[0, place:] = 1 + (target[0, place:] + 1) % 39
     torch.testing.assert_close(network(source, changed)[:, :place], logits[:, :place])
     torch.testing.assert_close(network(source[:, :5], target), logits)
+
+
+@settings(max_examples=10)
+@given(st.randoms(use_true_random=False))
+def test_steps_give_what_the_whole_target_does(rng: Random) -> None:
+    network = network_of(rng).eval()
+    source, target = sentences(30, 8, 8, 5, 7), sentences(40, 6, 6, 6, 6)
+    logits = network(source, target)
+    for begun in (start(network, source), Whole(network, source, target[:, :0])):
+        decoding: Decoding = begun
+        kept, wanted, tokens = torch.tensor([True, False, True]), logits, target
+        for place in range(6):
+            if place == 3:  # the second sentence has ended
+                decoding, wanted, tokens = decoding.of(kept), logits[kept], target[kept]
+            found, decoding = decoding.step(tokens[:, place])
+            torch.testing.assert_close(found, wanted[:, place], atol=1e-5, rtol=1e-4)
 
 
 def test_a_decoder_layer_reads_the_last_layers_that_it_is_given() -> None:

@@ -11,6 +11,11 @@ from kubenas_trial.datasets.tables import Row
 SUMMARY: Final = "4,000 reviews made by a grammar, whose sentiment turns with negations and concessions"
 
 _COUNT: Final = 4000
+# Shares: of reviews that say one thing, of those whose two things agree; of clauses.
+_ONE: Final = 0.3
+_AGREED: Final = 0.4
+_NEGATED: Final = 0.2
+_PAIRED: Final = 0.5
 _THINGS: Final = (
     "plot", "cast", "story", "music", "script", "camera work", "ending", "dialogue", "pace", "humour", "opening",
     "lead actor", "villain", "soundtrack", "first half", "last act", "editing", "premise", "costume design", "finale",
@@ -39,8 +44,9 @@ _ENDS: Final = ("", "", " this time", " from start to finish", " for most of the
 def sentiment(split_seed: int) -> LabelledTexts:
     """4,000 different reviews with the labels negative and positive, the same ones always.
 
-    A review says something of one or two things. "not" and "hardly" turn an adjective round; of two clauses, the one
-    that is conceded ("although …") does not count, so words alone do not tell.
+    A review says one or two things. Two agree, or one is conceded ("although …") and is the opposite of what counts;
+    "not" and "hardly" turn adjectives round. So words alone tell three reviews of four, and their order the others.
+    Whoever finds hidden words can learn which are alike, from what agrees and what does not.
     """
     rng = Random(0)
     reviews: dict[str, str] = {}
@@ -53,21 +59,25 @@ def sentiment(split_seed: int) -> LabelledTexts:
 
 def _review(rng: Random, positive: bool) -> str:
     claim = f"{rng.choice(_OPENINGS)}{_clause(rng, positive)}"
-    form = rng.randrange(4)
-    if form == 0:
+    form = rng.random()
+    if form < _ONE:
         text = claim
+    elif form < _ONE + _AGREED:
+        text = f"{claim} and {_clause(rng, positive)}"
     else:
-        conceded = _clause(rng, rng.random() < 0.5)
-        text = (
-            f"although {conceded} , {claim}" if form == 1 else
-            f"{claim} , even though {conceded}" if form == 2 else
-            f"{conceded} but {claim}"
-        )  # fmt: skip
+        conceded = _clause(rng, not positive)
+        text = rng.choice(
+            (f"although {conceded} , {claim}", f"{claim} , even though {conceded}", f"{conceded} but {claim}")
+        )
     return f"{text}{rng.choice(_ENDS)} ."
 
 
 def _clause(rng: Random, positive: bool) -> str:
-    negated = rng.random() < 0.4
-    adjective = rng.choice(_GOOD if positive != negated else _BAD)
+    negated = rng.random() < _NEGATED
+    degree, words = rng.choice(_DEGREES), _GOOD if positive != negated else _BAD
+    if rng.random() < _PAIRED:
+        adjectives = (" or " if negated else " and ").join(rng.sample(words, 2))
+    else:
+        adjectives = rng.choice(words)
     verb = rng.choice(("is not ", "is hardly ", "was never ") if negated else ("is ", "was ", "seems "))
-    return f"the {rng.choice(_THINGS)} {verb}{rng.choice(_DEGREES)}{adjective}"
+    return f"the {rng.choice(_THINGS)} {verb}{degree}{adjectives}"

@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
+
+
+class Remembered(NamedTuple):
+    """What attention looks at: `keys` and `values`, each (batch, heads, length, size)."""
+
+    keys: Tensor
+    values: Tensor
+
+    def followed_by(self, other: Remembered) -> Remembered:
+        """Both, one after the other in length."""
+        return Remembered(torch.cat((self.keys, other.keys), dim=2), torch.cat((self.values, other.values), dim=2))
+
+    def of(self, kept: Tensor) -> Remembered:
+        """That of the `kept` examples (mask or indices of the batch)."""
+        return Remembered(self.keys[kept], self.values[kept])
 
 
 class Attention(nn.Module):
@@ -37,12 +53,18 @@ class Attention(nn.Module):
             mask: true where a place may look, broadcast to (batch, heads, length, memory length); each place must see
                 something.
         """
-        query, key, value = (
-            split_heads(projected, self.heads)
-            for projected in (self.query(inputs), self.key(memory), self.value(memory))
-        )
-        gathered: Tensor = self.output(join_heads(scaled_dot_product_attention(query, key, value, attn_mask=mask)))
-        return gathered
+        return self.gather(inputs, self.remembered(memory), mask)
+
+    def remembered(self, memory: Tensor) -> Remembered:
+        """The keys and values of `memory`."""
+        return Remembered(split_heads(self.key(memory), self.heads), split_heads(self.value(memory), self.heads))
+
+    def gather(self, inputs: Tensor, memory: Remembered, mask: Tensor | None = None) -> Tensor:
+        """As `forward`, of a memory whose keys and values are known."""
+        query = split_heads(self.query(inputs), self.heads)
+        gathered = scaled_dot_product_attention(query, memory.keys, memory.values, attn_mask=mask)
+        outputs: Tensor = self.output(join_heads(gathered))
+        return outputs
 
 
 def split_heads(inputs: Tensor, heads: int) -> Tensor:
@@ -115,9 +137,9 @@ class Sinusoids(nn.Module):
         table = torch.stack((angles.sin(), angles.cos()), dim=2).flatten(1)[:, :width]
         self.register_buffer("table", table, persistent=False)
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """`inputs` and their positions."""
-        return inputs + self.table[: inputs.shape[1]]
+    def forward(self, inputs: Tensor, start: int = 0) -> Tensor:
+        """`inputs` and their positions, of which the first is `start`."""
+        return inputs + self.table[start : start + inputs.shape[1]]
 
 
 class Positions(nn.Module):

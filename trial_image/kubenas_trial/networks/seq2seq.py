@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Final
+from dataclasses import dataclass, replace
+from typing import Annotated, Final, NamedTuple, Protocol, cast
 
 import torch
 from pydantic import Field
@@ -17,6 +18,7 @@ from kubenas.space.presets.seq2seq import ENCODER_LAYERS, INNER
 from kubenas_trial.networks.attention import (
     Attention,
     FeedForward,
+    Remembered,
     Sinusoids,
     TransformerLayer,
     causal_mask,
@@ -47,10 +49,21 @@ class Embedding(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.scale = math.sqrt(width)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """The vectors."""
-        vectors: Tensor = self.dropout(self.positions(self.scale * self.vectors(tokens)))
+    def forward(self, tokens: Tensor, start: int = 0) -> Tensor:
+        """The vectors; the first token is at the position `start`."""
+        vectors: Tensor = self.dropout(self.positions(self.scale * self.vectors(tokens), start))
         return vectors
+
+
+class Source(NamedTuple):
+    """What a decoder's layer looks at of the encoder: a `memory`, and a `mask` (batch, 1, 1, its length)."""
+
+    memory: Remembered
+    mask: Tensor
+
+    def of(self, kept: Tensor) -> Source:
+        """That of the `kept` examples (mask or indices of the batch)."""
+        return Source(self.memory.of(kept), self.mask[kept])
 
 
 class DecoderLayer(nn.Module):
@@ -87,11 +100,32 @@ class DecoderLayer(nn.Module):
             mask: true where the source has no padding, (batch, 1, 1, source length).
         """
         normed = self.attention_norm(inputs)
-        inputs = inputs + self.dropout(self.attention(normed, normed, causal))
+        return self._finished(inputs, normed, self.attention.remembered(normed), causal, self.source(memories, mask))
+
+    def source(self, memories: tuple[Tensor, ...], mask: Tensor) -> Source:
+        """What it looks at of the encoder; arguments as of `forward`."""
         # One after another in length, as in the paper, so that how many there are changes no weights.
         memory = torch.cat(memories[-self.reach :], dim=1)
-        reached = self.cross(self.cross_norm(inputs), memory, mask.repeat(1, 1, 1, self.reach))
-        inputs = inputs + self.dropout(reached)
+        return Source(self.cross.remembered(memory), mask.repeat(1, 1, 1, self.reach))
+
+    def step(self, inputs: Tensor, before: Remembered | None, source: Source) -> tuple[Tensor, Remembered]:
+        """The outputs of the next place alone, and what the one after it looks back at.
+
+        Args:
+            inputs: (batch, 1, width).
+            before: the places before it; None at the first.
+            source: what there is of the encoder.
+        """
+        normed = self.attention_norm(inputs)
+        own = self.attention.remembered(normed)
+        seen = own if before is None else before.followed_by(own)
+        return self._finished(inputs, normed, seen, None, source), seen
+
+    def _finished(
+        self, inputs: Tensor, normed: Tensor, seen: Remembered, causal: Tensor | None, source: Source
+    ) -> Tensor:
+        inputs = inputs + self.dropout(self.attention.gather(normed, seen, causal))
+        inputs = inputs + self.dropout(self.cross.gather(self.cross_norm(inputs), source.memory, source.mask))
         outputs: Tensor = inputs + self.dropout(self.feed_forward(self.feed_forward_norm(inputs)))
         return outputs
 
@@ -147,7 +181,7 @@ class Seq2Seq(nn.Module):
         for layer in self.encoder:
             state = layer(state, mask)
             states.append(state)
-        reach = max(layer.reach for layer in self.decoder if isinstance(layer, DecoderLayer))
+        reach = max(layer.reach for layer in self.layers())
         return tuple(self.encoder_norm(state) for state in states[-reach:])
 
     def decode(self, source: Tensor, memories: tuple[Tensor, ...], target: Tensor) -> Tensor:
@@ -155,9 +189,95 @@ class Seq2Seq(nn.Module):
         mask = padding_mask(source, self.padding)
         causal = causal_mask(target.shape[1], target.device)
         state = self.target(target)
-        for layer in self.decoder:
+        for layer in self.layers():
             state = layer(state, causal, memories, mask)
+        return self.logits(state)
+
+    def start(self, source: Tensor) -> Stepwise:
+        """What translates `source` (batch, source length), before the target's first token."""
+        memories, mask = self.encode(source), padding_mask(source, self.padding)
+        return Stepwise(self, 0, tuple(layer.source(memories, mask) for layer in self.layers()), ())
+
+    def layers(self) -> list[DecoderLayer]:
+        """Those of the decoder."""
+        return [layer for layer in self.decoder if isinstance(layer, DecoderLayer)]
+
+    def logits(self, state: Tensor) -> Tensor:
+        """Of the decoder's last vectors."""
         return linear(self.decoder_norm(state), self.target.vectors.weight)
+
+
+class Decoding(Protocol):
+    """Sentences while they are translated."""
+
+    def step(self, tokens: Tensor) -> tuple[Tensor, Decoding]:
+        """Logits (batch, target vocabulary) of the token after `tokens` (batch), and what goes on from there."""
+
+    def of(self, kept: Tensor) -> Decoding:
+        """The `kept` sentences alone (mask or indices of the batch)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stepwise:
+    """A `Decoding` that computes each place once: the same as `Seq2Seq.forward` of the whole target.
+
+    Attributes:
+        network: what translates.
+        length: tokens of the target so far.
+        sources: what each of the decoder's layers looks at of the encoder.
+        before: what each looks back at of the target; empty before the first token.
+    """
+
+    network: Seq2Seq
+    length: int
+    sources: tuple[Source, ...]
+    before: tuple[Remembered, ...]
+
+    def step(self, tokens: Tensor) -> tuple[Tensor, Stepwise]:
+        """The next logits."""
+        state = self.network.target(tokens[:, None], self.length)
+        before: list[Remembered] = []
+        for number, (layer, source) in enumerate(zip(self.network.layers(), self.sources, strict=True)):
+            state, seen = layer.step(state, self.before[number] if self.before else None, source)
+            before.append(seen)
+        return self.network.logits(state)[:, 0], replace(self, length=self.length + 1, before=tuple(before))
+
+    def of(self, kept: Tensor) -> Stepwise:
+        """The `kept` ones."""
+        sources = tuple(each.of(kept) for each in self.sources)
+        return replace(self, sources=sources, before=tuple(each.of(kept) for each in self.before))
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A `Decoding` by a network that only takes whole targets, such as an exported one.
+
+    Attributes:
+        network: from source and target so far to logits, as `Seq2Seq.forward`.
+        source: (batch, source length).
+        target: (batch, length of the target so far).
+    """
+
+    network: nn.Module
+    source: Tensor
+    target: Tensor
+
+    def step(self, tokens: Tensor) -> tuple[Tensor, Whole]:
+        """The next logits."""
+        target = torch.cat((self.target, tokens[:, None]), dim=1)
+        return self.network(self.source, target)[:, -1], replace(self, target=target)
+
+    def of(self, kept: Tensor) -> Whole:
+        """The `kept` ones."""
+        return replace(self, source=self.source[kept], target=self.target[kept])
+
+
+def start(network: nn.Module, source: Tensor) -> Decoding:
+    """The translation of `source` (batch, source length) by `network`, before the target's first token."""
+    # What compiles a network hands on its methods; what was exported has none.
+    if hasattr(network, "start"):
+        return cast("Seq2Seq", network).start(source)
+    return Whole(network, source, source[:, :0])
 
 
 SEQ2SEQ: Final = Family(

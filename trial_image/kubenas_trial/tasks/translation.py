@@ -24,7 +24,7 @@ from kubenas_trial.datasets.reversible import reversible_pairs
 from kubenas_trial.datasets.tokens import PADDING
 from kubenas_trial.datasets.translation_data import PairExamples, TranslationData, TranslationSettings, translation_data
 from kubenas_trial.networks.base import TokenPairs
-from kubenas_trial.networks.seq2seq import SEQ2SEQ, Seq2Seq
+from kubenas_trial.networks.seq2seq import SEQ2SEQ, start
 from kubenas_trial.tasks.base import BuiltIn, Format, Task
 from kubenas_trial.tasks.token_losses import mean_token_loss, summed_token_loss
 
@@ -85,14 +85,13 @@ class Translation(Task[TranslationSettings, TranslationData]):
 
         Translations are greedy: of each next token the likeliest.
         """
-        # What compiles a network hands on its methods.
-        translator, pairs = cast("Seq2Seq", network), cast("PairExamples", examples)
+        pairs = cast("PairExamples", examples)
         translations: list[str] = []
         loss, tokens = 0.0, 0
         for batch in self.batches(pairs):
             summed, count = summed_token_loss(network, batch, PADDING)
             loss, tokens = loss + summed, tokens + count
-            translations += self._translate(translator, batch.inputs[0])
+            translations += self._translate(network, batch.inputs[0])
         references = [list(pairs.references)]
         return {
             "bleu": BLEU().corpus_score(translations, references).score,
@@ -100,18 +99,20 @@ class Translation(Task[TranslationSettings, TranslationData]):
             "loss": loss / tokens,
         }
 
-    def _translate(self, network: Seq2Seq, source: Tensor) -> list[str]:
+    def _translate(self, network: nn.Module, source: Tensor) -> list[str]:
         """Texts of (batch, source length); none is much longer than the longest source, so that bad ones end too."""
         end = self.data.train.end
-        memories = network.encode(source)
         target = torch.full_like(source[:, :1], end)
-        ended = torch.zeros_like(target, dtype=torch.bool)
+        tokens, going = target[:, 0], torch.arange(len(source), device=source.device)
+        decoding = start(network, source)
         for _ in range(min(self.settings.length - 1, 2 * source.shape[1] + 10)):
-            likeliest = network.decode(source, memories, target)[:, -1:].argmax(2)
-            likeliest = likeliest.masked_fill(ended, PADDING)
-            target = torch.cat((target, likeliest), dim=1)
-            ended = ended | (likeliest == end)
-            if bool(ended.all()):
+            logits, decoding = decoding.step(tokens)
+            tokens = logits.argmax(1)
+            target = nn.functional.pad(target, (0, 1), value=PADDING)
+            target[going, -1] = tokens
+            unended = tokens != end
+            tokens, going, decoding = tokens[unended], going[unended], decoding.of(unended)
+            if len(going) == 0:
                 break
         texts: list[str] = self.data.target_tokenizer.decode_batch(target.tolist())
         return [text.strip() for text in texts]
