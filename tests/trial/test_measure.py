@@ -63,6 +63,9 @@ def test_measures_that_there_are_not_are_refused() -> None:
     spec = TaskSpec(name="image-classification", dataset=Dataset(name="digits"), settings={"measure": ["energy"]})
     with pytest.raises(InvalidTrialError, match=r"task\.settings\.measure\.0: .*'latency_ms'.*got 'energy'"):
         load_task(spec, None, torch.device("cpu"))
+    spec = TaskSpec(name="text-representation", dataset=Dataset(name="sentiment"), settings={"measure": ["int8"]})
+    with pytest.raises(InvalidTrialError, match=r"task\.settings\.measure\.0: .*got 'int8'"):
+        load_task(spec, None, torch.device("cpu"))
     with pytest.raises(InvalidTrialError, match=r"network\.h5 must end in \.onnx or \.pt2"):
         check_suffix(Path("network.h5"))
 

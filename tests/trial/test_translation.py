@@ -24,6 +24,7 @@ from kubenas_trial.datasets.tokens import PADDING
 from kubenas_trial.datasets.translation_data import TranslationSettings, translation_data
 from kubenas_trial.errors import InvalidDatasetError
 from kubenas_trial.evaluation.train import train
+from kubenas_trial.measure.measures import after_training
 from kubenas_trial.networks.seq2seq import SEQ2SEQ
 from kubenas_trial.tasks.load import load_task
 from kubenas_trial.tasks.translation import Translation
@@ -253,3 +254,16 @@ def test_a_seed_repeats_a_training_that_learns(tmp_path: Path) -> None:
         train(learned, SearchSpace(preset="seq2seq"), candidate, 1, Reporter())
     assert curves[0] == curves[1]
     assert curves[0][3]["loss"] < 0.8 * curves[0][0]["loss"]
+
+
+def test_what_was_exported_translates_too(tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    decided = {name: value for name, value in SEQ2SEQ.default.items() if not name.endswith((".1", ".2"))}
+    decided |= {name: value for name, value in SEQ2SEQ.default.items() if name.startswith("encoder_")}
+    measured = task(write(tmp_path, all__tsv=rows(PAIRS)), network={"width": 1 / 64}, measure=["int8"])
+    network = measured.build(seq2seq().parse(decided | {"decoder_depth": 1}), SearchSpace(preset="seq2seq")).eval()
+    with torch.inference_mode():
+        wanted = measured.evaluate(network, measured.data.test)
+    found = after_training(measured, network)
+    assert set(found) == {f"{prefix}int8_{name}" for prefix in ("", "test_") for name in wanted} | {"int8_size_mb"}
+    assert found["test_int8_loss"] == pytest.approx(wanted["loss"], rel=0.02)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, cast
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 from torch import Tensor, nn
 
 from kubenas_trial.datasets.data import Batch, Examples
@@ -31,6 +32,11 @@ class TextRepresentationSettings(TextSettings):
     """The defaults suit some thousand short texts."""
 
     learning_rate: LearningRate = 2e-3
+    # What is exported tells hidden tokens; the vectors that count are within it, so there is no int8 to judge.
+    measure: Annotated[
+        tuple[Literal["latency_ms", "onnx_latency_ms", "size_mb"], ...],
+        Field(description="What is measured beside the task's metrics, each a metric too; no int8 here."),
+    ] = ()
 
 
 def _built_in(settings: TextRepresentationSettings) -> RepresentationData:
