@@ -39,12 +39,12 @@ SEEDS: Final = (1, 2, 3)
 BUDGETS: Final[Mapping[str, tuple[int, Mapping[str, Any]]]] = {
     "keyword-spotting": (5, {}),
     "language-model": (2, {"network": {"width": 0.125}}),
-    "object-detection": (3, {"network": {"width": 0.25, "resolution": 0.25}}),
+    "object-detection": (2, {"network": {"width": 0.25, "resolution": 0.25}}),
     "semantic-segmentation": (4, {"network": {"width": 0.125}}),
     "text-classification": (4, {"network": {"width": 0.25}}),
     "text-representation": (2, {"network": {"width": 0.25}}),
     "translation": (1, {}),
-    "visual-question-answering": (1, {"network": {"width": 0.125}}),
+    "visual-question-answering": (2, {"network": {"width": 0.25}, "imageSize": 32, "batchSize": 128}),
 }
 
 
