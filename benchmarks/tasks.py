@@ -103,7 +103,8 @@ def search(task: str, folder: Path) -> None:
     metric = f"test_{objective['metric']}"
     epochs, settings = BUDGETS.get(task, (spec["evaluation"]["epochs"], {}))
     spec["evaluation"]["epochs"] = epochs
-    spec["task"]["settings"] = {**spec["task"].get("settings", {}), **settings}
+    # What is measured beside is for the further objectives, which are left out below.
+    spec["task"]["settings"] = {**spec["task"].get("settings", {}), **settings, "measure": []}
     sign = 1 if objective["goal"] == "maximize" else -1
     # What a further objective forbids would not be drawn in the same way.
     spec["objectives"] = [objective]

@@ -285,11 +285,11 @@ def test_a_review_says_what_its_label_says() -> None:
 
 
 def test_words_alone_tell_some_of_the_grammars_reviews() -> None:
-    data = sentiment(0)
-    texts = [[row.text for row in part] for part in (data.train, data.test)]
-    [known, labels] = [[row.label for row in part] for part in (data.train, data.test)]
-    words = make_pipeline(CountVectorizer(), LogisticRegression(max_iter=1000)).fit(texts[0], known)
-    assert 0.65 < words.score(texts[1], labels) < 0.85
+    (texts, labels), (unseen, wanted) = (
+        ([row.text for row in part], [row.label for row in part]) for part in (sentiment(0).train, sentiment(0).test)
+    )
+    words = make_pipeline(CountVectorizer(), LogisticRegression(max_iter=1000)).fit(texts, labels)
+    assert 0.65 < words.score(unseen, wanted) < 0.85
 
 
 def test_a_trial_learns_and_repeats(tmp_path: Path) -> None:

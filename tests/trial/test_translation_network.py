@@ -12,7 +12,8 @@ from torch import Tensor
 from kubenas.space.presets.seq2seq import seq2seq
 from kubenas_trial.networks.base import TokenPairs
 from kubenas_trial.networks.build import build_network
-from kubenas_trial.networks.seq2seq import SEQ2SEQ, Decoding, Seq2Seq, Whole, start
+from kubenas_trial.networks.decoding import Decoding, Whole, start
+from kubenas_trial.networks.seq2seq import SEQ2SEQ, Seq2Seq
 from tests.trial.exported import assert_same_in_onnxruntime
 
 SPACE = seq2seq()

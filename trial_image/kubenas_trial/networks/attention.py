@@ -10,19 +10,19 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 
-class Remembered(NamedTuple):
+class KeyValues(NamedTuple):
     """What attention looks at: `keys` and `values`, each (batch, heads, length, size)."""
 
     keys: Tensor
     values: Tensor
 
-    def followed_by(self, other: Remembered) -> Remembered:
+    def followed_by(self, other: KeyValues) -> KeyValues:
         """Both, one after the other in length."""
-        return Remembered(torch.cat((self.keys, other.keys), dim=2), torch.cat((self.values, other.values), dim=2))
+        return KeyValues(torch.cat((self.keys, other.keys), dim=2), torch.cat((self.values, other.values), dim=2))
 
-    def of(self, kept: Tensor) -> Remembered:
+    def of(self, kept: Tensor) -> KeyValues:
         """That of the `kept` examples (mask or indices of the batch)."""
-        return Remembered(self.keys[kept], self.values[kept])
+        return KeyValues(self.keys[kept], self.values[kept])
 
 
 class Attention(nn.Module):
@@ -53,13 +53,13 @@ class Attention(nn.Module):
             mask: true where a place may look, broadcast to (batch, heads, length, memory length); each place must see
                 something.
         """
-        return self.gather(inputs, self.remembered(memory), mask)
+        return self.gather(inputs, self.key_values(memory), mask)
 
-    def remembered(self, memory: Tensor) -> Remembered:
+    def key_values(self, memory: Tensor) -> KeyValues:
         """The keys and values of `memory`."""
-        return Remembered(split_heads(self.key(memory), self.heads), split_heads(self.value(memory), self.heads))
+        return KeyValues(split_heads(self.key(memory), self.heads), split_heads(self.value(memory), self.heads))
 
-    def gather(self, inputs: Tensor, memory: Remembered, mask: Tensor | None = None) -> Tensor:
+    def gather(self, inputs: Tensor, memory: KeyValues, mask: Tensor | None = None) -> Tensor:
         """As `forward`, of a memory whose keys and values are known."""
         query = split_heads(self.query(inputs), self.heads)
         gathered = scaled_dot_product_attention(query, memory.keys, memory.values, attn_mask=mask)

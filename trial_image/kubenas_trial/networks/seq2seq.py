@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Final, NamedTuple, Protocol, cast
+from typing import Annotated, Final, NamedTuple
 
 import torch
 from pydantic import Field
@@ -18,7 +18,7 @@ from kubenas.space.presets.seq2seq import ENCODER_LAYERS, INNER
 from kubenas_trial.networks.attention import (
     Attention,
     FeedForward,
-    Remembered,
+    KeyValues,
     Sinusoids,
     TransformerLayer,
     causal_mask,
@@ -55,15 +55,15 @@ class Embedding(nn.Module):
         return vectors
 
 
-class Source(NamedTuple):
+class CrossMemory(NamedTuple):
     """What a decoder's layer looks at of the encoder: a `memory`, and a `mask` (batch, 1, 1, its length)."""
 
-    memory: Remembered
+    memory: KeyValues
     mask: Tensor
 
-    def of(self, kept: Tensor) -> Source:
+    def of(self, kept: Tensor) -> CrossMemory:
         """That of the `kept` examples (mask or indices of the batch)."""
-        return Source(self.memory.of(kept), self.mask[kept])
+        return CrossMemory(self.memory.of(kept), self.mask[kept])
 
 
 class DecoderLayer(nn.Module):
@@ -100,15 +100,17 @@ class DecoderLayer(nn.Module):
             mask: true where the source has no padding, (batch, 1, 1, source length).
         """
         normed = self.attention_norm(inputs)
-        return self._finished(inputs, normed, self.attention.remembered(normed), causal, self.source(memories, mask))
+        return self._finished(
+            inputs, normed, self.attention.key_values(normed), causal, self.cross_memory(memories, mask)
+        )
 
-    def source(self, memories: tuple[Tensor, ...], mask: Tensor) -> Source:
+    def cross_memory(self, memories: tuple[Tensor, ...], mask: Tensor) -> CrossMemory:
         """What it looks at of the encoder; arguments as of `forward`."""
         # One after another in length, as in the paper, so that how many there are changes no weights.
         memory = torch.cat(memories[-self.reach :], dim=1)
-        return Source(self.cross.remembered(memory), mask.repeat(1, 1, 1, self.reach))
+        return CrossMemory(self.cross.key_values(memory), mask.repeat(1, 1, 1, self.reach))
 
-    def step(self, inputs: Tensor, before: Remembered | None, source: Source) -> tuple[Tensor, Remembered]:
+    def step(self, inputs: Tensor, before: KeyValues | None, source: CrossMemory) -> tuple[Tensor, KeyValues]:
         """The outputs of the next place alone, and what the one after it looks back at.
 
         Args:
@@ -117,12 +119,12 @@ class DecoderLayer(nn.Module):
             source: what there is of the encoder.
         """
         normed = self.attention_norm(inputs)
-        own = self.attention.remembered(normed)
+        own = self.attention.key_values(normed)
         seen = own if before is None else before.followed_by(own)
         return self._finished(inputs, normed, seen, None, source), seen
 
     def _finished(
-        self, inputs: Tensor, normed: Tensor, seen: Remembered, causal: Tensor | None, source: Source
+        self, inputs: Tensor, normed: Tensor, seen: KeyValues, causal: Tensor | None, source: CrossMemory
     ) -> Tensor:
         inputs = inputs + self.dropout(self.attention.gather(normed, seen, causal))
         inputs = inputs + self.dropout(self.cross.gather(self.cross_norm(inputs), source.memory, source.mask))
@@ -196,7 +198,7 @@ class Seq2Seq(nn.Module):
     def start(self, source: Tensor) -> Stepwise:
         """What translates `source` (batch, source length), before the target's first token."""
         memories, mask = self.encode(source), padding_mask(source, self.padding)
-        return Stepwise(self, 0, tuple(layer.source(memories, mask) for layer in self.layers()), ())
+        return Stepwise(self, 0, tuple(layer.cross_memory(memories, mask) for layer in self.layers()), ())
 
     def layers(self) -> list[DecoderLayer]:
         """Those of the decoder."""
@@ -205,16 +207,6 @@ class Seq2Seq(nn.Module):
     def logits(self, state: Tensor) -> Tensor:
         """Of the decoder's last vectors."""
         return linear(self.decoder_norm(state), self.target.vectors.weight)
-
-
-class Decoding(Protocol):
-    """Sentences while they are translated."""
-
-    def step(self, tokens: Tensor) -> tuple[Tensor, Decoding]:
-        """Logits (batch, target vocabulary) of the token after `tokens` (batch), and what goes on from there."""
-
-    def of(self, kept: Tensor) -> Decoding:
-        """The `kept` sentences alone (mask or indices of the batch)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,13 +222,13 @@ class Stepwise:
 
     network: Seq2Seq
     length: int
-    sources: tuple[Source, ...]
-    before: tuple[Remembered, ...]
+    sources: tuple[CrossMemory, ...]
+    before: tuple[KeyValues, ...]
 
     def step(self, tokens: Tensor) -> tuple[Tensor, Stepwise]:
         """The next logits."""
         state = self.network.target(tokens[:, None], self.length)
-        before: list[Remembered] = []
+        before: list[KeyValues] = []
         for number, (layer, source) in enumerate(zip(self.network.layers(), self.sources, strict=True)):
             state, seen = layer.step(state, self.before[number] if self.before else None, source)
             before.append(seen)
@@ -246,38 +238,6 @@ class Stepwise:
         """The `kept` ones."""
         sources = tuple(each.of(kept) for each in self.sources)
         return replace(self, sources=sources, before=tuple(each.of(kept) for each in self.before))
-
-
-@dataclass(frozen=True, slots=True)
-class Whole:
-    """A `Decoding` by a network that only takes whole targets, such as an exported one.
-
-    Attributes:
-        network: from source and target so far to logits, as `Seq2Seq.forward`.
-        source: (batch, source length).
-        target: (batch, length of the target so far).
-    """
-
-    network: nn.Module
-    source: Tensor
-    target: Tensor
-
-    def step(self, tokens: Tensor) -> tuple[Tensor, Whole]:
-        """The next logits."""
-        target = torch.cat((self.target, tokens[:, None]), dim=1)
-        return self.network(self.source, target)[:, -1], replace(self, target=target)
-
-    def of(self, kept: Tensor) -> Whole:
-        """The `kept` ones."""
-        return replace(self, source=self.source[kept], target=self.target[kept])
-
-
-def start(network: nn.Module, source: Tensor) -> Decoding:
-    """The translation of `source` (batch, source length) by `network`, before the target's first token."""
-    # What compiles a network hands on its methods; what was exported has none.
-    if hasattr(network, "start"):
-        return cast("Seq2Seq", network).start(source)
-    return Whole(network, source, source[:, :0])
 
 
 SEQ2SEQ: Final = Family(

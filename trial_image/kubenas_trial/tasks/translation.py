@@ -24,7 +24,8 @@ from kubenas_trial.datasets.reversible import reversible_pairs
 from kubenas_trial.datasets.tokens import PADDING
 from kubenas_trial.datasets.translation_data import PairExamples, TranslationData, TranslationSettings, translation_data
 from kubenas_trial.networks.base import TokenPairs
-from kubenas_trial.networks.seq2seq import SEQ2SEQ, start
+from kubenas_trial.networks.decoding import start
+from kubenas_trial.networks.seq2seq import SEQ2SEQ
 from kubenas_trial.tasks.base import BuiltIn, Format, Task
 from kubenas_trial.tasks.token_losses import mean_token_loss, summed_token_loss
 
@@ -111,8 +112,10 @@ class Translation(Task[TranslationSettings, TranslationData]):
             target = nn.functional.pad(target, (0, 1), value=PADDING)
             target[going, -1] = tokens
             unended = tokens != end
-            tokens, going, decoding = tokens[unended], going[unended], decoding.of(unended)
-            if len(going) == 0:
+            if not bool(unended.any()):
                 break
+            # Not at each step, as all keys and values are copied.
+            if not bool(unended.all()):
+                tokens, going, decoding = tokens[unended], going[unended], decoding.of(unended)
         texts: list[str] = self.data.target_tokenizer.decode_batch(target.tolist())
         return [text.strip() for text in texts]
