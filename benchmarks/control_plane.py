@@ -8,6 +8,8 @@ Everything runs on this machine: etcd, apiserver, controller manager, the faker 
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,7 +23,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.measure import cpu_seconds, lasted, peak_memory_mb, requests, wait_until
+from kubenas.api.experiment import NASExperiment
 from tests.cluster.control_plane import REPOSITORY, ControlPlane
+from tests.operator.long_history import LARGE_SPACE, history, store
 
 CRDS = REPOSITORY / "crds"
 ACCOUNT = "benchmark"
@@ -191,7 +195,30 @@ def idle(figures: Figures) -> None:
     figures.add("200 idle experiments: % of a core", f"{100 * share:.1f}", "≤ 2")
 
 
-CASES = {"throughput": throughput, "latency": latency, "memory": memory, "idle": idle}
+def restart(figures: Figures) -> None:
+    """A new process beside 10,000 ended trials, and kubectl that reads the same."""
+    count = 10_000
+    with cluster() as running:
+        running.kubectl("create", "--filename=-", stdin=experiment("long", count + 1, 1, searchSpace=LARGE_SPACE))
+        searched = NASExperiment.model_validate_json(running.kubectl("get", "nas/long", "--output=json"))
+        store(running, "default", list(history(searched, count)))
+        begin = time.monotonic()
+        running.kubectl("get", "nastrials", "--output=json")
+        read = time.monotonic() - begin
+        begin = time.monotonic()
+        with operator(running) as pid:
+            ready = time.monotonic() - begin
+            os.kill(pid, signal.SIGKILL)
+            begin = time.monotonic()
+            with operator(running):
+                taken_over = time.monotonic() - begin
+    figures.add("start beside 10,000 ended trials: seconds until ready", f"{ready:.1f}", "≤ 10")
+    figures.add("… kubectl that reads them, in the same run", f"{read:.1f}")
+    figures.add("… ratio", f"{ready / read:.2f}")
+    figures.add("killed: seconds until another is ready", f"{taken_over:.1f}", "≤ 20")
+
+
+CASES = {"throughput": throughput, "latency": latency, "memory": memory, "idle": idle, "restart": restart}
 
 
 def main(names: list[str]) -> None:
