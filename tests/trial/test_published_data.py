@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from codecs import BOM_UTF8
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -109,6 +110,21 @@ def test_voc_files_in_folders_of_parts_are_the_splits(tmp_path: Path) -> None:
     assert sizes(load("object-detection", tmp_path, imageSize=32)) == [5, 2, 3]
 
 
+def test_voc_lists_may_name_images_with_spaces_and_say_of_a_class_whether_it_is_there(tmp_path: Path) -> None:
+    boxes(tmp_path, 9)
+    for number in range(9):
+        for suffix in (".jpg", ".xml"):
+            (tmp_path / f"{number}{suffix}").rename(tmp_path / f"photo {number}{suffix}")
+    lists = tmp_path / "ImageSets" / "Main"
+    lists.mkdir(parents=True)
+    for part, numbers in (("train", range(4)), ("val", range(4, 6)), ("test", range(6, 9))):
+        (lists / f"{part}.txt").write_text("".join(f"photo {number}{'  1' * (number > 6)}\r\n" for number in numbers))
+    assert sizes(load("object-detection", tmp_path, imageSize=32)) == [4, 2, 3]
+    (lists / "val.txt").write_text("photo 1\n")
+    with pytest.raises(InvalidDatasetError, match=r"val\.txt: photo 1 is in train\.txt too"):
+        load("object-detection", tmp_path)
+
+
 def coco(
     root: Path, file: str = "annotations/instances_val2017.json", images: str = "val2017", width: int = 24
 ) -> Path:
@@ -138,6 +154,26 @@ def test_one_of_cocos_files_is_read_and_boxes_without_area_are_left_out(tmp_path
 def test_coco_images_of_another_size_than_said_are_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidDatasetError, match=r"says 25 x 20 pixels, but .*0\.jpg has 24 x 20"):
         load("object-detection", coco(tmp_path, width=25))
+
+
+def test_of_two_years_of_coco_none_is_guessed(tmp_path: Path) -> None:
+    coco(tmp_path, "annotations/instances_train2014.json", "train2014")
+    coco(tmp_path, "annotations/instances_train2017.json", "train2017")
+    with pytest.raises(InvalidDatasetError, match=r"train2014\.json and instances_train2017\.json are both for train"):
+        load("object-detection", tmp_path)
+
+
+def test_cocos_folder_of_annotations_names_the_images_beside_it(tmp_path: Path) -> None:
+    path = coco(tmp_path)
+    path.write_bytes(BOM_UTF8 + path.read_bytes())
+    assert sizes(load("object-detection", tmp_path / "annotations", imageSize=32)) == [6, 2, 2]
+
+
+def test_coco_images_of_one_id_are_named(tmp_path: Path) -> None:
+    path = coco(tmp_path)
+    path.write_text(path.read_text().replace('"images": [{"id": 0,', '"images": [{"id": 1,'))
+    with pytest.raises(InvalidDatasetError, match=r"images\.1: an entry before it has the id 1 too"):
+        load("object-detection", tmp_path)
 
 
 def scenes(root: Path, images: str, masks: str, count: int = 10, values: Iterable[int] = (0, 1, 2)) -> None:

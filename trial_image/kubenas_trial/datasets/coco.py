@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,7 +53,7 @@ class _Document(BaseModel):
 
 def is_coco(path: Path) -> bool:
     """Whether `path` is, or holds, JSON files named as COCO's."""
-    return bool(_files(path)) and not any(path.glob("*.xml"))
+    return bool(_named(path)) and not any(path.glob("*.xml"))
 
 
 def read_coco(path: Path, settings: DetectionDataSettings) -> DetectionData:
@@ -65,11 +66,14 @@ def read_coco(path: Path, settings: DetectionDataSettings) -> DetectionData:
     Raises:
         InvalidDatasetError: the message names the file, the entry in it and what is wrong.
     """
-    files = _files(path)
+    files: dict[str, Path] = {}
+    for part, file in _named(path):
+        if files.setdefault(part, file) != file:
+            raise InvalidDatasetError(f"{path}: {files[part].name} and {file.name} are both for {part}: leave one")
     if not files:
         raise InvalidDatasetError(f"{path} has no JSON in annotations, in folders train, val and test, or in itself")
     root = path if path.is_dir() else path.parent
-    if root != path and root.name == "annotations":
+    if root.name == "annotations":
         root = root.parent
     parts: dict[str, list[AnnotatedImage]] = {}
     named: set[str] = set()
@@ -85,17 +89,18 @@ def read_coco(path: Path, settings: DetectionDataSettings) -> DetectionData:
     return data
 
 
-def _files(path: Path) -> dict[str, Path]:
-    """File of each part; that of "" names none."""
+def _named(path: Path) -> list[tuple[str, Path]]:
+    """Annotation files and the parts they are for; that of "" names none."""
     if path.is_file():
-        return {"": path} if path.suffix.lower() == ".json" else {}
-    candidates = sorted(path.glob("annotations/instances_*.json")) or sorted(path.glob("annotations/*.json"))
+        return [("", path)] if path.suffix.lower() == ".json" else []
+    whole = "annotations/instances_*.json", "instances_*.json", "annotations/*.json"
+    candidates = next((found for pattern in whole if (found := sorted(path.glob(pattern)))), [])
     candidates = candidates or sorted(file for file in path.glob("*/*.json") if part_of(file.parent.name))
     candidates = candidates or sorted(path.glob("*.json"))
-    files = {part: file for file in candidates if (part := _part(file, path))}
-    if "train" not in files and len(candidates) == 1:
-        return {"": candidates[0]}
-    return files
+    named = [(part, file) for file in candidates if (part := _part(file, path))]
+    if len(candidates) == 1 and all(part != "train" for part, _ in named):
+        return [("", candidates[0])]
+    return named
 
 
 def _part(file: Path, root: Path) -> str | None:
@@ -107,7 +112,7 @@ def _part(file: Path, root: Path) -> str | None:
 
 def _document(file: Path) -> _Document:
     try:
-        document = _Document.model_validate_json(file.read_bytes())
+        document = _Document.model_validate_json(file.read_bytes().removeprefix(BOM_UTF8))
     except OSError as error:
         raise InvalidDatasetError(f"{file} cannot be read ({error})") from None
     except ValidationError as error:
@@ -117,6 +122,11 @@ def _document(file: Path) -> _Document:
     for name in ("images", "categories"):
         if not getattr(document, name):
             raise InvalidDatasetError(f"{file}: {name} is empty")
+        seen: set[int | str] = set()
+        for place, entry in enumerate(getattr(document, name)):
+            if entry.id in seen:
+                raise InvalidDatasetError(f"{file}: {name}.{place}: an entry before it has the id {entry.id!r} too")
+            seen.add(entry.id)
     return document
 
 

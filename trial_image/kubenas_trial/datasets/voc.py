@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -21,6 +21,7 @@ from kubenas_trial.datasets.detection_data import (
 )
 from kubenas_trial.datasets.pictures import image_files, image_size
 from kubenas_trial.datasets.published import part_of
+from kubenas_trial.datasets.voc_lists import read_lists
 from kubenas_trial.errors import InvalidDatasetError
 
 _LISTS = Path("ImageSets", "Main")
@@ -59,8 +60,8 @@ def read_voc(path: Path, settings: DetectionDataSettings) -> DetectionData:
         found = f"holds {len(folders)} of them" if folders else "has no folder Annotations"
         raise InvalidDatasetError(f"{path} {found}: name one folder with Annotations and JPEGImages")
     [folder] = folders
-    names = {part: list(_names(file)) for part, file in _lists(folder.root).items()}
-    names = names or {"": _annotated(folder.annotations)}
+    annotated = _annotated(folder.annotations)
+    names = read_lists(folder.root / _LISTS, frozenset(annotated)) or {"": annotated}
     return detection_data({part: _images(folder, listed) for part, listed in names.items()}, settings, folder.root)
 
 
@@ -90,24 +91,6 @@ def _images(folder: _Folder, names: Sequence[str]) -> list[AnnotatedImage]:
         raise InvalidDatasetError(f"{folder.images} does not exist: it should hold the images")
     by_stem = {file.stem: file for file in image_files(folder.images)}
     return [_image(folder, name, by_stem) for name in names]
-
-
-def _lists(root: Path) -> dict[str, Path]:
-    files = {part: file for file in sorted((root / _LISTS).glob("*.txt")) if (part := part_of(file.stem))}
-    whole = root / _LISTS / "trainval.txt"
-    if "train" not in files and whole.exists():
-        files["train"] = whole
-        files.pop("validation", None)
-    return files
-
-
-def _names(file: Path) -> Iterator[str]:
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidDatasetError(f"{file} cannot be read ({error})") from None
-    # Lists of one class have a second column.
-    return (line.split()[0] for line in lines if line.strip())
 
 
 def _image(folder: _Folder, name: str, by_stem: dict[str, Path]) -> AnnotatedImage:
