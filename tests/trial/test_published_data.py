@@ -191,11 +191,36 @@ def scenes(root: Path, images: str, masks: str, count: int = 10, values: Iterabl
         ("images/{}.jpg", "masks/{}_mask.png"),
         ("images/{}.jpg", "labels/{}.png"),
         ("images/{}.jpg", "annotations/{}.png"),
+        ("Image/{}.JPG", "Mask/{}.PNG"),
+        ("VOC2012/JPEGImages/{}.jpg", "VOC2012/SegmentationClass/{}.png"),
     ],
 )
 def test_masks_have_other_names_too(tmp_path: Path, images: str, masks: str) -> None:
     scenes(tmp_path, images, masks)
     assert sizes(load("semantic-segmentation", tmp_path, imageSize=16)) == [6, 2, 2]
+
+
+def test_voc_lists_of_masks_are_the_splits_and_other_images_are_left_out(tmp_path: Path) -> None:
+    root = tmp_path / "VOCdevkit" / "VOC2012"
+    scenes(root, "JPEGImages/2007_{}.jpg", "SegmentationClass/2007_{}.png", values=(0, 1, 255))
+    image(root / "JPEGImages" / "2007_99.jpg")
+    for kind, numbers in (("Main", [99]), ("Segmentation", range(6))):
+        (root / "ImageSets" / kind).mkdir(parents=True)
+        (root / "ImageSets" / kind / "train.txt").write_text("".join(f"2007_{number}\n" for number in numbers))
+    (root / "ImageSets" / "Segmentation" / "val.txt").write_text("2007_6\n2007_7\n2007_8\n2007_9\n")
+    assert sizes(load("semantic-segmentation", tmp_path, imageSize=16)) == [5, 1, 4]
+    (root / "SegmentationClass" / "2007_7.png").unlink()
+    with pytest.raises(InvalidDatasetError, match=r"2007_7\.png does not exist: .*2007_7\.jpg needs a mask"):
+        load("semantic-segmentation", tmp_path)
+
+
+def test_names_of_classes_are_read_as_utf_8(tmp_path: Path) -> None:
+    scenes(tmp_path, "images/{}.jpg", "masks/{}.png")
+    (tmp_path / "classes.txt").write_bytes(BOM_UTF8 + "Straße\r\nHaus\r\nBaum\r\n".encode())
+    assert load("semantic-segmentation", tmp_path, imageSize=16).classes == ("Straße", "Haus", "Baum")
+    (tmp_path / "classes.txt").write_text("Straße\nHaus\nBaum\n", encoding="latin-1")
+    with pytest.raises(InvalidDatasetError, match=r"classes\.txt cannot be read as UTF-8"):
+        load("semantic-segmentation", tmp_path)
 
 
 @pytest.mark.parametrize("masks", ["{0}_labels/{{}}_L.png", "{0}annot/{{}}.png", "{0}_masks/{{}}_mask.gif"])

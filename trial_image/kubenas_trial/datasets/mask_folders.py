@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from glob import escape
 from pathlib import Path
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -14,23 +15,28 @@ from kubenas_trial.datasets.masks import IGNORED, INVALID, LabelledImage, labell
 from kubenas_trial.datasets.pictures import image_files, is_image
 from kubenas_trial.datasets.published import join, part_of
 from kubenas_trial.datasets.segmentation_data import SegmentationData, SegmentationDataSettings, segmentation_data
+from kubenas_trial.datasets.voc_masks import has_voc_masks, read_voc_masks
 from kubenas_trial.errors import InvalidDatasetError
 
 _NAMES = "classes.txt"
+# Names of the two folders, in lower case.
+_IMAGES: Final = ("images", "image")
+_MASKS: Final = ("masks", "mask")
+_OTHERS: Final = ("labels", "annotations")
 # What names of masks, and of folders of such, have behind those of images.
 _MASK = re.compile(r"[-_]?(masks?|labels?|annot|L|segmentation)$")
 
 
 def is_mask_folder(path: Path) -> bool:
     """Whether `path` holds images and masks, in folders of these names."""
-    return bool(_folders(path))
+    return has_voc_masks(path) or bool(_folders(path))
 
 
 def read_mask_folder(path: Path, settings: SegmentationDataSettings) -> SegmentationData:
     """images/NAME.jpg with masks/NAME.png; in parts as images/train and masks/train, or train/images and train/masks.
 
     Instead of masks a folder may be called labels or annotations, or train_masks, train_labels or trainannot beside
-    train; a mask may be called NAME_mask or NAME_L.
+    train; a mask may be called NAME_mask or NAME_L. Also Pascal VOC's folders, see `voc_masks`.
 
     Masks hold the classes' numbers 0, 1, 2 … as grey values or with a palette, and 255 where there is none. Where all
     are black and white (0 and 255 only) they tell two classes. A file classes.txt may name the classes, one a line.
@@ -39,10 +45,12 @@ def read_mask_folder(path: Path, settings: SegmentationDataSettings) -> Segmenta
     Raises:
         InvalidDatasetError: the message names the file and what is wrong with it.
     """
-    folders = _folders(path)
-    if not folders:
+    if has_voc_masks(path):
+        parts = read_voc_masks(path)
+    elif folders := _folders(path):
+        parts = {part: list(_pairs(*both)) for part, both in folders.items()}
+    else:
         raise InvalidDatasetError(f"{path} has no folders images and masks: put the images and their masks there")
-    parts = {part: list(_pairs(*both)) for part, both in folders.items()}
     values = {pair: occurring(pair.mask) for part in parts.values() for pair in part}
     everywhere = torch.stack(list(values.values())).any(0)
     black_and_white = everywhere.nonzero().flatten().tolist() == [0, IGNORED]
@@ -90,11 +98,12 @@ def _parts(path: Path) -> dict[str, Path]:
 
 def _both(path: Path) -> tuple[Path, Path] | None:
     """The folders images and masks of `path`; those of masks, by their other names, may as well hold boxes."""
-    images, masks = path / "images", path / "masks"
-    others = (path / name for name in ("labels", "annotations"))
-    if not masks.is_dir():
-        masks = next((each for each in others if any(map(is_image, each.rglob("*")))), masks)
-    return (images, masks) if images.is_dir() and (masks.is_dir() or part_of(path.name)) else None
+    folders = {each.name.lower(): each for each in sorted(path.glob("*")) if each.is_dir()}
+    images = next((folders[name] for name in _IMAGES if name in folders), None)
+    masks = next((folders[name] for name in _MASKS if name in folders), None)
+    others = (folders[name] for name in _OTHERS if name in folders)
+    masks = masks or next((each for each in others if any(map(is_image, each.rglob("*")))), None)
+    return (images, masks or path / "masks") if images and (masks or part_of(path.name)) else None
 
 
 def _pairs(images: Path, masks: Path) -> Iterator[LabelledImage]:
@@ -117,7 +126,7 @@ def _names(file: Path, training: list[Tensor]) -> list[str]:
     count = int(present.nonzero().max()) + 1 if present.any() else 0
     names = [str(number) for number in range(count)]
     if file.is_file():
-        names = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+        names = [line.strip() for line in _read(file).splitlines() if line.strip()]
     if len(names) < 2:
         raise InvalidDatasetError(f"{file.parent}: the training masks have {len(names)} classes: two are needed")
     if missing := (~present[: len(names)]).nonzero().flatten().tolist():
@@ -125,3 +134,10 @@ def _names(file: Path, training: list[Tensor]) -> list[str]:
             f"{file.parent}: class {names[missing[0]]} is in no training mask: number classes 0, 1, 2 … without gaps"
         )
     return names
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidDatasetError(f"{file} cannot be read as UTF-8 ({error}): convert it") from None

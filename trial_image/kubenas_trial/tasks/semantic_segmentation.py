@@ -41,7 +41,11 @@ class SemanticSegmentation(Task[SemanticSegmentationSettings, SegmentationData])
         "shapes": BuiltIn("500 images of circles, squares and triangles, drawn by seed", segmented_shapes)
     }
     formats: ClassVar = {
-        "masks": Format("images/*.jpg with masks/*.png of class numbers", is_mask_folder, read_mask_folder),
+        "masks": Format(
+            "images/*.jpg with masks/*.png of class numbers, or Pascal VOC's folders of these",
+            is_mask_folder,
+            read_mask_folder,
+        ),
         "cityscapes": Format("Cityscapes: leftImg8bit and gtFine", is_cityscapes, read_cityscapes),
     }
 
