@@ -169,7 +169,7 @@ def test_what_is_wrong_with_the_files_is_said(tmp_path: Path, files: dict[str, s
 
 def test_a_text_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     (tmp_path / "book.txt").write_bytes("café\n".encode("latin-1") * 100)
-    with pytest.raises(InvalidDatasetError, match=r"book\.txt: is not UTF-8 .*: convert it"):
+    with pytest.raises(InvalidDatasetError, match=r"book\.txt, line \d: is not UTF-8 .*: convert it"):
         load(tmp_path / "book.txt")
 
 

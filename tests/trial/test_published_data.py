@@ -219,7 +219,7 @@ def test_names_of_classes_are_read_as_utf_8(tmp_path: Path) -> None:
     (tmp_path / "classes.txt").write_bytes(BOM_UTF8 + "Straße\r\nHaus\r\nBaum\r\n".encode())
     assert load("semantic-segmentation", tmp_path, imageSize=16).classes == ("Straße", "Haus", "Baum")
     (tmp_path / "classes.txt").write_text("Straße\nHaus\nBaum\n", encoding="latin-1")
-    with pytest.raises(InvalidDatasetError, match=r"classes\.txt cannot be read as UTF-8"):
+    with pytest.raises(InvalidDatasetError, match=r"classes\.txt, line 1: is not UTF-8"):
         load("semantic-segmentation", tmp_path)
 
 

@@ -36,6 +36,22 @@ def test_a_published_test_table_without_labels_is_left_out(tmp_path: Path) -> No
     assert sizes(load("text-classification", tmp_path)) == [30, 8, 10]
 
 
+@pytest.mark.parametrize(
+    "test", [[("index", "sentence"), ("0", "so so")], [("x", "-1", "", "so"), ("x", "-1", "", "la")]]
+)
+def test_tests_without_labels_are_told_by_places_and_by_minus_one(tmp_path: Path, test: list[Iterable[str]]) -> None:
+    train = [("gj04", label, "", text) for text, label in lines(40)]
+    write(tmp_path, train__tsv=table(train), test__tsv=table(test))
+    assert sizes(load("text-classification", tmp_path, textColumn=4, labelColumn=2)) == [24, 8, 8]
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_a_csv_may_have_other_separators_and_long_texts(tmp_path: Path, separator: str) -> None:
+    rows = [("text", "label"), *((f'"{text}, {"so " * 50_000}"', label) for text, label in lines(8))]
+    write(tmp_path, a__csv="\ufeff" + table(rows, separator))
+    assert sum(sizes(load("text-classification", tmp_path))) == 8
+
+
 def test_files_are_told_by_words_in_their_names(tmp_path: Path) -> None:
     head = ("text", "label")
     write(

@@ -173,7 +173,7 @@ def test_what_is_wrong_with_the_files_is_said(tmp_path: Path, files: dict[str, s
 
 def test_a_table_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes("text,label\ncafé,good\n".encode("latin-1"))
-    with pytest.raises(InvalidDatasetError, match=r"a\.csv: is not UTF-8 .*: convert it"):
+    with pytest.raises(InvalidDatasetError, match=r"a\.csv, line \d: is not UTF-8 .*: convert it"):
         load(tmp_path / "a.csv")
 
 

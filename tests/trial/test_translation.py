@@ -163,7 +163,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, files: dict[str, str], settings:
 
 def test_what_is_no_utf8_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_bytes(b"caf\xe9\tcoffee\n")
-    with pytest.raises(InvalidDatasetError, match=r"a\.tsv: is not UTF-8 .*: convert it"):
+    with pytest.raises(InvalidDatasetError, match=r"a\.tsv, line \d: is not UTF-8 .*: convert it"):
         task(tmp_path)
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from kubenas_trial.datasets.data import SPLIT_NAMES, Batch, Splits
 from kubenas_trial.datasets.published import files_in
+from kubenas_trial.datasets.text_files import open_text
 from kubenas_trial.datasets.tokens import IGNORED, tokenize, train_byte_bpe
 from kubenas_trial.errors import InvalidDatasetError
 from kubenas_trial.settings import TrainingSettings
@@ -56,14 +57,9 @@ class Lines:
 
     def _all(self) -> Iterator[str]:
         for path in self.files:
-            try:
-                with path.open(encoding="utf-8-sig") as file:
-                    while line := file.readline(_LINE):
-                        yield line
-            except UnicodeDecodeError as error:
-                raise InvalidDatasetError(f"{path}: is not UTF-8 ({error.reason}): convert it") from None
-            except OSError as error:
-                raise InvalidDatasetError(f"{path}: cannot be read: {error}") from None
+            with open_text(path) as file:
+                while line := file.readline(_LINE):
+                    yield line
 
 
 @dataclass(frozen=True, slots=True)

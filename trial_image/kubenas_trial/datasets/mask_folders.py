@@ -15,6 +15,7 @@ from kubenas_trial.datasets.masks import IGNORED, INVALID, LabelledImage, labell
 from kubenas_trial.datasets.pictures import image_files, is_image
 from kubenas_trial.datasets.published import join, part_of
 from kubenas_trial.datasets.segmentation_data import SegmentationData, SegmentationDataSettings, segmentation_data
+from kubenas_trial.datasets.text_files import open_text
 from kubenas_trial.datasets.voc_masks import has_voc_masks, read_voc_masks
 from kubenas_trial.errors import InvalidDatasetError
 
@@ -126,7 +127,8 @@ def _names(file: Path, training: list[Tensor]) -> list[str]:
     count = int(present.nonzero().max()) + 1 if present.any() else 0
     names = [str(number) for number in range(count)]
     if file.is_file():
-        names = [line.strip() for line in _read(file).splitlines() if line.strip()]
+        with open_text(file) as lines:
+            names = [line.strip() for line in lines if line.strip()]
     if len(names) < 2:
         raise InvalidDatasetError(f"{file.parent}: the training masks have {len(names)} classes: two are needed")
     if missing := (~present[: len(names)]).nonzero().flatten().tolist():
@@ -134,10 +136,3 @@ def _names(file: Path, training: list[Tensor]) -> list[str]:
             f"{file.parent}: class {names[missing[0]]} is in no training mask: number classes 0, 1, 2 … without gaps"
         )
     return names
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidDatasetError(f"{file} cannot be read as UTF-8 ({error}): convert it") from None

@@ -12,6 +12,7 @@ from typing import Final
 
 from kubenas_trial.datasets.data import SPLIT_NAMES, Chosen, grouped
 from kubenas_trial.datasets.published import by_part, files_in
+from kubenas_trial.datasets.text_files import open_text
 from kubenas_trial.errors import InvalidDatasetError
 
 _TABLES: Final = (".tsv", ".tab", ".txt")
@@ -242,11 +243,6 @@ def _stems(folder: Path) -> dict[str, dict[str, Path]]:
 
 def _lines(path: Path) -> Iterator[str]:
     # Only \n ends a line: texts may hold other characters that Unicode calls line ends.
-    try:
-        with path.open(encoding="utf-8-sig", newline="\n") as file:
-            for line in file:
-                yield line.rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise InvalidDatasetError(f"{path}: is not UTF-8 ({error.reason}): convert it") from None
-    except OSError as error:
-        raise InvalidDatasetError(f"{path}: cannot be read: {error}") from None
+    with open_text(path, newline="\n") as file:
+        for line in file:
+            yield line.rstrip("\r\n")

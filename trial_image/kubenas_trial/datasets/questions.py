@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from kubenas_trial.datasets.data import SPLIT_NAMES, grouped
 from kubenas_trial.datasets.published import by_part, files_in
+from kubenas_trial.datasets.text_files import open_text
 from kubenas_trial.errors import InvalidDatasetError
 
 _LINES: Final = (".jsonl", ".ndjson")
@@ -120,10 +121,8 @@ def _by_field(file: Path) -> dict[str, list[Question]]:
 
 
 def _read(file: Path) -> Iterator[tuple[dict[str, Any], Question]]:
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidDatasetError(f"{file}: cannot be read as UTF-8: {error}") from None
+    with open_text(file) as opened:
+        text = opened.read()
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+from kubenas_trial.datasets.text_files import open_text
 from kubenas_trial.errors import InvalidDatasetError
 
 # By name, where the settings name none; the first that a table has.
@@ -32,6 +33,10 @@ SUFFIXES: Final[Mapping[str, tuple[str, ...]]] = {
     "csv": (".csv",),
     "jsonl": (".jsonl", ".ndjson"),
 }
+
+
+# A text may be longer than what the module allows.
+csv.field_size_limit(2**31 - 1)
 
 
 class MissingColumnError(InvalidDatasetError):
@@ -68,27 +73,24 @@ class Table:
     label: str | None = None
 
     def has_labels(self) -> bool:
-        """Whether there is a column of labels, which published tables of tests lack."""
+        """Whether there is a column of labels, which published tables of tests lack, or where all of them are -1."""
         try:
-            next(iter(self), None)
+            return {row.label for row in self} != {"-1"}
         except MissingColumnError as error:
             return error.setting != "labelColumn"
-        return True
 
     def __iter__(self) -> Iterator[Row]:
-        try:
-            with self.path.open(encoding="utf-8-sig", newline="") as file:
-                yield from self._json(file) if self.kind == "jsonl" else self._separated(file)
-        except UnicodeDecodeError as error:
-            raise InvalidDatasetError(f"{self.path}: is not UTF-8 ({error.reason}): convert it") from None
-        except OSError as error:
-            raise InvalidDatasetError(f"{self.path}: cannot be read: {error}") from None
+        with open_text(self.path, newline="") as file:
+            yield from self._json(file) if self.kind == "jsonl" else self._separated(file)
 
     @cached_property
     def _dialect(self) -> dict[str, Any]:
         """How fields are told apart, as options of `csv.reader`; to find out takes one or two readings of the file."""
         if self.kind == "csv":
-            return {"strict": True}
+            with open_text(self.path) as file:
+                header = file.readline()
+            # Programs write other separators where the comma is the decimal point.
+            return {"strict": True, "delimiter": next((each for each in ",;\t" if each in header), ",")}
         # As registered with IANA: no quotes, except those that other programs put around a whole field; with tabs or
         # ends of lines inside only if the file makes no sense otherwise.
         plain = {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
@@ -98,7 +100,7 @@ class Table:
     def _even(self, dialect: dict[str, Any]) -> bool:
         """Whether all lines have as many fields."""
         try:
-            with self.path.open(encoding="utf-8-sig", newline="") as file:
+            with open_text(self.path, newline="") as file:
                 return len({len(fields) for fields in csv.reader(file, **dialect) if any(fields)}) <= 1
         except csv.Error:
             return False
@@ -167,9 +169,10 @@ class Table:
             return None
         text, label = (int(name or 0) - 1 for name in wanted)
         if not (0 <= text < len(fields) and 0 <= label < len(fields)):
-            raise InvalidDatasetError(
+            raise MissingColumnError(
+                "labelColumn",
                 f"{self.path}: has {len(fields)} columns, counted from 1; task.settings.textColumn is {self.text}, "
-                f"labelColumn {self.label}"
+                f"labelColumn {self.label}",
             )
         return text, label
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from kubenas_trial.datasets.published import part_of
+from kubenas_trial.datasets.text_files import open_text
 from kubenas_trial.errors import InvalidDatasetError
 
 # Lists of one class tell behind a name whether the image has it.
@@ -42,9 +43,7 @@ def read_lists(folder: Path, known: Collection[str]) -> dict[str, list[str]]:
 
 
 def _names(file: Path, known: Collection[str]) -> Iterator[str]:
-    try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidDatasetError(f"{file} cannot be read ({error})") from None
-    names = (line.strip() for line in lines if line.strip())
-    return (name if name in known else _HAS_CLASS.sub("", name) for name in names)
+    with open_text(file) as lines:
+        for line in lines:
+            if name := line.strip():
+                yield name if name in known else _HAS_CLASS.sub("", name)
