@@ -141,6 +141,28 @@ def test_published_lists_are_the_split(tmp_path: Path) -> None:
     assert len(data.train) == 21
 
 
+def test_folders_of_parts_are_the_split(tmp_path: Path) -> None:
+    for part, speakers in (("train", 5), ("val", 2), ("test", 3)):
+        write_words(tmp_path / part, speakers, takes=1, nohash=False)
+    data = lazily(tmp_path)
+    assert (len(data.train), len(data.validation), len(data.test)) == (10, 4, 6)
+    (tmp_path / "val" / "low").rename(tmp_path / "val" / "lower")
+    with pytest.raises(InvalidDatasetError, match=r"lower is no word of train"):
+        lazily(tmp_path)
+
+
+def test_a_wav_file_that_is_cut_off_is_named_but_not_one_of_unknown_length(tmp_path: Path) -> None:
+    file = tmp_path / "a.wav"
+    soundfile.write(file, tone(200, 4000), 4000)
+    whole = file.read_bytes()
+    place = whole.index(b"data") + 4
+    file.write_bytes(whole[:place] + b"\xff" * 4 + whole[place + 4 :])
+    assert read_wave(file, 4000, 2000).abs().max() > 0.4
+    file.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InvalidDatasetError, match=r"a\.wav is cut off, 1978 bytes of 4000"):
+        read_wave(file, 4000, 2000)
+
+
 def test_in_memory_and_lazily_the_examples_are_the_same(tmp_path: Path) -> None:
     folder = write_words(tmp_path / "words")
     held = read_words(folder, SETTINGS)

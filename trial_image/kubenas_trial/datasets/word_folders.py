@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -15,11 +16,16 @@ import torch
 from torch import Tensor
 
 from kubenas_trial.datasets.audio_data import AudioData, AudioSettings, Waves, as_spectra
-from kubenas_trial.datasets.data import grouped, stratified
+from kubenas_trial.datasets.data import SPLIT_NAMES, grouped, stratified
+from kubenas_trial.datasets.published import join, part_of
+from kubenas_trial.datasets.text_files import open_text
 from kubenas_trial.errors import InvalidDatasetError
 
 _LISTS: Final = {1: "validation_list.txt", 2: "testing_list.txt"}
 _SPLITS: Final = ("training", "validation", "test")
+# Of a WAV file, how long its header says that it is; programs that could not know that write the largest number.
+_SIZE: Final = re.compile(r"data : (?P<said>\d+) \(should be (?P<there>\d+)\)")
+_UNKNOWN: Final = 0x7FFF0000
 # Between who speaks and how often they did, in Speech Commands' names of files.
 _SPEAKER_ENDS: Final = "_nohash_"
 
@@ -40,44 +46,50 @@ class WaveFiles:
 
 
 def has_words(path: Path) -> bool:
-    """Whether some folder in `path` has WAV files."""
-    return path.is_dir() and any(_waves_in(folder) for folder in _folders(path))
+    """Whether some folder in `path`, or in its folder train, has WAV files."""
+    return path.is_dir() and any(_waves_in(folder) for folder in _folders(_parts(path).get("train", path)))
 
 
 def read_words(path: Path, settings: AudioSettings) -> AudioData:
     """The recordings in `path`, each folder of which is a word; folders that begin with _ are none.
 
-    The split is that of validation_list.txt and testing_list.txt where they are there. Else the files' speakers are
-    shared out where names tell them (SPEAKER_nohash_0.wav), else the files of each word.
+    The split is that of folders train, validation and test around those of the words (`published.join`), or of
+    validation_list.txt and testing_list.txt. Else the files' speakers are shared out where names tell them
+    (SPEAKER_nohash_0.wav), else the files of each word.
 
     Raises:
         InvalidDatasetError: there are fewer than two words, one is empty or without a training example, a file cannot
             be read, or a list names one that is not there.
     """
-    words = [folder.name for folder in _folders(path)] if path.is_dir() else []
+    parts = _parts(path)
+    root = parts.get("train", path)
+    words = [folder.name for folder in _folders(root)] if root.is_dir() else []
     if len(words) < 2:
-        raise InvalidDatasetError(f"{path} has {len(words)} folders of words: give at least two")
-    files: list[Path] = []
-    labels: list[int] = []
-    for label, word in enumerate(words):
-        found = _waves_in(path / word)
-        if not found:
-            raise InvalidDatasetError(f"{path / word} has no WAV file: add some, or remove the folder")
-        files += found
-        labels += [label] * len(found)
-    splits = _split(path, files, labels, settings.split_seed)
-    _check(path, splits, labels, words)
+        raise InvalidDatasetError(f"{root} has {len(words)} folders of words: give at least two")
+    if "train" in parts:
+        found, published = join(
+            {part: list(_recordings(parts[part], words)) for part in SPLIT_NAMES if part in parts},
+            lambda recording: recording[1],
+            settings.split_seed,
+            path,
+        )
+        splits: tuple[list[int], ...] = published
+    else:
+        found = list(_recordings(path, words))
+        splits = _split(path, [file for file, _ in found], [label for _, label in found], settings.split_seed)
+    files, labels = [file for file, _ in found], [label for _, label in found]
+    _check(root, splits, labels, words)
     megabytes = len(files) * settings.samples * 4 / 1e6
-    parts: list[tuple[Waves, list[int]]] = []
+    waves_of: list[tuple[Waves, list[int]]] = []
     for numbers in splits:
         waves = WaveFiles([files[number] for number in numbers], settings.sample_rate, settings.samples)
         if megabytes > settings.memory_limit_mb:
             for file in waves.files:
                 _open(file).close()
-            parts.append((waves, [labels[number] for number in numbers]))
+            waves_of.append((waves, [labels[number] for number in numbers]))
         else:
-            parts.append((waves[list(range(len(waves)))], [labels[number] for number in numbers]))
-    return as_spectra(parts, words, settings)
+            waves_of.append((waves[list(range(len(waves)))], [labels[number] for number in numbers]))
+    return as_spectra(waves_of, words, settings)
 
 
 def read_wave(file: Path, sample_rate: int, samples: int) -> Tensor:
@@ -111,9 +123,14 @@ def read_wave(file: Path, sample_rate: int, samples: int) -> Tensor:
 
 def _open(file: Path) -> soundfile.SoundFile:
     try:
-        return soundfile.SoundFile(file)
+        sound = soundfile.SoundFile(file)
     except (soundfile.SoundFileError, OSError) as error:
         raise _unreadable(file, error) from error
+    # What libsndfile notes while it reads the header.
+    if (size := _SIZE.search(sound.extra_info)) and int(size["there"]) < int(size["said"]) < _UNKNOWN:
+        sound.close()
+        raise InvalidDatasetError(f"{file} is cut off, {size['there']} bytes of {size['said']}: replace or remove it")
+    return sound
 
 
 def _unreadable(file: Path, error: Exception) -> InvalidDatasetError:
@@ -122,6 +139,23 @@ def _unreadable(file: Path, error: Exception) -> InvalidDatasetError:
 
 def _folders(path: Path) -> list[Path]:
     return sorted(each for each in path.iterdir() if each.is_dir() and not each.name.startswith(("_", ".")))
+
+
+def _parts(path: Path) -> dict[str, Path]:
+    """Folders of words for training, validation and test; a folder of WAV files with such a name is a word."""
+    folders = {part: folder for folder in _folders(path) if (part := part_of(folder.name))} if path.is_dir() else {}
+    return {} if any(map(_waves_in, folders.values())) else folders
+
+
+def _recordings(root: Path, words: Sequence[str]) -> Iterator[tuple[Path, int]]:
+    """Each file in the folders of `root`, and the number of its word."""
+    for folder in _folders(root):
+        if folder.name not in words:
+            raise InvalidDatasetError(f"{folder}: {folder.name} is no word of train: add it there, or leave it out")
+        found = _waves_in(folder)
+        if not found:
+            raise InvalidDatasetError(f"{folder} has no WAV file: add some, or remove the folder")
+        yield from ((file, words.index(folder.name)) for file in found)
 
 
 def _waves_in(folder: Path) -> list[Path]:
@@ -152,14 +186,15 @@ def _published(path: Path, files: Sequence[Path]) -> Mapping[Path, int]:
     folders = {file.parent for file in files}
     found: dict[Path, int] = {}
     for split, name in _LISTS.items():
-        for number, line in enumerate((path / name).read_text(errors="replace").splitlines(), start=1):
-            if not line.strip():
-                continue
-            file = path / PurePosixPath(line.strip())
-            if file not in known and file.parent in folders:
-                raise InvalidDatasetError(f"{path / name}, line {number}: {line.strip()} does not exist")
-            if found.setdefault(file, split) != split:
-                raise InvalidDatasetError(f"{path / name}, line {number}: {line.strip()} is in {_LISTS[1]} too")
+        with open_text(path / name) as lines:
+            for number, line in enumerate(map(str.strip, lines), start=1):
+                if not line:
+                    continue
+                file = path / PurePosixPath(line)
+                if file not in known and file.parent in folders:
+                    raise InvalidDatasetError(f"{path / name}, line {number}: {line} does not exist")
+                if found.setdefault(file, split) != split:
+                    raise InvalidDatasetError(f"{path / name}, line {number}: {line} is in {_LISTS[1]} too")
     return found
 
 

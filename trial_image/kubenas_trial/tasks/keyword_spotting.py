@@ -36,7 +36,7 @@ class KeywordSpotting(Classifier[KeywordSpottingSettings, AudioData]):
     built_in: ClassVar = {"tones": BuiltIn("1,000 sounds of eight courses of a tone, in noise", tones)}
     formats: ClassVar = {
         "word-folders": Format(
-            "a folder of WAV files for each word, as Speech Commands; validation_list.txt and testing_list.txt if any",
+            "a folder of WAV files for each word, as Speech Commands with its lists, or such in train, val and test",
             has_words,
             read_words,
         )

@@ -103,7 +103,7 @@ def format_of(kind: type[AnyTask], path: Path, wanted: str | None) -> str:
         looks = (
             f"looks like {' and '.join(found)}: "
             if found
-            else f"looks like none of {known}: unpack what is packed, or "
+            else f"looks like none of {known}: name the folder that holds the files, unpack what is packed, or "
         )
         raise InvalidDatasetError(f"task.dataset.path: {path} {looks}say which by task.dataset.format")
     return found[0]
