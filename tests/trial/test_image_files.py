@@ -262,7 +262,7 @@ def test_what_is_wrong_with_folders_is_told(tmp_path: Path, change: Callable[[Pa
 
 def test_one_class_is_none_to_tell_apart(tmp_path: Path) -> None:
     write_folders(tmp_path, classes=("cat",))
-    with pytest.raises(InvalidDatasetError, match="has the class cat only: two or more are needed"):
+    with pytest.raises(InvalidDatasetError, match="has the class cat only: name the folder that holds two or more"):
         read(tmp_path)
 
 

@@ -33,6 +33,19 @@ def test_images_of_many_kinds_are_read(tmp_path: Path, suffix: str, mode: str) -
     assert (sizes(data), data.classes) == ([12, 4, 4], ("cat", "dog"))
 
 
+def test_images_of_a_test_part_without_classes_are_left_out(tmp_path: Path) -> None:
+    classes(tmp_path / "train")
+    image(tmp_path / "test" / "1.JPEG")
+    assert sizes(load("image-classification", tmp_path)) == [12, 4, 4]
+
+
+def test_parts_are_not_taken_for_classes(tmp_path: Path) -> None:
+    for part in ("seg_train", "seg_test"):
+        classes(tmp_path / part, count=1)
+    with pytest.raises(InvalidDatasetError, match="seg_train would be classes: call the folders of parts train"):
+        load("image-classification", tmp_path)
+
+
 def test_what_a_mac_packs_along_is_no_class(tmp_path: Path) -> None:
     classes(tmp_path)
     for folder in (tmp_path / "cat", tmp_path / "__MACOSX" / "cat"):

@@ -111,6 +111,7 @@ TATOEBA = "".join(f"Go {number} .\tGeh {number} .\tCC-BY 2.0 (France)\n" for num
             {"a__de-en__en": ENGLISH, "a__de-en__de": GERMAN, "a__de-en__ids": GERMAN},
             {"sourceColumn": "en", "targetColumn": "de"},
         ),
+        ({"a__de-en__en": ENGLISH, "a__de-en__de": GERMAN, "a__de-en__ids": GERMAN, "a__de-en__xml": "x"}, {}),
         ({"deu__txt": TATOEBA, "_about__txt": "x"}, {}),
     ],
 )
@@ -127,6 +128,30 @@ def test_numbers_of_sentences_are_not_translated(tmp_path: Path) -> None:
     ):
         load("translation", tmp_path)
     assert load("translation", tmp_path, sourceColumn=2, targetColumn=4).test.references[0].startswith("Geh ")
+    rows = "".join(f"{number}\tGo {number} .\tGeh {number} .\n" for number in range(40))
+    write(tmp_path, pairs__tsv=f"id\tenglish\tgerman\n{rows}")
+    with pytest.raises(InvalidDatasetError, match=r"first of 3 columns is a number: .* such as 2 and 3"):
+        load("translation", tmp_path)
+    named = load("translation", tmp_path, sourceColumn="english", targetColumn="german")
+    assert (sizes(named), named.test.references[0][:4]) == ([32, 4, 4], "Geh ")
+
+
+def test_a_part_without_its_translation_is_named(tmp_path: Path) -> None:
+    write(tmp_path, train__en=ENGLISH, train__de=GERMAN, val__en=ENGLISH)
+    with pytest.raises(InvalidDatasetError, match=r"val\.en: its translation is missing"):
+        load("translation", tmp_path)
+
+
+def test_a_text_may_have_no_suffix_and_a_readme_is_none(tmp_path: Path) -> None:
+    write(tmp_path, text8=" anarchism originated as a term of abuse" * 2000, a__txt=ENGLISH * 40, README__txt=GERMAN)
+    assert load("language-model", tmp_path / "text8").train.characters == 65_536
+    assert load("language-model", tmp_path).train.characters < len(ENGLISH * 40)
+
+
+def test_a_text_of_empty_lines_is_named(tmp_path: Path) -> None:
+    write(tmp_path, corpus__txt="\n" * 100, probe__tsv=table([("text", "label"), *lines(40)]))
+    with pytest.raises(InvalidDatasetError, match="all lines of the text of train are empty"):
+        load("text-representation", tmp_path)
 
 
 ANSWERS: list[Callable[[str], dict[str, Any]]] = [

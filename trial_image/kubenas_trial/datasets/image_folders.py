@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -13,11 +15,13 @@ import torch
 from PIL import ExifTags, Image, ImageOps
 from torch import Tensor
 
+from kubenas_trial.datasets.data import SPLIT_NAMES
 from kubenas_trial.datasets.image_data import ImageClassificationSettings, ImageData, image_data, moved_and_mirrored
 from kubenas_trial.datasets.pictures import UNREADABLE, converted, is_image, tensors, unreadable
 from kubenas_trial.datasets.published import join, part_of
 from kubenas_trial.errors import InvalidDatasetError
 
+_LOG: Final = logging.getLogger("kubenas_trial")
 # Images whose headers are looked at for size and channels, spread evenly over all.
 _LOOKED_AT: Final = 1_000
 # A larger commonest size is scaled down to this side; the setting asks for more.
@@ -51,7 +55,8 @@ def is_image_folder(path: Path) -> bool:
 def read_image_folder(path: Path, settings: ImageClassificationSettings) -> ImageData:
     """Images in folders named for their classes, at any depth below; those in `train`, `val`, `test`, or unsplit.
 
-    A missing validation part is a fifth of train. Each image is cut to the proportions of all and resized.
+    A missing validation part is a fifth of train; a test part without such folders is left out, as the classes of its
+    images are kept back. Each image is cut to the proportions of all and resized.
 
     Raises:
         InvalidDatasetError: a class has no images, or none to train on; an image cannot be read.
@@ -65,7 +70,9 @@ def read_image_folder(path: Path, settings: ImageClassificationSettings) -> Imag
                 "leave it out"
             )
     if len(known) < 2:
-        raise InvalidDatasetError(f"{path}: has the class {', '.join(known)} only: two or more are needed")
+        raise InvalidDatasetError(
+            f"{path}: has the class {', '.join(known)} only: name the folder that holds two or more"
+        )
     examples, numbers = join(parts, lambda each: each.label, settings.split_seed, path)
     classes = sorted(known)
     trained = {examples[number].label for number in numbers.train}
@@ -89,8 +96,22 @@ def _parts(path: Path) -> Mapping[str, Sequence[_Labelled]]:
         raise InvalidDatasetError(f"{path} is no folder: name the one that holds the classes' folders")
     folders = {part: folder for folder in _folders(path) if (part := part_of(folder.name)) is not None}
     if "train" not in folders:
+        _refuse_named_alike(path)
         return {"": _images(path)}
-    return {part: _images(folders[part]) for part in ("train", "validation", "test") if part in folders}
+    if "test" in folders and not _folders(folders["test"]):
+        _LOG.warning("%s has no folders of classes: it is not used", folders["test"])
+        del folders["test"]
+    return {part: _images(folders[part]) for part in SPLIT_NAMES if part in folders}
+
+
+def _refuse_named_alike(path: Path) -> None:
+    """Where classes are called as parts might be, such as seg_train and seg_test."""
+    words = {folder: re.split(r"[^a-z]+", folder.name.lower()) for folder in _folders(path)}
+    parts = {part: folder.name for folder, each in words.items() for part in map(part_of, each) if part}
+    if "train" in parts and len(parts) > 1:
+        raise InvalidDatasetError(
+            f"{path}: {' and '.join(parts.values())} would be classes: call the folders of parts train, val and test"
+        )
 
 
 def _images(root: Path) -> list[_Labelled]:

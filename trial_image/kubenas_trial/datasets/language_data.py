@@ -21,6 +21,8 @@ from kubenas_trial.errors import InvalidDatasetError
 from kubenas_trial.settings import TrainingSettings
 
 SUFFIXES: Final = (".txt", ".text", ".tokens", ".raw")
+# Files that say something about the texts beside them.
+_ABOUT: Final = ("readme", "license")
 _START: Final = "<|endoftext|>"
 # Characters that are read at a time, where lines are longer.
 _LINE: Final = 4096
@@ -151,8 +153,10 @@ def split_lines(path: Path) -> dict[str, Lines]:
 
 
 def text_files(path: Path) -> list[Path]:
-    """The file at `path`, or the folder's files, that have a text's suffix."""
-    return files_in(path, SUFFIXES)
+    """The file at `path`, or the folder's files, that have a text's suffix; a file that is named may have none."""
+    if path.is_file():
+        return files_in(path, (*SUFFIXES, ""))
+    return [file for file in files_in(path, SUFFIXES) if file.stem.lower() not in _ABOUT]
 
 
 def _by_split(path: Path, files: Sequence[Path]) -> dict[str, list[Path]]:

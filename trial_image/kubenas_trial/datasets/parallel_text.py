@@ -25,6 +25,8 @@ _LANGUAGE: Final = re.compile(
 _LANGUAGE_LAST: Final = re.compile(
     rf"((?P<name>.+)[._-])?(?P<language>{_LANGUAGE.pattern}|src|source|tgt|trg|target)", re.IGNORECASE
 )
+_BESIDE: Final = ("", ".ids", ".scores", ".xml")
+_PART: Final = re.compile(rf"(?<![a-z])({'|'.join(name for names in SPLIT_NAMES.values() for name in names)})(?![a-z])")
 # Validation and test sentences are translated word by word, which takes long.
 _EVALUATED: Final = 2000
 
@@ -62,6 +64,7 @@ class TablePairs:
 
     def __iter__(self) -> Iterator[Pair]:
         columns: tuple[int, int] | None = None
+        seen = False
         for number, line in enumerate(_lines(self.path), start=1):
             if not line.strip():
                 continue
@@ -70,6 +73,9 @@ class TablePairs:
                 columns, header = self._columns(cells)
                 if header:
                     continue
+            if not seen:
+                seen = True
+                self._refuse_number(cells, columns)
             if len(cells) <= max(columns):
                 raise InvalidDatasetError(
                     f"{self.path}, line {number}: has {len(cells)} columns, and column {max(columns) + 1} is wanted: "
@@ -79,6 +85,15 @@ class TablePairs:
             if pair.source and pair.target:
                 yield pair
 
+    def _refuse_number(self, cells: Sequence[str], columns: tuple[int, int]) -> None:
+        """Where the first column is not asked for and numbers the sentences, as in Tatoeba's exports."""
+        if self.source is None and columns[0] == 0 and len(cells) > 2 and cells[0].strip().isdecimal():
+            raise InvalidDatasetError(
+                f"{self.path}: the first of {len(cells)} columns is a number: give the places of the sentences, or "
+                "what the first line calls them, by task.settings.sourceColumn and targetColumn, such as 2 and "
+                f"{len(cells)}"
+            )
+
     def _columns(self, cells: Sequence[str]) -> tuple[tuple[int, int], bool]:
         """Places of source and target, and whether the first line is a header."""
         names = [cell.strip().lower() for cell in cells]
@@ -86,12 +101,6 @@ class TablePairs:
             for source, target in _HEADERS:
                 if source in names and target in names:
                     return (names.index(source), names.index(target)), True
-            if len(cells) > 3 and names[0].isdecimal():
-                # As Tatoeba exports sentences with their numbers.
-                raise InvalidDatasetError(
-                    f"{self.path}: the first of {len(cells)} columns is a number: give the places of the sentences by "
-                    "task.settings.sourceColumn and targetColumn, such as 2 and 4"
-                )
             return (0, 1), all(_LANGUAGE.fullmatch(name) for name in names[:2])
         places: list[int] = []
         for setting, wanted in (("sourceColumn", self.source), ("targetColumn", self.target)):
@@ -139,7 +148,7 @@ def detect_table(path: Path) -> bool:
 
 def detect_aligned(path: Path) -> bool:
     """Whether `path` is a folder with files that differ in their endings only, such as train.en and train.de."""
-    return path.is_dir() and not _tables(path) and bool(_stems(path))
+    return path.is_dir() and not _tables(path) and any(len(files) > 1 for files in _stems(path).values())
 
 
 def read_table(path: Path, source: str | None, target: str | None, seed: int) -> ParallelTexts:
@@ -164,8 +173,14 @@ def read_aligned(path: Path, source: str | None, target: str | None, seed: int) 
     """
     if not path.is_dir():
         raise InvalidDatasetError(f"{path} is no folder: name the one that holds both files")
-    named = by_part(path, _stems(path))
+    stems = _stems(path)
+    named = by_part(path, {stem: files for stem, files in stems.items() if len(files) > 1})
     common = set.intersection(*map(set, named.values()))
+    for stem, files in stems.items():
+        if len(files) == 1 and common.issuperset(files) and _PART.search(stem):
+            raise InvalidDatasetError(
+                f"{next(iter(files.values()))}: its translation is missing: add it, or take this file out"
+            )
     for setting, wanted in (("sourceColumn", source), ("targetColumn", target)):
         if wanted is not None and wanted not in common:
             raise InvalidDatasetError(
@@ -230,15 +245,15 @@ def _has_tab(file: Path) -> bool:
 
 
 def _stems(folder: Path) -> dict[str, dict[str, Path]]:
-    """Files by their names and endings, where there are two endings or more; .txt behind a language is none."""
+    """Files by their names and endings; .txt behind a language is none, nor what OPUS puts beside the texts."""
     found: dict[str, dict[str, Path]] = {}
     for file in sorted(folder.iterdir()):
-        if file.is_file() and file.suffix and not file.name.startswith("."):
+        if file.is_file() and file.suffix not in _BESIDE and not file.name.startswith("."):
             stem, ending = file.stem, file.suffix[1:]
             if ending.lower() == "txt" and (named := _LANGUAGE_LAST.fullmatch(stem)):
                 stem, ending = named["name"] or "", named["language"]
             found.setdefault(stem, {})[ending] = file
-    return {stem: endings for stem, endings in found.items() if len(endings) > 1}
+    return found
 
 
 def _lines(path: Path) -> Iterator[str]:

@@ -107,7 +107,11 @@ def read_representation(path: Path, settings: TextSettings) -> RepresentationDat
         )
     labelled = read_tables(path, kinds[0], settings)
     if path.is_dir() and text_files(path):
-        return representation_data(labelled, settings, {name: Texts(part) for name, part in split_lines(path).items()})
+        texts = {name: Texts(part) for name, part in split_lines(path).items()}
+        for name, part in texts.items():
+            if next(iter(part), None) is None:
+                raise InvalidDatasetError(f"{path}: all lines of the text of {name} are empty: give more")
+        return representation_data(labelled, settings, texts)
     return representation_data(labelled, settings)
 
 
