@@ -174,6 +174,21 @@ def test_published_questions_are_read(tmp_path: Path, field: str, answers: Calla
     assert (sizes(data), data.classes) == ([16, 2, 2], ("no", "yes"))
 
 
+@pytest.mark.parametrize(
+    ("images", "questions"), [("{}", "{}.jsonl"), ("images/{}", "{}.jsonl"), ("{}", "{}/metadata.jsonl")]
+)
+def test_questions_of_parts_find_their_images(tmp_path: Path, images: str, questions: str) -> None:
+    for part, count in (("train", 9), ("val", 4), ("test", 3)):
+        rows = [{"file_name": f"{n}.png", "question": "Odd?", "answer": ("no", "yes")[n % 2]} for n in range(count)]
+        for number in range(count):
+            image(tmp_path / images.format(part) / f"{number}.png", number)
+        (tmp_path / questions.format(part)).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert sizes(load("visual-question-answering", tmp_path, imageSize=8)) == [9, 4, 3]
+    test = tmp_path / questions.format("test")
+    test.write_text(test.read_text().replace("answer", "reply"))
+    assert sizes(load("visual-question-answering", tmp_path, imageSize=8)) == [8, 4, 1]
+
+
 def test_what_a_stored_graph_asks_for_is_named(tmp_path: Path) -> None:
     torch.save({"x": Path("a")}, tmp_path / "graph.pt")
     with pytest.raises(InvalidDatasetError, match=r"torch-geometric's data: (Unsupported|Trying to load).*pathlib"):

@@ -128,7 +128,7 @@ def test_what_is_not_split_is_cut_by_image(tmp_path: Path, seed: int) -> None:
         ({"image": "0.png", "question": "q"}, r"line 2: has no field answer, only image, question"),
         (
             {"image": "x.png", "question": "q", "answer": "a"},
-            r"line 2: image 'x.png' is neither in .* nor in its folder images",
+            r"line 2: image 'x.png' is in none of .*: add it, or take the line out",
         ),
         ({"image": "0.png", "question": " ", "answer": "a"}, r"line 2: question is empty: fill it in"),
         ({"image": "0.png", "question": "q", "answer": []}, r"line 2: answer is \[\]: give a string or a number"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,10 +12,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from kubenas_trial.datasets.data import SPLIT_NAMES, grouped
-from kubenas_trial.datasets.published import by_part, files_in
+from kubenas_trial.datasets.published import by_part, files_in, part_of
 from kubenas_trial.datasets.text_files import open_text
 from kubenas_trial.errors import InvalidDatasetError
 
+_LOG: Final = logging.getLogger("kubenas_trial")
 _LINES: Final = (".jsonl", ".ndjson")
 _SUFFIXES: Final = ("", *(end for suffix in (".png", ".jpg", ".jpeg", ".webp") for end in (suffix, suffix.upper())))
 # What published questions call their fields; the first that a line has.
@@ -63,33 +65,46 @@ def easy_vqa(seed: int) -> Questions:
 
 
 def detect_questions(path: Path) -> bool:
-    """Whether `path` is a file of JSON lines, or a folder with such."""
-    return bool(files_in(path, _LINES))
+    """Whether `path` is a file of JSON lines, or a folder with such, or with folders of parts that have some."""
+    return bool(_files(path))
 
 
 def read_questions(path: Path, seed: int) -> Questions:
     """The questions of a folder of JSON lines, or of one such file.
 
-    Each line has `image`, a path from the file's folder or from `images` in it, with or without its suffix, `question`
-    and `answer`, or the names that VQA and CLEVR have for them; of several answers the commonest counts. Files named
-    after train, validation and test say the split, or, in a single file, the field `split`; a split that is named
-    nowhere is cut from train by image.
+    Each line has `image`, a path from the file's folder or from `images` or, of train.jsonl, `train` in it, with or
+    without its suffix, `question` and `answer`, or the names that VQA and CLEVR have for them; of several answers the
+    commonest counts. Files named after train, validation and test, or in folders of these names, say the split, or, in
+    a single file, the field `split`; a split that is named nowhere is cut from train by image, and so is test where its
+    answers are kept back.
 
     Raises:
         InvalidDatasetError: something is wrong; the message names the file and the line.
     """
-    files = files_in(path, _LINES)
+    files = _files(path)
     if len(files) == 1:
-        parts = _by_field(files[0])
+        parts = _by_field(*files.values())
     else:
-        named = by_part(path, {file.name: file for file in files})
+        named = by_part(path, files)
+        if "test" in named and not _answered(named["test"]):
+            _LOG.warning("%s has no answers: the test split is cut from %s", named["test"], named["train"])
+            del named["test"]
         parts = {split: [question for _, question in _read(file)] for split, file in named.items()}
     for split, questions in parts.items():
         if not questions:
             raise InvalidDatasetError(f"{path}: there is no question for {split}: add some, or take its file out")
     if "train" not in parts:
-        raise InvalidDatasetError(f"{path}: there is no question for train, only for {' and '.join(parts)}")
+        found = f"only for {' and '.join(parts)}" if parts else "nor for another part"
+        raise InvalidDatasetError(f"{path}: there is no question for train, {found}: add some")
     return _split(parts, seed, str(path))
+
+
+def _files(path: Path) -> dict[str, Path]:
+    """The files of JSON lines by their names, or those in folders of parts by both names."""
+    if files := files_in(path, _LINES):
+        return {file.name: file for file in files}
+    folders = [folder for folder in sorted(path.glob("*")) if folder.is_dir() and part_of(folder.name)]
+    return {f"{folder.name}/{file.name}": file for folder in folders for file in files_in(folder, _LINES)}
 
 
 def _split(parts: Mapping[str, Sequence[Question]], seed: int, name: str) -> Questions:
@@ -134,13 +149,25 @@ def _read(file: Path) -> Iterator[tuple[dict[str, Any], Question]]:
         if not isinstance(document, dict):
             raise InvalidDatasetError(f"{place}: is no JSON object with image, question and answer")
         image, question, answer = (_field(document, name, place) for name in _FIELDS)
-        yield document, Question(_image(file.parent, image, place), question, answer)
+        yield document, Question(_image(file, image, place), question, answer)
+
+
+def _answered(file: Path) -> bool:
+    """Whether the first line has an answer, if it can be read."""
+    with open_text(file) as lines:
+        first = next((line for line in lines if line.strip()), "")
+    try:
+        document = json.loads(first)
+    except ValueError:
+        return True
+    return not isinstance(document, dict) or any(name in document for name in _FIELDS["answer"])
 
 
 def _field(document: Mapping[str, Any], name: str, place: str) -> str:
-    value = next((document[each] for each in _FIELDS[name] if each in document), None)
-    if value is None:
+    known = [each for each in _FIELDS[name] if each in document]
+    if not known:
         raise InvalidDatasetError(f"{place}: has no field {name}, only {', '.join(document) or 'none'}")
+    value = document[known[0]]
     if name == "answer" and isinstance(value, list) and value:
         # Of several people, each a string or an object: the commonest, first given first.
         given = [each.get("answer") if isinstance(each, dict) else each for each in value]
@@ -153,9 +180,11 @@ def _field(document: Mapping[str, Any], name: str, place: str) -> str:
     return text.strip()
 
 
-def _image(folder: Path, name: str, place: str) -> Path:
-    for parent in (folder, folder / "images"):
+def _image(file: Path, name: str, place: str) -> Path:
+    folders = [base / each for base in (file.parent, file.parent / "images") for each in ("", file.stem)]
+    for folder in folders:
         for suffix in _SUFFIXES:
-            if (path := parent / f"{name}{suffix}").is_file():
+            if (path := folder / f"{name}{suffix}").is_file():
                 return path
-    raise InvalidDatasetError(f"{place}: image {name!r:.80} is neither in {folder} nor in its folder images")
+    looked = ", ".join(str(folder) for folder in folders if folder.is_dir())
+    raise InvalidDatasetError(f"{place}: image {name!r:.80} is in none of {looked}: add it, or take the line out")
