@@ -186,6 +186,8 @@ def test_without_masks_the_split_is_by_class(tmp_path: Path) -> None:
         ),
         (lambda: geometric(x=torch.full((9, 2), torch.nan)), "node 0 has a feature that is no finite number"),
         (lambda: geometric(y=torch.tensor([0, 1, 1, 0, 1, 1, 0, 1, 1])), "class 1 has no training node"),
+        (lambda: geometric(y=torch.rand(9)), "y has values that are no whole numbers"),
+        (lambda: geometric(y=torch.zeros(9)), "all nodes have the class 0: two classes are needed"),
         (lambda: [1, 2], "is a list, not torch_geometric.data.Data"),
         (Malicious, "cannot be read as torch-geometric's data"),
     ],

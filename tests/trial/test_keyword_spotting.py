@@ -123,7 +123,7 @@ def test_a_speaker_is_in_one_split(tmp_path: Path) -> None:
     assert [len(each) for each in speakers] == [4, 1, 1]
     assert len(set.union(*speakers)) == 6
     assert sum(map(len, splits)) == 24
-    assert data.words == ("high", "low")
+    assert data.classes == ("high", "low")
 
 
 def test_without_speakers_each_word_is_split(tmp_path: Path) -> None:
@@ -252,4 +252,4 @@ def test_tones_are_the_same_every_time() -> None:
     first, again = tones(SETTINGS), tones(SETTINGS)
     assert [len(part) for part in (first.train, first.validation, first.test)] == [600, 200, 200]
     assert torch.equal(first.test[[0, 9]].inputs[0], again.test[[0, 9]].inputs[0])
-    assert len(first.words) == 8
+    assert len(first.classes) == 8

@@ -110,11 +110,11 @@ class AudioData(Splits):
 
     Attributes:
         shape: bands and steps.
-        words: in the order of their numbers.
+        classes: the words, in the order of their numbers.
     """
 
     shape: tuple[int, int]
-    words: tuple[str, ...]
+    classes: tuple[str, ...]
 
 
 def as_spectra(
@@ -128,4 +128,4 @@ def as_spectra(
         for split, (waves, labels) in enumerate(splits)
     )
     shape = (settings.bands, spectra.log_mel.steps(settings.samples))
-    return AudioData(train, validation, test, shape=shape, words=tuple(words))
+    return AudioData(train, validation, test, shape=shape, classes=tuple(words))

@@ -59,6 +59,8 @@ def read_geometric(path: Path, settings: GraphSettings) -> GraphData:
         labels = labels[:, 0]
     if labels.ndim != 1:
         raise InvalidDatasetError(f"{file}: y must be one class of each node, and is {tuple(labels.shape)}")
+    if labels.is_floating_point() and not bool((labels == labels.round()).all()):
+        raise InvalidDatasetError(f"{file}: y has values that are no whole numbers, and must be one class of each node")
     splits = _splits(file, graph, len(features), settings.split_seed)
     return as_graph_data(RawGraph(str(file), features, edges, labels.long(), splits), settings)
 
@@ -74,8 +76,9 @@ def _load(file: Path) -> Any:
     except (OSError, RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
         text = str(error).strip()
         what = re.search(r"Unsupported.*? was not an allowed global|(Trying to load|(?<=error: \n\n))[^\n]+", text)
+        reason = what[0] if what else f"{type(error).__name__} {text.split(chr(10), 1)[0]}".strip()
         raise InvalidDatasetError(
-            f"{file} cannot be read as torch-geometric's data: {what[0] if what else text.split(chr(10), 1)[0]}"
+            f"{file} cannot be read as torch-geometric's data: {reason}: store the graph again"
         ) from error
 
 

@@ -103,6 +103,8 @@ def as_graph_data(raw: RawGraph, settings: GraphSettings) -> GraphData:
         train, validation, test = (part.long() for part in raw.splits)
     count = len(raw.classes) if raw.classes is not None else int(labels.max()) + 1
     classes = raw.classes or tuple(map(str, range(count)))
+    if len(classes) < 2:
+        raise InvalidDatasetError(f"{raw.place}: all nodes have the class {''.join(classes)}: two classes are needed")
     _check_splits(raw.place, labels, (train, validation, test), classes)
     features = _normalized(raw.features.float(), train, settings.normalization)
     edges = both_ways(raw.edges.long(), nodes)

@@ -45,4 +45,4 @@ class KeywordSpotting(Classifier[KeywordSpottingSettings, AudioData]):
     @property
     def interface(self) -> Series:
         """Bands over time, and words."""
-        return Series(*self.data.shape, classes=len(self.data.words))
+        return Series(*self.data.shape, classes=len(self.data.classes))
