@@ -10,11 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from kubenas.api.task import Dataset
+from kubenas.api.task import Task as TaskSpec
 from kubenas_trial.datasets.data import stratified
 from kubenas_trial.datasets.pictures import read_image
 from kubenas_trial.errors import InvalidDatasetError
+from kubenas_trial.tasks.load import load_task
 from tests.trial.published import image, load, sizes
 
 ZERO_AREA = {"id": 0, "image_id": 0, "category_id": 18, "bbox": [9.98, 8.56, 5.52, 0.0], "iscrowd": 0}
@@ -70,6 +74,20 @@ def test_photos_are_turned_as_their_cameras_say(tmp_path: Path) -> None:
     data = load("image-classification", tmp_path)
     assert data.shape == (1, 24, 20)
     assert data.test.images[0, 0].tolist() == np.asarray(upright).tolist()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_image_that_is_read_late_is_named_in_one_line(tmp_path: Path, workers: int) -> None:
+    for part in ("train", "val", "test"):
+        classes(tmp_path / part, ".bmp", 2)
+    path = tmp_path / "val" / "cat" / "0.bmp"
+    path.write_bytes(path.read_bytes()[:200])
+    settings = {"imageSize": 512, "memoryLimitMb": 1, "workers": workers}
+    spec = TaskSpec(name="image-classification", dataset=Dataset(path=str(tmp_path)), settings=settings)
+    task = load_task(spec, None, torch.device("cpu"))
+    assert len(list(task.batches(task.data.train))) == 1
+    with pytest.raises(InvalidDatasetError, match=r"^[^\n]*cat/0\.bmp cannot be read as an image[^\n]*$"):
+        list(task.batches(task.data.validation))
 
 
 def test_a_packed_data_set_is_refused(tmp_path: Path) -> None:

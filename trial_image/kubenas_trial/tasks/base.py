@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from kubenas.api.space import SearchSpace
 from kubenas.space.base import Architecture
 from kubenas_trial.datasets.data import Batch, Examples, Splits
+from kubenas_trial.errors import InvalidDatasetError
 from kubenas_trial.networks.base import FamilyOf
 from kubenas_trial.networks.build import build_network, family_of
 from kubenas_trial.settings import TrainingSettings
@@ -107,12 +108,16 @@ class Task(ABC, Generic[S, D]):
         return build_network(architecture, family, self.settings.network, self.interface).to(self.device)
 
     def batches(self, examples: Examples, order: Sequence[int] | None = None) -> Iterator[Batch]:
-        """Batches of `examples` on the task's device, all of them in their order, or those of `order`."""
+        """Batches of `examples` on the task's device, all of them in their order, or those of `order`.
+
+        Raises:
+            InvalidDatasetError: a file that is read only now is not as it should be.
+        """
         numbers = list(range(len(examples)) if order is None else order)
         size = self.settings.batch_size
         # A sampler of lists is how torch gives whole batches; its types do not know that.
-        loader: Iterable[Batch] = DataLoader(
-            cast("Dataset[Any]", examples),
+        loader: Iterable[Batch | InvalidDatasetError] = DataLoader(
+            cast("Dataset[Any]", _Returning(examples)),
             batch_size=None,
             sampler=[numbers[start : start + size] for start in range(0, len(numbers), size)],
             num_workers=self.settings.workers,
@@ -120,6 +125,8 @@ class Task(ABC, Generic[S, D]):
             pin_memory=self.device.type == "cuda",
         )
         for batch in loader:
+            if isinstance(batch, InvalidDatasetError):
+                raise batch
             yield batch.to(self.device)
 
     def example(self, size: int = 1) -> tuple[Tensor, ...]:
@@ -127,5 +134,18 @@ class Task(ABC, Generic[S, D]):
         return self.data.train[[0] * size].to(self.device).inputs
 
 
-def _as_it_is(batch: Batch) -> Batch:
+@dataclass(frozen=True, slots=True)
+class _Returning:
+    """Examples that return what is wrong with their files: a loader puts a traceback into what its workers raise."""
+
+    examples: Examples
+
+    def __getitem__(self, indices: Sequence[int], /) -> Batch | InvalidDatasetError:
+        try:
+            return self.examples[indices]
+        except InvalidDatasetError as error:
+            return error
+
+
+def _as_it_is(batch: Batch | InvalidDatasetError) -> Batch | InvalidDatasetError:
     return batch
