@@ -250,6 +250,25 @@ async def test_an_interrupted_attempt_goes_on_from_its_checkpoint(tmp_path: Path
     assert (first.status.attempt, first.status.failures) == (2, 0)
 
 
+async def test_a_second_stop_kills_and_waits_for_the_end(tmp_path: Path) -> None:
+    script = trainer(
+        tmp_path,
+        "import signal",
+        "signal.signal(15, lambda *_: open(f\"{os.environ['TEST_FOLDER']}/asked\", 'w'))",
+        "held(trial['trial'])",
+    )
+    folder = StateFolder(tmp_path / "state")
+    with folder.locked():
+        task = asyncio.create_task(LocalRun(experiment(script), folder, Notes()).run())
+        for file in ("tiny-0.pid", "asked"):
+            await asyncio.to_thread(wait_for, (tmp_path / file).exists, file)
+            task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert asyncio.all_tasks() == {asyncio.current_task()}, "nobody waits for a process any more"
+    wait_for(lambda: not runs(int((tmp_path / "tiny-0.pid").read_text())), "the trainer to go")
+
+
 @pytest.mark.parametrize("later", range(8))
 async def test_a_stop_as_something_else_happens_is_not_forgotten(
     tmp_path: Path, later: int, monkeypatch: pytest.MonkeyPatch

@@ -254,6 +254,9 @@ class LocalRun:
         finally:
             for trainer in self._alive():
                 trainer.kill()
+            # The event loop must not close while it still watches a keeper.
+            if self._tasks:
+                await asyncio.wait(self._tasks.values())
 
 
 def _taken_up(experiment: NASExperiment, folder: StateFolder) -> NASExperiment:
