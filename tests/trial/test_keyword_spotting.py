@@ -149,6 +149,26 @@ def test_folders_of_parts_are_the_split(tmp_path: Path) -> None:
     (tmp_path / "val" / "low").rename(tmp_path / "val" / "lower")
     with pytest.raises(InvalidDatasetError, match=r"lower is no word of train"):
         lazily(tmp_path)
+    (tmp_path / "val").rename(tmp_path / "training")
+    with pytest.raises(InvalidDatasetError, match=r"train and training are both for train: leave one"):
+        lazily(tmp_path)
+
+
+@pytest.mark.parametrize("tested", [True, False])
+def test_what_is_cut_from_train_has_speakers_of_its_own(tmp_path: Path, tested: bool) -> None:
+    write_words(tmp_path / "train", 10)
+    if tested:
+        write_words(tmp_path / "test", 3)
+    else:  # whose words are kept back
+        (tmp_path / "test").mkdir()
+        soundfile.write(tmp_path / "test" / "clip.wav", tone(440, 4000), 4000)
+    data = lazily(tmp_path)
+    train, validation, test = (
+        {name.split("/")[1].split("_")[0] for name in files(part)} for part in (data.train, data.validation, data.test)
+    )
+    assert len(data.train) + len(data.validation) + (0 if tested else len(data.test)) == 40
+    assert not train & validation
+    assert tested or not (train | validation) & test
 
 
 def test_a_wav_file_that_is_cut_off_is_named_but_not_one_of_unknown_length(tmp_path: Path) -> None:

@@ -167,9 +167,19 @@ def test_what_is_wrong_with_the_files_is_said(tmp_path: Path, files: dict[str, s
         load(tmp_path)
 
 
-def test_a_text_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "book.txt").write_bytes("café\n".encode("latin-1") * 100)
-    with pytest.raises(InvalidDatasetError, match=r"book\.txt, line \d: is not UTF-8 .*: convert it"):
+@pytest.mark.parametrize(
+    ("text", "line", "encoding"),
+    [
+        ("tea\n" * 400_000 + "café\n" * 100, 400_001, "WINDOWS-1252"),
+        ("tea\ncafé", 2, "WINDOWS-1252"),
+        ("tea\n", 1, "UTF-16"),
+    ],
+)
+def test_a_text_that_is_not_utf8_is_refused(tmp_path: Path, text: str, line: int, encoding: str) -> None:
+    (tmp_path / "book.txt").write_bytes(text.encode(encoding))
+    with pytest.raises(
+        InvalidDatasetError, match=rf"book\.txt, line {line}: is not UTF-8 .*: convert it.* -f {encoding} -t"
+    ):
         load(tmp_path / "book.txt")
 
 

@@ -48,6 +48,19 @@ def test_parts_are_not_taken_for_classes(tmp_path: Path) -> None:
         classes(tmp_path / part, count=1)
     with pytest.raises(InvalidDatasetError, match="seg_train would be classes: call the folders of parts train"):
         load("image-classification", tmp_path)
+    (tmp_path / "seg_test").rename(tmp_path / "test_tube")
+    assert load("image-classification", classes(tmp_path)).classes == ("cat", "dog", "seg_train", "test_tube")
+
+
+def test_of_two_folders_for_one_part_none_is_guessed(tmp_path: Path) -> None:
+    for part in ("train", "val", "valid"):
+        classes(tmp_path / "classes" / part, count=2)
+        for kind in ("images", "masks"):
+            image(tmp_path / "scenes" / part / kind / "1.png", 1, "L")
+    with pytest.raises(InvalidDatasetError, match="classes: val and valid are both for validation: leave one"):
+        load("image-classification", tmp_path / "classes")
+    with pytest.raises(InvalidDatasetError, match="val/masks and valid/masks are both for validation"):
+        load("semantic-segmentation", tmp_path / "scenes")
 
 
 def test_what_a_mac_packs_along_is_no_class(tmp_path: Path) -> None:
@@ -149,8 +162,12 @@ def test_voc_lists_may_name_images_with_spaces_and_say_of_a_class_whether_it_is_
     lists = tmp_path / "ImageSets" / "Main"
     lists.mkdir(parents=True)
     for part, numbers in (("train", range(4)), ("val", range(4, 6)), ("test", range(6, 9))):
-        (lists / f"{part}.txt").write_text("".join(f"photo {number}{'  1' * (number > 6)}\r\n" for number in numbers))
+        said = "  1" if part == "test" else ""
+        (lists / f"{part}.txt").write_text("".join(f"photo {number}{said}\r\n" for number in numbers))
     assert sizes(load("object-detection", tmp_path, imageSize=32)) == [4, 2, 3]
+    (lists / "val.txt").write_text("photo 4 1\nphoto 5\n")
+    with pytest.raises(InvalidDatasetError, match=r"photo 4 1\.xml does not exist"):
+        load("object-detection", tmp_path)
     (lists / "val.txt").write_text("photo 1\n")
     with pytest.raises(InvalidDatasetError, match=r"val\.txt: photo 1 is in train\.txt too"):
         load("object-detection", tmp_path)
@@ -190,7 +207,7 @@ def test_coco_images_of_another_size_than_said_are_named(tmp_path: Path) -> None
 def test_of_two_years_of_coco_none_is_guessed(tmp_path: Path) -> None:
     coco(tmp_path, "annotations/instances_train2014.json", "train2014")
     coco(tmp_path, "annotations/instances_train2017.json", "train2017")
-    with pytest.raises(InvalidDatasetError, match=r"train2014\.json and instances_train2017\.json are both for train"):
+    with pytest.raises(InvalidDatasetError, match=r"_train2014\.json and \S+_train2017\.json are both for train"):
         load("object-detection", tmp_path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,22 @@ def test_tests_without_labels_are_told_by_places_and_by_minus_one(tmp_path: Path
     train = [("gj04", label, "", text) for text, label in lines(40)]
     write(tmp_path, train__tsv=table(train), test__tsv=table(test))
     assert sizes(load("text-classification", tmp_path, textColumn=4, labelColumn=2)) == [24, 8, 8]
+
+
+@pytest.mark.parametrize("label", [None, ""])
+def test_json_lines_of_a_test_may_have_no_labels(tmp_path: Path, label: str | None) -> None:
+    train = "".join(json.dumps({"text": text, "label": known}) + "\n" for text, known in lines(40))
+    write(tmp_path, train__jsonl=train, test__jsonl=json.dumps({"text": "so so", "label": label}) + "\n")
+    assert sizes(load("text-classification", tmp_path)) == [24, 8, 8]
+
+
+def test_commas_in_texts_do_not_hide_another_separator(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        a__csv="".join(f"{label};{text}{', well' * (place % 3)}\n" for place, (text, label) in enumerate(lines(40, 1))),
+    )
+    data = load("text-classification", tmp_path, textColumn=2, labelColumn=1)
+    assert (sizes(data), data.classes) == ([24, 8, 8], ("0", "1"))
 
 
 @pytest.mark.parametrize("separator", [";", "\t"])
@@ -129,23 +146,27 @@ def test_numbers_of_sentences_are_not_translated(tmp_path: Path) -> None:
         load("translation", tmp_path)
     assert load("translation", tmp_path, sourceColumn=2, targetColumn=4).test.references[0].startswith("Geh ")
     rows = "".join(f"{number}\tGo {number} .\tGeh {number} .\n" for number in range(40))
-    write(tmp_path, pairs__tsv=f"id\tenglish\tgerman\n{rows}")
+    write(tmp_path, pairs__tsv=rows)
     with pytest.raises(InvalidDatasetError, match=r"first of 3 columns is a number: .* such as 2 and 3"):
         load("translation", tmp_path)
-    named = load("translation", tmp_path, sourceColumn="english", targetColumn="german")
-    assert (sizes(named), named.test.references[0][:4]) == ([32, 4, 4], "Geh ")
+    for head in ("id\tenglish\tgerman", "score\tsource\ttarget"):
+        write(tmp_path, pairs__tsv=f"{head}\n{rows}")
+        found = load("translation", tmp_path)
+        assert (sizes(found), found.test.references[0][:4]) == ([32, 4, 4], "Geh ")
 
 
 def test_a_part_without_its_translation_is_named(tmp_path: Path) -> None:
-    write(tmp_path, train__en=ENGLISH, train__de=GERMAN, val__en=ENGLISH)
-    with pytest.raises(InvalidDatasetError, match=r"val\.en: its translation is missing"):
+    write(tmp_path, train__en=ENGLISH, train__de=GERMAN, Val__en=ENGLISH)
+    with pytest.raises(InvalidDatasetError, match=r"Val\.en: its translation is missing"):
         load("translation", tmp_path)
 
 
 def test_a_text_may_have_no_suffix_and_a_readme_is_none(tmp_path: Path) -> None:
-    write(tmp_path, text8=" anarchism originated as a term of abuse" * 2000, a__txt=ENGLISH * 40, README__txt=GERMAN)
+    write(tmp_path, text8=" anarchism originated as a term of abuse" * 2000, a__txt=ENGLISH * 40)
     assert load("language-model", tmp_path / "text8").train.characters == 65_536
-    assert load("language-model", tmp_path).train.characters < len(ENGLISH * 40)
+    alone = load("language-model", tmp_path).train.characters
+    write(tmp_path, README__txt=GERMAN)
+    assert load("language-model", tmp_path).train.characters == alone
 
 
 def test_a_text_of_empty_lines_is_named(tmp_path: Path) -> None:
@@ -185,8 +206,12 @@ def test_questions_of_parts_find_their_images(tmp_path: Path, images: str, quest
         (tmp_path / questions.format(part)).write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert sizes(load("visual-question-answering", tmp_path, imageSize=8)) == [9, 4, 3]
     test = tmp_path / questions.format("test")
-    test.write_text(test.read_text().replace("answer", "reply"))
-    assert sizes(load("visual-question-answering", tmp_path, imageSize=8)) == [8, 4, 1]
+    for reply in ('"reply": "no"', '"answer": null'):
+        test.write_text(re.sub(r'"(answer|reply)": \S+"', reply, test.read_text()))
+        assert sizes(load("visual-question-answering", tmp_path, imageSize=8)) == [8, 4, 1]
+    test.write_text(json.dumps({"image": "a" * 5000, "question": "Odd?", "answer": "no"}))
+    with pytest.raises(InvalidDatasetError, match=r"line 1: image 'a+ is in none of"):
+        load("visual-question-answering", tmp_path)
 
 
 def test_what_a_stored_graph_asks_for_is_named(tmp_path: Path) -> None:

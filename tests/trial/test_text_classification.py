@@ -152,7 +152,7 @@ GOOD = HEADER + "fine,good\ndull,bad\n" * 20
         ({"a.jsonl": '{"text": "fine", "label": 1}\n{"text": '}, r"a\.jsonl, line 2: is no JSON"),
         ({"a.jsonl": "[1]\n"}, r"a\.jsonl, line 1: is no JSON object"),
         ({"a.jsonl": '{"text": 3, "label": 1}\n'}, r"a\.jsonl, line 1: text is 3: give a string"),
-        ({"a.jsonl": '{"text": "fine", "label": null}\n'}, r"a\.jsonl, line 1: label is None: give a string or a num"),
+        ({"a.jsonl": '{"text": "fine", "label": null}\n'}, r"a\.jsonl, line 1: the label is empty: fill it in"),
         (
             {"train.csv": GOOD, "test.csv": HEADER + "odd,strange\n"},
             r"test\.csv, line 2: no training row has",

@@ -24,7 +24,9 @@ from kubenas_trial.datasets.tokens import PADDING
 from kubenas_trial.datasets.translation_data import TranslationSettings, translation_data
 from kubenas_trial.errors import InvalidDatasetError
 from kubenas_trial.evaluation.train import train
+from kubenas_trial.measure.export import export_onnx
 from kubenas_trial.measure.measures import after_training
+from kubenas_trial.measure.onnx_network import OnnxNetwork
 from kubenas_trial.networks.seq2seq import SEQ2SEQ
 from kubenas_trial.tasks.load import load_task
 from kubenas_trial.tasks.translation import Translation
@@ -264,6 +266,12 @@ def test_what_was_exported_translates_too(tmp_path: Path) -> None:
     network = measured.build(seq2seq().parse(decided | {"decoder_depth": 1}), SearchSpace(preset="seq2seq")).eval()
     with torch.inference_mode():
         wanted = measured.evaluate(network, measured.data.test)
+        export_onnx(network, measured.example(2), tmp_path / "network.onnx")
+        [source, _] = measured.data.test[range(3)].inputs
+        translators = network, OnnxNetwork(tmp_path / "network.onnx", threads=1)
+        translations = [measured._translate(each, source) for each in translators]
+    assert translations[0] == translations[1]
+    assert len(set(translations[0])) > 1
     found = after_training(measured, network)
     assert set(found) == {f"{prefix}int8_{name}" for prefix in ("", "test_") for name in wanted} | {"int8_size_mb"}
     assert found["test_int8_loss"] == pytest.approx(wanted["loss"], rel=0.02)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from kubenas_trial.datasets.masks import IGNORED, INVALID, LabelledImage, labelled
-from kubenas_trial.datasets.published import join, part_of
+from kubenas_trial.datasets.published import join, one_each, part_of
 from kubenas_trial.datasets.segmentation_data import SegmentationData, SegmentationDataSettings, segmentation_data
 from kubenas_trial.errors import InvalidDatasetError
 
@@ -54,9 +54,9 @@ def read_cityscapes(path: Path, settings: SegmentationDataSettings) -> Segmentat
     Raises:
         InvalidDatasetError: a file is missing or cannot be read.
     """
-    folders = [folder for folder in sorted((path / "leftImg8bit").glob("*")) if folder.is_dir()]
-    parts = {part: list(_scenes(folder, path)) for folder in folders if (part := part_of(folder.name))}
-    parts.pop("test", None)
+    folders = (folder for folder in sorted((path / "leftImg8bit").glob("*")) if folder.is_dir())
+    named = one_each(path, ((part, folder) for folder in folders if (part := part_of(folder.name))))
+    parts = {part: list(_scenes(folder, path)) for part, folder in named.items() if part != "test"}
     files = [file for part in parts.values() for file in part]
     if not files:
         raise InvalidDatasetError(f"{path / 'leftImg8bit'} has no {{train,val}}/CITY/*{_IMAGE}: put the images there")
@@ -68,8 +68,6 @@ def read_cityscapes(path: Path, settings: SegmentationDataSettings) -> Segmentat
 
 
 def _scenes(folder: Path, root: Path) -> Iterator[LabelledImage]:
-    if folder.name == "test":
-        return
     for image in sorted(folder.glob(f"*/*{_IMAGE}")):
         masks = root / "gtFine" / folder.name / image.parent.name
         stem = image.name.removesuffix(_IMAGE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from codecs import BOM_UTF8
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +19,7 @@ from kubenas_trial.datasets.detection_data import (
     shares,
 )
 from kubenas_trial.datasets.pictures import image_size
-from kubenas_trial.datasets.published import part_of
+from kubenas_trial.datasets.published import one_each, part_of, parts_in
 from kubenas_trial.errors import InvalidDatasetError
 
 
@@ -66,10 +65,7 @@ def read_coco(path: Path, settings: DetectionDataSettings) -> DetectionData:
     Raises:
         InvalidDatasetError: the message names the file, the entry in it and what is wrong.
     """
-    files: dict[str, Path] = {}
-    for part, file in _named(path):
-        if files.setdefault(part, file) != file:
-            raise InvalidDatasetError(f"{path}: {files[part].name} and {file.name} are both for {part}: leave one")
+    files = one_each(path, _named(path))
     if not files:
         raise InvalidDatasetError(f"{path} has no JSON in annotations, in folders train, val and test, or in itself")
     root = path if path.is_dir() else path.parent
@@ -106,8 +102,7 @@ def _named(path: Path) -> list[tuple[str, Path]]:
 def _part(file: Path, root: Path) -> str | None:
     if file.parent != root and (part := part_of(file.parent.name)):
         return part
-    words = re.findall(r"[a-z]+", file.stem.lower())
-    return next((part for word in words if (part := part_of(word))), None)
+    return next(iter(parts_in(file.stem)), None)
 
 
 def _document(file: Path) -> _Document:

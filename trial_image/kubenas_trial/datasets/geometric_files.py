@@ -59,7 +59,7 @@ def read_geometric(path: Path, settings: GraphSettings) -> GraphData:
         labels = labels[:, 0]
     if labels.ndim != 1:
         raise InvalidDatasetError(f"{file}: y must be one class of each node, and is {tuple(labels.shape)}")
-    if labels.is_floating_point() and not bool((labels == labels.round()).all()):
+    if labels.is_floating_point() and not bool((labels.isfinite() & (labels == labels.round())).all()):
         raise InvalidDatasetError(f"{file}: y has values that are no whole numbers, and must be one class of each node")
     splits = _splits(file, graph, len(features), settings.split_seed)
     return as_graph_data(RawGraph(str(file), features, edges, labels.long(), splits), settings)

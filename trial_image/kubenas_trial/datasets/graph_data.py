@@ -102,6 +102,9 @@ def as_graph_data(raw: RawGraph, settings: GraphSettings) -> GraphData:
     else:
         train, validation, test = (part.long() for part in raw.splits)
     count = len(raw.classes) if raw.classes is not None else int(labels.max()) + 1
+    if not 0 < count <= nodes:
+        what = f"has the class {count - 1} among {nodes} nodes" if count else "no node has a class"
+        raise InvalidDatasetError(f"{raw.place}: {what}: number classes 0, 1, 2 … without gaps")
     classes = raw.classes or tuple(map(str, range(count)))
     if len(classes) < 2:
         raise InvalidDatasetError(f"{raw.place}: all nodes have the class {''.join(classes)}: two classes are needed")

@@ -18,7 +18,7 @@ from torch import Tensor
 from kubenas_trial.datasets.data import SPLIT_NAMES
 from kubenas_trial.datasets.image_data import ImageClassificationSettings, ImageData, image_data, moved_and_mirrored
 from kubenas_trial.datasets.pictures import UNREADABLE, converted, is_image, tensors, unreadable
-from kubenas_trial.datasets.published import join, part_of
+from kubenas_trial.datasets.published import join, one_each, part_of, parts_in
 from kubenas_trial.errors import InvalidDatasetError
 
 _LOG: Final = logging.getLogger("kubenas_trial")
@@ -94,7 +94,7 @@ def _parts(path: Path) -> Mapping[str, Sequence[_Labelled]]:
     """Images of each published part, or all as that of none."""
     if not path.is_dir():
         raise InvalidDatasetError(f"{path} is no folder: name the one that holds the classes' folders")
-    folders = {part: folder for folder in _folders(path) if (part := part_of(folder.name)) is not None}
+    folders = one_each(path, ((part, folder) for folder in _folders(path) if (part := part_of(folder.name))))
     if "train" not in folders:
         _refuse_named_alike(path)
         return {"": _images(path)}
@@ -106,12 +106,17 @@ def _parts(path: Path) -> Mapping[str, Sequence[_Labelled]]:
 
 def _refuse_named_alike(path: Path) -> None:
     """Where classes are called as parts might be, such as seg_train and seg_test."""
-    words = {folder: re.split(r"[^a-z]+", folder.name.lower()) for folder in _folders(path)}
-    parts = {part: folder.name for folder, each in words.items() for part in map(part_of, each) if part}
-    if "train" in parts and len(parts) > 1:
-        raise InvalidDatasetError(
-            f"{path}: {' and '.join(parts.values())} would be classes: call the folders of parts train, val and test"
-        )
+    alike: dict[str, dict[str, str]] = {}
+    for folder in _folders(path):
+        for part in parts_in(folder.name):
+            words = re.split(r"[^a-z]+", folder.name.lower())
+            alike.setdefault(" ".join(word for word in words if part_of(word) is None), {})[part] = folder.name
+    for parts in alike.values():
+        if "train" in parts and len(parts) > 1:
+            names = " and ".join(parts.values())
+            raise InvalidDatasetError(
+                f"{path}: {names} would be classes: call the folders of parts train, val and test"
+            )
 
 
 def _images(root: Path) -> list[_Labelled]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from kubenas_trial.datasets.data import SPLIT_NAMES, Batch, Splits
-from kubenas_trial.datasets.published import files_in
+from kubenas_trial.datasets.published import files_in, parts_in
 from kubenas_trial.datasets.text_files import open_text
 from kubenas_trial.datasets.tokens import IGNORED, tokenize, train_byte_bpe
 from kubenas_trial.errors import InvalidDatasetError
@@ -162,8 +161,7 @@ def text_files(path: Path) -> list[Path]:
 def _by_split(path: Path, files: Sequence[Path]) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     for file in files:
-        words = set(re.split(r"[^a-z]+", file.name.lower()))
-        splits = [split for split, names in SPLIT_NAMES.items() if words.intersection(names)]
+        splits = parts_in(file.name)
         if len(splits) == 1:
             found.setdefault(splits[0], []).append(file)
     if not found:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from kubenas_trial.datasets.masks import IGNORED, INVALID, LabelledImage, labelled, occurring
 from kubenas_trial.datasets.pictures import image_files, is_image
-from kubenas_trial.datasets.published import join, part_of
+from kubenas_trial.datasets.published import join, one_each, part_of
 from kubenas_trial.datasets.segmentation_data import SegmentationData, SegmentationDataSettings, segmentation_data
 from kubenas_trial.datasets.text_files import open_text
 from kubenas_trial.datasets.voc_masks import has_voc_masks, read_voc_masks
@@ -49,7 +49,8 @@ def read_mask_folder(path: Path, settings: SegmentationDataSettings) -> Segmenta
     if has_voc_masks(path):
         parts = read_voc_masks(path)
     elif folders := _folders(path):
-        parts = {part: list(_pairs(*both)) for part, both in folders.items()}
+        one_each(path, ((part, masks) for part, _, masks in folders))
+        parts = {part: list(_pairs(images, masks)) for part, images, masks in folders}
     else:
         raise InvalidDatasetError(f"{path} has no folders images and masks: put the images and their masks there")
     values = {pair: occurring(pair.mask) for part in parts.values() for pair in part}
@@ -76,25 +77,25 @@ def read_mask_folder(path: Path, settings: SegmentationDataSettings) -> Segmenta
     return segmentation_data(pairs, numbers, names, table.byte(), settings)
 
 
-def _folders(path: Path) -> dict[str, tuple[Path, Path]]:
-    """Folders of images and masks of each part; of "" where there are no parts."""
+def _folders(path: Path) -> list[tuple[str, Path, Path]]:
+    """Parts with their folders of images and of masks; "" is that of all where there are no parts."""
     parts = _parts(path)
     if both := _both(path):
         images, masks = both
-        return {part: (folder, masks / folder.name) for part, folder in _parts(images).items()} or {"": both}
-    if inside := {part: both for part, folder in parts.items() if (both := _both(folder))}:
+        return [(part, folder, masks / folder.name) for part, folder in _parts(images)] or [("", images, masks)]
+    if inside := [(part, *both) for part, folder in parts if (both := _both(folder))]:
         return inside
     # Images of all parts side by side with masks, as train and train_labels.
-    return {
-        part: (folder, masks)
-        for part, folder in parts.items()
+    return [
+        (part, folder, masks)
+        for part, folder in parts
         for masks in sorted(path.glob(f"{escape(folder.name)}?*"))
         if _MASK.fullmatch(masks.name.removeprefix(folder.name)) and masks.is_dir()
-    }
+    ]
 
 
-def _parts(path: Path) -> dict[str, Path]:
-    return {part: each for each in sorted(path.glob("*")) if each.is_dir() and (part := part_of(each.name))}
+def _parts(path: Path) -> list[tuple[str, Path]]:
+    return [(part, each) for each in sorted(path.glob("*")) if each.is_dir() and (part := part_of(each.name))]
 
 
 def _both(path: Path) -> tuple[Path, Path] | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from kubenas_trial.datasets.data import SPLIT_NAMES, Chosen, grouped
-from kubenas_trial.datasets.published import by_part, files_in
+from kubenas_trial.datasets.published import by_part, files_in, parts_in
 from kubenas_trial.datasets.text_files import open_text
 from kubenas_trial.errors import InvalidDatasetError
 
@@ -26,7 +26,6 @@ _LANGUAGE_LAST: Final = re.compile(
     rf"((?P<name>.+)[._-])?(?P<language>{_LANGUAGE.pattern}|src|source|tgt|trg|target)", re.IGNORECASE
 )
 _BESIDE: Final = ("", ".ids", ".scores", ".xml")
-_PART: Final = re.compile(rf"(?<![a-z])({'|'.join(name for names in SPLIT_NAMES.values() for name in names)})(?![a-z])")
 # Validation and test sentences are translated word by word, which takes long.
 _EVALUATED: Final = 2000
 
@@ -64,7 +63,6 @@ class TablePairs:
 
     def __iter__(self) -> Iterator[Pair]:
         columns: tuple[int, int] | None = None
-        seen = False
         for number, line in enumerate(_lines(self.path), start=1):
             if not line.strip():
                 continue
@@ -73,8 +71,6 @@ class TablePairs:
                 columns, header = self._columns(cells)
                 if header:
                     continue
-            if not seen:
-                seen = True
                 self._refuse_number(cells, columns)
             if len(cells) <= max(columns):
                 raise InvalidDatasetError(
@@ -101,7 +97,11 @@ class TablePairs:
             for source, target in _HEADERS:
                 if source in names and target in names:
                     return (names.index(source), names.index(target)), True
-            return (0, 1), all(_LANGUAGE.fullmatch(name) for name in names[:2])
+            # An id, rather than Indonesian, where two languages follow.
+            for first in (1, 0) if names[0] == "id" and len(names) > 2 else (0,):
+                if all(map(_LANGUAGE.fullmatch, names[first : first + 2])):
+                    return (first, first + 1), True
+            return (0, 1), False
         places: list[int] = []
         for setting, wanted in (("sourceColumn", self.source), ("targetColumn", self.target)):
             if wanted is None:
@@ -177,7 +177,7 @@ def read_aligned(path: Path, source: str | None, target: str | None, seed: int) 
     named = by_part(path, {stem: files for stem, files in stems.items() if len(files) > 1})
     common = set.intersection(*map(set, named.values()))
     for stem, files in stems.items():
-        if len(files) == 1 and common.issuperset(files) and _PART.search(stem):
+        if len(files) == 1 and common.issuperset(files) and parts_in(stem):
             raise InvalidDatasetError(
                 f"{next(iter(files.values()))}: its translation is missing: add it, or take this file out"
             )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from kubenas_trial.datasets.data import SPLIT_NAMES, stratified
+from kubenas_trial.datasets.data import SPLIT_NAMES, grouped, stratified
 from kubenas_trial.errors import InvalidDatasetError
 
 T = TypeVar("T")
@@ -32,7 +32,7 @@ def by_part(path: Path, files: Mapping[str, T]) -> dict[str, T]:
     found: dict[str, T] = {}
     for part, names in SPLIT_NAMES.items():
         members = [name for name in files if Path(name).stem.lower() in names]
-        members = members or [name for name in files if not {*names}.isdisjoint(re.split(r"[^a-z]+", name.lower()))]
+        members = members or [name for name in files if part in parts_in(name)]
         if len(members) > 1:
             raise InvalidDatasetError(f"{path}: {' and '.join(sorted(members))} are both for {part}: leave one")
         if members:
@@ -56,8 +56,32 @@ def part_of(name: str) -> str | None:
     return next((part for part, names in SPLIT_NAMES.items() if name.lower() in names), None)
 
 
+def parts_in(name: str) -> list[str]:
+    """The parts that words of `name` name, such as train for wiki.train.tokens, in the order of the words."""
+    words = re.split(r"[^a-z]+", name.lower())
+    return list(dict.fromkeys(part for word in words if (part := part_of(word))))
+
+
+def one_each(at: Path, named: Iterable[tuple[str, Path]]) -> dict[str, Path]:
+    """The file or folder of each part.
+
+    Raises:
+        InvalidDatasetError: two are for the same part; the message names `at`.
+    """
+    found: dict[str, Path] = {}
+    for part, path in named:
+        if (other := found.setdefault(part, path)) != path:
+            names = " and ".join(str(each.relative_to(at)) for each in (other, path))
+            raise InvalidDatasetError(f"{at}: {names} are both for {part}: leave one")
+    return found
+
+
 def join(
-    parts: Mapping[str, Sequence[T]], stratum: Callable[[T], Hashable], seed: int, at: Path
+    parts: Mapping[str, Sequence[T]],
+    stratum: Callable[[T], Hashable],
+    seed: int,
+    at: Path,
+    group: Callable[[T], Hashable] | None = None,
 ) -> tuple[list[T], Numbers]:
     """All examples of the published `parts` (train, validation, test; "" for those in none) and the splits of them.
 
@@ -70,6 +94,7 @@ def join(
         stratum: what is to occur in all splits, such as a class.
         seed: which of the possible splits.
         at: names the data set in the message.
+        group: what is to be in one of the splits that train is cut into, such as who speaks; instead of `stratum`.
 
     Raises:
         InvalidDatasetError: a split would be empty.
@@ -88,8 +113,11 @@ def join(
         split = numbers["train"], numbers["validation"], numbers["test"]
     else:
         train = numbers.pop("train")
-        strata = _numbered([stratum(examples[number]) for number in train])
-        known, held, rest = stratified(strata, seed, (4, 1, 0) if numbers else (3, 1, 1))
+        shares = (4, 1, 0) if numbers else (3, 1, 1)
+        if group is None:
+            known, held, rest = stratified(_numbered([stratum(examples[number]) for number in train]), seed, shares)
+        else:
+            known, held, rest = grouped([group(examples[number]) for number in train], seed, shares)
         test = next(iter(numbers.values()), [train[place] for place in rest])
         split = [train[place] for place in known], [train[place] for place in held], test
     result = Numbers(*split)

@@ -6,6 +6,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -136,6 +137,9 @@ def _by_field(file: Path) -> dict[str, list[Question]]:
 
 
 def _read(file: Path) -> Iterator[tuple[dict[str, Any], Question]]:
+    bases = file.parent, file.parent / "images"
+    folders = [folder for base in bases for folder in (base, base / file.stem) if folder.is_dir()]
+    images: dict[str, Path] = {}
     with open_text(file) as opened:
         text = opened.read()
     for number, line in enumerate(text.split("\n"), start=1):
@@ -149,7 +153,9 @@ def _read(file: Path) -> Iterator[tuple[dict[str, Any], Question]]:
         if not isinstance(document, dict):
             raise InvalidDatasetError(f"{place}: is no JSON object with image, question and answer")
         image, question, answer = (_field(document, name, place) for name in _FIELDS)
-        yield document, Question(_image(file, image, place), question, answer)
+        if image not in images:
+            images[image] = _image(folders, image, place)
+        yield document, Question(images[image], question, answer)
 
 
 def _answered(file: Path) -> bool:
@@ -160,7 +166,9 @@ def _answered(file: Path) -> bool:
         document = json.loads(first)
     except ValueError:
         return True
-    return not isinstance(document, dict) or any(name in document for name in _FIELDS["answer"])
+    if not isinstance(document, dict):
+        return True
+    return any(document.get(name) not in (None, "", []) for name in _FIELDS["answer"])
 
 
 def _field(document: Mapping[str, Any], name: str, place: str) -> str:
@@ -180,11 +188,12 @@ def _field(document: Mapping[str, Any], name: str, place: str) -> str:
     return text.strip()
 
 
-def _image(file: Path, name: str, place: str) -> Path:
-    folders = [base / each for base in (file.parent, file.parent / "images") for each in ("", file.stem)]
-    for folder in folders:
-        for suffix in _SUFFIXES:
-            if (path := folder / f"{name}{suffix}").is_file():
-                return path
-    looked = ", ".join(str(folder) for folder in folders if folder.is_dir())
+def _image(folders: Sequence[Path], name: str, place: str) -> Path:
+    # What is too long for a name is none.
+    with suppress(OSError):
+        for folder in folders:
+            for suffix in _SUFFIXES:
+                if (path := folder / f"{name}{suffix}").is_file():
+                    return path
+    looked = ", ".join(map(str, folders))
     raise InvalidDatasetError(f"{place}: image {name!r:.80} is in none of {looked}: add it, or take the line out")

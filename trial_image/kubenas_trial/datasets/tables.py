@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -73,24 +74,33 @@ class Table:
     label: str | None = None
 
     def has_labels(self) -> bool:
-        """Whether there is a column of labels, which published tables of tests lack, or where all of them are -1."""
+        """Whether there are labels; published tables of tests lack them, or have nothing or -1 in their place."""
+        rows = self._rows()
         try:
-            return {row.label for row in self} != {"-1"}
+            first = next(rows, None)
+            return first is None or any(row.label not in {"", "-1"} for row in chain((first,), rows))
         except MissingColumnError as error:
             return error.setting != "labelColumn"
 
     def __iter__(self) -> Iterator[Row]:
+        for row in self._rows():
+            if not row.label:
+                raise InvalidDatasetError(f"{row.place}: the label is empty: fill it in, or take the line out")
+            yield row
+
+    def _rows(self) -> Iterator[Row]:
         with open_text(self.path, newline="") as file:
             yield from self._json(file) if self.kind == "jsonl" else self._separated(file)
 
     @cached_property
     def _dialect(self) -> dict[str, Any]:
-        """How fields are told apart, as options of `csv.reader`; to find out takes one or two readings of the file."""
+        """How fields are told apart, as options of `csv.reader`; to find out takes up to two readings of the file."""
         if self.kind == "csv":
             with open_text(self.path) as file:
                 header = file.readline()
-            # Programs write other separators where the comma is the decimal point.
-            return {"strict": True, "delimiter": next((each for each in ",;\t" if each in header), ",")}
+            # Programs write other separators where the comma is the decimal point, and texts have any of them.
+            options = [{"strict": True, "delimiter": each} for each in ",;\t" if each in header] or [{"strict": True}]
+            return next((each for each in options if len(options) == 1 or self._even(each)), options[0])
         # As registered with IANA: no quotes, except those that other programs put around a whole field; with tabs or
         # ends of lines inside only if the file makes no sense otherwise.
         plain = {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
@@ -150,17 +160,14 @@ class Table:
             text, label = (document.get(column) for column in columns)
             if not isinstance(text, str):
                 raise InvalidDatasetError(f"{self.path}, line {number}: {columns[0]} is {text!r:.40}: give a string")
-            if not isinstance(label, str | int | float):
+            if not isinstance(label, str | int | float | None):
                 raise InvalidDatasetError(
                     f"{self.path}, line {number}: {columns[1]} is {label!r:.40}: give a string or a number"
                 )
-            yield self._row(text, str(label), number)
+            yield self._row(text, "" if label is None else str(label), number)
 
     def _row(self, text: str, label: str, line: int) -> Row:
-        place = f"{self.path}, line {line}"
-        if not label.strip():
-            raise InvalidDatasetError(f"{place}: the label is empty: fill it in, or take the line out")
-        return Row(text, label.strip(), place)
+        return Row(text, label.strip(), f"{self.path}, line {line}")
 
     def _numbered(self, fields: Sequence[str]) -> tuple[int, int] | None:
         """Places of text and label, from 0, where the settings give numbers that are no names."""

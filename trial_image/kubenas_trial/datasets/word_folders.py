@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -17,15 +18,18 @@ from torch import Tensor
 
 from kubenas_trial.datasets.audio_data import AudioData, AudioSettings, Waves, as_spectra
 from kubenas_trial.datasets.data import SPLIT_NAMES, grouped, stratified
-from kubenas_trial.datasets.published import join, part_of
+from kubenas_trial.datasets.published import join, one_each, part_of
 from kubenas_trial.datasets.text_files import open_text
 from kubenas_trial.errors import InvalidDatasetError
 
+_LOG: Final = logging.getLogger("kubenas_trial")
 _LISTS: Final = {1: "validation_list.txt", 2: "testing_list.txt"}
 _SPLITS: Final = ("training", "validation", "test")
 # Of a WAV file, how long its header says that it is; programs that could not know that write the largest number.
 _SIZE: Final = re.compile(r"data : (?P<said>\d+) \(should be (?P<there>\d+)\)")
 _UNKNOWN: Final = 0x7FFF0000
+# Some count the header too.
+_HEADER: Final = 44
 # Between who speaks and how often they did, in Speech Commands' names of files.
 _SPEAKER_ENDS: Final = "_nohash_"
 
@@ -47,15 +51,18 @@ class WaveFiles:
 
 def has_words(path: Path) -> bool:
     """Whether some folder in `path`, or in its folder train, has WAV files."""
-    return path.is_dir() and any(_waves_in(folder) for folder in _folders(_parts(path).get("train", path)))
+    if not path.is_dir():
+        return False
+    parts = [folder for folder in _folders(path) if part_of(folder.name) == "train"]
+    return any(_waves_in(folder) for root in (path, *parts) for folder in _folders(root))
 
 
 def read_words(path: Path, settings: AudioSettings) -> AudioData:
     """The recordings in `path`, each folder of which is a word; folders that begin with _ are none.
 
-    The split is that of folders train, validation and test around those of the words (`published.join`), or of
-    validation_list.txt and testing_list.txt. Else the files' speakers are shared out where names tell them
-    (SPEAKER_nohash_0.wav), else the files of each word.
+    The split is that of folders train, validation and test around those of the words (`published.join`; test without
+    such folders is left out), or of validation_list.txt and testing_list.txt. Else the files' speakers are shared out
+    where names tell them (SPEAKER_nohash_0.wav), else the files of each word.
 
     Raises:
         InvalidDatasetError: there are fewer than two words, one is empty or without a training example, a file cannot
@@ -67,11 +74,14 @@ def read_words(path: Path, settings: AudioSettings) -> AudioData:
     if len(words) < 2:
         raise InvalidDatasetError(f"{root} has {len(words)} folders of words: give at least two")
     if "train" in parts:
+        recordings = {part: list(_recordings(parts[part], words)) for part in SPLIT_NAMES if part in parts}
+        told = any(_SPEAKER_ENDS in file.name for file, _ in recordings["train"])
         found, published = join(
-            {part: list(_recordings(parts[part], words)) for part in SPLIT_NAMES if part in parts},
+            recordings,
             lambda recording: recording[1],
             settings.split_seed,
             path,
+            (lambda recording: _speaker(recording[0])) if told else None,
         )
         splits: tuple[list[int], ...] = published
     else:
@@ -127,7 +137,7 @@ def _open(file: Path) -> soundfile.SoundFile:
     except (soundfile.SoundFileError, OSError) as error:
         raise _unreadable(file, error) from error
     # What libsndfile notes while it reads the header.
-    if (size := _SIZE.search(sound.extra_info)) and int(size["there"]) < int(size["said"]) < _UNKNOWN:
+    if (size := _SIZE.search(sound.extra_info)) and int(size["there"]) + _HEADER < int(size["said"]) < _UNKNOWN:
         sound.close()
         raise InvalidDatasetError(f"{file} is cut off, {size['there']} bytes of {size['said']}: replace or remove it")
     return sound
@@ -143,7 +153,12 @@ def _folders(path: Path) -> list[Path]:
 
 def _parts(path: Path) -> dict[str, Path]:
     """Folders of words for training, validation and test; a folder of WAV files with such a name is a word."""
-    folders = {part: folder for folder in _folders(path) if (part := part_of(folder.name))} if path.is_dir() else {}
+    named = ((part, folder) for folder in _folders(path) if (part := part_of(folder.name))) if path.is_dir() else ()
+    folders = one_each(path, named)
+    words = _folders(folders["train"]) if "train" in folders else []
+    if "test" in folders and any(map(_waves_in, words)) and not _folders(folders["test"]):
+        _LOG.warning("%s has no folders of words: it is not used", folders["test"])
+        del folders["test"]
     return {} if any(map(_waves_in, folders.values())) else folders
 
 
@@ -174,10 +189,13 @@ def _split(path: Path, files: Sequence[Path], labels: Sequence[int], seed: int) 
             splits[published.get(file, 0)].append(number)
         return splits
     if any(_SPEAKER_ENDS in file.name for file in files):
-        # A file without a speaker's name is one of its own.
-        speakers = [file.name.split(_SPEAKER_ENDS)[0] if _SPEAKER_ENDS in file.name else file for file in files]
-        return grouped(speakers, seed, shares=(3, 1, 1))
+        return grouped(list(map(_speaker, files)), seed, shares=(3, 1, 1))
     return stratified(labels, seed)
+
+
+def _speaker(file: Path) -> Hashable:
+    """Who speaks; a file that does not tell is by a speaker of its own."""
+    return file.name.split(_SPEAKER_ENDS)[0] if _SPEAKER_ENDS in file.name else file
 
 
 def _published(path: Path, files: Sequence[Path]) -> Mapping[Path, int]:
