@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import pickle
 from collections import defaultdict
@@ -158,6 +159,34 @@ def test_torch_geometrics_data_sets_are_read_as_it_stores_them(tmp_path: Path) -
     assert members(read_stored(tmp_path / "one.pt")) == [[0, 3, 6], [1, 4, 7], [2, 5, 8]]
 
 
+def test_features_may_be_sparse_and_masks_numbers(tmp_path: Path) -> None:
+    dense = geometric()
+    assert dense.x is not None
+    torch.save(dense, tmp_path / "dense.pt")
+    wanted = read_stored(tmp_path / "dense.pt")
+    for name, sparse in (("a.pt", dense.x.to_sparse()), ("b.pt", dense.x.to_sparse_csr())):
+        torch.save(geometric(x=sparse, val_mask=dense.val_mask.to(torch.uint8)), tmp_path / name)
+        found = read_stored(tmp_path / name)
+        assert members(found) == members(wanted)
+        assert torch.equal(found.train[[0]].inputs[0], wanted.train[[0]].inputs[0])
+
+
+def test_ogbs_lists_are_the_split(tmp_path: Path) -> None:
+    lists = tmp_path / "split" / "time"
+    for folder in (lists, tmp_path / "processed"):
+        folder.mkdir(parents=True)
+    torch.save(
+        geometric(**dict.fromkeys(("train_mask", "val_mask", "test_mask"))),
+        tmp_path / "processed" / "geometric_data_processed.pt",
+    )
+    for part, numbers in (("train", "0\n1\n2\n5\n"), ("valid", "3\n4\n"), ("test", "6\n")):
+        (lists / f"{part}.csv.gz").write_bytes(gzip.compress(numbers.encode()))
+    assert members(read_stored(tmp_path)) == [[0, 1, 2, 5], [3, 4], [6]]
+    (lists / "test.csv.gz").write_bytes(b"6")
+    with pytest.raises(InvalidDatasetError, match=r"test\.csv\.gz: cannot be read as numbers of nodes"):
+        read_stored(tmp_path)
+
+
 def test_of_several_splits_the_seed_chooses(tmp_path: Path) -> None:
     masks = {
         name: torch.stack([torch.arange(9) % 3 == place, torch.arange(9) % 3 == (place + 1) % 3], dim=1)
@@ -184,6 +213,8 @@ def test_without_masks_the_split_is_by_class(tmp_path: Path) -> None:
             lambda: geometric(edge_index=torch.tensor([[0], [12]])),
             "an edge names node 12, and nodes are numbered 0 to 8",
         ),
+        (lambda: geometric(edge_index=torch.rand(2, 5)), "edge_index has values of type torch.float32"),
+        (lambda: geometric(x=torch.rand(9, 0)), "the nodes have no features"),
         (lambda: geometric(x=torch.full((9, 2), torch.nan)), "node 0 has a feature that is no finite number"),
         (lambda: geometric(y=torch.tensor([0, 1, 1, 0, 1, 1, 0, 1, 1])), "class 1 has no training node"),
         (lambda: geometric(y=torch.rand(9)), "y has values that are no whole numbers"),

@@ -107,7 +107,9 @@ print("compiler", "torch._dynamo" in sys.modules, file=sys.stderr)
         ),
         (
             {"name": "image-classification", "dataset": {"name": "digits"}, "settings": {"batchsize": 3}},
-            "task.settings.batchsize: Extra inputs are not permitted, got 3",
+            "task.settings.batchsize: is unknown, choose of accumulate, amp, augmentation, batchSize, clipNorm, "
+            "compile, imageSize, labelSmoothing, latencyBatchSize, latencyThreads, learningRate, measure, "
+            "memoryLimitMb, momentum, network, optimizer, schedule, splitSeed, warmupEpochs, weightDecay, workers",
         ),
         (
             {"name": "image-classification", "dataset": {"name": "digits"}, "settings": {"network": {"channels": 0}}},

@@ -141,6 +141,14 @@ def test_published_lists_are_the_split(tmp_path: Path) -> None:
     assert len(data.train) == 21
 
 
+@pytest.mark.parametrize("line", ["high\\s0_nohash_0.wav", "./words/high/s0_nohash_0.wav"])
+def test_lists_may_be_of_windows_or_from_above(tmp_path: Path, line: str) -> None:
+    folder = write_words(tmp_path / "words")
+    (folder / "validation_list.txt").write_text(f"{line}\n")
+    (folder / "testing_list.txt").write_text("high/s1_nohash_0.wav\n")
+    assert files(lazily(folder).validation) == ["high/s0_nohash_0.wav"]
+
+
 def test_folders_of_parts_are_the_split(tmp_path: Path) -> None:
     for part, speakers in (("train", 5), ("val", 2), ("test", 3)):
         write_words(tmp_path / part, speakers, takes=1, nohash=False)
@@ -178,6 +186,10 @@ def test_a_wav_file_that_is_cut_off_is_named_but_not_one_of_unknown_length(tmp_p
     place = whole.index(b"data") + 4
     file.write_bytes(whole[:place] + b"\xff" * 4 + whole[place + 4 :])
     assert read_wave(file, 4000, 2000).abs().max() > 0.4
+    place = whole.index(b"fmt ") + 12
+    file.write_bytes(whole[:place] + (2**24 + 43).to_bytes(4, "little") + whole[place + 4 :])
+    with pytest.raises(InvalidDatasetError, match=r"a\.wav says that it has 16,777,259 samples a second"):
+        read_wave(file, 4000, 2000)
     file.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InvalidDatasetError, match=r"a\.wav is cut off, 1978 bytes of 4000"):
         read_wave(file, 4000, 2000)

@@ -139,7 +139,7 @@ def test_a_perceptron_has_the_decided_size(hidden: int, layers: int, activation:
 @pytest.mark.parametrize(
     ("decisions", "text"),
     [
-        ({"width": 3}, "architecture.width: Extra inputs are not permitted, got 3"),
+        ({"width": 3}, "architecture.width: is unknown, choose of activation, dropout, hidden, layers"),
         ({"hidden": 0}, "architecture.hidden: Input should be greater than or equal to 1, got 0"),
         (
             {"activation": "sine"},
@@ -160,7 +160,7 @@ def test_a_choice_of_numbers_is_read_as_numbers() -> None:
 
 
 def test_a_size_that_a_family_does_not_have_is_refused() -> None:
-    with pytest.raises(InvalidTrialError, match=r"task\.settings\.network\.channels: Extra inputs are not permitted"):
+    with pytest.raises(InvalidTrialError, match=r"task\.settings\.network\.channels: is unknown, choose of none"):
         build_network({"hidden": 3}, PERCEPTRON, {"channels": 3}, DIGITS)
 
 

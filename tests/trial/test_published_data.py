@@ -63,6 +63,37 @@ def test_of_two_folders_for_one_part_none_is_guessed(tmp_path: Path) -> None:
         load("semantic-segmentation", tmp_path / "scenes")
 
 
+def test_a_class_may_be_called_train(tmp_path: Path) -> None:
+    classes(tmp_path)
+    for number in range(10):
+        image(tmp_path / "train" / f"{number}.png", number)
+    data = load("image-classification", tmp_path)
+    assert (sizes(data), data.classes) == ([18, 6, 6], ("cat", "dog", "train"))
+
+
+def test_a_folder_of_all_images_is_no_class(tmp_path: Path) -> None:
+    scenes(tmp_path / "pets", "images/{}.jpg", "annotations/trimaps/{}.png")
+    with pytest.raises(
+        InvalidDatasetError, match=r"images would be a class: name the folder .*, such as .*pets/images"
+    ):
+        load("image-classification", tmp_path / "pets")
+
+
+def test_tiny_imagenet_lists_the_classes_of_its_validation(tmp_path: Path) -> None:
+    for number in range(10):
+        image(tmp_path / "train" / f"n0{number % 2}" / "images" / f"{number}.JPEG", number)
+    for number in range(6):
+        image(tmp_path / "val" / "images" / f"val_{number}.JPEG", number)
+        image(tmp_path / "test" / "images" / f"test_{number}.JPEG", number)
+    file = tmp_path / "val" / "val_annotations.txt"
+    file.write_text("".join(f"val_{number}.JPEG\tn0{number % 2}\t0\t32\t44\t62\n" for number in range(6)))
+    data = load("image-classification", tmp_path)
+    assert (sizes(data), data.classes) == ([8, 2, 6], ("n00", "n01"))
+    file.write_text("val_7.JPEG\tn00\t0\t32\t44\t62\n")
+    with pytest.raises(InvalidDatasetError, match=r"val_annotations\.txt, line 1: .*val_7\.JPEG does not exist"):
+        load("image-classification", tmp_path)
+
+
 def test_what_a_mac_packs_along_is_no_class(tmp_path: Path) -> None:
     classes(tmp_path)
     for folder in (tmp_path / "cat", tmp_path / "__MACOSX" / "cat"):
@@ -239,6 +270,8 @@ def scenes(root: Path, images: str, masks: str, count: int = 10, values: Iterabl
         ("images/{}.jpg", "masks/{}_mask.png"),
         ("images/{}.jpg", "labels/{}.png"),
         ("images/{}.jpg", "annotations/{}.png"),
+        ("images/{}.jpg", "annotations/trimaps/{}.png"),
+        ("images/{}.png", "labels/{}_P.png"),
         ("Image/{}.JPG", "Mask/{}.PNG"),
         ("VOC2012/JPEGImages/{}.jpg", "VOC2012/SegmentationClass/{}.png"),
     ],
@@ -246,6 +279,15 @@ def scenes(root: Path, images: str, masks: str, count: int = 10, values: Iterabl
 def test_masks_have_other_names_too(tmp_path: Path, images: str, masks: str) -> None:
     scenes(tmp_path, images, masks)
     assert sizes(load("semantic-segmentation", tmp_path, imageSize=16)) == [6, 2, 2]
+
+
+def test_numbers_of_classes_may_have_gaps_and_names(tmp_path: Path) -> None:
+    scenes(tmp_path, "images/{}.jpg", "masks/{}.png", values=(1, 3, 255))
+    data = load("semantic-segmentation", tmp_path, imageSize=24, augmentation=False)
+    assert (data.classes, set(data.test[[0]].targets[0].flatten().tolist())) == (("1", "3"), {0, 1, 255})
+    scenes(tmp_path, "images/{}.jpg", "masks/{}.png")
+    (tmp_path / "codes.txt").write_text("sky\nsea\nland\n")
+    assert load("semantic-segmentation", tmp_path, imageSize=16).classes == ("sky", "sea", "land")
 
 
 def test_voc_lists_of_masks_are_the_splits_and_other_images_are_left_out(tmp_path: Path) -> None:

@@ -155,6 +155,31 @@ def test_numbers_of_sentences_are_not_translated(tmp_path: Path) -> None:
         assert (sizes(found), found.test.references[0][:4]) == ([32, 4, 4], "Geh ")
 
 
+def test_scores_of_sentences_are_not_translated(tmp_path: Path) -> None:
+    write(tmp_path, mined__tsv="".join(f"1.0{number}\tGo {number} .\tGeh {number} .\n" for number in range(40)))
+    with pytest.raises(InvalidDatasetError, match=r"first of 3 columns is a number: .* such as 2 and 3"):
+        load("translation", tmp_path)
+
+
+def test_places_of_columns_do_not_make_a_header_an_example(tmp_path: Path) -> None:
+    rows = [(label, "a title", text) for text, label in lines(40)]
+    write(tmp_path, train__csv=table([("Class Index", "Title", "Description"), *rows], ","))
+    data = load("text-classification", tmp_path, textColumn=3, labelColumn=1)
+    assert (sizes(data), data.classes) == ([24, 8, 8], ("0", "1"))
+
+
+def test_the_penn_treebanks_characters_are_not_read_beside_its_words(tmp_path: Path) -> None:
+    for part, text in (("train", ENGLISH * 40), ("valid", ENGLISH), ("test", ENGLISH)):
+        write(tmp_path, **{f"ptb__{part}__txt": text, f"ptb__char__{part}__txt": text * 9})
+    data = load("language-model", tmp_path)
+    assert [part.characters for part in (data.train, data.test)] == [len(ENGLISH * 40), len(ENGLISH)]
+
+
+def test_titles_do_not_make_parts(tmp_path: Path) -> None:
+    write(tmp_path, the_blue_train__txt=ENGLISH * 9, emma__txt=ENGLISH * 40)
+    assert load("language-model", tmp_path).train.characters > len(ENGLISH * 30)
+
+
 def test_a_part_without_its_translation_is_named(tmp_path: Path) -> None:
     write(tmp_path, train__en=ENGLISH, train__de=GERMAN, Val__en=ENGLISH)
     with pytest.raises(InvalidDatasetError, match=r"Val\.en: its translation is missing"):

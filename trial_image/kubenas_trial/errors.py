@@ -71,8 +71,14 @@ def read(model: type[M], document: Any, at: str) -> M:
     try:
         return model.model_validate(document)
     except ValidationError as error:
+        known = ", ".join(sorted(field.alias or name for name, field in model.model_fields.items())) or "none"
         problems = [
-            f"{'.'.join([at, *map(str, problem['loc'])])}: {problem['msg']}, got {_short(problem['input'])}"
+            f"{'.'.join([at, *map(str, problem['loc'])])}: "
+            + (
+                f"is unknown, choose of {known}"
+                if problem["type"] == "extra_forbidden" and len(problem["loc"]) == 1
+                else f"{problem['msg'].replace('valid tuple', 'list in brackets')}, got {_short(problem['input'])}"
+            )
             for problem in error.errors(include_url=False, include_context=False)
         ]
         raise InvalidTrialError("; ".join(problems)) from None

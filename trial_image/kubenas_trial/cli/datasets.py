@@ -27,7 +27,7 @@ def datasets(
 ) -> None:
     """Say what lies at a path: which formats it looks like, how much there is, and what is wrong with it.
 
-    Exit code: 0 where some task can read it, 65 where none can.
+    Exit code: 0 where some task can read it, 65 where none can, 64 where something asked for is wrong.
     """
     from kubenas_trial.run import prepare_threads
 
@@ -48,9 +48,9 @@ def datasets(
         if not found:
             known = dict.fromkeys(name for kind in kinds for name in kind.formats)
             raise InvalidDatasetError(f"--check: {check} looks like none of {', '.join(known)}")
-        good = [_tell(kind, name, check, settings) for kind, name in found]
-        if not any(good):
-            raise typer.Exit(InvalidDatasetError.exit_code)
+        codes = {_tell(kind, name, check, settings) for kind, name in found}
+        if 0 not in codes:
+            raise typer.Exit(max(codes))
 
 
 def _looks_like(kind: type[AnyTask], path: Path, form: str | None) -> Iterator[str]:
@@ -59,8 +59,9 @@ def _looks_like(kind: type[AnyTask], path: Path, form: str | None) -> Iterator[s
             yield name
 
 
-def _tell(kind: type[AnyTask], form: str, path: Path, settings: dict[str, Any]) -> bool:
-    """Print what reading gives; whether it can be read."""
+def _tell(kind: type[AnyTask], form: str, path: Path, settings: dict[str, Any]) -> int:
+    """Print what reading gives; the exit code that it would be worth."""
+    from kubenas_trial.datasets.data import targets_in
     from kubenas_trial.errors import TrialError, read
 
     typer.echo(f"{kind.name}, format {form}: {kind.formats[form].summary}")
@@ -68,10 +69,10 @@ def _tell(kind: type[AnyTask], form: str, path: Path, settings: dict[str, Any]) 
         data = kind.formats[form].read(path, read(kind.settings_model, settings, "--set"))
     except TrialError as error:
         typer.echo(f"  problem     {error}")
-        return False
+        return error.exit_code
     for split in ("train", "validation", "test"):
-        typer.echo(f"  {split:<10}  {len(getattr(data, split)):,} examples")
+        typer.echo(f"  {split:<10}  {targets_in(getattr(data, split)):,} examples")
     if classes := getattr(data, "classes", ()):
         shown = ", ".join(classes[:10]) + (" …" if len(classes) > 10 else "")
         typer.echo(f"  classes     {len(classes)}: {shown}")
-    return True
+    return 0

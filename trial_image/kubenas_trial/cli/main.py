@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
+
 import typer
 
 from kubenas_trial.cli.datasets import datasets
 from kubenas_trial.cli.latency import latency
 from kubenas_trial.cli.run import run
 from kubenas_trial.cli.tasks import tasks
+
+# Of a library, to its developers.
+warnings.filterwarnings("ignore", message="`torch.jit", category=FutureWarning)
 
 app = typer.Typer(
     help="The trainer of KubeNAS: train one architecture, look at data.",

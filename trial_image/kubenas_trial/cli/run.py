@@ -137,7 +137,8 @@ def _architecture(text: str, spec: SearchSpace, task: type[AnyTask], seed: int) 
 
 def _heading(task: AnyTask, spec: SearchSpace, architecture: Architecture) -> str:
     from kubenas.space.load import build_space
+    from kubenas_trial.datasets.data import targets_in
 
     splits = (task.data.train, task.data.validation, task.data.test)
-    counts = " + ".join(f"{len(examples):,}" for examples in splits)
+    counts = " + ".join(f"{targets_in(examples):,}" for examples in splits)
     return f"{task.name}, {counts} examples, on {task.device}: {build_space(spec).name(architecture)}"

@@ -51,6 +51,11 @@ class Examples(Protocol):
     def __getitem__(self, indices: Sequence[int], /) -> Batch: ...
 
 
+def targets_in(examples: Examples) -> int:
+    """How many things there are to be told: examples, or nodes of a graph, which is one example as a whole."""
+    return len(getattr(examples, "members", examples))
+
+
 @dataclass(frozen=True, slots=True)
 class TensorExamples:
     """Examples in memory: tensors of one length.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import pickle
 import re
 from collections.abc import Mapping
@@ -39,7 +40,8 @@ def read_geometric(path: Path, settings: GraphSettings) -> GraphData:
     """The graph that `torch_geometric.data.Data` or a data set of one graph was stored as.
 
     Its x, edge_index and y are read, and train_mask, val_mask and test_mask where it has them; of several splits (one a
-    column) that of `split_seed`. Nothing but data is loaded, whatever the file holds.
+    column) that of `split_seed`. Else the split may be in lists as OGB's, split/NAME/{train,valid,test}.csv.gz. Nothing
+    but data is loaded, whatever the file holds.
 
     Raises:
         InvalidDatasetError: it cannot be read, or is no such graph.
@@ -61,7 +63,9 @@ def read_geometric(path: Path, settings: GraphSettings) -> GraphData:
         raise InvalidDatasetError(f"{file}: y must be one class of each node, and is {tuple(labels.shape)}")
     if labels.is_floating_point() and not bool((labels.isfinite() & (labels == labels.round())).all()):
         raise InvalidDatasetError(f"{file}: y has values that are no whole numbers, and must be one class of each node")
-    splits = _splits(file, graph, len(features), settings.split_seed)
+    if edges.is_floating_point():
+        raise InvalidDatasetError(f"{file}: edge_index has values of type {edges.dtype}: give whole numbers of nodes")
+    splits = _splits(file, graph, len(features), settings.split_seed) or _listed(file)
     return as_graph_data(RawGraph(str(file), features, edges, labels.long(), splits), settings)
 
 
@@ -115,8 +119,29 @@ def _splits(file: Path, graph: Mapping[str, Any], nodes: int, seed: int) -> tupl
         mask = _tensor(file, graph, name)
         if mask.ndim == 2:
             mask = mask[:, seed % mask.shape[1]]
+        if mask.dtype == torch.uint8 and bool((mask < 2).all()):
+            mask = mask.bool()
         if mask.shape != (nodes,) or mask.dtype != torch.bool:
             raise InvalidDatasetError(f"{file}: {name} must be one truth value for each of {nodes} nodes")
         members.append(mask.nonzero().flatten())
     train, validation, test = members
     return train, validation, test
+
+
+def _listed(file: Path) -> tuple[Tensor, Tensor, Tensor] | None:
+    """The numbers of each split's nodes in OGB's lists beside the folder `processed`, where there is one split."""
+    folders = sorted(folder for folder in file.parent.parent.glob("split/*") if folder.is_dir())
+    if file.parent.name != "processed" or not folders:
+        return None
+    if len(folders) > 1:
+        raise InvalidDatasetError(f"{folders[0].parent}: has {len(folders)} splits: leave one")
+    train, validation, test = (_numbers(folders[0] / f"{part}.csv.gz") for part in ("train", "valid", "test"))
+    return train, validation, test
+
+
+def _numbers(file: Path) -> Tensor:
+    try:
+        with gzip.open(file, "rt", encoding="ascii") as lines:
+            return torch.tensor([int(line) for line in lines])
+    except (OSError, EOFError, ValueError) as error:
+        raise InvalidDatasetError(f"{file}: cannot be read as numbers of nodes, one a line: {error}") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import torch
@@ -72,7 +72,7 @@ class RawGraph:
 
     Attributes:
         place: file or folder, for messages.
-        features: (nodes, features), of any type of number.
+        features: (nodes, features), of any type of number, dense or sparse.
         edges: (2, edges), in one direction or both, loops and repetitions allowed.
         labels: class of each node from 0; -1 where it has none.
         splits: numbers of the training, validation and test nodes, where they are published.
@@ -94,7 +94,9 @@ def as_graph_data(raw: RawGraph, settings: GraphSettings) -> GraphData:
         InvalidDatasetError: parts of it do not fit together, or it is larger than the memory limit.
     """
     nodes, width = raw.features.shape
-    _check(raw, settings)
+    _check_size(raw, settings)
+    raw = replace(raw, features=raw.features.to_dense())
+    _check(raw)
     labels = raw.labels.long()
     if raw.splits is None:
         known = (labels >= 0).nonzero().flatten()
@@ -134,16 +136,22 @@ def _normalized(features: Tensor, train: Tensor, kind: str) -> Tensor:
             return features
 
 
-def _check(raw: RawGraph, settings: GraphSettings) -> None:
+def _check_size(raw: RawGraph, settings: GraphSettings) -> None:
     nodes, width = raw.features.shape
-    if len(raw.labels) != nodes:
-        raise InvalidDatasetError(f"{raw.place}: {nodes} nodes have features, {len(raw.labels)} have labels")
+    if width == 0:
+        raise InvalidDatasetError(f"{raw.place}: the nodes have no features: give each one, such as its degree")
     megabytes = nodes * width * 4 / 1e6
     if megabytes > settings.memory_limit_mb:
         raise InvalidDatasetError(
             f"{raw.place}: {nodes} nodes with {width} features take {megabytes:.0f} MB, and a graph is held in memory "
             f"as a whole: raise task.settings.memoryLimitMb, which is {settings.memory_limit_mb}"
         )
+
+
+def _check(raw: RawGraph) -> None:
+    nodes = len(raw.features)
+    if len(raw.labels) != nodes:
+        raise InvalidDatasetError(f"{raw.place}: {nodes} nodes have features, {len(raw.labels)} have labels")
     if not bool(raw.features.isfinite().all()):
         [node, *_] = (~raw.features.isfinite()).any(1).nonzero().flatten().tolist()
         raise InvalidDatasetError(f"{raw.place}: node {node} has a feature that is no finite number")

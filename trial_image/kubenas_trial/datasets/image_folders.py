@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -19,6 +19,7 @@ from kubenas_trial.datasets.data import SPLIT_NAMES
 from kubenas_trial.datasets.image_data import ImageClassificationSettings, ImageData, image_data, moved_and_mirrored
 from kubenas_trial.datasets.pictures import UNREADABLE, converted, is_image, tensors, unreadable
 from kubenas_trial.datasets.published import join, one_each, part_of, parts_in
+from kubenas_trial.datasets.text_files import open_text
 from kubenas_trial.errors import InvalidDatasetError
 
 _LOG: Final = logging.getLogger("kubenas_trial")
@@ -27,6 +28,8 @@ _LOOKED_AT: Final = 1_000
 # A larger commonest size is scaled down to this side; the setting asks for more.
 _LARGEST: Final = 64
 _GREY: Final = frozenset({"1", "L", "LA", "I", "I;16", "I;16B"})
+# Folders of all images, whatever their classes.
+_IMAGES: Final = frozenset({"image", "images"})
 # Orientations in EXIF by which an image lies on its side.
 _SIDEWAYS: Final = range(5, 9)
 
@@ -49,14 +52,15 @@ class _Look(NamedTuple):
 def is_image_folder(path: Path) -> bool:
     """Whether there is a folder of images, or a folder of such folders called train."""
     parts = [folder for folder in _folders(path) if part_of(folder.name) == "train"]
-    return any(_has_image(folder) for root in parts or [path] for folder in _folders(root))
+    return any(_has_image(folder) for root in (path, *parts) for folder in _folders(root))
 
 
 def read_image_folder(path: Path, settings: ImageClassificationSettings) -> ImageData:
     """Images in folders named for their classes, at any depth below; those in `train`, `val`, `test`, or unsplit.
 
-    A missing validation part is a fifth of train; a test part without such folders is left out, as the classes of its
-    images are kept back. Each image is cut to the proportions of all and resized.
+    A missing validation part is a fifth of train; one for validation or test without such folders is left out, as the
+    classes of its images are kept back, unless it lists them as Tiny ImageNet's val_annotations.txt. Each image is cut
+    to the proportions of all and resized.
 
     Raises:
         InvalidDatasetError: a class has no images, or none to train on; an image cannot be read.
@@ -95,13 +99,24 @@ def _parts(path: Path) -> Mapping[str, Sequence[_Labelled]]:
     if not path.is_dir():
         raise InvalidDatasetError(f"{path} is no folder: name the one that holds the classes' folders")
     folders = one_each(path, ((part, folder) for folder in _folders(path) if (part := part_of(folder.name))))
-    if "train" not in folders:
+    # Vehicles may be of the class train.
+    a_class = len(folders) == 1 < len(_folders(path)) and not any(map(_folders, folders.values()))
+    if "train" not in folders or a_class:
         _refuse_named_alike(path)
         return {"": _images(path)}
-    if "test" in folders and not _folders(folders["test"]):
-        _LOG.warning("%s has no folders of classes: it is not used", folders["test"])
-        del folders["test"]
+    for part in ("validation", "test"):
+        if part in folders and not _list(folders[part]).is_file() and not _has_classes(folders[part]):
+            _LOG.warning("%s has no folders of classes: it is not used", folders.pop(part))
     return {part: _images(folders[part]) for part in SPLIT_NAMES if part in folders}
+
+
+def _has_classes(root: Path) -> bool:
+    return {folder.name.lower() for folder in _folders(root)} - _IMAGES != set()
+
+
+def _list(root: Path) -> Path:
+    """Where Tiny ImageNet says which class each image in `root` has."""
+    return root / f"{root.name}_annotations.txt"
 
 
 def _refuse_named_alike(path: Path) -> None:
@@ -120,16 +135,36 @@ def _refuse_named_alike(path: Path) -> None:
 
 
 def _images(root: Path) -> list[_Labelled]:
+    if _list(root).is_file():
+        return list(_listed(root))
     folders = _folders(root)
+    if named := next((folder.name for folder in folders if folder.name.lower() in _IMAGES), None):
+        raise InvalidDatasetError(
+            f"{root}: {named} would be a class: name the folder that holds the classes' folders, such as {root / named}"
+        )
     if not folders:
         raise InvalidDatasetError(f"{root}: has no folders, one for each class: add them, or leave it out")
     images = []
     for folder in folders:
         found = sorted(file for file in folder.rglob("*") if is_image(file))
         if not found:
-            raise InvalidDatasetError(f"{folder}: class {folder.name} has no images: add some, or remove the folder")
+            raise InvalidDatasetError(
+                f"{folder}: class {folder.name} has no images: add some, remove the folder, or name the one that holds "
+                "the classes' folders"
+            )
         images += [_Labelled(file, folder.name) for file in found]
     return images
+
+
+def _listed(root: Path) -> Iterator[_Labelled]:
+    with open_text(_list(root)) as lines:
+        for number, line in enumerate(lines, start=1):
+            name, label, *_ = (*line.rstrip("\n").split("\t"), "", "")
+            file = root / "images" / name
+            if not label or not file.is_file():
+                what = f"{file} does not exist" if label else "has no class behind a tab"
+                raise InvalidDatasetError(f"{_list(root)}, line {number}: {what}: correct it, or take the line out")
+            yield _Labelled(file, label)
 
 
 def _look(paths: Sequence[Path], side: int | None) -> _Look:

@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from kubenas_trial.datasets.data import SPLIT_NAMES, Batch, Splits
-from kubenas_trial.datasets.published import files_in, parts_in
+from kubenas_trial.datasets.published import files_in, part_of, parts_in
 from kubenas_trial.datasets.text_files import open_text
 from kubenas_trial.datasets.tokens import IGNORED, tokenize, train_byte_bpe
 from kubenas_trial.errors import InvalidDatasetError
@@ -161,10 +161,14 @@ def text_files(path: Path) -> list[Path]:
 def _by_split(path: Path, files: Sequence[Path]) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     for file in files:
+        # The Penn Treebank has the same texts in characters too.
+        if file.with_name(file.name.replace(".char.", ".")) in set(files) - {file}:
+            continue
         splits = parts_in(file.name)
         if len(splits) == 1:
             found.setdefault(splits[0], []).append(file)
-    if not found:
+    # A title may have the word, where no file is called so.
+    if not found or (found.keys() == {"train"} and part_of(found["train"][0].stem) is None and len(files) > 1):
         return {"train": list(files)}
     if "train" not in found:
         raise InvalidDatasetError(f"{path}: has {', '.join(file.name for file in files)}, but no training text")

@@ -19,13 +19,16 @@ from kubenas_trial.datasets.text_files import open_text
 from kubenas_trial.datasets.voc_masks import has_voc_masks, read_voc_masks
 from kubenas_trial.errors import InvalidDatasetError
 
-_NAMES = "classes.txt"
+# The second is CamVid's.
+_NAMES: Final = ("classes.txt", "codes.txt")
+# More different values are rather shades than classes, where there are gaps between them.
+_VALUES: Final = 32
 # Names of the two folders, in lower case.
 _IMAGES: Final = ("images", "image")
 _MASKS: Final = ("masks", "mask")
 _OTHERS: Final = ("labels", "annotations")
 # What names of masks, and of folders of such, have behind those of images.
-_MASK = re.compile(r"[-_]?(masks?|labels?|annot|L|segmentation)$")
+_MASK = re.compile(r"[-_]?(masks?|labels?|annot|L|P|segmentation)$")
 
 
 def is_mask_folder(path: Path) -> bool:
@@ -40,7 +43,8 @@ def read_mask_folder(path: Path, settings: SegmentationDataSettings) -> Segmenta
     train; a mask may be called NAME_mask or NAME_L. Also Pascal VOC's folders, see `voc_masks`.
 
     Masks hold the classes' numbers 0, 1, 2 … as grey values or with a palette, and 255 where there is none. Where all
-    are black and white (0 and 255 only) they tell two classes. A file classes.txt may name the classes, one a line.
+    are black and white (0 and 255 only) they tell two classes; other few values may have gaps between them, as the
+    Oxford pets' 1 to 3. A file classes.txt, or codes.txt, may name the classes, one a line.
     Without parts all images are split by the seed; with two parts see `published.join`.
 
     Raises:
@@ -64,17 +68,17 @@ def read_mask_folder(path: Path, settings: SegmentationDataSettings) -> Segmenta
         return int(torch.where(present[pair], counts, len(present) + 1).argmin())
 
     pairs, numbers = join(parts, rarest, settings.split_seed, path)
-    names = _names(path / _NAMES, [present[pairs[number]] for number in numbers.train])
+    names = _names(path, [present[pairs[number]] for number in numbers.train])
     for pair in pairs:
-        if unknown := present[pair][len(names) :].nonzero().flatten().tolist():
+        if unknown := [value for value in present[pair].nonzero().flatten().tolist() if value not in names]:
             raise InvalidDatasetError(
-                f"{pair.mask} has the value {len(names) + unknown[0]}, but the last class is {len(names) - 1}, by "
-                f"{_NAMES} or else the training masks: correct the mask, or add training examples"
+                f"{pair.mask} has the value {unknown[0]}, which is no class by {_NAMES[0]} or else the training masks: "
+                "correct the mask, or add training examples"
             )
     table = torch.full((256,), INVALID)
-    table[: len(names)] = torch.arange(len(names))
+    table[list(names)] = torch.arange(len(names))
     table[IGNORED] = 1 if black_and_white else IGNORED
-    return segmentation_data(pairs, numbers, names, table.byte(), settings)
+    return segmentation_data(pairs, numbers, list(names.values()), table.byte(), settings)
 
 
 def _folders(path: Path) -> list[tuple[str, Path, Path]]:
@@ -82,7 +86,9 @@ def _folders(path: Path) -> list[tuple[str, Path, Path]]:
     parts = _parts(path)
     if both := _both(path):
         images, masks = both
-        return [(part, folder, masks / folder.name) for part, folder in _parts(images)] or [("", images, masks)]
+        return [(part, folder, masks / folder.name) for part, folder in _parts(images)] or [
+            ("", images, _holding(masks))
+        ]
     if inside := [(part, *both) for part, folder in parts if (both := _both(folder))]:
         return inside
     # Images of all parts side by side with masks, as train and train_labels.
@@ -108,6 +114,12 @@ def _both(path: Path) -> tuple[Path, Path] | None:
     return (images, masks or path / "masks") if images and (masks or part_of(path.name)) else None
 
 
+def _holding(folder: Path) -> Path:
+    """`folder`, or the only one in it that has images, where it has none itself."""
+    inside = [each for each in sorted(folder.glob("*")) if each.is_dir() and image_files(each)]
+    return inside[0] if len(inside) == 1 and not image_files(folder) else folder
+
+
 def _pairs(images: Path, masks: Path) -> Iterator[LabelledImage]:
     if not masks.is_dir():
         raise InvalidDatasetError(f"{masks} does not exist: put the masks of {images} there")
@@ -122,18 +134,23 @@ def _pairs(images: Path, masks: Path) -> Iterator[LabelledImage]:
         raise InvalidDatasetError(f"{next(iter(by_stem.values()))} belongs to no image in {images}: add or delete it")
 
 
-def _names(file: Path, training: list[Tensor]) -> list[str]:
-    """Names of the classes, in the order of their numbers; each occurs in training."""
-    present = torch.stack(training).any(0)
-    count = int(present.nonzero().max()) + 1 if present.any() else 0
-    names = [str(number) for number in range(count)]
-    if file.is_file():
+def _names(path: Path, training: list[Tensor]) -> dict[int, str]:
+    """Values of masks with the names of their classes; each occurs in training."""
+    present: list[int] = torch.stack(training).any(0).nonzero().flatten().tolist()
+    names = {value: str(value) for value in present}
+    if file := next((path / name for name in _NAMES if (path / name).is_file()), None):
         with open_text(file) as lines:
-            names = [line.strip() for line in lines if line.strip()]
+            names = dict(enumerate(line.strip() for line in lines if line.strip()))
+        if missing := sorted(names.keys() - set(present)):
+            raise InvalidDatasetError(
+                f"{path}: class {names[missing[0]]} of {file.name} is in no training mask: add an example, or take its "
+                "name out and number the others without gaps"
+            )
     if len(names) < 2:
-        raise InvalidDatasetError(f"{file.parent}: the training masks have {len(names)} classes: two are needed")
-    if missing := (~present[: len(names)]).nonzero().flatten().tolist():
+        raise InvalidDatasetError(f"{path}: the training masks have {len(names)} classes: two are needed")
+    if len(names) > _VALUES and list(names) != list(range(len(names))):
         raise InvalidDatasetError(
-            f"{file.parent}: class {names[missing[0]]} is in no training mask: number classes 0, 1, 2 … without gaps"
+            f"{path}: the training masks have {len(names)} values up to {max(names)}, which are rather shades than "
+            "classes: number these 0, 1, 2 … without gaps"
         )
     return names

@@ -25,6 +25,7 @@ _LANGUAGE: Final = re.compile(
 _LANGUAGE_LAST: Final = re.compile(
     rf"((?P<name>.+)[._-])?(?P<language>{_LANGUAGE.pattern}|src|source|tgt|trg|target)", re.IGNORECASE
 )
+_NUMBER: Final = re.compile(r"-?\d+(\.\d+)?")
 _BESIDE: Final = ("", ".ids", ".scores", ".xml")
 # Validation and test sentences are translated word by word, which takes long.
 _EVALUATED: Final = 2000
@@ -82,8 +83,8 @@ class TablePairs:
                 yield pair
 
     def _refuse_number(self, cells: Sequence[str], columns: tuple[int, int]) -> None:
-        """Where the first column is not asked for and numbers the sentences, as in Tatoeba's exports."""
-        if self.source is None and columns[0] == 0 and len(cells) > 2 and cells[0].strip().isdecimal():
+        """Where the first column, not asked for, has numbers, as in Tatoeba's exports, or scores, as in WikiMatrix."""
+        if self.source is None and columns[0] == 0 and len(cells) > 2 and _NUMBER.fullmatch(cells[0].strip()):
             raise InvalidDatasetError(
                 f"{self.path}: the first of {len(cells)} columns is a number: give the places of the sentences, or "
                 "what the first line calls them, by task.settings.sourceColumn and targetColumn, such as 2 and "

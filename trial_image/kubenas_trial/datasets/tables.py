@@ -32,7 +32,7 @@ LABEL_COLUMNS: Final = ("label", "sentiment", "class", "category", "target", "po
 SUFFIXES: Final[Mapping[str, tuple[str, ...]]] = {
     "tsv": (".tsv",),
     "csv": (".csv",),
-    "jsonl": (".jsonl", ".ndjson"),
+    "jsonl": (".jsonl", ".ndjson", ".json"),
 }
 
 
@@ -138,6 +138,9 @@ class Table:
                 columns = self._numbered(header)
                 if columns is None:
                     columns = header.index(self._text_in(header)), header.index(self._label_in(header))
+                    continue
+                text, label = (header[column].lower() for column in columns)
+                if text in TEXT_COLUMNS and label in LABEL_COLUMNS:
                     continue
             if len(fields) != len(header):
                 raise InvalidDatasetError(

@@ -28,6 +28,8 @@ _SPLITS: Final = ("training", "validation", "test")
 # Of a WAV file, how long its header says that it is; programs that could not know that write the largest number.
 _SIZE: Final = re.compile(r"data : (?P<said>\d+) \(should be (?P<there>\d+)\)")
 _UNKNOWN: Final = 0x7FFF0000
+# Samples a second that nothing records.
+_FASTEST: Final = 1_000_000
 # Some count the header too.
 _HEADER: Final = 44
 # Between who speaks and how often they did, in Speech Commands' names of files.
@@ -136,6 +138,10 @@ def _open(file: Path) -> soundfile.SoundFile:
         sound = soundfile.SoundFile(file)
     except (soundfile.SoundFileError, OSError) as error:
         raise _unreadable(file, error) from error
+    if sound.samplerate > _FASTEST:
+        raise InvalidDatasetError(
+            f"{file} says that it has {sound.samplerate:,} samples a second: replace or remove it"
+        )
     # What libsndfile notes while it reads the header.
     if (size := _SIZE.search(sound.extra_info)) and int(size["there"]) + _HEADER < int(size["said"]) < _UNKNOWN:
         sound.close()
@@ -208,7 +214,8 @@ def _published(path: Path, files: Sequence[Path]) -> Mapping[Path, int]:
             for number, line in enumerate(map(str.strip, lines), start=1):
                 if not line:
                     continue
-                file = path / PurePosixPath(line)
+                # Some lists were written on Windows, or from the folder above.
+                file = path.joinpath(*PurePosixPath(line.replace("\\", "/")).parts[-2:])
                 if file not in known and file.parent in folders:
                     raise InvalidDatasetError(f"{path / name}, line {number}: {line} does not exist")
                 if found.setdefault(file, split) != split:

@@ -46,7 +46,7 @@ def _built_in(settings: TextClassificationSettings) -> TextData:
 
 _FORMATS: Final[Mapping[str, str]] = {
     "tsv": "tab-separated tables with a header (.tsv)",
-    "csv": "comma-separated tables with a header (.csv)",
+    "csv": "tables with a header, separated by commas, semicolons or tabs (.csv)",
     "jsonl": "JSON objects, one a line (.jsonl, .ndjson)",
 }
 
