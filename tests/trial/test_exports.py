@@ -73,11 +73,7 @@ KINDS: dict[str, Kind] = {
 }
 KINDS |= {f"image-classification {name}": Kind(IMAGES, images, small) for name, small in SMALL_IMAGES.items()}
 KINDS |= {f"image-classification {name}": Kind(IMAGES, images, {"channels": 4}) for name in ("inputs", "stages")}
-CASES = [
-    (name, preset)
-    for name in KINDS
-    for preset in ([""] if " " in name else list(task_class(name).families))
-]
+CASES = [(name, preset) for name in KINDS for preset in ([""] if " " in name else list(task_class(name).families))]
 
 
 def test_every_task_is_here() -> None:
