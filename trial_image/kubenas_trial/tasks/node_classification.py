@@ -35,7 +35,7 @@ class NodeClassification(Task[NodeClassificationSettings, GraphData]):
     summary = "which class each node of a graph belongs to"
     metric = "accuracy"
     preset = "gnn"
-    epochs = 200
+    epochs = 100
     settings_model = NodeClassificationSettings
     families: ClassVar = {"gnn": GNN}
     built_in: ClassVar = {
