@@ -105,7 +105,10 @@ def _parts(path: Path) -> Mapping[str, Sequence[_Labelled]]:
         _refuse_named_alike(path)
         return {"": _images(path)}
     for part in ("validation", "test"):
-        if part in folders and not _list(folders[part]).is_file() and not _has_classes(folders[part]):
+        folder = folders.get(part)
+        if folder is None or _list(folder).is_file() or _has_classes(folder):
+            continue
+        if part == "test" or _has_image(folder):
             _LOG.warning("%s has no folders of classes: it is not used", folders.pop(part))
     return {part: _images(folders[part]) for part in SPLIT_NAMES if part in folders}
 
