@@ -160,9 +160,10 @@ def text_files(path: Path) -> list[Path]:
 
 def _by_split(path: Path, files: Sequence[Path]) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
+    known = set(files)
     for file in files:
         # The Penn Treebank has the same texts in characters too.
-        if file.with_name(file.name.replace(".char.", ".")) in set(files) - {file}:
+        if ".char." in file.name and file.with_name(file.name.replace(".char.", ".")) in known:
             continue
         splits = parts_in(file.name)
         if len(splits) == 1:
