@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import struct
 from codecs import BOM_UTF8
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from kubenas_trial.datasets.data import stratified
 from kubenas_trial.datasets.pictures import read_image
 from kubenas_trial.errors import InvalidDatasetError
 from kubenas_trial.tasks.load import load_task
-from tests.trial.published import image, load, sizes
+from tests.trial.published import boxes, image, load, scenes, sizes
 
 ZERO_AREA = {"id": 0, "image_id": 0, "category_id": 18, "bbox": [9.98, 8.56, 5.52, 0.0], "iscrowd": 0}
 
@@ -157,22 +156,6 @@ def test_classes_smaller_than_the_split_still_leave_some_for_each() -> None:
     assert (len(validation), len(test)) == (2, 2)
 
 
-def boxes(folder: Path, count: int, annotations: str = ".", images: str = ".", suffix: str = ".jpg") -> Path:
-    for number in range(count):
-        image(folder / images / f"{number}{suffix}", number)
-        items = "".join(
-            f"<object><name>{name}</name><part><name>head</name><bndbox><xmin>900</xmin></bndbox></part>"
-            "<bndbox><xmax>12.5</xmax><xmin>2</xmin><ymax>20</ymax><ymin>1.0</ymin></bndbox></object>"
-            for name in ("dog", "cat")
-        )
-        file = folder / annotations / f"{number}.xml"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(f"<annotation><filename>other.png</filename>{items}</annotation>")
-    (folder / annotations / "._0.xml").write_bytes(b"\0")
-    (folder / images / f"._0{suffix}").write_bytes(b"\0")
-    return folder
-
-
 @pytest.mark.parametrize(("annotations", "images"), [(".", "."), ("annotations", "images"), ("Annotations", "images")])
 def test_voc_files_may_lie_beside_images_or_in_lower_case(tmp_path: Path, annotations: str, images: str) -> None:
     data = load("object-detection", boxes(tmp_path, 10, annotations, images, ".PNG"), imageSize=32)
@@ -253,89 +236,3 @@ def test_coco_images_of_one_id_are_named(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace('"images": [{"id": 0,', '"images": [{"id": 1,'))
     with pytest.raises(InvalidDatasetError, match=r"images\.1: an entry before it has the id 1 too"):
         load("object-detection", tmp_path)
-
-
-def scenes(root: Path, images: str, masks: str, count: int = 10, values: Iterable[int] = (0, 1, 2)) -> None:
-    """Masks of stripes; `images` and `masks` are paths with a place for the number."""
-    for number in range(count):
-        image(root / images.format(number), number)
-        path = root / masks.format(number)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.array([*values], dtype=np.uint8).repeat(8)[None, :24].repeat(20, axis=0)).save(path)
-
-
-@pytest.mark.parametrize(
-    ("images", "masks"),
-    [
-        ("images/{}.jpg", "masks/{}_mask.png"),
-        ("images/{}.jpg", "labels/{}.png"),
-        ("images/{}.jpg", "annotations/{}.png"),
-        ("images/{}.jpg", "annotations/trimaps/{}.png"),
-        ("images/{}.png", "labels/{}_P.png"),
-        ("Image/{}.JPG", "Mask/{}.PNG"),
-        ("VOC2012/JPEGImages/{}.jpg", "VOC2012/SegmentationClass/{}.png"),
-    ],
-)
-def test_masks_have_other_names_too(tmp_path: Path, images: str, masks: str) -> None:
-    scenes(tmp_path, images, masks)
-    assert sizes(load("semantic-segmentation", tmp_path, imageSize=16)) == [6, 2, 2]
-
-
-def test_numbers_of_classes_may_have_gaps_and_names(tmp_path: Path) -> None:
-    scenes(tmp_path, "images/{}.jpg", "masks/{}.png", values=(1, 3, 255))
-    data = load("semantic-segmentation", tmp_path, imageSize=24, augmentation=False)
-    assert (data.classes, set(data.test[[0]].targets[0].flatten().tolist())) == (("1", "3"), {0, 1, 255})
-    scenes(tmp_path, "images/{}.jpg", "masks/{}.png")
-    (tmp_path / "codes.txt").write_text("sky\nsea\nland\n")
-    assert load("semantic-segmentation", tmp_path, imageSize=16).classes == ("sky", "sea", "land")
-
-
-def test_voc_lists_of_masks_are_the_splits_and_other_images_are_left_out(tmp_path: Path) -> None:
-    root = tmp_path / "VOCdevkit" / "VOC2012"
-    scenes(root, "JPEGImages/2007_{}.jpg", "SegmentationClass/2007_{}.png", values=(0, 1, 255))
-    image(root / "JPEGImages" / "2007_99.jpg")
-    for kind, numbers in (("Main", [99]), ("Segmentation", range(6))):
-        (root / "ImageSets" / kind).mkdir(parents=True)
-        (root / "ImageSets" / kind / "train.txt").write_text("".join(f"2007_{number}\n" for number in numbers))
-    (root / "ImageSets" / "Segmentation" / "val.txt").write_text("2007_6\n2007_7\n2007_8\n2007_9\n")
-    assert sizes(load("semantic-segmentation", tmp_path, imageSize=16)) == [5, 1, 4]
-    (root / "SegmentationClass" / "2007_7.png").unlink()
-    with pytest.raises(InvalidDatasetError, match=r"2007_7\.png does not exist: .*2007_7\.jpg needs a mask"):
-        load("semantic-segmentation", tmp_path)
-
-
-def test_names_of_classes_are_read_as_utf_8(tmp_path: Path) -> None:
-    scenes(tmp_path, "images/{}.jpg", "masks/{}.png")
-    (tmp_path / "classes.txt").write_bytes(BOM_UTF8 + "Straße\r\nHaus\r\nBaum\r\n".encode())
-    assert load("semantic-segmentation", tmp_path, imageSize=16).classes == ("Straße", "Haus", "Baum")
-    (tmp_path / "classes.txt").write_text("Straße\nHaus\nBaum\n", encoding="latin-1")
-    with pytest.raises(InvalidDatasetError, match=r"classes\.txt, line 1: is not UTF-8"):
-        load("semantic-segmentation", tmp_path)
-
-
-@pytest.mark.parametrize("masks", ["{0}_labels/{{}}_L.png", "{0}annot/{{}}.png", "{0}_masks/{{}}_mask.gif"])
-def test_masks_may_lie_in_folders_beside_those_of_images(tmp_path: Path, masks: str) -> None:
-    for part, count in (("train", 6), ("val", 2), ("test", 3)):
-        scenes(tmp_path, f"{part}/{{}}.png", masks.format(part), count)
-    assert sizes(load("semantic-segmentation", tmp_path, imageSize=16)) == [6, 2, 3]
-
-
-def test_boxes_beside_images_are_no_masks(tmp_path: Path) -> None:
-    boxes(tmp_path, 10, "annotations", "images")
-    with pytest.raises(InvalidDatasetError, match="looks like none of masks"):
-        load("semantic-segmentation", tmp_path)
-
-
-def test_black_and_white_may_be_jpeg_but_classes_may_not(tmp_path: Path) -> None:
-    scenes(tmp_path / "two", "images/{}.jpg", "masks/{}.jpg", values=(0, 255, 0))
-    assert load("semantic-segmentation", tmp_path / "two", imageSize=16).classes == ("0", "1")
-    scenes(tmp_path / "more", "images/{}.jpg", "masks/{}.jpg", values=(0, 70, 140))
-    with pytest.raises(InvalidDatasetError, match=r"masks/0\.jpg is a JPEG, which blurs class numbers"):
-        load("semantic-segmentation", tmp_path / "more")
-
-
-def test_cities_of_few_images_are_split(tmp_path: Path) -> None:
-    for city in ("aachen", "bochum"):
-        names = [f"{kind}/train/{city}/{city}_{{}}" for kind in ("leftImg8bit", "gtFine")]
-        scenes(tmp_path, f"{names[0]}_leftImg8bit.png", f"{names[1]}_gtFine_labelIds.png", 3, (7, 26, 3))
-    assert sizes(load("semantic-segmentation", tmp_path, imageSize=16)) == [4, 1, 1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -18,7 +17,7 @@ from torch import Tensor
 from kubenas_trial.datasets.data import SPLIT_NAMES
 from kubenas_trial.datasets.image_data import ImageClassificationSettings, ImageData, image_data, moved_and_mirrored
 from kubenas_trial.datasets.pictures import UNREADABLE, converted, is_image, tensors, unreadable
-from kubenas_trial.datasets.published import join, one_each, part_of, parts_in
+from kubenas_trial.datasets.published import join, one_each, part_of, parts_in, words_of
 from kubenas_trial.datasets.text_files import open_text
 from kubenas_trial.errors import InvalidDatasetError
 
@@ -127,8 +126,8 @@ def _refuse_named_alike(path: Path) -> None:
     alike: dict[str, dict[str, str]] = {}
     for folder in _folders(path):
         for part in parts_in(folder.name):
-            words = re.split(r"[^a-z]+", folder.name.lower())
-            alike.setdefault(" ".join(word for word in words if part_of(word) is None), {})[part] = folder.name
+            others = " ".join(word for word in words_of(folder.name) if part_of(word) is None)
+            alike.setdefault(others, {})[part] = folder.name
     for parts in alike.values():
         if "train" in parts and len(parts) > 1:
             names = " and ".join(parts.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from glob import escape
@@ -19,6 +20,7 @@ from kubenas_trial.datasets.text_files import open_text
 from kubenas_trial.datasets.voc_masks import has_voc_masks, read_voc_masks
 from kubenas_trial.errors import InvalidDatasetError
 
+_LOG: Final = logging.getLogger("kubenas_trial")
 # The second is CamVid's.
 _NAMES: Final = ("classes.txt", "codes.txt")
 # More different values are rather shades than classes, where there are gaps between them.
@@ -54,6 +56,8 @@ def read_mask_folder(path: Path, settings: SegmentationDataSettings) -> Segmenta
         parts = read_voc_masks(path)
     elif folders := _folders(path):
         one_each(path, ((part, masks) for part, _, masks in folders))
+        for _, images, masks in folders:
+            _tell_unused(images, masks)
         parts = {part: list(_pairs(images, masks)) for part, images, masks in folders}
     else:
         raise InvalidDatasetError(f"{path} has no folders images and masks: put the images and their masks there")
@@ -112,6 +116,15 @@ def _both(path: Path) -> tuple[Path, Path] | None:
     others = (folders[name] for name in _OTHERS if name in folders)
     masks = masks or next((each for each in others if any(map(is_image, each.rglob("*")))), None)
     return (images, masks or path / "masks") if images and (masks or part_of(path.name)) else None
+
+
+def _tell_unused(images: Path, masks: Path) -> None:
+    """DRIVE's masks tell what of an eye is seen, and its classes lie beside them in 1st_manual."""
+    if images.parent != masks.parent:
+        return
+    for folder in sorted(images.parent.glob("*")):
+        if folder not in (images, masks) and folder.is_dir() and not part_of(folder.name) and image_files(folder):
+            _LOG.warning("%s holds images too: they are not used, the masks are those in %s", folder, masks)
 
 
 def _holding(folder: Path) -> Path:

@@ -58,8 +58,12 @@ def part_of(name: str) -> str | None:
 
 def parts_in(name: str) -> list[str]:
     """The parts that words of `name` name, such as train for wiki.train.tokens, in the order of the words."""
-    words = re.split(r"[^a-z]+", name.lower())
-    return list(dict.fromkeys(part for word in words if (part := part_of(word))))
+    return list(dict.fromkeys(part for word in words_of(name) if (part := part_of(word))))
+
+
+def words_of(name: str) -> list[str]:
+    """In lower case, without numbers."""
+    return re.split(r"[^a-z]+", name.lower())
 
 
 def one_each(at: Path, named: Iterable[tuple[str, Path]]) -> dict[str, Path]:

@@ -1,0 +1,99 @@
+"""Images with masks laid out as in well-known data sets, with their quirks."""
+
+from __future__ import annotations
+
+from codecs import BOM_UTF8
+from pathlib import Path
+
+import pytest
+
+from kubenas_trial.errors import InvalidDatasetError
+from tests.trial.published import boxes, image, load, scenes, sizes
+
+
+@pytest.mark.parametrize(
+    ("images", "masks"),
+    [
+        ("images/{}.jpg", "masks/{}_mask.png"),
+        ("images/{}.jpg", "labels/{}.png"),
+        ("images/{}.jpg", "annotations/{}.png"),
+        ("images/{}.jpg", "annotations/trimaps/{}.png"),
+        ("images/{}.png", "labels/{}_P.png"),
+        ("Image/{}.JPG", "Mask/{}.PNG"),
+        ("VOC2012/JPEGImages/{}.jpg", "VOC2012/SegmentationClass/{}.png"),
+    ],
+)
+def test_masks_have_other_names_too(tmp_path: Path, images: str, masks: str) -> None:
+    scenes(tmp_path, images, masks)
+    assert sizes(load("semantic-segmentation", tmp_path, imageSize=16)) == [6, 2, 2]
+
+
+def test_numbers_of_classes_may_have_gaps_and_names(tmp_path: Path) -> None:
+    scenes(tmp_path, "images/{}.jpg", "masks/{}.png", values=(1, 3, 255))
+    data = load("semantic-segmentation", tmp_path, imageSize=24, augmentation=False)
+    assert (data.classes, set(data.test[[0]].targets[0].flatten().tolist())) == (("1", "3"), {0, 1, 255})
+    scenes(tmp_path, "images/{}.jpg", "masks/{}.png")
+    (tmp_path / "codes.txt").write_text("sky\nsea\nland\n")
+    assert load("semantic-segmentation", tmp_path, imageSize=16).classes == ("sky", "sea", "land")
+
+
+def test_voc_lists_of_masks_are_the_splits_and_other_images_are_left_out(tmp_path: Path) -> None:
+    root = tmp_path / "VOCdevkit" / "VOC2012"
+    scenes(root, "JPEGImages/2007_{}.jpg", "SegmentationClass/2007_{}.png", values=(0, 1, 255))
+    image(root / "JPEGImages" / "2007_99.jpg")
+    for kind, numbers in (("Main", [99]), ("Segmentation", range(6))):
+        (root / "ImageSets" / kind).mkdir(parents=True)
+        (root / "ImageSets" / kind / "train.txt").write_text("".join(f"2007_{number}\n" for number in numbers))
+    (root / "ImageSets" / "Segmentation" / "val.txt").write_text("2007_6\n2007_7\n2007_8\n2007_9\n")
+    assert sizes(load("semantic-segmentation", tmp_path, imageSize=16)) == [5, 1, 4]
+    (root / "SegmentationClass" / "2007_7.png").unlink()
+    with pytest.raises(InvalidDatasetError, match=r"2007_7\.png does not exist: .*2007_7\.jpg needs a mask"):
+        load("semantic-segmentation", tmp_path)
+
+
+def test_names_of_classes_are_read_as_utf_8(tmp_path: Path) -> None:
+    scenes(tmp_path, "images/{}.jpg", "masks/{}.png")
+    (tmp_path / "classes.txt").write_bytes(BOM_UTF8 + "Straße\r\nHaus\r\nBaum\r\n".encode())
+    assert load("semantic-segmentation", tmp_path, imageSize=16).classes == ("Straße", "Haus", "Baum")
+    (tmp_path / "classes.txt").write_text("Straße\nHaus\nBaum\n", encoding="latin-1")
+    with pytest.raises(InvalidDatasetError, match=r"classes\.txt, line 1: is not UTF-8"):
+        load("semantic-segmentation", tmp_path)
+
+
+@pytest.mark.parametrize("masks", ["{0}_labels/{{}}_L.png", "{0}annot/{{}}.png", "{0}_masks/{{}}_mask.gif"])
+def test_masks_may_lie_in_folders_beside_those_of_images(tmp_path: Path, masks: str) -> None:
+    for part, count in (("train", 6), ("val", 2), ("test", 3)):
+        scenes(tmp_path, f"{part}/{{}}.png", masks.format(part), count)
+    assert sizes(load("semantic-segmentation", tmp_path, imageSize=16)) == [6, 2, 3]
+
+
+def test_images_that_are_neither_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    scenes(tmp_path, "train/images/{}_training.tif", "train/mask/{}_training_mask.gif", values=(0, 255, 0))
+    load("semantic-segmentation", tmp_path, imageSize=16)
+    assert not caplog.records
+    image(tmp_path / "train" / "1st_manual" / "1_manual1.gif")
+    load("semantic-segmentation", tmp_path, imageSize=16)
+    assert [each.message for each in caplog.records] == [
+        f"{tmp_path}/train/1st_manual holds images too: they are not used, the masks are those in {tmp_path}/train/mask"
+    ]
+
+
+def test_boxes_beside_images_are_no_masks(tmp_path: Path) -> None:
+    boxes(tmp_path, 10, "annotations", "images")
+    with pytest.raises(InvalidDatasetError, match="looks like none of masks"):
+        load("semantic-segmentation", tmp_path)
+
+
+def test_black_and_white_may_be_jpeg_but_classes_may_not(tmp_path: Path) -> None:
+    scenes(tmp_path / "two", "images/{}.jpg", "masks/{}.jpg", values=(0, 255, 0))
+    assert load("semantic-segmentation", tmp_path / "two", imageSize=16).classes == ("0", "1")
+    scenes(tmp_path / "more", "images/{}.jpg", "masks/{}.jpg", values=(0, 70, 140))
+    with pytest.raises(InvalidDatasetError, match=r"masks/0\.jpg is a JPEG, which blurs class numbers"):
+        load("semantic-segmentation", tmp_path / "more")
+
+
+def test_cities_of_few_images_are_split(tmp_path: Path) -> None:
+    for city in ("aachen", "bochum"):
+        names = [f"{kind}/train/{city}/{city}_{{}}" for kind in ("leftImg8bit", "gtFine")]
+        scenes(tmp_path, f"{names[0]}_leftImg8bit.png", f"{names[1]}_gtFine_labelIds.png", 3, (7, 26, 3))
+    assert sizes(load("semantic-segmentation", tmp_path, imageSize=16)) == [4, 1, 1]
