@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from kubenas_trial.datasets.colours import Colours
 from kubenas_trial.datasets.pictures import UNREADABLE, image_size, unreadable
 from kubenas_trial.errors import InvalidDatasetError
 
@@ -46,17 +47,19 @@ def labelled(image: Path, mask: Path) -> LabelledImage:
     return LabelledImage(image, mask)
 
 
-def read_mask(path: Path) -> Tensor:
+def read_mask(path: Path, colours: Colours | None = None) -> Tensor:
     """The values of a mask: uint8 (height, width).
 
     Numbers of a palette, of a grey image of 8 or 16 bits, of black and white (0 and 255), or of colours that are all
-    grey.
+    grey; with `colours` the numbers of these, but for grey images where these are not.
 
     Raises:
         InvalidDatasetError: it cannot be read, or its values are no class numbers.
     """
     try:
         with Image.open(path) as image:
+            if colours and (colours.grey or image.mode in {"P", "RGB", "RGBA"}):
+                return torch.from_numpy(colours.numbers(np.array(image.convert("RGB")), path))
             values = np.array(image.convert("L") if image.mode in {"1", "LA"} else image)
             blurred = image.format == "JPEG"
     except UNREADABLE as error:
@@ -64,7 +67,8 @@ def read_mask(path: Path) -> Tensor:
     if values.ndim == 3:
         if (values[..., :3] != values[..., :1]).any():
             raise InvalidDatasetError(
-                f"{path} is in colours, which name no classes: save class numbers, as grey values or with a palette"
+                f"{path} is in colours, which name no classes: save class numbers, as grey values or with a palette, "
+                "or list the colours as lines of NAME,R,G,B in class_dict.csv"
             )
         values = values[..., 0]
     if blurred:
@@ -79,27 +83,28 @@ def read_mask(path: Path) -> Tensor:
     return torch.from_numpy(values.astype(np.uint8))
 
 
-def occurring(path: Path) -> Tensor:
+def occurring(path: Path, colours: Colours | None) -> Tensor:
     """Which of the values 0 to 255 a mask has: bool (256).
 
     Raises:
         InvalidDatasetError: as `read_mask`.
     """
-    return torch.bincount(read_mask(path).flatten().int(), minlength=256) > 0
+    return torch.bincount(read_mask(path, colours).flatten().int(), minlength=256) > 0
 
 
-def resized_mask(path: Path, side: int, table: Tensor) -> Tensor:
+def resized_mask(path: Path, side: int, table: Tensor, colours: Colours | None = None) -> Tensor:
     """The classes of a mask, resized to a square without mixing them: uint8 (side, side).
 
     Args:
         path: its file.
         side: height and width.
         table: the class of each value from 0 to 255, or IGNORED or INVALID, uint8 (256).
+        colours: see `read_mask`.
 
     Raises:
         InvalidDatasetError: as `read_mask`, or a value is INVALID.
     """
-    values = read_mask(path)
+    values = read_mask(path, colours)
     classes = table[values.long()]
     if (classes == INVALID).any():
         raise InvalidDatasetError(f"{path} has the value {int(values[classes == INVALID][0])}, which is no class")

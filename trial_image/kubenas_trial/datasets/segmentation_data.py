@@ -12,6 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from kubenas_trial.datasets.colours import Colours
 from kubenas_trial.datasets.data import Batch, Splits
 from kubenas_trial.datasets.masks import IGNORED, LabelledImage, resized_mask
 from kubenas_trial.datasets.pictures import (
@@ -90,6 +91,7 @@ def segmentation_data(
     classes: Sequence[str],
     table: Tensor,
     settings: SegmentationDataSettings,
+    colours: Colours | None = None,
 ) -> SegmentationData:
     """The data in files.
 
@@ -99,6 +101,7 @@ def segmentation_data(
         classes: their names.
         table: what each value of a mask means, see `masks.resized_mask`.
         settings: size and memory limit.
+        colours: those of the masks.
 
     Raises:
         InvalidDatasetError: an image or a mask cannot be read.
@@ -107,7 +110,7 @@ def segmentation_data(
     # Images and masks together are held against the limit: four bytes a pixel.
     read: tuple[Callable[[Path], Tensor], ...] = (
         partial(read_image, side=side),
-        partial(resized_mask, side=side, table=table),
+        partial(resized_mask, side=side, table=table, colours=colours),
     )
     paths = [image.image for image in images], [image.mask for image in images]
     pictures, masks = (

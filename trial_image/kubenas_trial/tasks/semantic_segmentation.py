@@ -42,7 +42,7 @@ class SemanticSegmentation(Task[SemanticSegmentationSettings, SegmentationData])
     }
     formats: ClassVar = {
         "masks": Format(
-            "images/*.jpg with masks/*.png of class numbers, or Pascal VOC's folders of these",
+            "images/*.jpg with masks/*.png of class numbers, or of colours listed in class_dict.csv; Pascal VOC's",
             is_mask_folder,
             read_mask_folder,
         ),
