@@ -78,6 +78,9 @@ def test_grey_values_number_the_classes_of_a_list_of_colours(tmp_path: Path) -> 
     (tmp_path / "class_dict_seg.csv").write_text(CLASS_DICT.replace(",", ", "))
     assert load("semantic-segmentation", tmp_path, imageSize=16).classes == ("road", "car")
     scenes(tmp_path, "images/{}.jpg", "masks/{}.png", values=(0, 255, 0))
+    with pytest.raises(InvalidDatasetError, match="0 classes: two are needed"):
+        load("semantic-segmentation", tmp_path)
+    scenes(tmp_path, "images/{}.jpg", "masks/{}.png", values=(0, 255, 0))
     (tmp_path / "class_dict_seg.csv").write_text("name,r,g,b\nroad,255,255,255\nbackground,0,0,0\n")
     data = load("semantic-segmentation", tmp_path, imageSize=24, augmentation=False)
     assert (data.classes, data.test[[0]].targets[0][0, 0, ::8].tolist()) == (("road", "background"), [1, 0, 1])

@@ -66,7 +66,7 @@ def read_mask_folder(path: Path, settings: SegmentationDataSettings) -> Segmenta
     colours = read_colours(path)
     values = {pair: occurring(pair.mask, colours) for part in parts.values() for pair in part}
     everywhere = torch.stack(list(values.values())).any(0)
-    black_and_white = everywhere.nonzero().flatten().tolist() == [0, IGNORED]
+    black_and_white = colours is None and everywhere.nonzero().flatten().tolist() == [0, IGNORED]
     # Which classes each mask has.
     present = {pair: each[[0, IGNORED]] if black_and_white else each[:IGNORED] for pair, each in values.items()}
     void = colours.void if colours else []
@@ -126,7 +126,7 @@ def _both(path: Path, part: str = "") -> tuple[Path, Path] | None:
     folders: dict[str, Path] = {}
     for each in _inside(path):
         words = _words(each)
-        if [word for word in words if part_of(word)] == [part] * bool(part):
+        if [word for word in words if part_of(word)] == ([part] if part else []):
             kind = " ".join(word for word in words if word and part_of(word) is None)
             folders.setdefault(kind or "images", each)
     images, masks, others = (_called(names, folders) for names in (_IMAGES, _MASKS, _OTHERS))
@@ -197,7 +197,7 @@ def _names(path: Path, masks: list[Tensor], colours: Colours | None) -> dict[int
                 "name out and number the others without gaps"
             )
     if len(names) < 2:
-        raise InvalidDatasetError(f"{path}: the training masks have {len(names)} classes: two are needed")
+        raise InvalidDatasetError(f"{path}: the masks have {len(names)} classes: two are needed")
     if len(names) > _VALUES and list(names) != list(range(len(names))):
         raise InvalidDatasetError(
             f"{path}: the training masks have {len(names)} values up to {max(names)}, which are rather shades than "
