@@ -64,8 +64,8 @@ def _layer(name: str, before: int, behind: int) -> nn.Module:
 class GNNSkeleton(Skeleton):
     """Size of the network; the paper chose `hidden` (64, 128 or 256), `dropout` and `pre` for each data set."""
 
-    hidden: Annotated[int, Field(ge=2, le=4096, multiple_of=2, description="Channels of each operation.")] = 64
-    dropout: Annotated[float, Field(ge=0, lt=1, description="Dropout before each layer with weights.")] = 0.6
+    hidden: Annotated[int, Field(ge=2, le=4096, multiple_of=2, description="Channels of each operation.")] = 128
+    dropout: Annotated[float, Field(ge=0, lt=1, description="Dropout before each layer with weights.")] = 0.7
     pre: Annotated[bool, Field(description="Whether a linear layer comes before the operations.")] = False
 
 

@@ -169,7 +169,7 @@ class UNetSkeleton(Skeleton):
     and concat (Ronneberger et al., MICCAI 2015), here with padding and normalization.
     """
 
-    width: Annotated[float, Field(gt=0, le=4, description="Factor on the decided width, to multiples of 4.")] = 0.25
+    width: Annotated[float, Field(gt=0, le=4, description="Factor on the decided width, to multiples of 4.")] = 0.375
 
 
 def unet(architecture: Mapping[str, Value], skeleton: UNetSkeleton, images: Images) -> UNet:
