@@ -22,4 +22,4 @@ def assert_same_in_onnxruntime(
         export_onnx(network, inputs, Path(folder) / "network.onnx")
         exported = OnnxNetwork(Path(folder) / "network.onnx", threads=1)
         for each in (inputs, *others):
-            torch.testing.assert_close(exported(*each), network(*each), rtol=1e-3, atol=atol)
+            torch.testing.assert_close(exported(*each), network(*each), rtol=1e-4, atol=atol)

@@ -151,7 +151,7 @@ def one_class(root: Path) -> None:
         (sixteen_bits, "masks/003.png has values from 300 to 300"),
         (truncated, "images/003.png cannot be read as an image"),
         (shades, "the training masks have 40 values up to 117, which are rather shades"),
-        (one_class, "the masks have 1 classes: two are needed"),
+        (one_class, "the training masks have 1 classes: two are needed"),
         (lambda root: (root / "masks" / "003.png").unlink(), "masks/003.png does not exist"),
         (lambda root: (root / "images" / "003.png").unlink(), "masks/003.png belongs to no image"),
     ],

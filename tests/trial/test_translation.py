@@ -30,6 +30,7 @@ from kubenas_trial.measure.onnx_network import OnnxNetwork
 from kubenas_trial.networks.seq2seq import SEQ2SEQ
 from kubenas_trial.tasks.load import load_task
 from kubenas_trial.tasks.translation import Translation
+from tests.trial.training import Curve
 
 CPU = torch.device("cpu")
 NUMBERS = ("one", "two", "three", "four", "five", "six")
@@ -234,17 +235,6 @@ def test_the_made_up_language_is_the_same_always_and_can_be_turned_back() -> Non
             assert any(word.startswith(stem) for stem in stems), pair
 
 
-class Curve(list[dict[str, float]]):
-    """A reporter that keeps the metrics of each epoch."""
-
-    def report(self, candidate: Candidate, step: int, **metrics: float) -> None:
-        assert (candidate.id, step) == ("0", min(len(self) + 1, candidate.epochs))
-        self.append({name: metrics[name] for name in ("bleu", "chrf", "loss")})
-
-    def checkpoint_path(self, candidate: Candidate) -> None:
-        assert candidate.id == "0"
-
-
 def trained(learned: Translation, epochs: int, seed: int) -> tuple[nn.Module, Curve]:
     """The default architecture with one layer a side."""
     small = {name: value for name, value in SEQ2SEQ.default.items() if not name.endswith((".1", ".2"))}
@@ -257,7 +247,8 @@ def trained(learned: Translation, epochs: int, seed: int) -> tuple[nn.Module, Cu
 def test_a_seed_repeats_a_training_that_learns(tmp_path: Path) -> None:
     torch.set_num_threads(1)
     folder = write(tmp_path, all__tsv=rows(PAIRS * 4))
-    first, again = (trained(task(folder, network={"width": 1 / 16}, batchSize=16), 4, 1)[1] for _ in range(2))
+    curves = (trained(task(folder, network={"width": 1 / 16}, batchSize=16), 4, 1)[1] for _ in range(2))
+    first, again = (curve.values("bleu", "chrf", "loss") for curve in curves)
     assert first == again
     assert first[3]["loss"] < 0.8 * first[0]["loss"]
 

@@ -26,6 +26,7 @@ from kubenas_trial.evaluation.train import train
 from kubenas_trial.networks.image_text import IMAGE_TEXT
 from kubenas_trial.tasks.load import load_task
 from kubenas_trial.tasks.visual_question_answering import VisualQuestionAnswering
+from tests.trial.training import Curve
 
 CPU = torch.device("cpu")
 COLOURS = {"red": (220, 20, 20), "blue": (20, 20, 220)}
@@ -244,19 +245,11 @@ def test_a_seed_repeats_a_training_that_learns(tmp_path: Path) -> None:
     paint(tmp_path, 40)
     write(tmp_path / "questions.jsonl", lines(range(40)))
     candidate = Candidate("0", image_text().parse(dict(IMAGE_TEXT.default)), epochs=12, resume_from=None)
-    curves: list[list[dict[str, float]]] = []
-
-    class Reporter:
-        def report(self, candidate: Candidate, step: int, **metrics: float) -> None:
-            assert (candidate.id, step) == ("0", min(len(curves[-1]) + 1, 12))
-            curves[-1].append({name: value for name, value in metrics.items() if name.endswith(("accuracy", "loss"))})
-
-        def checkpoint_path(self, candidate: Candidate) -> None:
-            assert candidate.id == "0"
-
+    curves = []
     for _ in range(2):
-        curves.append([])
+        curve = Curve()
         task = load(tmp_path, batchSize=16, learningRate=0.003)
-        train(task, SearchSpace(preset="image-text"), candidate, 1, Reporter())
+        train(task, SearchSpace(preset="image-text"), candidate, 1, curve)
+        curves.append(curve.values("accuracy", "loss"))
     assert curves[0] == curves[1]
     assert curves[0][-1]["test_accuracy"] == 1

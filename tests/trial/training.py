@@ -25,6 +25,21 @@ class Reports:
         return None
 
 
+class Curve(Reports):
+    """Those of candidate 0: one after each epoch, and a last one with the test split."""
+
+    def report(self, candidate: Candidate, step: int, **metrics: float) -> None:
+        assert (candidate.id, step) == ("0", min(len(self.all) + 1, candidate.epochs))
+        super().report(candidate, step, **metrics)
+
+    def checkpoint_path(self, candidate: Candidate) -> None:
+        assert candidate.id == "0"
+
+    def values(self, *endings: str) -> list[dict[str, float]]:
+        """Of each report the metrics whose names end so."""
+        return [{name: value for name, value in each.items() if name.endswith(endings)} for each in self.all]
+
+
 def losses(task: Task[Any, Any], network: nn.Module, batch: Batch, steps: int, rate: float) -> list[float]:
     """The loss before each of some steps on one batch."""
     optimizer = torch.optim.Adam(network.parameters(), lr=rate)

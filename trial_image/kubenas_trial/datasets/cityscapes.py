@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from kubenas_trial.datasets.masks import IGNORED, INVALID, LabelledImage, labelled
-from kubenas_trial.datasets.published import join, one_each, part_of
+from kubenas_trial.datasets.published import join, one_each, part_folders
 from kubenas_trial.datasets.segmentation_data import SegmentationData, SegmentationDataSettings, segmentation_data
 from kubenas_trial.errors import InvalidDatasetError
 
@@ -54,8 +54,7 @@ def read_cityscapes(path: Path, settings: SegmentationDataSettings) -> Segmentat
     Raises:
         InvalidDatasetError: a file is missing or cannot be read.
     """
-    folders = (folder for folder in sorted((path / "leftImg8bit").glob("*")) if folder.is_dir())
-    named = one_each(path, ((part, folder) for folder in folders if (part := part_of(folder.name))))
+    named = one_each(path, part_folders(path / "leftImg8bit"))
     parts = {part: list(_scenes(folder, path)) for part, folder in named.items() if part != "test"}
     files = [file for part in parts.values() for file in part]
     if not files:

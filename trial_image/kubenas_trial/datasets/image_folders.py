@@ -17,7 +17,7 @@ from torch import Tensor
 from kubenas_trial.datasets.data import SPLIT_NAMES
 from kubenas_trial.datasets.image_data import ImageClassificationSettings, ImageData, image_data, moved_and_mirrored
 from kubenas_trial.datasets.pictures import UNREADABLE, converted, is_image, tensors, unreadable
-from kubenas_trial.datasets.published import join, one_each, part_of, parts_in, words_of
+from kubenas_trial.datasets.published import folders_in, join, one_each, part_folders, part_of, parts_in, words_of
 from kubenas_trial.datasets.text_files import open_text
 from kubenas_trial.errors import InvalidDatasetError
 
@@ -50,8 +50,8 @@ class _Look(NamedTuple):
 
 def is_image_folder(path: Path) -> bool:
     """Whether there is a folder of images, or a folder of such folders called train."""
-    parts = [folder for folder in _folders(path) if part_of(folder.name) == "train"]
-    return any(_has_image(folder) for root in (path, *parts) for folder in _folders(root))
+    parts = [folder for part, folder in part_folders(path) if part == "train"]
+    return any(_has_image(folder) for root in (path, *parts) for folder in folders_in(root))
 
 
 def read_image_folder(path: Path, settings: ImageClassificationSettings) -> ImageData:
@@ -97,9 +97,9 @@ def _parts(path: Path) -> Mapping[str, Sequence[_Labelled]]:
     """Images of each published part, or all as that of none."""
     if not path.is_dir():
         raise InvalidDatasetError(f"{path} is no folder: name the one that holds the classes' folders")
-    folders = one_each(path, ((part, folder) for folder in _folders(path) if (part := part_of(folder.name))))
+    folders = one_each(path, part_folders(path))
     # Vehicles may be of the class train.
-    a_class = len(folders) == 1 < len(_folders(path)) and not any(map(_folders, folders.values()))
+    a_class = len(folders) == 1 < len(folders_in(path)) and not any(map(folders_in, folders.values()))
     if "train" not in folders or a_class:
         _refuse_named_alike(path)
         return {"": _images(path)}
@@ -113,7 +113,7 @@ def _parts(path: Path) -> Mapping[str, Sequence[_Labelled]]:
 
 
 def _has_classes(root: Path) -> bool:
-    return {folder.name.lower() for folder in _folders(root)} - _IMAGES != set()
+    return {folder.name.lower() for folder in folders_in(root)} - _IMAGES != set()
 
 
 def _list(root: Path) -> Path:
@@ -124,7 +124,7 @@ def _list(root: Path) -> Path:
 def _refuse_named_alike(path: Path) -> None:
     """Where classes are called as parts might be, such as seg_train and seg_test."""
     alike: dict[str, dict[str, str]] = {}
-    for folder in _folders(path):
+    for folder in folders_in(path):
         for part in parts_in(folder.name):
             others = " ".join(word for word in words_of(folder.name) if part_of(word) is None)
             alike.setdefault(others, {})[part] = folder.name
@@ -139,7 +139,7 @@ def _refuse_named_alike(path: Path) -> None:
 def _images(root: Path) -> list[_Labelled]:
     if _list(root).is_file():
         return list(_listed(root))
-    folders = _folders(root)
+    folders = folders_in(root)
     if named := next((folder.name for folder in folders if folder.name.lower() in _IMAGES), None):
         raise InvalidDatasetError(
             f"{root}: {named} would be a class: name the folder that holds the classes' folders, such as {root / named}"
@@ -197,12 +197,6 @@ def _read(path: Path, look: _Look) -> Tensor:
         raise unreadable(path, error) from None
     tensor = torch.from_numpy(pixels)
     return tensor[None] if look.mode == "L" else tensor.permute(2, 0, 1)
-
-
-def _folders(path: Path) -> list[Path]:
-    # What else some systems put there is no class.
-    folders = (each for each in path.iterdir() if each.is_dir()) if path.is_dir() else ()
-    return sorted(each for each in folders if not each.name.startswith((".", "__MACOSX")))
 
 
 def _has_image(folder: Path) -> bool:

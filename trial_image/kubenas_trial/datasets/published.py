@@ -19,6 +19,12 @@ def files_in(path: Path, suffixes: Collection[str]) -> list[Path]:
     return sorted(file for file in files if file.suffix.lower() in suffixes and file.is_file())
 
 
+def folders_in(path: Path) -> list[Path]:
+    """The folders in a folder, but for what systems put there, by name; none in what is no folder."""
+    folders = (each for each in path.iterdir() if each.is_dir()) if path.is_dir() else ()
+    return sorted(each for each in folders if not each.name.startswith((".", "__MACOSX")))
+
+
 def by_part(path: Path, files: Mapping[str, T]) -> dict[str, T]:
     """Which of `files`, by their names, is train, validation and test; a single one is train.
 
@@ -56,13 +62,18 @@ def part_of(name: str) -> str | None:
     return next((part for part, names in SPLIT_NAMES.items() if name.lower() in names), None)
 
 
+def part_folders(path: Path) -> list[tuple[str, Path]]:
+    """The folders in `path` that are called as a part is, each with this."""
+    return [(part, folder) for folder in folders_in(path) if (part := part_of(folder.name))]
+
+
 def parts_in(name: str) -> list[str]:
     """The parts that words of `name` name, such as train for wiki.train.tokens, in the order of the words."""
     return list(dict.fromkeys(part for word in words_of(name) if (part := part_of(word))))
 
 
 def words_of(name: str) -> list[str]:
-    """In lower case, without numbers."""
+    """The words of a name in lower case, without numbers; empty ones where it begins or ends with something else."""
     return re.split(r"[^a-z]+", name.lower())
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kubenas_trial.datasets.data import SPLIT_NAMES, grouped
-from kubenas_trial.datasets.published import by_part, files_in, part_of
+from kubenas_trial.datasets.published import by_part, files_in, part_folders
 from kubenas_trial.datasets.text_files import open_text
 from kubenas_trial.errors import InvalidDatasetError
 
@@ -104,8 +104,7 @@ def _files(path: Path) -> dict[str, Path]:
     """The files of JSON lines by their names, or those in folders of parts by both names."""
     if files := files_in(path, _LINES):
         return {file.name: file for file in files}
-    folders = [folder for folder in sorted(path.glob("*")) if folder.is_dir() and part_of(folder.name)]
-    return {f"{folder.name}/{file.name}": file for folder in folders for file in files_in(folder, _LINES)}
+    return {f"{folder.name}/{file.name}": file for _, folder in part_folders(path) for file in files_in(folder, _LINES)}
 
 
 def _split(parts: Mapping[str, Sequence[Question]], seed: int, name: str) -> Questions:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from kubenas_trial.datasets.audio_data import AudioData, AudioSettings, Waves, as_spectra
 from kubenas_trial.datasets.data import SPLIT_NAMES, grouped, stratified
-from kubenas_trial.datasets.published import join, one_each, part_of
+from kubenas_trial.datasets.published import files_in, folders_in, join, one_each, part_folders
 from kubenas_trial.datasets.text_files import open_text
 from kubenas_trial.errors import InvalidDatasetError
 
@@ -53,9 +53,7 @@ class WaveFiles:
 
 def has_words(path: Path) -> bool:
     """Whether some folder in `path`, or in its folder train, has WAV files."""
-    if not path.is_dir():
-        return False
-    parts = [folder for folder in _folders(path) if part_of(folder.name) == "train"]
+    parts = [folder for part, folder in part_folders(path) if part == "train"]
     return any(_waves_in(folder) for root in (path, *parts) for folder in _folders(root))
 
 
@@ -72,7 +70,7 @@ def read_words(path: Path, settings: AudioSettings) -> AudioData:
     """
     parts = _parts(path)
     root = parts.get("train", path)
-    words = [folder.name for folder in _folders(root)] if root.is_dir() else []
+    words = [folder.name for folder in _folders(root)]
     if len(words) < 2:
         raise InvalidDatasetError(f"{root} has {len(words)} folders of words: give at least two")
     if "train" in parts:
@@ -154,13 +152,12 @@ def _unreadable(file: Path, error: Exception) -> InvalidDatasetError:
 
 
 def _folders(path: Path) -> list[Path]:
-    return sorted(each for each in path.iterdir() if each.is_dir() and not each.name.startswith(("_", ".")))
+    return [each for each in folders_in(path) if not each.name.startswith("_")]
 
 
 def _parts(path: Path) -> dict[str, Path]:
     """Folders of words for training, validation and test; a folder of WAV files with such a name is a word."""
-    named = ((part, folder) for folder in _folders(path) if (part := part_of(folder.name))) if path.is_dir() else ()
-    folders = one_each(path, named)
+    folders = one_each(path, part_folders(path))
     words = _folders(folders["train"]) if "train" in folders else []
     if "test" in folders and any(map(_waves_in, words)) and not _folders(folders["test"]):
         _LOG.warning("%s has no folders of words: it is not used", folders["test"])
@@ -180,8 +177,7 @@ def _recordings(root: Path, words: Sequence[str]) -> Iterator[tuple[Path, int]]:
 
 
 def _waves_in(folder: Path) -> list[Path]:
-    # Files that begin with a dot are what some systems put beside the real ones.
-    return sorted(each for each in folder.iterdir() if each.suffix.lower() == ".wav" and not each.name.startswith("."))
+    return files_in(folder, (".wav",))
 
 
 def _split(path: Path, files: Sequence[Path], labels: Sequence[int], seed: int) -> tuple[list[int], ...]:
