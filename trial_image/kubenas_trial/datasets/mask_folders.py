@@ -57,7 +57,7 @@ def read_mask_folder(path: Path, settings: SegmentationDataSettings) -> Segmenta
 
     pairs, numbers = join(parts, rarest, settings.split_seed, path)
     if colours:
-        names = _coloured(path, counts, colours)
+        names = _names_of_colours(path, counts, colours)
     else:
         names = _names(path, [present[pairs[number]] for number in numbers.train])
     listed = colours.path.name if colours else _NAMES[0]
@@ -73,7 +73,7 @@ def read_mask_folder(path: Path, settings: SegmentationDataSettings) -> Segmenta
     return segmentation_data(pairs, numbers, list(names.values()), table.byte(), settings, colours)
 
 
-def _coloured(path: Path, counts: Tensor, colours: Colours) -> dict[int, str]:
+def _names_of_colours(path: Path, counts: Tensor, colours: Colours) -> dict[int, str]:
     """Values of masks with the names of their classes; as the list is the publisher's, rare ones may only be tested."""
     names = {value: name for value, name in enumerate(colours.names) if counts[value] > 0}
     if len(names) < 2:

@@ -47,16 +47,16 @@ def read_paired_masks(path: Path) -> dict[str, list[LabelledImage]]:
 
 def _folders(path: Path) -> list[tuple[str, Path, Path]]:
     """Parts with their folders of images and of masks; "" is that of all where there are no parts."""
-    if both := _both(path):
+    if both := _images_and_masks(path):
         images, masks = both
         return [(part, folder, masks / folder.name) for part, folder in part_folders(images)] or [
             ("", images, _holding(masks))
         ]
-    if inside := [(part, *both) for part, folder in part_folders(path) if (both := _both(folder))]:
+    if inside := [(part, *both) for part, folder in part_folders(path) if (both := _images_and_masks(folder))]:
         return inside
     # Images of all parts side by side with masks, as train and train_labels.
     named = sorted({word for folder in folders_in(path) for word in _words(folder) if part_of(word)})
-    return [(str(part_of(word)), *both) for word in named if (both := _both(path, word))]
+    return [(str(part_of(word)), *both) for word in named if (both := _images_and_masks(path, word))]
 
 
 def _words(folder: Path) -> list[str]:
@@ -64,7 +64,7 @@ def _words(folder: Path) -> list[str]:
     return words_of(re.sub("(?<=[a-z])annot$", "-annot", folder.name.lower()))
 
 
-def _both(path: Path, part: str = "") -> tuple[Path, Path] | None:
+def _images_and_masks(path: Path, part: str = "") -> tuple[Path, Path] | None:
     """The folders of images and of masks in `path`, those with the word `part` in their names; or `path` twice."""
     folders: dict[str, Path] = {}
     for each in folders_in(path):
