@@ -14,7 +14,7 @@ from kubenas_trial.measure.onnx_network import OnnxNetwork
 
 
 def assert_same_in_onnxruntime(
-    network: nn.Module, inputs: Sequence[Tensor], *others: Sequence[Tensor], atol: float = 1e-4
+    network: nn.Module, inputs: Sequence[Tensor], *others: Sequence[Tensor], tolerance: float = 1e-4
 ) -> None:
     """`network` is exported by `inputs`, and onnxruntime computes from them, and from `others`, what torch does."""
     network.eval()
@@ -22,4 +22,4 @@ def assert_same_in_onnxruntime(
         export_onnx(network, inputs, Path(folder) / "network.onnx")
         exported = OnnxNetwork(Path(folder) / "network.onnx", threads=1)
         for each in (inputs, *others):
-            torch.testing.assert_close(exported(*each), network(*each), rtol=1e-4, atol=atol)
+            torch.testing.assert_close(exported(*each), network(*each), rtol=tolerance, atol=tolerance)

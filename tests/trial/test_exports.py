@@ -92,4 +92,4 @@ def test_a_random_architecture_learns_and_is_exported(name: str, preset: str, se
     network = build_network(build_space(spec).sample(Random(seed)), family, kind.small, kind.interface)
     network(*kind.inputs(3)).square().sum().backward()
     assert all(each.grad is None or bool(each.grad.isfinite().all()) for each in network.parameters())
-    assert_same_in_onnxruntime(network, kind.inputs(2), kind.inputs(1), kind.inputs(3), atol=1e-3)
+    assert_same_in_onnxruntime(network, kind.inputs(2), kind.inputs(1), kind.inputs(3), tolerance=1e-3)
