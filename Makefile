@@ -7,7 +7,10 @@ UV_VERSION := 0.13.9
 UV := .tools/bin/uv
 # As users' shells may have another environment active.
 RUN := env -u VIRTUAL_ENV $(UV) run --frozen --all-extras
+# Processes that tests run in, each with one thread; more where there are more cores and memory: make test JOBS=8.
+JOBS := 2
 PYTEST := $(RUN) pytest
+IN_PARALLEL := --numprocesses=$(JOBS) --dist=worksteal
 EXPORT := --frozen --no-dev --no-emit-project --no-annotate
 
 include tests/cluster/cluster.mk
@@ -38,7 +41,7 @@ demo-cluster: setup ## the same on a real two-node cluster made here for it (roo
 test: setup test-fast test-control-plane test-node ## all tests: the pure core, then the control plane, then real nodes
 
 test-fast: setup ## tests that need no cluster
-	$(PYTEST) -m "not control_plane and not node"
+	$(PYTEST) $(IN_PARALLEL) -m "not control_plane and not node"
 
 test-control-plane: setup ## tests on a real apiserver without nodes (root and Go)
 	$(PYTEST) -m control_plane
