@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 
 import pytest
 from hypothesis import settings
 
 # Before anything imports torch or NumPy: tests run in as many processes as there are cores, each with one thread.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Many tests start Python: each would compile torch anew, which takes twice as long as importing it.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 pytest_plugins = ["tests.ci", "tests.cluster.fixtures"]
 
