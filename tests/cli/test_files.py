@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from kubenas.cli.main import app
+from kubenas.cli.manifest import read_manifest
 
 VALID = """\
 apiVersion: kubenas.io/v1alpha1
@@ -51,12 +52,12 @@ def test_a_valid_file(file: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", ": is empty: write a NASExperiment"),
+        ("", ": is empty: write one object"),
         ("a: [", ":1: is not YAML: "),
         ("a: b: c", ":1: is not YAML: "),
         ("a: \x01", ": is not YAML: "),
         ("- a", ":1: is no object: write a NASExperiment with apiVersion, kind, metadata and spec"),
-        (VALID + "---\n" + VALID, ": holds 2 documents: put one NASExperiment in a file"),
+        (VALID + "---\n" + VALID, ": holds 2 documents: put each into a file of its own"),
         (VALID.replace("NASExperiment", "Deployment"), ":2: kind: must be NASExperiment, not 'Deployment'"),
         (VALID.replace("v1alpha1", "v9"), ":1: apiVersion: must be kubenas.io/v1alpha1, not 'kubenas.io/v9'"),
         (VALID.replace("kind: NASExperiment\n", ""), ":1: kind: is required: write NASExperiment"),
@@ -67,6 +68,22 @@ def test_a_valid_file(file: Path) -> None:
         (VALID.replace("  searchSpace:\n    preset: nasbench201\n", ""), ":5: spec.searchSpace: is required"),
         (VALID.replace(" -c,", " $(kubenas.nothing),"), ":17: spec.trialTemplate.spec.containers[0].command[1]: "),
         (VALID.replace("name: tiny", "name: Tiny"), ":4: metadata.name: "),
+        (
+            VALID.replace("metric: accuracy", "metric: on"),
+            ":7: spec.objectives[0].metric: must be a valid string, not the "
+            "boolean true: put it in quotes, as YAML has y, n, yes, no, on and off for booleans",
+        ),
+        (
+            VALID.replace("metric: accuracy", "metric: 1e3"),
+            ":7: spec.objectives[0].metric: must be a valid string, not the number 1000: put it in quotes",
+        ),
+        (VALID.replace("nasbench201", "n"), ":10: spec.searchSpace.preset: must be 'nasbench201', "),
+        (VALID.replace("max: 2", "n: 2"), ":12: the key n is false in YAML, no string: put it in quotes"),
+        (
+            VALID.replace("pass]", "y]"),
+            ":17: spec.trialTemplate.spec.containers[0].command[2]: must be a string: put it in ",
+        ),
+        (VALID.replace("max: 2", "max: .inf"), ":12: spec.trials.max: .inf is no number that JSON has"),
     ],
 )
 @pytest.mark.parametrize("command", ["validate", "run"])
@@ -74,6 +91,20 @@ def test_a_problem(file: Path, command: str, text: str, expected: str) -> None:
     file.write_text(text)
     (line,) = refused(command, file)
     assert line.startswith(expected)
+
+
+def test_numbers_are_what_kubectl_takes_them_for(file: Path) -> None:
+    parameters = """parameters:
+    - {name: rate, type: ordinal, numbers: [1e-3, 3e-4]}
+    - {name: decay, type: float, min: 1e-5, max: 1E-1, scale: log}
+    - {name: width, type: int, min: 1e1, max: 0x40}"""
+    text = VALID.replace("preset: nasbench201", parameters).replace("max: 2", "max: 2e0")
+    file.write_text(text.replace("metric: accuracy", "metric: accuracy\n  - {metric: f, limit: 1e6}") + "---\n")
+    spec = read_manifest(file).spec
+    assert spec.search_space.parameters is not None
+    rate, decay, width = spec.search_space.parameters
+    assert (rate.numbers, decay.min, decay.max, width.min, width.max) == ([1e-3, 3e-4], 1e-5, 0.1, 10, 64)
+    assert (spec.objectives[1].limit, spec.trials.max) == (1e6, 2)
 
 
 def test_all_problems_at_once(file: Path) -> None:

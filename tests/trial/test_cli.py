@@ -106,6 +106,12 @@ def test_a_space_of_ones_own_from_an_experiments_file(
         ("run --task image-classification --set batchSize=0", "task.settings.batchSize: "),
         ("run --task image-classification --set batch_sizes=1", "task.settings.batch_sizes: "),
         ("run --task image-classification --set batchSize", "--set: 'batchSize' is no assignment: write name=value"),
+        (
+            "run --task image-classification --set batchSize=.inf",
+            "--set: the value of batchSize, '.inf': .inf is no num",
+        ),
+        ("run --task image-classification --set batchSize=[1", "--set: the value of batchSize, '[1': is not YAML"),
+        ("run --task image-classification --set network=off", "task.settings.network: "),
         ("run --task image-classification --out nowhere/result.json", "--out: the folder "),
         ("datasets --check . --task imagination", "task.name: 'imagination' is unknown"),
         ("datasets --check . --format tarball", "--format: 'tarball' is unknown; choose of "),
@@ -137,10 +143,13 @@ def test_tasks_are_listed_with_what_they_need() -> None:
 
 
 def test_settings_are_nested_by_dots() -> None:
-    assert read_settings(["a=1", "b.c=[x, 2]", "b.d=true", "e=text"]) == {
+    assert read_settings(["a=1", "b.c=[x, 2]", "b.d=true", "e=text", "f=1e-3", "g=off", "h="]) == {
         "a": 1,
         "b": {"c": ["x", 2], "d": True},
         "e": "text",
+        "f": 1e-3,
+        "g": False,
+        "h": None,
     }
     with pytest.raises(InvalidTrialError, match=r"a\.b lies in a, which has a value"):
         read_settings(["a=1", "a.b=2"])

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+
+from kubenas.api.errors import quote_it
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -77,11 +82,18 @@ def read(model: type[M], document: Any, at: str) -> M:
             + (
                 f"is unknown, choose of {known}"
                 if problem["type"] == "extra_forbidden" and len(problem["loc"]) == 1
-                else f"{problem['msg'].replace('valid tuple', 'list in brackets')}, got {_short(problem['input'])}"
+                else f"{problem['msg'].replace('valid tuple', 'list in brackets')}, got {_got(problem)}"
             )
             for problem in error.errors(include_url=False, include_context=False)
         ]
         raise InvalidTrialError("; ".join(problems)) from None
+
+
+def _got(problem: ErrorDetails) -> str:
+    given = problem["input"]
+    if problem["type"] == "string_type" and isinstance(given, bool | int | float):
+        return quote_it(given)
+    return _short(given)
 
 
 def _short(value: Any) -> str:

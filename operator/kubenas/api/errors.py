@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
+
+
+# Pydantic's types of errors of what must be a string.
+_OF_STRINGS: Final = frozenset({"string_type", "literal_error", "enum"})
 
 
 class SpecError(ValueError):
@@ -74,8 +78,17 @@ def _message(details: ErrorDetails) -> str:
                 text = text.removeprefix(f"{subject} should ")
             requirement = text if text == details["msg"] else f"must {text}"
     given = details["input"]
+    if details["type"] in _OF_STRINGS and isinstance(given, bool | int | float):
+        return f"{requirement}, not {quote_it(given)}"
     shown = isinstance(given, bool | int | float) or (isinstance(given, str) and len(given) <= 100)
     return f"{requirement}, not {given!r}" if shown else requirement
+
+
+def quote_it(given: float) -> str:
+    """What to do about a number or boolean that was to be a string, as a phrase that follows ``not``."""
+    if isinstance(given, bool):
+        return f"the boolean {str(given).lower()}: put it in quotes, as YAML has y, n, yes, no, on and off for booleans"
+    return f"the number {given!r}: put it in quotes"
 
 
 def _joined(parent: str, field: str) -> str:

@@ -39,7 +39,7 @@ def init(
 
 def _examples() -> dict[str, Path]:
     """The example of each task, as installed beside this package, or in its checkout."""
-    import yaml
+    from kubenas.api.document import read_document
 
     package = Path(__file__).parents[1]
     folder = next((path for path in (package / "examples", package.parents[1] / "examples") if path.is_dir()), None)
@@ -49,5 +49,5 @@ def _examples() -> dict[str, Path]:
     return {
         name: path
         for name, path in found.items()
-        if yaml.safe_load(path.read_text(encoding="utf-8"))["spec"]["task"]["name"] == name
+        if read_document(path.read_text(encoding="utf-8")).value["spec"]["task"]["name"] == name
     }

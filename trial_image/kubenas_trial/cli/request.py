@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
+from kubenas.api.document import DocumentError, read_document
 from kubenas.api.errors import SpecError
 from kubenas.api.space import SearchSpace
 from kubenas.api.task import Dataset
@@ -75,16 +74,27 @@ def read_settings(assignments: Sequence[str]) -> dict[str, Any]:
             if not isinstance(target, dict):
                 raise InvalidTrialError(f"--set: {key} lies in {part}, which has a value of its own already")
         try:
-            target[name] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise InvalidTrialError(f"--set: the value of {key} is no YAML: {value!r}") from None
+            target[name] = _value(value) if value.strip() else None
+        except (DocumentError, SpecError) as error:
+            raise InvalidTrialError(f"--set: the value of {key}, {value!r}: {error}") from None
     return settings
 
 
 def _yaml(path: Path) -> Any:
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return _value(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InvalidTrialError(f"--space: {path} cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InvalidTrialError(f"--space: {path} is no YAML: {' '.join(str(error).split())}") from None
+    except UnicodeDecodeError:
+        raise InvalidTrialError(f"--space: {path} is no YAML: it is not UTF-8 text") from None
+    except DocumentError as error:
+        raise InvalidTrialError(f"--space: {path}{f':{error.line}' if error.line else ''} {error}") from None
+    except SpecError as error:
+        raise InvalidTrialError(f"--space: {path}: {error}") from None
+
+
+def _value(text: str) -> Any:
+    document = read_document(text)
+    for problem in document.problems:
+        raise problem
+    return document.value
