@@ -119,8 +119,8 @@ def test_a_trial_is_kept_as_written(namespace: str, api: Api) -> None:
     assert kept["status"] == trial.status.dump()
     assert NASTrial.model_validate(kept).status == trial.status
     columns = api.kubectl("get", "nastrial", f"--namespace={namespace}", "--output=wide").splitlines()
-    assert columns[0].split() == ["NAME", "PHASE", "ATTEMPT", "VALUE", "FAILURE", "NODE", "AGE"]
-    assert columns[1].split()[:6] == ["digits-4", "Failed", "2", "0.93", "OutOfMemory", "gpu-1"]
+    assert columns[0].split() == ["NAME", "PHASE", "ATTEMPT", "VALUE", "SOURCE", "FAILURE", "NODE", "AGE"]
+    assert columns[1].split()[:7] == ["digits-4", "Failed", "2", "0.93", "TerminationMessage", "OutOfMemory", "gpu-1"]
 
 
 def test_scaling_sets_the_parallelism(namespace: str, api: Api) -> None:

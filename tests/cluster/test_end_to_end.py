@@ -77,7 +77,8 @@ def curve_in_prometheus(cluster: Cluster, trial: str) -> dict[int, dict[str, flo
     curve: dict[int, dict[str, float]] = {}
     for series in samples(cluster, f"kubenas_trial_value{labels}"):
         for time, value in series["values"]:
-            curve.setdefault(step_at[time], {})[series["metric"]["metric"]] = float(value)
+            if series["metric"]["metric"] != "epoch":
+                curve.setdefault(step_at[time], {})[series["metric"]["metric"]] = float(value)
     return curve
 
 

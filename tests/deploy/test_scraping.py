@@ -105,7 +105,7 @@ def test_from_the_pod_to_the_curve(control_plane: ControlPlane, namespace: str, 
     run_pod(control_plane, namespace, "digits-0-1", TRIAL_LABELS, trainer)
     run_pod(control_plane, namespace, "other", {"app": "other"}, trainer)
 
-    assert until(lambda: asyncio.run(curves(prometheus, namespace))) == {"digits-0": {"0": {3: {"accuracy": 0.75}}}}
+    assert until(lambda: asyncio.run(curves(prometheus, namespace))) == {"digits-0-1": {"0": {3: {"accuracy": 0.75}}}}
 
     (value,) = ask(prometheus, "query", query="kubenas_trial_value")["result"]
     del value["metric"]["instance"]

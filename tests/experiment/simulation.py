@@ -140,11 +140,12 @@ class World:
         return True
 
     def curves(self) -> dict[str, dict[str, dict[int, dict[str, float]]]]:
-        """Values of all trials that have reached their end, as Prometheus has them."""
+        """Values of all attempts that have reached their end, as Prometheus has them."""
+        trials = {trial.name: trial for trial in self.trials.values()}
         return {
-            trial.name: {c.id: {c.epochs: {"accuracy": accuracy(c)}} for c in trial.candidates}
-            for trial in self.trials.values()
-            if any(a.trial == trial.name and a.exit_code == 0 for a in self.attempts.values())
+            name: {c.id: {c.epochs: {"accuracy": accuracy(c), "epoch": c.epochs}} for c in trials[one.trial].candidates}
+            for name, one in self.attempts.items()
+            if one.trial in trials and one.exit_code == 0
         }
 
     def _at(self, delay: float, event: Callable[[], None]) -> None:

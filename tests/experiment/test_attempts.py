@@ -30,9 +30,12 @@ def written(step: Step) -> TrialStatus:
     return step.status
 
 
-def read(curves: Mapping[int, float], at: float = NOW) -> Readings:
-    curve: Curves = {"0": {step: {"accuracy": value} for step, value in curves.items()}}
-    return Readings(read_at=at, curves={"nas-0": curve})
+def read(curves: Mapping[int, float], at: float = NOW, attempt: int = 1, **shown: float) -> Readings:
+    """Values at steps that are epochs, as the trainer says, unless it shows something else."""
+    curve: Curves = {
+        "0": {step: {"accuracy": value, **({"epoch": step} | shown)} for step, value in curves.items()},
+    }
+    return Readings(read_at=at, curves={f"nas-0-{attempt}": curve})
 
 
 # What a trial's end is
@@ -78,13 +81,76 @@ def test_a_result_counts_although_the_pod_is_disrupted() -> None:
 def test_a_whole_curve_stands_in_for_the_message() -> None:
     status = written(looked_at(trial(), ended(trial(), at=NOW - 1), read({1: 0.3, 2: 0.4, 3: 0.5})))
     assert (status.phase, status.results[0].source, status.results[0].step) == ("Succeeded", "Prometheus", 3)
-    assert status.results[0].metrics[0].value == 0.5
+    assert [(m.name, m.value) for m in status.results[0].metrics] == [("accuracy", 0.5)]
+    assert "Prometheus" in status.conditions[0].message
 
 
-def test_a_curve_that_stops_early_is_no_result() -> None:
-    status = written(looked_at(trial(), ended(trial(), at=NOW - 1), read({1: 0.3, 2: 0.4})))
+@pytest.mark.parametrize(
+    "curve",
+    [
+        pytest.param(read({1: 0.3, 2: 0.4}), id="stops early"),
+        pytest.param(read({100: 0.1}, epoch=1.0), id="steps are iterations"),
+        pytest.param(read({100: 0.1}), id="a step beyond the epochs"),
+        pytest.param(
+            Readings(read_at=NOW, curves={"nas-0-1": {"0": {3: {"accuracy": 0.5}}}}), id="steps of an unknown kind"
+        ),
+        pytest.param(read({3: 0.5}, attempt=2), id="of another attempt"),
+    ],
+)
+def test_a_curve_that_is_not_whole_is_no_result(curve: Readings) -> None:
+    status = written(looked_at(trial(), ended(trial(), at=NOW - 1), curve))
     assert status.last_failure is not None
     assert status.last_failure.reason == "NoResult"
+
+
+DRAINED = Fault("PreemptionByScheduler", "a pod of higher priority")
+
+
+@pytest.mark.parametrize("epoch", [1.0, 3.0], ids=["first epoch", "last epoch"])
+@pytest.mark.parametrize(
+    ("of", "attempt", "failures"),
+    [
+        pytest.param(trial(), ended(trial(), exit_code=137), 1, id="killed"),
+        pytest.param(trial(), ended(trial(), "Traceback", exit_code=1), 1, id="crashed"),
+        pytest.param(trial(), ended(trial(), fault=Fault("OutOfMemory", "")), 1, id="out of memory, exit 0"),
+        pytest.param(trial(), ended(trial(), error("TrainerError")), 1, id="failed by its own word, exit 0"),
+        pytest.param(trial(), ended(trial(), exit_code=143, disruption=DRAINED), 0, id="preempted"),
+        pytest.param(trial(), ended(trial(), disruption=DRAINED), 0, id="preempted, exit 0"),
+        pytest.param(trial(disruption="NodeLost", pod="nas-0-1"), None, 0, id="node lost, pod gone"),
+        pytest.param(trial(), running(trial(), gone_by=NOW - 60), 1, id="deleted, on a node that does not answer"),
+        pytest.param(trial(), ended(trial(), gone_by=NOW + 9), 1, id="deleted, exit 0"),
+    ],
+)
+def test_no_curve_is_a_result_of_an_attempt_that_did_not_end_well(
+    of: Trial, attempt: Attempt | None, failures: int, epoch: float
+) -> None:
+    status = written(looked_at(of, attempt, read({3: 0.1, 100: 0.1}, epoch=epoch)))
+    assert (status.phase, status.attempt, status.failures, status.results) == ("Pending", 2, failures, [])
+
+
+def test_the_curve_of_a_failed_attempt_is_not_its_successors() -> None:
+    """Attempt 1 came to its last step and failed; attempt 2 completes."""
+    first = trial()
+    again = written(looked_at(first, ended(first, exit_code=1), read({1: 0.1, 2: 0.1, 3: 0.1})))
+    second = replace(first, status=again)
+    both = read({1: 0.5}, attempt=2)
+    both.curves |= read({1: 0.1, 2: 0.1, 3: 0.1}).curves
+    status = written(looked_at(second, ended(second, results({"accuracy": 0.9})), both))
+    assert [(p.step, p.metrics[0].value) for p in status.curve] == [(1, 0.5)]
+    silent = written(looked_at(second, ended(second), both))
+    assert silent.last_failure is not None
+    assert (silent.last_failure.reason, silent.results) == ("NoResult", [])
+
+
+def test_the_curve_of_a_disrupted_attempt_goes_on_in_the_next_one() -> None:
+    first = trial()
+    taken = ended(first, exit_code=143, disruption=DRAINED)
+    second = replace(first, status=written(looked_at(first, taken, read({1: 0.1, 2: 0.2, 3: 0.3}))))
+    done = ended(second, results({"accuracy": 0.9}))
+    resumed = written(looked_at(second, done, read({3: 0.5, 4: 0.6}, attempt=2)))
+    assert [p.metrics[0].value for p in resumed.curve] == [0.1, 0.2, 0.5, 0.6]
+    anew = written(looked_at(second, done, read({1: 0.4}, attempt=2)))
+    assert [p.metrics[0].value for p in anew.curve] == [0.4]
 
 
 def test_the_last_values_are_waited_for() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubenas.api.trial import MAX_CURVE_POINTS
-from kubenas.experiment.curves import curves_of, final_results, merged
+from kubenas.experiment.curves import curves_of, last_results, merged, whole_results
 from kubenas.experiment.state import Curves
 from tests.experiment.builders import candidate
 
@@ -22,6 +22,14 @@ def test_later_readings_replace_earlier_ones() -> None:
     known = merged([], {"0": {1: {"a": 0.1}, 2: {"a": 0.2}}}, FOUR)
     assert curves_of(merged(known, {"0": {2: {"a": 0.5}, 3: {"a": 0.3}}}, FOUR)) == {
         "0": {1: {"a": 0.1}, 2: {"a": 0.5}, 3: {"a": 0.3}}
+    }
+
+
+def test_what_an_attempt_has_not_come_to_yet_is_not_an_earlier_ones() -> None:
+    known = merged([], {"0": {step: {"a": 0.1} for step in range(1, 6)}, "1": {1: {"a": 0.1}}}, FOUR)
+    assert curves_of(merged(known, {"0": {3: {"a": 0.5}, 4: {"a": 0.6}}}, FOUR)) == {
+        "0": {1: {"a": 0.1}, 2: {"a": 0.1}, 3: {"a": 0.5}, 4: {"a": 0.6}},
+        "1": {1: {"a": 0.1}},
     }
 
 
@@ -48,27 +56,46 @@ def test_a_long_curve_that_grows_stays_within_bounds(candidates: int) -> None:
     assert len(last) == candidates
 
 
-def test_final_values_need_every_candidate_at_its_last_epoch() -> None:
-    whole: Curves = {"0": {3: {"a": 0.3}}, "1": {2: {"a": 0.2}, 3: {"a": 0.4}}}
+def test_results_need_every_candidate_at_its_last_epoch() -> None:
+    whole: Curves = {
+        "0": {300: {"a": 0.3, "epoch": 3}},
+        "1": {200: {"a": 0.2, "epoch": 2}, 300: {"a": 0.4, "epoch": 3}, 310: {"a": 0.5, "epoch": 3}},
+    }
     both = [candidate(0), candidate(1)]
-    found = final_results(merged([], whole, FOUR), both, ["a"], "Prometheus", partial=False)
-    assert [(r.candidate, r.step, r.metrics[0].value) for r in found] == [("0", 3, 0.3), ("1", 3, 0.4)]
-    short: Curves = {"0": {3: {"a": 0.3}}, "1": {2: {"a": 0.2}}}
-    assert final_results(merged([], short, FOUR), both, ["a"], "Prometheus", partial=False) == []
-    partial = final_results(merged([], short, FOUR), both, ["a"], "Prometheus", partial=True)
-    assert [(r.candidate, r.step) for r in partial] == [("0", 3), ("1", 2)]
+    found = whole_results(whole, both, ["a"], "Prometheus")
+    assert [(r.candidate, r.step, [(m.name, m.value) for m in r.metrics]) for r in found] == [
+        ("0", 300, [("a", 0.3)]),
+        ("1", 310, [("a", 0.5)]),
+    ]
+    assert whole_results({"0": whole["0"]}, both, ["a"], "Prometheus") == []
+    for epoch in (2, 2.5, 4):
+        short: Curves = {**whole, "1": {3: {"a": 0.2, "epoch": epoch}}}
+        assert whole_results(short, both, ["a"], "Prometheus") == []
+    partial = last_results(merged([], short, FOUR), both, ["a"], "Prometheus")
+    assert [(r.candidate, r.step) for r in partial] == [("0", 300), ("1", 3)]
 
 
 def test_a_point_without_an_objective_is_no_final_value() -> None:
-    curves: Curves = {"0": {2: {"a": 0.2, "b": 1.0}, 3: {"b": 1.0}}}
-    assert final_results(merged([], curves, FOUR), [candidate()], ["a", "b"], "Pod", partial=False) == []
-    partial = final_results(merged([], curves, FOUR), [candidate()], ["a", "b"], "Pod", partial=True)
+    curves: Curves = {"0": {2: {"a": 0.2, "b": 1.0, "epoch": 3}, 3: {"b": 1.0, "epoch": 3}}}
+    assert whole_results({"0": {3: {"b": 1.0, "epoch": 3}}}, [candidate()], ["a", "b"], "Pod") == []
+    partial = last_results(merged([], curves, FOUR), [candidate()], ["a", "b"], "Pod")
     assert [r.step for r in partial] == [2]
+
+
+def test_an_objective_is_kept_among_very_many_values() -> None:
+    many = {f"m{i}": 0.0 for i in range(1000)} | {"z": 1.0, "epoch": 3}
+    (found,) = whole_results({"0": {3: many}}, [candidate()], ["z"], "Pod")
+    assert (len(found.metrics), found.metrics[-1].name) == (64, "z")
 
 
 def test_what_a_status_cannot_hold_is_left_out() -> None:
     read: Curves = {
-        "0": {1: {"a": 0.1, "val/a": 0.1, "b": float("nan")}, 2: {"c": float("inf")}, -1: {"a": 0.0}},
+        "0": {
+            1: {"a": 0.1, "val/a": 0.1, "b": float("nan")},
+            2: {"c": float("inf")},
+            -1: {"a": 0.0},
+            10**300: {"a": 0.0},
+        },
         "not a candidate": {1: {"a": 0.1}},
     }
     assert curves_of(merged([], read, FOUR)) == {"0": {1: {"a": 0.1}}}

@@ -189,7 +189,8 @@ held("trainer")
 SERVES = """
 import http.server
 TEXT = '''kubenas_trial_value{candidate="0",metric="accuracy"} 0.75
-kubenas_trial_step{candidate="0"} 3
+kubenas_trial_value{candidate="0",metric="epoch"} 3
+kubenas_trial_step{candidate="0"} 300
 '''
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
@@ -207,7 +208,7 @@ async def test_values_are_read_while_it_runs(tmp_path: Path, monkeypatch: pytest
     script = trainer(tmp_path, SERVES)
     _, notes = await ran(experiment(script, trials={"max": 1, "retries": 0}), tmp_path / "state")
     status = notes.ended[0].status
-    assert [(r.step, r.source, r.metrics[0].value) for r in status.results] == [(3, "Pod", 0.75)]
+    assert [(r.step, r.source, r.metrics[0].value) for r in status.results] == [(300, "Pod", 0.75)]
 
 
 async def test_the_goal_stops_what_runs(tmp_path: Path) -> None:

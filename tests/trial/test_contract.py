@@ -40,17 +40,17 @@ def test_reports_are_scraped_and_the_last_ones_are_the_results(tmp_path: Path) -
     with stepped(trial_environment(tmp_path, TWO_CANDIDATES)) as trial:
         trial.report(0, 1, accuracy=0.25, loss=2.5)
         trial.report(0, 2, accuracy=0.5, loss=1.5)
-        trial.report(1, 1, accuracy=0.75, test_accuracy=0.7)
+        trial.report(1, 100, accuracy=0.75, test_accuracy=0.7, epoch=1)
         assert trial.scrape() == (
-            {("0", "accuracy"): 0.5, ("0", "loss"): 1.5, ("1", "accuracy"): 0.75},
-            {"0": 2, "1": 1},
+            {("0", "accuracy"): 0.5, ("0", "loss"): 1.5, ("1", "accuracy"): 0.75, ("1", "epoch"): 1},
+            {"0": 2, "1": 100},
         ), "test_accuracy must not be shown to a search"
         trial.end_training()
         assert trial.exit_code() == 0
     assert message(tmp_path) == {
         "results": [
             {"candidate": "0", "step": 2, "metrics": {"accuracy": 0.5, "loss": 1.5}},
-            {"candidate": "1", "step": 1, "metrics": {"accuracy": 0.75, "test_accuracy": 0.7}},
+            {"candidate": "1", "step": 100, "metrics": {"accuracy": 0.75, "test_accuracy": 0.7}},
         ]
     }
 

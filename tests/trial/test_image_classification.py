@@ -64,7 +64,7 @@ def test_a_trial_learns_digits_and_reports_its_curve(tmp_path: Path) -> None:
     assert metrics["accuracy"] >= 0.9
     assert metrics["test_accuracy"] >= 0.9
     shown = {name: value for name, value in metrics.items() if not name.startswith("test_")}
-    assert values == {("0", name): value for name, value in shown.items()}
+    assert values == {("0", name): value for name, value in shown.items()} | {("0", "epoch"): 3}
 
 
 def test_a_seed_repeats_a_trial_and_another_does_not(tmp_path: Path) -> None:

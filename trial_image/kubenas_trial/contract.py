@@ -41,6 +41,8 @@ _LOG = logging.getLogger("kubenas_trial")
 _METRIC_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,62}")
 # Measured on the test split: part of the results, hidden from everything that steers a search.
 _TEST_PREFIX = "test_"
+# How many epochs are done: shown, so that what is read may stand in for a result that gets lost, and no result itself.
+_EPOCH = "epoch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,8 @@ class Trial:
         """Publish the values of `candidate` at `step`, for example the epoch.
 
         The last report of a candidate is its result. Metrics whose names start with test_ appear in the result only,
-        where no search can see them.
+        where no search can see them; `epoch`, the
+        epochs that are done, is shown only.
 
         Raises:
             NonFiniteMetricError: a value is NaN or infinite.
@@ -130,7 +133,8 @@ class Trial:
                 raise ValueError(f"metric {name!r}: use up to 63 letters, digits and _, not beginning with a digit")
             if not math.isfinite(value):
                 raise NonFiniteMetricError(f"candidate {candidate.id}, step {step}: {name} is {value}")
-        self._results[candidate.id] = Result(candidate.id, step, values)
+        kept = {name: value for name, value in values.items() if name != _EPOCH}
+        self._results[candidate.id] = Result(candidate.id, step, kept)
         visible = {name: value for name, value in values.items() if not name.startswith(_TEST_PREFIX)}
         self._exposition.update(candidate.id, step, visible)
 

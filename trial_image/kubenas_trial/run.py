@@ -50,7 +50,7 @@ class _Logged:
         self._trial = trial
 
     def report(self, candidate: Candidate, step: int, **metrics: float) -> None:
-        self._trial.report(candidate, step, **metrics)
+        self._trial.report(candidate, step, epoch=step, **metrics)
         values = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
         _LOG.info("candidate %s: epoch %d/%d, %s", candidate.id, step, candidate.epochs, values)
 

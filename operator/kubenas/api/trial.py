@@ -12,6 +12,8 @@ Phase = Literal["Pending", "Running", "Succeeded", "Pruned", "Failed"]
 Source = Literal["TerminationMessage", "Prometheus", "Pod"]
 
 MAX_CURVE_POINTS = 64
+# The largest whole number that every JSON reader takes for what it is.
+MAX_STEP = 2**53 - 1
 
 
 class Candidate(Model):
@@ -46,16 +48,18 @@ class Result(Model):
     """The final values of one candidate."""
 
     candidate: str = Field(max_length=63, description="Its id.")
-    step: int = Field(ge=0, description="The epoch that the values belong to.")
+    step: int = Field(ge=0, le=MAX_STEP, description="The step that the values belong to, for example an epoch.")
     metrics: list[MetricValue] = Field(max_length=64, description="The values.", json_schema_extra=keyed("name"))
-    source: Source = Field(description="Where they were read: the pod's termination message is exact.")
+    source: Source = Field(
+        description="Where they were read: the pod's termination message is exact, else what it had shown."
+    )
 
 
 class Point(Model):
     """One point of a learning curve."""
 
     candidate: str = Field(max_length=63, description="The candidate's id.")
-    step: int = Field(ge=0, description="The epoch.")
+    step: int = Field(ge=0, le=MAX_STEP, description="The step, for example an epoch.")
     metrics: list[MetricValue] = Field(max_length=64, description="The values.", json_schema_extra=keyed("name"))
 
 
@@ -94,7 +98,7 @@ class TrialStatus(Model):
     curve: list[Point] = Field(
         default_factory=list,
         max_length=MAX_CURVE_POINTS,
-        description="A short learning curve.",
+        description="A short learning curve: of the last attempt, and of disrupted ones that it went on from.",
         json_schema_extra=keyed("candidate", "step"),
     )
     curve_time: Time | None = Field(default=None, description="When the learning curve was last read.")

@@ -27,10 +27,11 @@ def trials(
 
     experiment, found = ask_cluster(lambda client, where: _trials(client, where, name), namespace, kubeconfig)
     metric = experiment.spec.objectives[0].metric
-    table = Table("trial", "phase", "attempt", metric, "node", "architecture", box=None, padding=(0, 2, 0, 0))
+    table = Table("trial", "phase", "attempt", metric, "source", "node", "architecture", box=None, padding=(0, 2, 0, 0))
     for trial in sorted(found, key=lambda t: t.spec.number):
         state = trial.status
         for candidate in trial.spec.candidates:
+            source = next((r.source for r in state.results if r.candidate == candidate.id), "")
             values = {m.name: m.value for r in state.results if r.candidate == candidate.id for m in r.metrics}
             failed = state.phase == "Failed" and state.last_failure is not None
             table.add_row(
@@ -38,6 +39,7 @@ def trials(
                 f"Failed: {state.last_failure.reason}" if failed and state.last_failure else state.phase or "Pending",
                 str(state.attempt),
                 number_text(values[metric]) if metric in values else "",
+                source,
                 state.node or "",
                 escape(candidate.name),
             )

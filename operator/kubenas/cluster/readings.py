@@ -58,9 +58,9 @@ class Reader:
         else:
             READS.labels("succeeded").inc()
             readings.fault, readings.read_at = None, began
-            unfinished = {t.name for t in observed.ledger.unfinished.values()}
-            for trial in unfinished & found.keys():
-                _take_in(readings.curves.setdefault(trial, {}), found[trial])
+            current = {t.attempt_name for t in observed.ledger.unfinished.values()}
+            for name in current & found.keys():
+                _take_in(readings.curves.setdefault(name, {}), found[name])
         store.changed.set()
 
     async def _query(self, key: tuple[str, str], seconds: float) -> dict[str, Curves]:
@@ -75,7 +75,7 @@ class Reader:
         if running and all(answer is None for answer in answers):
             message = f"none of {len(running)} running pods answers on port {METRICS_PORT}"
             raise ReadError(Fault("PodsUnreachable", message))
-        return {a.trial: answer for a, answer in zip(running, answers, strict=True) if answer}
+        return {a.name: answer for a, answer in zip(running, answers, strict=True) if answer}
 
     async def _scrape(self, attempt: Attempt) -> Curves | None:
         host = f"[{attempt.address}]" if attempt.address and ":" in attempt.address else attempt.address

@@ -216,5 +216,4 @@ class Store:
             ledger.put(trial)
         except InvalidArchitectureError as error:
             _LOG.warning("trial %s is left out: %s", trial.name, error)
-        if trial.finished:
-            self.readings.curves.pop(trial.name, None)
+        self.readings.forget(trial)

@@ -9,7 +9,7 @@ from typing import Any
 from kubenas.api.base import Condition
 from kubenas.api.trial import Failure, Point, Result, TrialStatus
 from kubenas.experiment.contract import read_message
-from kubenas.experiment.curves import final_results, merged
+from kubenas.experiment.curves import last_results, merged, whole_results
 from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Readings, Trial, earliest, moment
 
 # An attempt that waits or runs is noted once it is this old, so that a short trial costs one write.
@@ -26,6 +26,10 @@ MAX_RETRY_SECONDS = 300.0
 LOST_SECONDS = 15.0
 # Mistakes in the experiment or the trainer that another attempt cannot mend.
 PERMANENT = frozenset({"InvalidDataset", "InvalidTrial", "MetricMissing"})
+
+
+# A trainer that ended well, but left no message.
+_NO_RESULT = Fault("NoResult", "the trainer exited with 0, but left no result in its termination message")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,7 @@ def prune(
 ) -> TrialStatus:
     """The status of a trial that is stopped before its end; the last values read of it are kept."""
     curve = _curve(trial, readings)
-    results = final_results(curve, trial.candidates, rules.required, readings.source, partial=True)
+    results = last_results(curve, trial.candidates, rules.required, readings.source)
     return _finished(trial, attempt, "Pruned", fault, results, curve, now)
 
 
@@ -104,7 +108,7 @@ def _in_between(trial: Trial, attempt: Attempt, readings: Readings, now: float, 
         "start_time": None if attempt.started is None else moment(attempt.started),
         "disruption": attempt.disruption.reason if attempt.disruption else status.disruption,
     }
-    read = readings.curves.get(trial.name)
+    read = readings.curves.get(trial.attempt_name)
     last = status.curve_time or status.start_time
     if read and (last is None or now - last.timestamp() >= CURVE_SECONDS):
         curve = merged(status.curve, read, trial.candidates)
@@ -121,14 +125,19 @@ def _ended(trial: Trial, attempt: Attempt | None, readings: Readings, rules: Rul
         return Step(read_now=True, wake_at=_end_of(attempt, now) + READING_SECONDS)
     curve = _curve(trial, readings)
     results = list(report.results)
-    if not results and report.fault is None:
-        results = final_results(curve, trial.candidates, rules.required, readings.source, partial=False)
     if results:
         return Step(_finished(trial, attempt, "Succeeded", None, results, curve, now))
     disruption = attempt.disruption.reason if attempt and attempt.disruption else trial.status.disruption
     if disruption is not None:
         return Step(_again(trial, attempt, curve, now))
-    return Step(_failed(trial, attempt, curve, _fault(attempt, report.fault), rules, now))
+    fault = _fault(attempt, report.fault)
+    if fault is _NO_RESULT:
+        # What it had shown by its end may be all that was asked for.
+        shown = readings.curves.get(trial.attempt_name)
+        results = whole_results(shown, trial.candidates, rules.required, readings.source)
+        if results:
+            return Step(_finished(trial, attempt, "Succeeded", None, results, curve, now))
+    return Step(_failed(trial, attempt, curve, fault, rules, now))
 
 
 def _read_out(attempt: Attempt, readings: Readings, now: float) -> bool:
@@ -156,7 +165,7 @@ def _fault(attempt: Attempt | None, reported: Fault | None) -> Fault:
     if attempt.gone_by is not None:
         return Fault("PodDeleted", "the pod was deleted while the trial ran")
     if attempt.exit_code == 0:
-        return Fault("NoResult", "the trainer exited with 0, but left no result in its termination message")
+        return _NO_RESULT
     tail = f": {attempt.message.strip()[-2000:]}" if attempt.message.strip() else ""
     return Fault("NonZeroExit", f"the trainer exited with {attempt.exit_code}{tail}")
 
@@ -168,7 +177,8 @@ def _failed(
     failures = trial.status.failures + 1
     failure = Failure(attempt=trial.status.attempt, reason=fault.reason, message=fault.message[:4096], time=moment(now))
     if failures <= rules.retries and fault.reason not in PERMANENT:
-        return _again(trial, attempt, curve, now).model_copy(update={"failures": failures, "last_failure": failure})
+        # The next attempt may begin anew: values of one that failed are none of its own.
+        return _again(trial, attempt, [], now).model_copy(update={"failures": failures, "last_failure": failure})
     ended = _finished(trial, attempt, "Failed", fault, [], curve, now)
     return ended.model_copy(update={"failures": failures, "last_failure": failure})
 
@@ -200,7 +210,7 @@ def _finished(
 ) -> TrialStatus:
     started = attempt.started if attempt else None
     ended = attempt.ended if attempt and attempt.ended is not None else now
-    reason, message = (fault.reason, fault.message) if fault else ("Succeeded", "The trainer reported its results.")
+    reason, message = (fault.reason, fault.message) if fault else ("Succeeded", _told(results))
     return trial.status.model_copy(
         update={
             "phase": phase,
@@ -225,9 +235,16 @@ def _finished(
     )
 
 
+def _told(results: Sequence[Result]) -> str:
+    source = results[0].source
+    if source == "TerminationMessage":
+        return "The trainer reported its results."
+    return f"The trainer left no message; its results are the last values read ({source})."
+
+
 def _curve(trial: Trial, readings: Readings) -> list[Point]:
     """All that is known of how the trial learns."""
-    return merged(trial.status.curve, readings.curves.get(trial.name), trial.candidates)
+    return merged(trial.status.curve, readings.curves.get(trial.attempt_name), trial.candidates)
 
 
 def _gpu_seconds(trial: Trial, attempt: Attempt | None, now: float) -> float:

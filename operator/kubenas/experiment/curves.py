@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Final
 
 from kubenas.api.base import MetricValue
-from kubenas.api.trial import MAX_CURVE_POINTS, Candidate, Point, Result, Source
+from kubenas.api.trial import MAX_CURVE_POINTS, MAX_STEP, Candidate, Point, Result, Source
 from kubenas.experiment.state import Curve, Curves, metrics_of
 
 MAX_METRICS: Final = 64
+# The metric by which a trainer says how many epochs are done, whatever its steps count.
+EPOCH: Final = "epoch"
 _METRIC_NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,62}")
 
 
@@ -25,18 +27,24 @@ def curves_of(points: Sequence[Point]) -> Curves:
 
 
 def merged(known: Sequence[Point], read: Curves | None, candidates: Sequence[Candidate]) -> list[Point]:
-    """The points of both, later readings in place of earlier ones, at most `MAX_CURVE_POINTS`.
+    """What was read of the attempt, after what was known up to its first step, at most `MAX_CURVE_POINTS`.
 
+    So values of an earlier attempt stay as far as this one goes on from there, and are never among its own.
     Of what was read, only what a status can hold: a trainer may serve anything.
     """
     if not read:
         return list(known)
     curves = curves_of(known)
     for candidate in candidates:
-        for step, values in read.get(candidate.id, {}).items():
-            storable = {name: value for name, value in sorted(values.items()) if _storable(name, value)}
-            if storable and step >= 0:
-                curves.setdefault(candidate.id, {})[step] = dict(islice(storable.items(), MAX_METRICS))
+        found = {
+            step: dict(islice(storable.items(), MAX_METRICS))
+            for step, values in read.get(candidate.id, {}).items()
+            if 0 <= step <= MAX_STEP and (storable := _storable(values))
+        }
+        if found:
+            first = min(found)
+            before = {step: values for step, values in curves.get(candidate.id, {}).items() if step < first}
+            curves[candidate.id] = before | found
     share = max(2, MAX_CURVE_POINTS // max(1, len(curves)))
     return [
         Point(candidate=candidate, step=step, metrics=_values(curves[candidate][step]))
@@ -45,33 +53,54 @@ def merged(known: Sequence[Point], read: Curves | None, candidates: Sequence[Can
     ]
 
 
-def final_results(
-    points: Sequence[Point], candidates: Sequence[Candidate], required: Sequence[str], source: Source, *, partial: bool
+def whole_results(
+    read: Curves | None, candidates: Sequence[Candidate], required: Sequence[str], source: Source
 ) -> list[Result]:
-    """The last values of each candidate's curve as its results.
+    """Results by the curves of one attempt: all candidates', or none at all.
 
-    Without `partial` only curves that reached their last epoch count, and all candidates must have one:
-    else there is no result at all.
+    A candidate's training is over once its trainer reports as many epochs as were asked for; steps may count anything.
     """
-    curves = curves_of(points)
     results = []
     for candidate in candidates:
-        curve: Curve = curves.get(candidate.id, {})
-        step = max((s for s, values in curve.items() if all(name in values for name in required)), default=None)
-        if step is None or (step < candidate.epochs and not partial):
-            if partial:
-                continue
+        curve = {
+            step: values
+            for step, values in (read or {}).get(candidate.id, {}).items()
+            if values.get(EPOCH) == candidate.epochs
+        }
+        found = _last_values(candidate, curve, required, source)
+        if found is None:
             return []
-        results.append(Result(candidate=candidate.id, step=step, metrics=_values(curve[step]), source=source))
+        results.append(found)
     return results
+
+
+def last_results(
+    points: Sequence[Point], candidates: Sequence[Candidate], required: Sequence[str], source: Source
+) -> list[Result]:
+    """The last values of each candidate that has any, however far it has come."""
+    curves = curves_of(points)
+    found = (_last_values(one, curves.get(one.id, {}), required, source) for one in candidates)
+    return [result for result in found if result is not None]
+
+
+def _last_values(candidate: Candidate, curve: Curve, required: Sequence[str], source: Source) -> Result | None:
+    storable = {step: _storable(values) for step, values in curve.items() if 0 <= step <= MAX_STEP}
+    step = max((s for s, values in storable.items() if all(name in values for name in required)), default=None)
+    if step is None:
+        return None
+    kept = [*required, *(name for name in storable[step] if name not in required)][:MAX_METRICS]
+    values = {name: storable[step][name] for name in kept}
+    return Result(candidate=candidate.id, step=step, metrics=_values(values), source=source)
 
 
 def _values(values: dict[str, float]) -> list[MetricValue]:
     return [MetricValue(name=name, value=value) for name, value in metrics_of(values)]
 
 
-def _storable(name: str, value: float) -> bool:
-    return _METRIC_NAME.fullmatch(name) is not None and math.isfinite(value)
+def _storable(values: Mapping[str, float]) -> dict[str, float]:
+    """What a status can hold, in one order; EPOCH is no value of the architecture."""
+    named = sorted((n, v) for n, v in values.items() if n != EPOCH and _METRIC_NAME.fullmatch(n))
+    return {name: value for name, value in named if math.isfinite(value)}
 
 
 def _thinned(steps: list[int], most: int) -> list[int]:

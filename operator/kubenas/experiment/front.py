@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from kubenas.api.objective import Objective
+from kubenas.api.trial import Source
 from kubenas.experiment.objectives import hypervolume
 from kubenas.search.base import Score
 from kubenas.space.base import Architecture
@@ -21,6 +22,7 @@ class Judged:
     architecture: Architecture
     metrics: Mapping[str, float]
     score: Score | None
+    source: Source | None = None
     # What is to be improved; empty where there is no score.
     values: tuple[float, ...] = ()
 

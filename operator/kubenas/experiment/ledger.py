@@ -215,13 +215,14 @@ class Ledger:
 
 def _shortened(trial: Trial, space: Space, objectives: Sequence[Objective]) -> Ended:
     status = trial.status
-    results = {r.candidate: {m.name: m.value for m in r.metrics} for r in status.results}
+    results = {r.candidate: r for r in status.results}
     fault = None
     if status.phase != "Succeeded" and status.conditions:
         fault = Fault(status.conditions[0].reason, f"{trial.name}: {status.conditions[0].message}")
     candidates = []
     for candidate in trial.candidates:
-        metrics = results.get(candidate.id, {})
+        result = results.get(candidate.id)
+        metrics = {m.name: m.value for m in result.metrics} if result else {}
         whole = status.phase == "Succeeded" and all(o.metric in metrics for o in objectives)
         candidates.append(
             Judged(
@@ -230,6 +231,7 @@ def _shortened(trial: Trial, space: Space, objectives: Sequence[Objective]) -> E
                 architecture=space.parse(candidate.architecture),
                 metrics=metrics,
                 score=score(objectives, metrics) if whole else None,
+                source=result.source if result else None,
                 values=values(objectives, metrics) if whole else (),
             )
         )

@@ -101,12 +101,17 @@ class Attempt:
 
 @dataclass(slots=True)
 class Readings:
-    """Values read from running trials; `read_at` is when the last successful reading began."""
+    """Values read from running attempts, by their names; `read_at` is when the last successful reading began."""
 
     source: Source = "Prometheus"
     read_at: float | None = None
     fault: Fault | None = None
     curves: dict[str, Curves] = field(default_factory=dict)
+
+    def forget(self, trial: Trial) -> None:
+        """Drop what no look needs any more: a trial's earlier attempts, and the last of one that has ended."""
+        for attempt in range(1, trial.status.attempt + trial.finished):
+            self.curves.pop(attempt_name(trial.name, attempt), None)
 
 
 def attempt_name(trial: str, attempt: int) -> str:

@@ -218,6 +218,7 @@ def _best(experiment: NASExperiment, ledger: Ledger, best: Judged) -> Best:
         trial=trial_name(experiment.metadata.name, best.trial),
         candidate=best.candidate,
         value=best.metrics[primary],
+        source=best.source,
         name=ledger.space.name(best.architecture),
         architecture=best.architecture.to_json(),
         metrics=[MetricValue(name=n, value=v) for n, v in metrics_of(best.metrics)],

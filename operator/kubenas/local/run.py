@@ -154,8 +154,8 @@ class LocalRun:
         changed = replace(trial, status=status, resource_version=f"{int(trial.resource_version) + 1}")
         self._folder.save_trial(_document(changed))
         self._know(changed)
+        self._readings.forget(changed)
         if changed.finished:
-            self._readings.curves.pop(changed.name, None)
             self._listener.trial_ended(changed)
         elif status.failures > trial.status.failures:
             self._listener.attempt_failed(changed)
@@ -238,7 +238,7 @@ class LocalRun:
         except ValueError as error:
             return Fault("MetricsUnreadable", f"{trainer.trial}: {error}")
         if not trainer.stopped:
-            curves = self._readings.curves.setdefault(trainer.trial, {})
+            curves = self._readings.curves.setdefault(trainer.name, {})
             for candidate, (step, metrics) in read.items():
                 curves.setdefault(candidate, {})[step] = metrics
         return None

@@ -27,7 +27,7 @@ class ReadError(Exception):
 async def read_curves(
     client: httpx.AsyncClient, url: str, namespace: str, experiment: str, seconds: float
 ) -> dict[str, Curves]:
-    """Curves of an experiment's trials by trial name, from the samples of the last `seconds`.
+    """Curves of an experiment's trials by the pod of each attempt, from the samples of the last `seconds`.
 
     A range vector rather than `query_range`: it answers with the samples as they were scraped, so that a
     value and its step, which share a scrape, are put together exactly.
@@ -58,11 +58,11 @@ def curves_of_series(series: Iterable[Mapping[str, Any]]) -> dict[str, Curves]:
     Args:
         series: `{"metric": labels, "values": [[time, text], …]}` as in a matrix answer of Prometheus.
     """
-    steps: dict[tuple[str, str, str], dict[float, int]] = {}
-    values: list[tuple[tuple[str, str, str], str, list[tuple[float, float]]]] = []
+    steps: dict[tuple[str, str], dict[float, int]] = {}
+    values: list[tuple[tuple[str, str], str, list[tuple[float, float]]]] = []
     for one in series:
         labels = one["metric"]
-        key = (labels.get("trial", ""), labels.get("candidate", ""), labels.get("pod", ""))
+        key = (labels.get("pod", ""), labels.get("candidate", ""))
         samples = [(float(time), float(text)) for time, text in one["values"]]
         if labels["__name__"] == STEP:
             steps.setdefault(key, {}).update({time: int(step) for time, step in samples if math.isfinite(step)})
@@ -70,9 +70,9 @@ def curves_of_series(series: Iterable[Mapping[str, Any]]) -> dict[str, Curves]:
             values.append((key, labels.get("metric", ""), samples))
     found: dict[str, Curves] = {}
     for key, metric, samples in values:
-        trial, candidate, _ = key
+        pod, candidate = key
         for time, value in sorted(samples):
             step = steps.get(key, {}).get(time)
             if step is not None and math.isfinite(value):
-                found.setdefault(trial, {}).setdefault(candidate, {}).setdefault(step, {})[metric] = value
+                found.setdefault(pod, {}).setdefault(candidate, {}).setdefault(step, {})[metric] = value
     return found
