@@ -24,6 +24,8 @@ address = "{socket}"
 sandbox_image = "{pause}"
 # where the machine does not let a process lower its out-of-memory score, runc must not try
 restrict_oom_score_adj = true
+[plugins."io.containerd.internal.v1.opt"]
+path = "{root}/opt"
 [plugins."io.containerd.grpc.v1.cri".cni]
 bin_dir = "/usr/lib/cni"
 conf_dir = "{cni}"

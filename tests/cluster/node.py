@@ -27,6 +27,7 @@ class Node:
         name: what the API calls it.
         address: the kubelet's.
         started: when it was last started, as the API writes times.
+        pod_logs: the folder of its pods' logs, from which the kubelet removes those of pods that it does not know.
     """
 
     def __init__(self, name: str, address: str, run: RunFolder, network: Namespace) -> None:
@@ -35,6 +36,8 @@ class Node:
         self.started = ""
         self._folder = run.path / name
         self._folder.mkdir()
+        self._var = self._folder / "var"
+        self.pod_logs = self._var / "log/pods"
         self._run = run
         self._network = network
         self._namespace: Namespace | None = None
@@ -65,6 +68,7 @@ class Node:
         """
         self._run.make_cgroup()
         self._namespace = Namespace(self._run, network_of=self._network)
+        self._keep_what_is_written_to_var(self._namespace)
         containerd.start(self._namespace, f"containerd-{self.name}", self._folder / "containerd", self._folder / "cni")
         import_images(self._namespace, builds, self._folder)
         self.started = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -92,6 +96,14 @@ class Node:
         """Fail where one of its programs has ended."""
         if self._namespace:
             self._namespace.until(self.name, lambda: True)
+
+    def _keep_what_is_written_to_var(self, namespace: Namespace) -> None:
+        """Have it in the node's folder: paths below /var are fixed, and nodes would clear each other's logs there."""
+        work = self._folder / "var-work"
+        for folder in (self._var, work):
+            folder.mkdir(exist_ok=True)
+        layers = f"lowerdir=/var,upperdir={self._var},workdir={work}"
+        namespace.run("mount", "-t", "overlay", f"--options={layers}", "overlay", "/var")
 
     @property
     def _configuration(self) -> Path:

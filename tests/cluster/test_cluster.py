@@ -184,6 +184,18 @@ def test_what_ran_on_a_lost_node_is_disrupted_and_gone_when_it_is_back(workspace
     workspace.wait("next", "condition=Ready")
 
 
+def test_each_nodes_logs_outlast_the_others_removal_of_orphans(workspace: Workspace) -> None:
+    """Once a minute a kubelet removes the logs of pods that it does not know."""
+    for node in NODES:
+        workspace.create(pod(node, "sh", "-c", "echo $HOSTNAME speaks; sleep infinity", node=node))
+    orphans = [node.pod_logs / f"{workspace.name}_orphan_{node.name}" for node in workspace.cluster.nodes.values()]
+    for node, orphan in zip(NODES, orphans, strict=True):
+        workspace.wait(node, "condition=Ready")
+        orphan.mkdir()
+    until(lambda: not any(orphan.exists() for orphan in orphans))
+    assert [workspace.kubectl("logs", node) for node in NODES] == [f"{node} speaks\n" for node in NODES]
+
+
 def test_a_second_cluster_killed_leaves_nothing(cluster: Cluster) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", HOLDER, json.dumps(pod("sleeper", "sleep", "infinity", gpus=1))],
@@ -204,6 +216,7 @@ def test_a_second_cluster_killed_leaves_nothing(cluster: Cluster) -> None:
         assert not folder.exists(), "the next start removes what a killed one left on disk"
         assert not cgroups_of(folder)
     assert cluster.kubectl("get", "--raw=/readyz") == "ok"
+    assert not [path for path in Path("/var").rglob("*") if "sleeper" in path.name], "its logs were its node's alone"
 
 
 def cgroups_of(folder: Path) -> list[Path]:
