@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from pydantic.alias_generators import to_camel
 
 from kubenas.cluster.names import TRIAL_LABEL
 from kubenas.experiment.contract import METRICS_PORT
+from kubenas.metrics.prometheus import JOB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -260,12 +262,19 @@ def test_the_pod_monitor_says_the_same_as_the_scrape_job() -> None:
     assert monitor["selector"]["matchExpressions"] == [
         {"key": job["kubernetes_sd_configs"][0]["selectors"][0]["label"], "operator": "Exists"}
     ]
-    by_itself = {"namespace", "pod"}
-    assert {one["targetLabel"]: one["sourceLabels"] for one in endpoint["relabelings"]} == {
-        one["target_label"]: one["source_labels"]
-        for one in job["relabel_configs"]
-        if one.get("target_label", "namespace") not in by_itself
-    }
+    for limit in ("body_size", "sample", "label", "label_name_length", "label_value_length"):
+        assert monitor[f"{to_camel(limit)}Limit"] == job[f"{limit}_limit"]
+    # What the Prometheus operator does by itself, and the job's name, which it would make of the monitor's.
+    by_itself = ({"metrics"}, {"Succeeded|Failed"}, {"namespace"}, {"pod"})
+    assert endpoint["relabelings"] == [
+        {"targetLabel": "job", "replacement": job["job_name"]},
+        *(
+            {to_camel(key): value for key, value in one.items()}
+            for one in job["relabel_configs"]
+            if {one.get("target_label", one.get("regex"))} not in by_itself
+        ),
+    ]
+    assert job["job_name"] == JOB
     (kept,) = endpoint["metricRelabelings"]
     (wanted,) = job["metric_relabel_configs"]
     assert (kept["sourceLabels"], kept["regex"], kept["action"]) == (

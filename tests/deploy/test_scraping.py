@@ -13,9 +13,11 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry, Gauge, start_http_server
 
+from kubenas.metrics.fetch import http_client
 from kubenas.metrics.prometheus import read_curves
 from tests.cluster import programs
 from tests.deploy.test_manifests import DEPLOY, applied
+from tests.metrics.server import Answer, serving, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,7 +26,13 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.control_plane
 
-TRIAL_LABELS = {"kubenas.io/experiment": "digits", "kubenas.io/trial": "digits-0"}
+TRIAL_LABELS = {
+    "kubenas.io/experiment": "digits",
+    "kubenas.io/experiment-uid": "uid-1",
+    "kubenas.io/trial": "digits-0",
+}
+POD = "digits-0-1"
+CURVE = {POD: {"0": {3: {"accuracy": 0.75}}}}
 
 
 @pytest.fixture
@@ -41,7 +49,7 @@ def trainer() -> Iterator[int]:
     thread.join()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def prometheus(control_plane: ControlPlane) -> Iterator[str]:
     """The URL of a Prometheus that finds pods with the rights of deploy/prometheus."""
     with applied(control_plane, "prometheus"):
@@ -72,13 +80,22 @@ def until(ask: Callable[[], Any]) -> Any:
     return answer
 
 
-def run_pod(control_plane: ControlPlane, namespace: str, name: str, labels: dict[str, str], port: int) -> None:
+def run_pod(
+    control_plane: ControlPlane, namespace: str, name: str, labels: dict[str, str], port: int, owner: str = "NASTrial"
+) -> None:
     """A pod that no node has, said to run on this machine."""
+    owner_reference = {
+        "apiVersion": "kubenas.io/v1alpha1",
+        "kind": owner,
+        "name": "digits-0",
+        "uid": "00000000-0000-0000-0000-000000000000",
+        "controller": True,
+    }
     container = {"name": "trainer", "image": "none", "ports": [{"name": "metrics", "containerPort": port}]}
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": name, "labels": labels},
+        "metadata": {"name": name, "labels": labels, "ownerReferences": [owner_reference]},
         "spec": {"schedulerName": "nobody", "containers": [container]},
     }
     control_plane.kubectl("create", f"--namespace={namespace}", "--filename=-", stdin=json.dumps(pod))
@@ -96,25 +113,38 @@ def ask(url: str, path: str, **parameters: str) -> Any:
     return httpx.get(f"{url}/api/v1/{path}", params=parameters).raise_for_status().json()["data"]
 
 
-async def curves(url: str, namespace: str) -> Any:
-    async with httpx.AsyncClient() as client:
-        return await read_curves(client, url, namespace, "digits", 300)
+def targets(url: str, namespace: str) -> list[Any]:
+    active = ask(url, "targets", state="active")["activeTargets"]
+    return [one for one in active if one["labels"]["namespace"] == namespace]
+
+
+def curves(url: str, namespace: str, uid: str = "uid-1", pod: str = POD) -> Any:
+    """The curve that the operator reads of an experiment whose trial runs in a pod."""
+
+    async def read() -> Any:
+        async with http_client() as client:
+            found, fault = await read_curves(client, url, namespace, uid, [pod], 300)
+        assert fault is None
+        return found
+
+    return asyncio.run(read())
 
 
 def test_from_the_pod_to_the_curve(control_plane: ControlPlane, namespace: str, trainer: int, prometheus: str) -> None:
-    run_pod(control_plane, namespace, "digits-0-1", TRIAL_LABELS, trainer)
+    run_pod(control_plane, namespace, POD, TRIAL_LABELS, trainer)
     run_pod(control_plane, namespace, "other", {"app": "other"}, trainer)
 
-    assert until(lambda: asyncio.run(curves(prometheus, namespace))) == {"digits-0-1": {"0": {3: {"accuracy": 0.75}}}}
+    assert until(lambda: curves(prometheus, namespace)) == CURVE
 
-    (value,) = ask(prometheus, "query", query="kubenas_trial_value")["result"]
+    (value,) = ask(prometheus, "query", query=f'kubenas_trial_value{{namespace="{namespace}"}}')["result"]
     del value["metric"]["instance"]
     assert value["metric"] == {
         "__name__": "kubenas_trial_value",
         "job": "kubenas-trials",
         "namespace": namespace,
-        "pod": "digits-0-1",
+        "pod": POD,
         "experiment": "digits",
+        "experiment_uid": "uid-1",
         "trial": "digits-0",
         "candidate": "0",
         "metric": "accuracy",
@@ -122,7 +152,55 @@ def test_from_the_pod_to_the_curve(control_plane: ControlPlane, namespace: str, 
     names = {one for one in ask(prometheus, "label/__name__/values") if not re.match(r"up$|scrape_", one)}
     assert names == {"kubenas_trial_value", "kubenas_trial_step"}
 
-    (target,) = ask(prometheus, "targets", state="active")["activeTargets"]
-    assert target["labels"]["pod"] == "digits-0-1"
-    set_status(control_plane, namespace, "digits-0-1", {"phase": "Succeeded"})
-    until(lambda: not ask(prometheus, "targets", state="active")["activeTargets"])
+    (target,) = targets(prometheus, namespace)
+    assert target["labels"]["pod"] == POD
+    set_status(control_plane, namespace, POD, {"phase": "Succeeded"})
+    until(lambda: not targets(prometheus, namespace))
+
+
+def test_other_experiments_pods_and_jobs_have_no_part_in_a_curve(
+    control_plane: ControlPlane, namespace: str, trainer: int, prometheus: str
+) -> None:
+    """A deleted experiment of the same name, an earlier attempt, another namespace, pods that look like a trial's."""
+    run_pod(control_plane, namespace, POD, TRIAL_LABELS, trainer)
+    run_pod(control_plane, namespace, "forged", TRIAL_LABELS, trainer, owner="Job")
+    unlabelled = {label: value for label, value in TRIAL_LABELS.items() if label != "kubenas.io/experiment-uid"}
+    run_pod(control_plane, namespace, "unlabelled", unlabelled, trainer)
+    assert until(lambda: curves(prometheus, namespace)) == CURVE
+    assert curves(prometheus, namespace, uid="uid-0") == {}
+    assert curves(prometheus, namespace, pod="digits-0-2") == {}
+    assert curves(prometheus, namespace, pod="digits-0.1") == {}
+    assert curves(prometheus, "another") == {}
+    dropped = {
+        one["discoveredLabels"]["__meta_kubernetes_pod_name"]
+        for one in ask(prometheus, "targets", state="dropped")["droppedTargets"]
+        if one["discoveredLabels"]["__meta_kubernetes_namespace"] == namespace
+    }
+    assert dropped == {"forged", "unlabelled"}
+
+
+@pytest.mark.parametrize(
+    ("hostile", "message"),
+    [
+        (whole(b"# one more line\n" * 40_000), "body size limit exceeded"),
+        (whole(b"".join(b'kubenas_trial_step{candidate="%d"} 1\n' % n for n in range(1200))), "sample limit exceeded"),
+        (
+            whole(b"kubenas_trial_step{" + b",".join(b'l%d="x"' % n for n in range(30)) + b"} 1\n"),
+            "label_limit exceeded",
+        ),
+        (whole(b'kubenas_trial_step{candidate="' + b"x" * 600 + b'"} 1\n'), "label_value_length_limit exceeded"),
+    ],
+    ids=["bytes", "samples", "labels", "values"],
+)
+def test_a_hostile_target_is_not_stored(
+    hostile: Answer, message: str, control_plane: ControlPlane, namespace: str, prometheus: str
+) -> None:
+    with serving(hostile) as server:
+        run_pod(control_plane, namespace, POD, TRIAL_LABELS, int(server.url.rpartition(":")[2]))
+
+        def errors() -> list[str]:
+            return [one["lastError"] for one in targets(prometheus, namespace) if one["lastError"]]
+
+        (error,) = until(errors)
+    assert message in error
+    assert ask(prometheus, "query", query=f'kubenas_trial_step{{namespace="{namespace}"}}')["result"] == []

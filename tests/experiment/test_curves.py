@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubenas.api.trial import MAX_CURVE_POINTS
-from kubenas.experiment.curves import curves_of, last_results, merged, whole_results
+from kubenas.experiment.curves import MOST_STEPS, curves_of, gathered, last_results, merged, whole_results
 from kubenas.experiment.state import Curves
 from tests.experiment.builders import candidate
 
@@ -101,3 +101,26 @@ def test_what_a_status_cannot_hold_is_left_out() -> None:
     assert curves_of(merged([], read, FOUR)) == {"0": {1: {"a": 0.1}}}
     many: Curves = {"0": {1: {f"m{i}": 0.0 for i in range(1000)}}}
     assert [len(p.metrics) for p in merged([], many, FOUR)] == [64]
+
+
+@given(CURVES, CURVES)
+def test_gathered_readings_are_bounded_and_keep_the_newest(first: Curves, second: Curves) -> None:
+    once = gathered({}, first, FOUR, ["a"])
+    both = gathered(once, second, FOUR, ["a"])
+    assert gathered(both, {}, FOUR, ["a"]) == both
+    for one in FOUR:
+        curve, read = both.get(one.id, {}), second.get(one.id, {})
+        assert len(curve) <= MOST_STEPS // len(FOUR)
+        assert set(curve) <= set(first.get(one.id, {})) | set(read)
+        assert all(curve[step].items() >= values.items() for step, values in read.items() if step in curve)
+        if curve:
+            assert max(curve) == max([*read, *once.get(one.id, {})])
+
+
+def test_what_decides_is_gathered_among_very_many_values() -> None:
+    many = {f"m{i}": 0.0 for i in range(1000)} | {"z": 1.0, "epoch": 3.0, "val/loss": 1.0}
+    read = gathered({}, {"0": {3: many, -1: many, 10**300: many}, "other": {1: many}}, FOUR, ["z"])
+    assert read.keys() == {"0"}
+    assert read["0"].keys() == {3}
+    assert len(read["0"][3]) == 64
+    assert {"z", "epoch"} < read["0"][3].keys()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
+from contextlib import suppress
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
 
-from kubenas.metrics.exposition import parse_exposition, scrape
+from kubenas.metrics.exposition import LARGEST, STEP, VALUE, parse_exposition, scrape
 from kubenas_trial.exposition import Exposition
+from tests.metrics.server import serving, whole
 
 TEXT = """# HELP kubenas_trial_value Last reported value of a metric.
 # TYPE kubenas_trial_value gauge
@@ -30,7 +33,18 @@ def test_values_come_with_their_steps() -> None:
     assert parse_exposition("") == {}
 
 
-@pytest.mark.parametrize("text", ["<html>", 'kubenas_trial_value{candidate="0" 1', "kubenas_trial_step 1"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<html>",
+        'kubenas_trial_value{candidate="0" 1',
+        'kubenas_trial_value{candidate="0",metric="a"}',
+        'kubenas_trial_value{candidate="0",metric="a"} one',
+        'kubenas_trial_value candidate="0",metric="a"} 1',
+        'kubenas_trial_value{candidate="0" metric="a"} 1',
+        "kubenas_trial_step 1",
+    ],
+)
 def test_what_is_no_exposition(text: str) -> None:
     with pytest.raises(ValueError, match=r"\S"):
         parse_exposition(text)
@@ -46,24 +60,82 @@ async def test_what_the_sdk_serves_is_read() -> None:
     assert read == {"0": (7, {"accuracy": 0.75, "loss": 1e-9})}
 
 
-@pytest.fixture
-def page() -> Iterator[str]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(b"<html>\xff</html>")
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the overridden signature
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}/metrics"
-        server.shutdown()
+async def test_another_page_is_an_error() -> None:
+    with serving(whole(b"<html>\xff</html>")) as page:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            with pytest.raises(ValueError, match="no metrics in Prometheus' text format"):
+                await scrape(client, page.url)
 
 
-async def test_another_page_is_an_error(page: str) -> None:
-    async with httpx.AsyncClient(trust_env=False) as client:
-        with pytest.raises(ValueError, match=r"\S"):
-            await scrape(client, page)
+def samples_of_library(text: str) -> dict[str, tuple[int, dict[str, float]]]:
+    steps: dict[str, int] = {}
+    values: dict[str, dict[str, float]] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            if sample.name == STEP:
+                steps[sample.labels["candidate"]] = int(sample.value)
+            elif sample.name == VALUE:
+                values.setdefault(sample.labels["candidate"], {})[sample.labels["metric"]] = sample.value
+    return {candidate: (steps[candidate], found) for candidate, found in values.items() if candidate in steps}
+
+
+@given(
+    st.dictionaries(
+        st.integers(0, 15).map(str),
+        st.tuples(
+            st.integers(0, 10**6),
+            st.dictionaries(
+                st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,62}", fullmatch=True),
+                st.floats(allow_nan=False, allow_infinity=False),
+                max_size=4,
+            ),
+        ),
+    ),
+    st.text(),
+)
+def test_what_the_library_writes_is_read_as_the_library_reads_it(
+    reported: dict[str, tuple[int, dict[str, float]]], other: str
+) -> None:
+    """Other labels may hold anything."""
+    registry = CollectorRegistry()
+    values = Gauge(VALUE, "Value", ["candidate", "metric", "other"], registry=registry)
+    steps = Gauge(STEP, other, ["candidate"], registry=registry)
+    for candidate, (step, metrics) in reported.items():
+        steps.labels(candidate).set(step)
+        for name, value in metrics.items():
+            values.labels(candidate, name, other).set(value)
+    text = generate_latest(registry).decode()
+    expected = {candidate: one for candidate, one in reported.items() if one[1]}
+    assert parse_exposition(text) == samples_of_library(text) == expected
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'kubenas_trial_value{candidate="0",metric="a",} 1 1395066363000',
+        '  kubenas_trial_value { metric = "a" , candidate = "0" }\t1.0\r',
+        'kubenas_trial_value{candidate="0",metric="a",why="}, \\" {"} 1e0',
+    ],
+)
+def test_other_writers_of_the_format_are_read(line: str) -> None:
+    assert parse_exposition(f'{line}\nkubenas_trial_step{{candidate="0"}} 2') == {"0": (2, {"a": 1.0})}
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "kubenas_trial_value" + " " * LARGEST,
+        "kubenas_trial_value{" + 'a="b",' * (LARGEST // 6),
+        'kubenas_trial_value{a="' + "\\" * LARGEST,
+        "kubenas_trial_value{" + "a" * LARGEST + "} 1",
+        "kubenas_trial_value" + "}" * LARGEST,
+        "\n" * LARGEST,
+        "#" * LARGEST,
+        'kubenas_trial_value{candidate="0",metric="a"} 1\n' * (LARGEST // 48),
+    ],
+    ids=["spaces", "labels", "escapes", "name", "braces", "lines", "comment", "samples"],
+)
+def test_the_largest_exposition_is_parsed_in_steps_that_its_size_bounds(hostile: str) -> None:
+    """Of expressions that try every split of it, each of these would take hours."""
+    with suppress(ValueError):
+        assert parse_exposition(hostile) == {}

@@ -22,6 +22,7 @@ from kubenas.cluster.pods import PodDefaults
 from kubenas.cluster.readings import Reader
 from kubenas.cluster.server import serve
 from kubenas.cluster.watch import watch
+from kubenas.metrics.fetch import http_client
 
 # Time for the watches to end; what matters is written by then.
 _STOP_SECONDS = 5.0
@@ -62,7 +63,7 @@ async def run(settings: OperatorSettings) -> int:
     runner = await serve(settings.host, settings.port)
     try:
         api = await connect(settings.kubeconfig)
-        async with api, httpx.AsyncClient() as http:
+        async with api, http_client() as http:
             # The libraries of the default strategy take a second, during which no experiment should have to wait.
             await asyncio.to_thread(import_module, "kubenas.search.predictor")
             return await _elected(settings, api, http, stop)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Iterable
+from typing import Final
 
 import httpx
 
@@ -13,13 +15,18 @@ from kubenas.api.base import duration_seconds
 from kubenas.cluster.meters import READS
 from kubenas.cluster.store import Store
 from kubenas.experiment.contract import METRICS_PORT
+from kubenas.experiment.curves import gathered
+from kubenas.experiment.plan import Observed
 from kubenas.experiment.state import Attempt, AttemptPhase, Curves, Fault
 from kubenas.metrics.exposition import scrape
 from kubenas.metrics.prometheus import ReadError, read_curves
 
 # After a restart the curves of this long are read again; what is older is in the trials' statuses.
 _LONGEST_SECONDS = 3600.0
-_SCRAPES_AT_ONCE = 50
+
+# Requests at once. Pods that answer slowly hold up their own experiment, and at most their own namespace.
+SCRAPES_OF_EXPERIMENT: Final = 16
+_REQUESTS_OF_NAMESPACE: Final = 64
 
 _LOG = logging.getLogger(__name__)
 
@@ -34,7 +41,9 @@ class Reader:
     def __init__(self, client: httpx.AsyncClient, prometheus: str | None) -> None:
         self._client = client
         self._prometheus = prometheus.rstrip("/") if prometheus else None
-        self._places = asyncio.Semaphore(_SCRAPES_AT_ONCE)
+        self._places: defaultdict[str, asyncio.Semaphore] = defaultdict(
+            lambda: asyncio.Semaphore(_REQUESTS_OF_NAMESPACE)
+        )
 
     async def read(self, store: Store) -> None:
         """Read now, into the store; what goes wrong is noted there too."""
@@ -44,51 +53,62 @@ class Reader:
         began = time.time()
         try:
             if readings.source == "Pod":
-                found = await self._scrape_all(observed.attempts.values())
+                found, fault = await self._scrape_all(store.key[0], observed.attempts.values())
             else:
-                interval = duration_seconds(observed.experiment.spec.metrics.interval)
-                since = readings.read_at or min((a.created for a in observed.attempts.values()), default=began)
-                seconds = min(began - since, _LONGEST_SECONDS) + 2 * interval
-                found = await self._query(store.key, seconds)
+                found, fault = await self._query(store, observed, began)
         except ReadError as error:
-            READS.labels("failed").inc()
-            if readings.fault is None:
-                _LOG.warning("%s/%s: %s", *store.key, error)
-            readings.fault = error.fault
+            found, fault = {}, error.fault
         else:
-            READS.labels("succeeded").inc()
-            readings.fault, readings.read_at = None, began
-            current = {t.attempt_name for t in observed.ledger.unfinished.values()}
-            for name in current & found.keys():
-                _take_in(readings.curves.setdefault(name, {}), found[name])
+            readings.read_at = began
+        READS.labels("failed" if fault else "succeeded").inc()
+        if fault and readings.fault is None:
+            _LOG.warning("%s/%s: %s", *store.key, fault.message)
+        readings.fault = fault
+        required = [objective.metric for objective in observed.experiment.spec.objectives]
+        for trial in observed.ledger.unfinished.values():
+            name = trial.attempt_name
+            if name in found:
+                known = readings.curves.get(name, {})
+                readings.curves[name] = gathered(known, found[name], trial.candidates, required)
         store.changed.set()
 
-    async def _query(self, key: tuple[str, str], seconds: float) -> dict[str, Curves]:
+    async def _query(self, store: Store, observed: Observed, began: float) -> tuple[dict[str, Curves], Fault | None]:
         if self._prometheus is None:
             message = "the operator was started without --prometheus-url; set it, or set metrics.source to Pod"
             raise ReadError(Fault("PrometheusNotConfigured", message))
-        return await read_curves(self._client, self._prometheus, *key, seconds)
+        interval = duration_seconds(observed.experiment.spec.metrics.interval)
+        since = store.readings.read_at or min((a.created for a in observed.attempts.values()), default=began)
+        seconds = min(began - since, _LONGEST_SECONDS) + 2 * interval
+        pods = [trial.attempt_name for trial in observed.ledger.unfinished.values()]
+        namespace = store.key[0]
+        async with self._places[namespace]:
+            return await read_curves(self._client, self._prometheus, namespace, store.uid, pods, seconds)
 
-    async def _scrape_all(self, attempts: Iterable[Attempt]) -> dict[str, Curves]:
+    async def _scrape_all(self, namespace: str, attempts: Iterable[Attempt]) -> tuple[dict[str, Curves], Fault | None]:
         running = [a for a in attempts if a.phase is AttemptPhase.RUNNING and a.address]
-        answers = await asyncio.gather(*(self._scrape(a) for a in running))
+        places = asyncio.Semaphore(SCRAPES_OF_EXPERIMENT)
+
+        async def scraped(attempt: Attempt) -> Curves | Fault | None:
+            async with places, self._places[namespace]:
+                return await self._scrape(attempt)
+
+        answers = await asyncio.gather(*map(scraped, running))
         if running and all(answer is None for answer in answers):
             message = f"none of {len(running)} running pods answers on port {METRICS_PORT}"
             raise ReadError(Fault("PodsUnreachable", message))
-        return {a.name: answer for a, answer in zip(running, answers, strict=True) if answer}
+        found = {a.name: curves for a, curves in zip(running, answers, strict=True) if isinstance(curves, dict)}
+        faults = [answer for answer in answers if isinstance(answer, Fault)]
+        if not faults:
+            return found, None
+        others = f" (and {len(faults) - 1} more pods cannot be read)" if len(faults) > 1 else ""
+        return found, Fault(faults[0].reason, faults[0].message + others)
 
-    async def _scrape(self, attempt: Attempt) -> Curves | None:
+    async def _scrape(self, attempt: Attempt) -> Curves | Fault | None:
         host = f"[{attempt.address}]" if attempt.address and ":" in attempt.address else attempt.address
-        async with self._places:
-            try:
-                found = await scrape(self._client, f"http://{host}:{METRICS_PORT}/metrics")
-            except (httpx.HTTPError, ValueError):
-                return None  # it may just be starting or ending
+        try:
+            found = await scrape(self._client, f"http://{host}:{METRICS_PORT}/metrics")
+        except httpx.HTTPError:
+            return None  # it may just be starting or ending
+        except ValueError as error:
+            return Fault("MetricsUnreadable", f"pod {attempt.name}, port {METRICS_PORT}: {error}")
         return {candidate: {step: values} for candidate, (step, values) in found.items()}
-
-
-def _take_in(known: Curves, found: Curves) -> None:
-    for candidate, curve in found.items():
-        mine = known.setdefault(candidate, {})
-        for step, values in curve.items():
-            mine.setdefault(step, {}).update(values)

@@ -13,6 +13,8 @@ from kubenas.api.trial import MAX_CURVE_POINTS, MAX_STEP, Candidate, Point, Resu
 from kubenas.experiment.state import Curve, Curves, metrics_of
 
 MAX_METRICS: Final = 64
+# Steps of a running trial that are kept in memory.
+MOST_STEPS: Final = 4 * MAX_CURVE_POINTS
 # The metric by which a trainer says how many epochs are done, whatever its steps count.
 EPOCH: Final = "epoch"
 _METRIC_NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,62}")
@@ -23,6 +25,29 @@ def curves_of(points: Sequence[Point]) -> Curves:
     curves: Curves = {}
     for point in points:
         curves.setdefault(point.candidate, {})[point.step] = {m.name: m.value for m in point.metrics}
+    return curves
+
+
+def gathered(known: Curves, read: Curves, candidates: Sequence[Candidate], required: Sequence[str]) -> Curves:
+    """The curves of both, later readings in place of earlier ones, as long as an attempt runs.
+
+    Bounded, whatever a trainer serves: only the trial's candidates, values that a status can hold, `required` and EPOCH
+    first, and at most `MOST_STEPS` steps.
+    """
+    curves: Curves = {}
+    most = max(2, MOST_STEPS // len(candidates))
+    for candidate in candidates:
+        curve = dict(known.get(candidate.id, {}))
+        for step, values in read.get(candidate.id, {}).items():
+            both = curve.get(step, {}) | values
+            first = {name: both[name] for name in (*required, EPOCH) if math.isfinite(both.get(name, math.nan))}
+            kept = dict(islice((first | _storable(both)).items(), MAX_METRICS))
+            if kept and 0 <= step <= MAX_STEP:
+                curve[step] = kept
+        # Thinned to the half, so that it stays even as it grows.
+        steps = sorted(curve) if len(curve) <= most else _thinned(sorted(curve), max(2, most // 2))
+        if steps:
+            curves[candidate.id] = {step: curve[step] for step in steps}
     return curves
 
 

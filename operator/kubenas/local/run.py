@@ -18,10 +18,11 @@ from kubenas.api.trial import NASTrial, TrialSpec, TrialStatus
 from kubenas.experiment.accept import searched_space
 from kubenas.experiment.actions import Announcement, NewTrial, Plan
 from kubenas.experiment.contract import CHECKPOINT_VARIABLE, TRIAL_VARIABLE, trial_document
+from kubenas.experiment.curves import gathered
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.plan import Observed, plan, preparation
 from kubenas.experiment.stages import stage_plans
-from kubenas.experiment.state import Attempt, Fault, Readings, Trial
+from kubenas.experiment.state import Attempt, Fault, Readings, Trial, trial_number
 from kubenas.local.command import Command, trial_command
 from kubenas.local.folder import StateError, StateFolder, changed_field
 from kubenas.local.trainer import TERMINATION_LOG, Trainer, attempt_of_dead_run, free_port
@@ -31,7 +32,6 @@ from kubenas.space.base import Space
 
 # Trainers are near, and a person may be watching.
 _LONGEST_INTERVAL: Final = 1.0
-_SCRAPE_SECONDS: Final = 5.0
 
 
 class Listener(Protocol):
@@ -99,7 +99,7 @@ class LocalRun:
         """
         self._listener.status_changed(self.experiment.status, 0)
         # Without the environment's proxies: trainers are on this machine.
-        async with httpx.AsyncClient(timeout=_SCRAPE_SECONDS, trust_env=False) as client:
+        async with httpx.AsyncClient(trust_env=False) as client:
             try:
                 while True:
                     self._woken.clear()
@@ -238,9 +238,10 @@ class LocalRun:
         except ValueError as error:
             return Fault("MetricsUnreadable", f"{trainer.trial}: {error}")
         if not trainer.stopped:
-            curves = self._readings.curves.setdefault(trainer.name, {})
-            for candidate, (step, metrics) in read.items():
-                curves.setdefault(candidate, {})[step] = metrics
+            found = {candidate: {step: metrics} for candidate, (step, metrics) in read.items()}
+            known, trial = self._readings.curves.get(trainer.name, {}), self.trials[trial_number(trainer.trial)]
+            required = [objective.metric for objective in self.experiment.spec.objectives]
+            self._readings.curves[trainer.name] = gathered(known, found, trial.candidates, required)
         return None
 
     async def _stop_all(self) -> None:

@@ -1,19 +1,28 @@
-"""Learning curves of running trials, from Prometheus: one query for a whole experiment."""
+"""Learning curves of running trials, from Prometheus: few queries for a whole experiment."""
 
 from __future__ import annotations
 
+import asyncio
+import json
 import math
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Final
 
 import httpx
 
 from kubenas.experiment.state import Curves, Fault
+from kubenas.metrics.exposition import STEP, VALUE
+from kubenas.metrics.fetch import AnswerError, TooLargeError, fetch
 
-VALUE = "kubenas_trial_value"
-STEP = "kubenas_trial_step"
+# The scrape job of deploy/prometheus; no other job may say what a trial's values are.
+JOB: Final = "kubenas-trials"
+UID_LABEL: Final = "experiment_uid"
 
-_TIMEOUT_SECONDS = 10.0
+# Of one answer; the JSON of a mebibyte is parsed within a few hundredths of a second.
+LARGEST: Final = 2**20
+MOST_SERIES: Final = 5_000
+_SECONDS: Final = 10.0
+_PODS_AT_ONCE: Final = 200
 
 
 class ReadError(Exception):
@@ -25,35 +34,93 @@ class ReadError(Exception):
 
 
 async def read_curves(
-    client: httpx.AsyncClient, url: str, namespace: str, experiment: str, seconds: float
-) -> dict[str, Curves]:
-    """Curves of an experiment's trials by the pod of each attempt, from the samples of the last `seconds`.
+    client: httpx.AsyncClient, url: str, namespace: str, uid: str, pods: Collection[str], seconds: float
+) -> tuple[dict[str, Curves], Fault | None]:
+    """Curves by pod, from the samples of the last `seconds`; and the fault of pods whose samples are too many.
 
     A range vector rather than `query_range`: it answers with the samples as they were scraped, so that a
     value and its step, which share a scrape, are put together exactly.
 
+    Where an answer would be too large, it is asked for in halves: so a pod that shows too much is left out alone.
+
     Args:
         url: of Prometheus, without a path.
+        uid: the experiment's, as there may have been another one of its name.
+        pods: those of current attempts.
 
     Raises:
         ReadError: Prometheus does not answer, or not with samples.
     """
-    selector = f'{{__name__=~"{VALUE}|{STEP}",namespace="{namespace}",experiment="{experiment}"}}'
-    query = f"{selector}[{max(1, math.ceil(seconds))}s]"
+    names = sorted(pods)
+    groups = [names[first : first + _PODS_AT_ONCE] for first in range(0, len(names), _PODS_AT_ONCE)]
+    found: dict[str, Curves] = {}
+    too_large: list[str] = []
+    while groups:
+        group = groups.pop()
+        try:
+            series = await _query(client, url, _query_text(namespace, uid, group, seconds))
+        except TooLargeError:
+            half = len(group) // 2
+            if half:
+                groups += [group[:half], group[half:]]
+            else:
+                too_large += group
+            continue
+        found |= await asyncio.to_thread(curves_of_series, series)
+    if too_large:
+        others = f" (and those of {len(too_large) - 1} more pods)" if len(too_large) > 1 else ""
+        message = (
+            f"samples of pod {too_large[0]} in Prometheus{others} are more than are read at once "
+            f"({LARGEST // 1024} KiB, {MOST_SERIES} series): serve fewer metrics, or scrape less often"
+        )
+        return found, Fault("MetricsUnreadable", message)
+    return found, None
+
+
+def _query_text(namespace: str, uid: str, pods: Sequence[str], seconds: float) -> str:
+    # Between backquotes PromQL knows no escapes; names of pods have no other special character than the dot.
+    names = "|".join(pods).replace(".", r"\.")
+    selector = f'{{__name__=~"{VALUE}|{STEP}",job="{JOB}",namespace="{namespace}",{UID_LABEL}="{uid}",pod=~`{names}`}}'
+    return f"{selector}[{max(1, math.ceil(seconds))}s]"
+
+
+async def _query(client: httpx.AsyncClient, url: str, query: str) -> list[Mapping[str, Any]]:
+    """The series that a query finds.
+
+    Raises:
+        ReadError: Prometheus does not answer, or not with samples.
+        TooLargeError: they are too many.
+    """
+    form = {"query": query, "timeout": f"{_SECONDS:.0f}s"}
     try:
-        response = await client.post(f"{url}/api/v1/query", data={"query": query}, timeout=_TIMEOUT_SECONDS)
-        answer = response.json()
-    except (httpx.HTTPError, ValueError) as error:
+        response, body = await fetch(
+            client, f"{url}/api/v1/query", accept="application/json", largest=LARGEST, seconds=_SECONDS, form=form
+        )
+        answer = await asyncio.to_thread(json.loads, body)
+        status, said = answer["status"], answer.get("error", "")
+        series = list(answer.get("data", {}).get("result", []))
+    except TooLargeError:
+        raise
+    except AnswerError as error:
+        raise ReadError(Fault("PrometheusUnreachable", f"Prometheus at {url} {error}")) from error
+    except httpx.HTTPError as error:
         message = f"Prometheus at {url} does not answer: {error or type(error).__name__}"
         raise ReadError(Fault("PrometheusUnreachable", message)) from error
-    if response.status_code >= 400 or answer.get("status") != "success":
-        message = f"Prometheus at {url} refuses the query ({response.status_code}): {answer.get('error', '')}"
-        raise ReadError(Fault("PrometheusError", message))
-    return curves_of_series(answer["data"]["result"])
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        message = f"{url} does not answer as Prometheus does: {error or type(error).__name__}"
+        raise ReadError(Fault("PrometheusUnreachable", message)) from error
+    if response.status_code >= 400 or status != "success":
+        message = f"Prometheus at {url} refuses the query ({response.status_code}): {said}"
+        raise ReadError(Fault("PrometheusError", message[:4096]))
+    if len(series) > MOST_SERIES:
+        raise TooLargeError
+    return series
 
 
 def curves_of_series(series: Iterable[Mapping[str, Any]]) -> dict[str, Curves]:
-    """Put values and steps of one scrape together; a step's last value counts. Values that are no number are left out.
+    """Curves by pod: values and steps of one scrape put together; a step's last value counts.
+
+    Values that are no number are left out.
 
     Args:
         series: `{"metric": labels, "values": [[time, text], …]}` as in a matrix answer of Prometheus.
@@ -62,8 +129,8 @@ def curves_of_series(series: Iterable[Mapping[str, Any]]) -> dict[str, Curves]:
     values: list[tuple[tuple[str, str], str, list[tuple[float, float]]]] = []
     for one in series:
         labels = one["metric"]
-        key = (labels.get("pod", ""), labels.get("candidate", ""))
-        samples = [(float(time), float(text)) for time, text in one["values"]]
+        key = (labels["pod"], labels.get("candidate", ""))
+        samples = [(float(time), float(text)) for time, text in one.get("values", ())]
         if labels["__name__"] == STEP:
             steps.setdefault(key, {}).update({time: int(step) for time, step in samples if math.isfinite(step)})
         else:

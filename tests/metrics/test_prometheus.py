@@ -1,0 +1,112 @@
+"""Answers of a Prometheus, or of what is taken for one."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any, BinaryIO
+
+import pytest
+
+from kubenas.experiment.state import Curves, Fault
+from kubenas.metrics.fetch import http_client
+from kubenas.metrics.prometheus import LARGEST, MOST_SERIES, ReadError, read_curves
+from tests.metrics.server import Answer, Server, endless, serving, whole
+
+PODS = [f"nas-{number}-1" for number in range(10)]
+Series = list[dict[str, Any]]
+
+
+def series_of(pod: str, metric: str = "accuracy", padding: int = 0) -> Series:
+    """Step 3 at one scrape."""
+    labels = {"pod": pod, "candidate": "0", "padding": "x" * padding}
+    return [
+        {"metric": {**labels, "__name__": "kubenas_trial_step"}, "values": [[1.5, "3"]]},
+        {"metric": {**labels, "__name__": "kubenas_trial_value", "metric": metric}, "values": [[1.5, "0.5"]]},
+    ]
+
+
+def prometheus(of_pods: dict[str, Series]) -> Answer:
+    """A Prometheus that has these series, and answers with those of the pods that it is asked for."""
+
+    def answer(form: dict[str, str], out: BinaryIO, ended: Any) -> None:
+        asked = re.search(r"pod=~`(.*?)`", form["query"])
+        assert asked, form
+        found = [one for pod, series in of_pods.items() if re.fullmatch(asked[1], pod) for one in series]
+        document = {"status": "success", "data": {"resultType": "matrix", "result": found}}
+        whole(json.dumps(document).encode())(form, out, ended)
+
+    return answer
+
+
+async def read(server: Server, pods: Sequence[str] = PODS) -> tuple[dict[str, Curves], Fault | None]:
+    async with http_client() as client:
+        return await read_curves(client, server.url, "team", "uid-1", pods, 30.0)
+
+
+async def test_only_the_pods_of_the_experiments_attempts_are_asked_for() -> None:
+    series = {pod: series_of(pod) for pod in [*PODS, "nas-0-2", "nas-0x1"]}
+    with serving(prometheus(series)) as server:
+        assert await read(server, ["nas-0-1"]) == ({"nas-0-1": {"0": {3: {"accuracy": 0.5}}}}, None)
+        assert await read(server, ["nas.0-1"]) == ({}, None)
+        assert await read(server, []) == ({}, None)
+    (form, dotted) = server.forms
+    assert form == {
+        "query": '{__name__=~"kubenas_trial_value|kubenas_trial_step",job="kubenas-trials",namespace="team",'
+        'experiment_uid="uid-1",pod=~`nas-0-1`}[30s]',
+        "timeout": "10s",
+    }
+    assert r"pod=~`nas\.0-1`" in dotted["query"]
+
+
+@pytest.mark.parametrize(
+    "much",
+    [series_of("nas-7-1", padding=LARGEST), series_of("nas-7-1") * (MOST_SERIES // 2 + 1)],
+    ids=["bytes", "series"],
+)
+async def test_a_pod_that_shows_too_much_is_left_out_alone(much: Series) -> None:
+    series = {pod: series_of(pod) for pod in PODS} | {"nas-7-1": much}
+    with serving(prometheus(series)) as server:
+        found, fault = await read(server)
+    assert found == {f"nas-{n}-1": {"0": {3: {"accuracy": 0.5}}} for n in range(10) if n != 7}
+    assert fault is not None
+    assert fault.reason == "MetricsUnreadable"
+    assert "pod nas-7-1 in Prometheus are more than are read at once (1024 KiB, 5000 series)" in fault.message
+
+
+async def test_more_than_one_answer_holds_is_asked_for_in_parts() -> None:
+    with serving(prometheus({pod: series_of(pod, padding=LARGEST // 8) for pod in PODS})) as server:
+        found, fault = await read(server)
+    assert (len(found), fault) == (10, None)
+    assert len(server.forms) > 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason", "message"),
+    [
+        (endless(b"x" * 4096), "MetricsUnreadable", "more than are read at once"),
+        (whole(b"{}", "Content-Encoding: gzip"), "PrometheusUnreachable", "encoding"),
+        (whole(b"<html>"), "PrometheusUnreachable", "does not answer as Prometheus does"),
+        (whole(b"[" * 100_000), "PrometheusUnreachable", "does not answer as Prometheus does"),
+        (whole(b"[]"), "PrometheusUnreachable", "does not answer as Prometheus does"),
+        (whole(b'{"status": "success", "data": []}'), "PrometheusUnreachable", "does not answer as Prometheus does"),
+        (whole(b'{"status": "error", "error": "no"}', status=400), "PrometheusError", "refuses the query (400): no"),
+    ],
+)
+async def test_what_is_no_answer_becomes_a_fault(answer: Answer, reason: str, message: str) -> None:
+    with serving(answer) as server:
+        try:
+            _, fault = await read(server, ["nas-0-1"])
+        except ReadError as error:
+            fault = error.fault
+    assert fault is not None
+    assert fault.reason == reason
+    assert message in fault.message
+
+
+async def test_nobody_at_the_address() -> None:
+    with serving(whole(b"")) as server:
+        pass
+    with pytest.raises(ReadError, match="does not answer"):
+        await read(server)

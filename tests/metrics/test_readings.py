@@ -1,0 +1,166 @@
+"""Reading the pods of experiments that share an operator, some of them hostile."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import random
+from typing import Any
+
+import pytest
+
+from kubenas.cluster import readings as module
+from kubenas.cluster.readings import Reader
+from kubenas.cluster.store import Store
+from kubenas.experiment.contract import METRICS_PORT
+from kubenas.metrics.fetch import http_client
+from tests.metrics.server import Answer, endless, serving, whole
+
+GOOD = whole(b'kubenas_trial_value{candidate="0",metric="accuracy"} 0.5\nkubenas_trial_step{candidate="0"} 3\n')
+CURVE = {"0": {3: {"accuracy": 0.5}}}
+
+
+def addresses(count: int) -> list[str]:
+    """Addresses of this machine's loopback, on which others are hardly ever listening."""
+    return [f"127.{random.randrange(1, 255)}.{random.randrange(256)}.{random.randrange(1, 255)}" for _ in range(count)]
+
+
+async def stored(namespace: str, places: list[str]) -> Store:
+    """An experiment with a running pod at each address."""
+    store = Store((namespace, "nas"))
+    uid = f"uid-of-{namespace}"
+    metadata = {"name": "nas", "namespace": namespace, "uid": uid, "resourceVersion": "1"}
+    store.put_experiment(
+        {
+            "apiVersion": "kubenas.io/v1alpha1",
+            "kind": "NASExperiment",
+            "metadata": metadata,
+            "spec": {
+                "objectives": [{"metric": "z_accuracy"}],
+                "task": {"name": "image-classification"},
+                "searchSpace": {"preset": "nasbench201"},
+                "search": {"algorithm": "random"},
+                "metrics": {"source": "Pod"},
+            },
+        }
+    )
+    await store.read()
+    operations = ["none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"]
+    for number, address in enumerate(places):
+        labels = {
+            "kubenas.io/experiment": "nas",
+            "kubenas.io/experiment-uid": uid,
+            "kubenas.io/trial": f"nas-{number}",
+            "kubenas.io/attempt": "1",
+        }
+        edges = ("0-1", "0-2", "0-3", "1-2", "1-3", "2-3")
+        architecture = {edge: operations[number // 5**place % 5] for place, edge in enumerate(edges)}
+        candidate = {"id": "0", "name": "cell", "architecture": architecture, "epochs": 9}
+        own = {"namespace": namespace, "labels": labels, "resourceVersion": str(2 + number)}
+        store.put_trial(
+            {
+                "kind": "NASTrial",
+                "metadata": {**own, "name": f"nas-{number}", "uid": f"trial-{number}"},
+                "spec": {"number": number, "observed": 0, "candidates": [candidate]},
+            }
+        )
+        owner = {"apiVersion": "kubenas.io/v1alpha1", "kind": "NASTrial", "controller": True}
+        state = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
+        store.put_pod(
+            {
+                "kind": "Pod",
+                "metadata": {
+                    **own,
+                    "name": f"nas-{number}-1",
+                    "uid": f"pod-{number}",
+                    "creationTimestamp": "2026-01-01T00:00:00Z",
+                    "ownerReferences": [{**owner, "name": f"nas-{number}", "uid": f"trial-{number}"}],
+                },
+                "spec": {"containers": [{"name": "trainer"}]},
+                "status": {
+                    "phase": "Running",
+                    "podIP": address,
+                    "containerStatuses": [{"name": "trainer", "state": state}],
+                },
+            }
+        )
+    return store
+
+
+@pytest.mark.parametrize(
+    ("hostile", "message"),
+    [
+        (endless(b'kubenas_trial_step{candidate="0"} 3\n'), "answers with more than 512 KiB"),
+        (whole(gzip.compress(bytes(80 * 2**20)), "Content-Encoding: gzip"), "answers in 'gzip' encoding"),
+        (endless(b"# one more line\n", pause=0.2), "does not answer in full within 5 s"),
+        (whole(b"<html>"), "serves no metrics in Prometheus' text format: '<html>'"),
+    ],
+    ids=["large", "compressed", "slow", "other"],
+)
+async def test_an_unusable_answer_is_named_and_the_others_are_read(hostile: Answer, message: str) -> None:
+    places = addresses(2)
+    store = await stored("team", places)
+    with serving(hostile, (places[0], METRICS_PORT)), serving(GOOD, (places[1], METRICS_PORT)):
+        async with http_client() as client:
+            await Reader(client, None).read(store)
+    assert store.readings.curves == {"nas-1-1": CURVE}
+    fault = store.readings.fault
+    assert fault is not None
+    assert fault.reason == "MetricsUnreadable"
+    assert fault.message.startswith(f"pod nas-0-1, port 8080: {message}")
+
+
+async def test_slow_pods_hold_up_their_own_experiment_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hostile experiment's pods answer nothing until the test is over; all requests of its namespace wait."""
+    monkeypatch.setattr("kubenas.metrics.exposition._SECONDS", 600)
+    (slow, good) = addresses(2)
+    hostile = await stored("hostile", [slow] * 3 * module.SCRAPES_OF_EXPERIMENT)
+    friendly = await stored("friendly", [good])
+    asked = asyncio.Semaphore(0)
+    loop = asyncio.get_running_loop()
+
+    def silent(_: Any, __: Any, ended: Any) -> None:
+        loop.call_soon_threadsafe(asked.release)
+        ended.wait()
+
+    reader = Reader(client := http_client(), None)
+    with serving(silent, (slow, METRICS_PORT)) as server, serving(GOOD, (good, METRICS_PORT)):
+        waiting = asyncio.create_task(reader.read(hostile))
+        for _ in range(module.SCRAPES_OF_EXPERIMENT):
+            await asked.acquire()
+        await reader.read(friendly)
+        assert not waiting.done()
+        assert len(server.forms) == module.SCRAPES_OF_EXPERIMENT
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        await client.aclose()
+    assert friendly.readings.curves == {"nas-0-1": CURVE}
+    assert friendly.readings.fault is None
+
+
+async def test_what_is_remembered_of_a_trial_does_not_grow_with_what_it_serves() -> None:
+    """Names and candidates without number, a new step at each reading, steps beyond any integer of a resource."""
+    (place,) = addresses(1)
+    store = await stored("team", [place])
+    step = 0
+
+    def answer(form: dict[str, str], out: Any, ended: Any) -> None:
+        nonlocal step
+        step += 1
+        lines = [f'kubenas_trial_value{{candidate="0",metric="m{step}_{n}"}} 0.5' for n in range(100)]
+        lines += ['kubenas_trial_value{candidate="0",metric="z_accuracy"} 0.5']
+        lines += [f'kubenas_trial_value{{candidate="{step}",metric="accuracy"}} 0.5']
+        lines += [f'kubenas_trial_step{{candidate="{step}"}} 1', f'kubenas_trial_step{{candidate="0"}} {step}']
+        lines += ['kubenas_trial_value{candidate="0",metric="val/loss"} 1']
+        whole("\n".join(lines).encode())(form, out, ended)
+
+    with serving(answer, (place, METRICS_PORT)):
+        async with http_client() as client:
+            reader = Reader(client, None)
+            for _ in range(300):
+                await reader.read(store)
+    (curve,) = store.readings.curves["nas-0-1"].values()
+    assert len(curve) <= 256
+    assert {1, 300} <= curve.keys()
+    assert max(map(len, curve.values())) == 64
+    assert all("z_accuracy" in values for values in curve.values())
