@@ -12,9 +12,10 @@ import base64
 import hashlib
 import importlib
 import json
+import re
 import ssl
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -164,9 +165,18 @@ def trial_of(pod: dict[str, Any]) -> Trial:
     for container in pod["spec"]["containers"]:
         for variable in container.get("env", ()):
             if variable["name"] == TRIAL_VARIABLE:
-                trial: Trial = json.loads(variable["value"])
+                trial: Trial = json.loads(expanded(variable["value"], {}))
                 return trial
     raise ValueError(f"pod {pod['metadata']['name']} has no {TRIAL_VARIABLE} in its environment")
+
+
+def expanded(text: str, environment: Mapping[str, str]) -> str:
+    """What the kubelet makes of a variable's value or an argument: `$(NAME)` and `$$`, from left to right."""
+
+    def part(match: re.Match[str]) -> str:
+        return "$" if match[0] == "$$" else environment.get(match[1], match[0])
+
+    return re.sub(r"\$\$|\$\(([^)]*)\)", part, text)
 
 
 def _status(pod: dict[str, Any], phase: str, state: dict[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from kubenas.experiment.contract import (
     DATA_VARIABLE,
     METRICS_PORT,
     TRIAL_VARIABLE,
+    escaped,
     substitute,
     trial_document,
 )
@@ -64,9 +65,8 @@ def trial_manifest(experiment: NASExperiment, name: str, spec: TrialSpec) -> dic
 def pod_manifest(experiment: NASExperiment, trial: Trial, defaults: PodDefaults) -> dict[str, Any]:
     """The pod to create for the trial's current attempt: restricted by default, the user's template over it."""
     template = experiment.spec.trial_template
-    checkpoints = f"{_CHECKPOINTS}/{experiment.metadata.name}-{experiment.metadata.uid[:8]}"
-    document = trial_document(experiment.metadata.name, experiment.spec, trial, checkpoints)
-    base = _pod_spec(experiment, defaults, document, f"{checkpoints}/{trial.name}")
+    document = trial_document(experiment.metadata.name, experiment.spec, trial, _CHECKPOINTS)
+    base = _pod_spec(experiment, defaults, document, f"{_CHECKPOINTS}/{trial.name}")
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -96,8 +96,11 @@ def pod_manifest(experiment: NASExperiment, trial: Trial, defaults: PodDefaults)
 def _pod_spec(experiment: NASExperiment, defaults: PodDefaults, document: str, checkpoints: str) -> dict[str, Any]:
     storage = experiment.spec.storage
     volume: dict[str, Any] = {"name": "checkpoints"}
+    mount = {"name": "checkpoints", "mountPath": _CHECKPOINTS}
     if storage:
         volume["persistentVolumeClaim"] = {"claimName": storage.volume_claim}
+        # Others share the claim, as may a deleted experiment of the same name have done.
+        mount["subPath"] = f"{experiment.metadata.name}-{experiment.metadata.uid[:8]}"
     else:
         volume["emptyDir"] = {}
     return {
@@ -117,7 +120,7 @@ def _pod_spec(experiment: NASExperiment, defaults: PodDefaults, document: str, c
                 "name": TRAINER,
                 "image": defaults.image,
                 "env": [
-                    {"name": TRIAL_VARIABLE, "value": document},
+                    {"name": TRIAL_VARIABLE, "value": escaped(document)},
                     {"name": CHECKPOINT_VARIABLE, "value": checkpoints},
                     {"name": DATA_VARIABLE, "value": _DATA},
                     {"name": "HOME", "value": "/tmp"},  # noqa: S108 - the pod's own emptyDir
@@ -133,7 +136,7 @@ def _pod_spec(experiment: NASExperiment, defaults: PodDefaults, document: str, c
                 "terminationMessagePolicy": "FallbackToLogsOnError",
                 "volumeMounts": [
                     {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
-                    {"name": "checkpoints", "mountPath": _CHECKPOINTS},
+                    mount,
                 ],
             }
         ],

@@ -57,14 +57,23 @@ def trial_seed(seed: int, number: int) -> int:
     return (seed * 1_000_003 + number * 7_919 + 1) % (2**31 - 1)
 
 
+def escaped(text: str) -> str:
+    """`text` so that what expands `$(NAME)` and `$$` in a container's env and arguments makes `text` of it."""
+    return text.replace("$", "$$")
+
+
 def substitute(document: Any, candidates: Sequence[Candidate]) -> Any:
     """`document` with `$(kubenas.NAME)` in every string replaced by the first candidate's decision NAME.
 
-    Other `$(…)` are left to the kubelet.
+    Other `$(…)` are left to the kubelet, which leaves what a decision's value holds as it is.
     """
     if isinstance(document, str):
         architecture = candidates[0].architecture
-        return _PLACEHOLDER.sub(lambda match: str(architecture.get(match[1], match[0])), document)
+
+        def value(match: re.Match[str]) -> str:
+            return escaped(str(architecture[match[1]])) if match[1] in architecture else match[0]
+
+        return _PLACEHOLDER.sub(value, document)
     if isinstance(document, dict):
         return {key: substitute(value, candidates) for key, value in document.items()}
     if isinstance(document, list):

@@ -1,0 +1,113 @@
+"""The pod of an attempt, without a cluster."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kubenas.api.experiment import NASExperiment
+from kubenas.api.trial import Candidate
+from kubenas.cluster.pods import PodDefaults, pod_manifest
+from kubenas.experiment.contract import trial_document
+from kubenas.experiment.state import Trial
+from tests.cluster.fake_pods import expanded
+from tests.experiment import builders
+
+UID = "4f1c6a52-0000-4000-8000-000000000000"
+
+
+def experiment(uid: str = UID, **spec: Any) -> NASExperiment:
+    of = builders.experiment(**spec)
+    return of.model_copy(update={"metadata": of.metadata.model_copy(update={"uid": uid})})
+
+
+def pod(of: NASExperiment, trial: Trial) -> dict[str, Any]:
+    manifest = pod_manifest(of, trial, PodDefaults("registry.example/trial@sha256:" + "0" * 64))
+    spec: dict[str, Any] = manifest["spec"]
+    return spec
+
+
+def trainer(spec: dict[str, Any]) -> dict[str, Any]:
+    found: list[dict[str, Any]] = [one for one in spec["containers"] if one["name"] == "trainer"]
+    return found[0]
+
+
+def started(spec: dict[str, Any]) -> tuple[list[str], dict[str, str]]:
+    """Arguments and environment as the kubelet starts the trainer with them."""
+    container = trainer(spec)
+    environment: dict[str, str] = {}
+    for variable in container["env"]:
+        environment[variable["name"]] = expanded(variable["value"], environment)
+    return [expanded(one, environment) for one in container.get("args", [])], environment
+
+
+def trial_of(value: str, resume_from: str | None = None) -> Trial:
+    trial = builders.trial()
+    candidate = Candidate(id="0", name="x", architecture={"act": value}, epochs=1, resume_from=resume_from)
+    return Trial(**{**{name: getattr(trial, name) for name in trial.__slots__}, "candidates": (candidate,)})
+
+
+# What the kubelet's rules are about, and anything else.
+TEXTS = st.lists(st.sampled_from(["$", "$$", "(", ")", "$(", "HOME", "$(HOME)", "$(KUBENAS_TRIAL)"]) | st.text()).map(
+    "".join
+)
+
+
+@given(TEXTS, TEXTS)
+def test_a_trial_reads_its_document_as_it_was_written(setting: str, value: str) -> None:
+    of = experiment(task={"name": "image-classification", "settings": {"note": setting}})
+    trial = trial_of(value)
+    _, environment = started(pod(of, trial))
+    assert environment["KUBENAS_TRIAL"] == trial_document("nas", of.spec, trial, "/checkpoints")
+    read = json.loads(environment["KUBENAS_TRIAL"])
+    assert read["task"]["settings"] == {"note": setting}
+    assert read["candidates"][0]["architecture"] == {"act": value}
+
+
+@given(TEXTS)
+def test_a_decisions_value_reaches_the_trainer_as_it_is(value: str) -> None:
+    """What the template's author wrote beside it is still expanded."""
+    container = {
+        "name": "trainer",
+        "args": ["--act=$(kubenas.act)", "$(HOME) $$(HOME)"],
+        "env": [{"name": "ACT", "value": "$(kubenas.act) $(HOME)"}],
+    }
+    of = experiment(trialTemplate={"spec": {"containers": [container]}})
+    arguments, environment = started(pod(of, trial_of(value)))
+    assert arguments == [f"--act={value}", "/tmp $(HOME)"]
+    assert environment["ACT"] == f"{value} /tmp"
+
+
+def mount(spec: dict[str, Any]) -> dict[str, Any]:
+    found: list[dict[str, Any]] = [one for one in trainer(spec)["volumeMounts"] if one["name"] == "checkpoints"]
+    return found[0]
+
+
+def test_a_trial_sees_of_a_claim_the_files_of_its_experiment_alone() -> None:
+    """A deleted experiment of the same name has left other ones; trials of one experiment go on from each other's."""
+    storage = {"volumeClaim": "artifacts"}
+    spec = pod(experiment(storage=storage), trial_of("relu", "nas-7/0.safetensors"))
+    assert mount(spec) == {"name": "checkpoints", "mountPath": "/checkpoints", "subPath": "nas-4f1c6a52"}
+    _, environment = started(spec)
+    assert environment["KUBENAS_CHECKPOINT_DIR"] == "/checkpoints/nas-0"
+    (candidate,) = json.loads(environment["KUBENAS_TRIAL"])["candidates"]
+    assert candidate["resumeFrom"] == "/checkpoints/nas-7/0.safetensors"
+    namesake = pod(experiment("99999999-0000-4000-8000-000000000000", storage=storage), trial_of("relu"))
+    assert mount(namesake)["subPath"] == "nas-99999999"
+
+
+def test_without_a_claim_the_files_are_the_pods_own() -> None:
+    spec = pod(experiment(), trial_of("relu"))
+    assert mount(spec) == {"name": "checkpoints", "mountPath": "/checkpoints"}
+    assert {"name": "checkpoints", "emptyDir": {}} in spec["volumes"]
+
+
+@pytest.mark.parametrize("image", [None, "registry.example/own@sha256:" + "1" * 64])
+def test_images_are_named_by_digest_where_they_are_given_so(image: str | None) -> None:
+    container = {"name": "trainer", **({"image": image} if image else {})}
+    spec = pod(experiment(trialTemplate={"spec": {"containers": [container]}}), trial_of("relu"))
+    assert trainer(spec)["image"] == (image or "registry.example/trial@sha256:" + "0" * 64)
