@@ -54,7 +54,7 @@ def test_draws_are_uniform_over_cells(space: CellSpace) -> None:
 @small
 def test_multiplicity_is_the_number_of_ways_to_write_a_cell(space: CellSpace) -> None:
     ways: dict[str, list[Architecture]] = {}
-    for architecture in space._assigned({}, 0):
+    for architecture in space._assigned():
         if space.allows(architecture):
             ways.setdefault(space.key(architecture), []).append(architecture)
     assert len(ways) == space.size()
@@ -64,7 +64,7 @@ def test_multiplicity_is_the_number_of_ways_to_write_a_cell(space: CellSpace) ->
 @small
 def test_cells_that_are_one_have_the_same_paths(space: CellSpace) -> None:
     rows: dict[str, list[float]] = {}
-    for architecture in space._assigned({}, 0):
+    for architecture in space._assigned():
         if space.allows(architecture) and len(space.cells) == 1:
             paths = space.encodings["paths"](architecture)
             # Nothing reaches the output, or there is a way to it.
@@ -78,7 +78,7 @@ def test_nasbench201_in_the_language_is_the_preset() -> None:
         nodes=4, operations=list(OPERATIONS), none="none", skip="skip_connect", weightless=["avg_pool_3x3"]
     )
     keys: dict[str, str] = {}
-    for architecture in written._assigned({}, 0):
+    for architecture in written._assigned():
         assert keys.setdefault(written.key(architecture), preset.key(architecture)) == preset.key(architecture)
     assert len(keys) == len(set(keys.values())) == written.size() == 5260
     for architecture in preset.enumerate():
@@ -115,7 +115,7 @@ def test_cells_with_inputs_are_one_just_where_renumbered(name: str) -> None:
     space = SMALL[name]
     inner = [int(decision.removesuffix(".inputs")) for decision in space.decisions if decision.endswith(".inputs")]
     keys: dict[Any, str] = {}
-    for cell in space._assigned({}, 0):
+    for cell in space._assigned():
         orders = (dict(zip(inner, order, strict=True)) for order in permutations(inner))
         least = min(renumbered(cell, order) for order in orders)
         assert keys.setdefault(least, space.key(cell)) == space.key(cell)

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 Matrix: TypeAlias = "NDArray[np.float64]"
 
-# Rows that are kept; a row has some hundred numbers.
-KEPT: Final = 30_000
+# Numbers that are kept; a row has some hundred, or thousands where there are many choices.
+KEPT: Final = 3_000_000
 
 
 class Encoder:
@@ -50,7 +50,7 @@ class Encoder:
         row = self._rows.get(architecture)
         if row is None:
             row = tuple(encode(architecture) for encode in self._encodings)
-            if len(self._rows) >= KEPT:
+            if len(self._rows) * sum(map(len, row)) >= KEPT:
                 self._rows.clear()
             self._rows[architecture] = row
         return row

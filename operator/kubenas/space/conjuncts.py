@@ -37,7 +37,7 @@ class Conjunct:
         left, right = (evaluate(side) for side in self.sides)
         if not (_is_number(left) and _is_number(right)):
             return FARTHEST
-        apart = abs(float(left) - float(right))  # type: ignore[arg-type]
+        apart = math.log1p(abs(float(left) - float(right)))  # type: ignore[arg-type]
         return 1.0 + apart / (1.0 + apart) if math.isfinite(apart) else FARTHEST
 
 

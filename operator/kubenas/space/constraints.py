@@ -9,15 +9,20 @@ from random import Random
 from typing import Any, Final
 
 from kubenas.api.errors import SpecError
-from kubenas.space.base import Architecture
+from kubenas.space.base import Architecture, Value
+from kubenas.space.cel_cost import MAX_COST, Bound, UnreadableError, check_cost, list_bound, text_bound
 from kubenas.space.conjuncts import FARTHEST, Conjunct, conjuncts
-from kubenas.space.decisions import DecisionSpace
+from kubenas.space.decisions import Decision, DecisionSpace
+from kubenas.space.domains import Choice
 from kubenas.space.reading import by_layer
 from kubenas.space.sampler import EmptySpaceError
 
 # Architectures that every constraint is evaluated for, and those drawn to see which one is met by none.
 EVALUATED: Final = 64
 DRAWN: Final = 2_000
+
+# Steps of an evaluation that take as long as a decision.
+STEPS: Final = 20
 
 # What the CEL library raises where an expression cannot be evaluated.
 _FAILURES: Final = (ValueError, TypeError, RuntimeError, LookupError, ArithmeticError)
@@ -33,7 +38,7 @@ class CelConstraint:
     what is switched on; `architecture` is a map of them all; analytic costs are variables too.
 
     Raises:
-        SpecError: the expression is no CEL, or names something that there is not.
+        SpecError: the expression is no CEL, names something that there is not, or may take too long.
     """
 
     def __init__(self, expression: str, space: DecisionSpace) -> None:
@@ -41,18 +46,29 @@ class CelConstraint:
 
         self._space = space
         self._parts: dict[str, Any] = {}
-        names = [*space.decisions, *by_layer(dict.fromkeys(space.decisions))]
+        costs = space.costs(space.complete({}, Random(0)))
+        repeated = by_layer({decision: decision for decision in space.decisions})
+        self._layers = {name: [str(layer) for layer in layers] for name, layers in repeated.items()}
+        known = _bounds(space, self._layers) | dict.fromkeys(costs, Bound())
+        try:
+            # Before the library sees it.
+            self.cost = check_cost(expression, known)
+            readable = True
+        except UnreadableError:
+            readable = False
         try:
             self._program = cel.compile(expression)
         except ValueError as error:
             raise SpecError("", f"is no CEL expression: {_reason(error)}") from None
-        costs = space.costs(space.complete({}, Random(0)))
-        known = {name for name in names if _IDENTIFIER.fullmatch(name)} | {"architecture", *costs}
+        if not readable:
+            raise SpecError("", "is CEL that constraints do not have: use plain texts, numbers, lists and operators")
         used = set(self._program.variables())
         self._uses_costs = bool(used & set(costs))
         bound = set(_BOUND.findall(expression))
-        if unknown := sorted(used - known - bound):
+        if unknown := sorted(used - set(known) - bound):
             raise SpecError("", f"{unknown[0]} is no decision: there are {_listed(sorted(known))}")
+        # Only what is asked for is told: a space can have a thousand decisions.
+        self._used = used & set(known) - set(costs)
 
     def __call__(self, architecture: Architecture) -> bool:
         """Whether it is fulfilled."""
@@ -63,6 +79,11 @@ class CelConstraint:
 
     def __str__(self) -> str:
         return str(self._program.source)
+
+    @property
+    def effort(self) -> int:
+        """How long it takes at most, as that many decisions take to be drawn."""
+        return 1 + self.cost // STEPS
 
     def evaluate(self, architecture: Architecture) -> object:
         """What the expression gives, whatever that is; raises what the CEL library raises."""
@@ -95,25 +116,52 @@ class CelConstraint:
         return self._parts[expression]
 
     def _variables(self, architecture: Architecture) -> dict[str, object]:
-        decided = {name: architecture.get(name) for name in self._space.decisions}
-        values = decided | by_layer(decided)
         context: dict[str, object] = dict(self._space.costs(architecture)) if self._uses_costs else {}
-        context |= {name: value for name, value in values.items() if _IDENTIFIER.fullmatch(name)}
-        return context | {"architecture": values}
+        for name in self._used:
+            if name == "architecture":
+                decided = {decision: architecture.get(decision) for decision in self._space.decisions}
+                context[name] = decided | {layered: self._values(layered, architecture) for layered in self._layers}
+            elif name in self._layers:
+                context[name] = self._values(name, architecture)
+            else:
+                context[name] = architecture.get(name)
+        return context
+
+    def _values(self, name: str, architecture: Architecture) -> list[Value]:
+        return [architecture[layer] for layer in self._layers[name] if layer in architecture]
+
+
+def _bounds(space: DecisionSpace, layers: dict[str, list[str]]) -> dict[str, Bound]:
+    """How large what an expression may name can be."""
+    single = {name: _largest(decision) for name, decision in space.decisions.items()}
+    found = single | {name: list_bound([single[layer] for layer in layered]) for name, layered in layers.items()}
+    entries = [Bound(text_bound(name).size + one.size) for name, one in found.items()]
+    named = {name: one for name, one in found.items() if _IDENTIFIER.fullmatch(name)}
+    return named | {"architecture": list_bound(entries)}
+
+
+def _largest(decision: Decision) -> Bound:
+    domain = decision.domain
+    if not isinstance(domain, Choice):
+        return Bound()
+    return max((text_bound(str(value)) for value in domain.values), key=lambda bound: bound.size)
 
 
 def compile_constraints(expressions: Sequence[str], space: DecisionSpace) -> list[CelConstraint]:
     """The constraints of `space`, compiled once.
 
     Raises:
-        SpecError: on `constraints[i]`, which is no CEL or names something that there is not.
+        SpecError: on `constraints[i]`, which is no CEL, names something that there is not, or may take too long.
     """
-    compiled = []
+    compiled: list[CelConstraint] = []
     for index, expression in enumerate(expressions):
         try:
             compiled.append(CelConstraint(expression, space))
         except SpecError as error:
             raise error.within(f"constraints[{index}]") from None
+        if (cost := sum(one.cost for one in compiled)) > MAX_COST:
+            message = f"may take {cost:,} steps with those before it, but {MAX_COST:,} are allowed: leave one out"
+            raise SpecError(f"constraints[{index}]", message)
     return compiled
 
 

@@ -12,11 +12,12 @@ from inspect import getmembers_static
 from random import Random
 from typing import Any, Final, Self
 
+from kubenas.space import deadline
 from kubenas.space.base import Architecture, InvalidArchitectureError, Space, Value
 from kubenas.space.domains import Domain
-from kubenas.space.graded import Constraint, violation
+from kubenas.space.graded import Constraint, effort, violation
 from kubenas.space.reading import read_decisions
-from kubenas.space.sampler import COUNTED, Sampler
+from kubenas.space.sampler import Sampler, countable
 from kubenas.space.shown import drawn, named
 from kubenas.space.tables import CostTable
 from kubenas.space.trees import Trees
@@ -97,6 +98,7 @@ class DecisionSpace(Space):
 
     def allows(self, architecture: Architecture) -> bool:
         """Whether every constraint holds."""
+        deadline.check()
         return all(constraint(architecture) for constraint in self.constraints)
 
     def complete(self, decided: Mapping[str, Value], rng: Random) -> Architecture:
@@ -108,8 +110,14 @@ class DecisionSpace(Space):
                 values[name] = decided[name] if name in decided else self._trees.draw(decision, rng)
         return Architecture(values)
 
+    @cached_property
+    def effort(self) -> int:
+        """How long one architecture takes to draw and to check, as that many decisions do."""
+        return len(self.decisions) + effort(self.constraints)
+
     def violation(self, architecture: Architecture) -> float:
         """How far constraints are broken; 0 where all hold."""
+        deadline.check()
         return violation(self.constraints, architecture)
 
     def sample(self, rng: Random) -> Architecture:
@@ -196,7 +204,7 @@ class DecisionSpace(Space):
         total = self.assignments
         if total is None or not (self.symmetric or self.constraints):
             return total
-        return sum(1 for _ in self.enumerate()) if total <= COUNTED else None
+        return sum(1 for _ in self.enumerate()) if total <= countable(self) else None
 
     def enumerate(self) -> Iterator[Architecture]:
         """Each architecture once by `key`, the last decision changing fastest.
@@ -211,7 +219,7 @@ class DecisionSpace(Space):
 
     def _enumerate(self) -> Iterator[Architecture]:
         keys: set[str] = set()
-        for architecture in self._assigned({}, 0):
+        for architecture in self._assigned():
             if not self.allows(architecture):
                 continue
             if self.symmetric:
@@ -221,16 +229,28 @@ class DecisionSpace(Space):
                 keys.add(key)
             yield architecture
 
-    def _assigned(self, decided: dict[str, Value], index: int) -> Iterator[Architecture]:
-        ordered = self._ordered
-        while index < len(ordered) and not ordered[index].on(decided):
-            index += 1
-        if index == len(ordered):
+    def _assigned(self) -> Iterator[Architecture]:
+        ordered, decided = self._ordered, dict[str, Value]()
+        # The decisions that are taken, by their index, and the place of each one's value.
+        path: list[tuple[int, int]] = []
+        index = 0
+        while True:
+            for later in range(index, len(ordered)):
+                if ordered[later].on(decided):
+                    decided[ordered[later].name] = ordered[later].domain.at(0)
+                    path.append((later, 0))
             yield Architecture(decided)
-            return
-        decision = ordered[index]
-        for place in range(decision.domain.size() or 1):
-            yield from self._assigned({**decided, decision.name: decision.domain.at(place)}, index + 1)
+            while path:
+                index, place = path.pop()
+                decision = ordered[index]
+                del decided[decision.name]
+                if place + 1 < (decision.domain.size() or 1):
+                    decided[decision.name] = decision.domain.at(place + 1)
+                    path.append((index, place + 1))
+                    index += 1
+                    break
+            else:
+                return
 
     @cached_property
     def _ordered(self) -> tuple[Decision, ...]:

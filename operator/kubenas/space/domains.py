@@ -14,6 +14,8 @@ Scale = Literal["linear", "log"]
 
 # Standard deviation of a number's mutation, in units of its range (SMAC's local search, Hutter et al. 2011).
 STEP: Final = 0.2
+# The finest step of a number with a fraction, in halvings of its range.
+FINEST: Final = 50.0
 NEIGHBOUR_STEPS: Final = (-0.2, -0.02, 0.02, 0.2)
 
 
@@ -179,6 +181,18 @@ class Number(Domain):
         if not self.low <= value <= self.high:
             raise ValueError(f"{value!r:.80} is outside {self}")
         return self._value(value)
+
+    def stepped(self, value: Value, rng: Random) -> int | float:
+        """Another value some way up or down, each order of magnitude of the range as likely; the same only where there
+        is no other.
+        """
+        if self.low == self.high:
+            return self._value(self.low)
+        number, size = float(value), self.size()
+        finest = math.log2(size) if size else FINEST
+        step = rng.choice((-1.0, 1.0)) * 2.0 ** -rng.uniform(0.0, finest)
+        stepped = self._value(self._from_unit(min(max(self._to_unit(number) + step, 0.0), 1.0)))
+        return stepped if stepped != number else self._beside(number, rng)
 
     @abstractmethod
     def _value(self, number: float) -> int | float:

@@ -13,6 +13,8 @@ from kubenas.space.domains import Choice, Domain, Float, Int, Ordinal
 from kubenas.space.parameters import numbers
 
 MAX_DECISIONS: Final = 1024
+# Values of choices and all other decisions together: a model sees a number for each.
+MAX_VALUES: Final = 4096
 # Values of a parameter that others depend on: each is looked at when architectures are counted.
 MAX_SWITCHES: Final = 1000
 
@@ -36,6 +38,9 @@ def expand(parameters: Sequence[Parameter]) -> list[Decision]:
             taken.add(decision.name)
         if len(taken) > MAX_DECISIONS:
             raise SpecError(path, f"makes more than {MAX_DECISIONS:,} decisions in all: repeat fewer times")
+        values = sum(decision.domain.width for others in expanded.values() for decision in others)
+        if values > MAX_VALUES:
+            raise SpecError(path, f"makes {values:,} values of choices in all, of {MAX_VALUES:,} at most: give fewer")
     return [decision for made in expanded.values() for decision in made]
 
 

@@ -18,6 +18,20 @@ class Graded(Protocol):
         """0 where it holds, else the more the farther from that."""
 
 
+@runtime_checkable
+class Weighed(Protocol):
+    """A constraint that says how long it takes."""
+
+    @property
+    def effort(self) -> int:
+        """As that many decisions take to be drawn."""
+
+
+def effort(constraints: Sequence[Constraint]) -> int:
+    """How long all take together; one that does not say so counts 1."""
+    return sum(one.effort if isinstance(one, Weighed) else 1 for one in constraints)
+
+
 def violation(constraints: Sequence[Constraint], architecture: Architecture) -> float:
     """How far constraints are broken, their sum; 0 where all hold. One that does not say how far counts 1."""
     return sum(

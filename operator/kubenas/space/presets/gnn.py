@@ -80,7 +80,7 @@ class GNN(SymmetricSpace):
 
     def _allowed(self) -> Iterator[Architecture]:
         some_operation = _SomeOperation()
-        return (architecture for architecture in self._assigned({}, 0) if some_operation(architecture))
+        return (architecture for architecture in self._assigned() if some_operation(architecture))
 
     def _adjacency(self, architecture: Architecture) -> list[float]:
         return self.one_hot(self._first.get(self.key(architecture), architecture))
