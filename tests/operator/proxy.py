@@ -182,3 +182,23 @@ class Chaos(Proxy):
     async def _send_later(self, line: bytes, send: Callable[[bytes], Awaitable[None]]) -> None:
         await asyncio.sleep(self._rng.uniform(0, 1))
         await send(line)
+
+
+class Silence(Proxy):
+    """Keeps watches open that tell nothing more once it has fallen.
+
+    Attributes:
+        fallen: set to have it fall.
+        untold: how many events have been kept back.
+    """
+
+    def __init__(self, kubeconfig: Path) -> None:
+        super().__init__(kubeconfig)
+        self.fallen = False
+        self.untold = 0
+
+    async def event(self, line: bytes, send: Callable[[bytes], Awaitable[None]]) -> None:
+        if self.fallen:
+            self.untold += 1
+        else:
+            await send(line)

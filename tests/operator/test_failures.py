@@ -194,6 +194,17 @@ def test_an_experiment_fails_above_its_failures_and_says_why(workspace: Workspac
     assert len(workspace.trials()) == 2, "no further trial is begun"
 
 
+def test_what_still_runs_above_the_failures_is_stopped(workspace: Workspace) -> None:
+    workspace.apply(experiment(trials={"max": 10, "parallelism": 2, "retries": 0, "maxFailures": 0}))
+    workspace.set_pod("nas-0-1", endings.running())
+    workspace.wait_trial("nas-0", lambda status: bool(status.get("phase") == "Running"))
+    workspace.set_pod("nas-1-1", endings.exited(1, "out of luck"))
+    assert workspace.wait_condition("Failed")["reason"] == "MaxFailuresExceeded"
+    until(lambda: [pod["metadata"]["name"] for pod in workspace.pods()] == ["nas-1-1"])
+    assert [trial["status"]["phase"] for trial in workspace.trials()] == ["Pruned", "Failed"]
+    assert sorted(workspace.created("pods")) == ["nas-0-1", "nas-1-1"]
+
+
 def test_a_pod_without_a_place_is_waited_for(workspace: Workspace) -> None:
     workspace.apply(one_trial())
     workspace.set_pod("nas-0-1", endings.unschedulable("0/3 nodes are available: 3 Insufficient nvidia.com/gpu"))
