@@ -15,7 +15,7 @@ EXPORT := --frozen --no-dev --no-emit-project --no-annotate
 
 include tests/cluster/cluster.mk
 
-.PHONY: help setup demo demo-cluster test test-fast test-control-plane test-node lint format generate lock bench bench-search bench-tasks clean
+.PHONY: help setup demo demo-cluster test test-fast test-properties test-control-plane test-node lint format generate lock bench bench-search bench-tasks clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -42,6 +42,9 @@ test: setup test-fast test-control-plane test-node ## all tests: the pure core, 
 
 test-fast: setup ## tests that need no cluster
 	$(PYTEST) $(IN_PARALLEL) -m "not control_plane and not node"
+
+test-properties: setup ## tests of properties, each with many more examples than `make test` draws, and others each time
+	$(PYTEST) $(IN_PARALLEL) --hypothesis-profile=thorough -m "hypothesis and not control_plane and not node"
 
 test-control-plane: setup ## tests on a real apiserver without nodes (root and Go)
 	$(PYTEST) -m control_plane

@@ -9,6 +9,8 @@ import sys
 import pytest
 from hypothesis import settings
 
+from tests.properties import register_profiles
+
 # Before anything imports torch or NumPy: tests run in as many processes as there are cores, each with one thread.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Many tests start Python: each would compile torch anew, which takes twice as long as importing it.
@@ -17,9 +19,8 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 pytest_plugins = ["tests.ci", "tests.cluster.fixtures"]
 
-# Time says more about the machine than about the code; CI draws the same examples every time.
-settings.register_profile("kubenas", deadline=None, derandomize=bool(settings().derandomize))
-settings.load_profile("kubenas")
+register_profiles()
+settings.load_profile("usual")
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kubenas.api.document import MAX_DEPTH, DocumentError, read_document
+from tests.properties import examples
 
 if TYPE_CHECKING:
     from tests.cluster.control_plane import ControlPlane
@@ -91,7 +92,7 @@ def test_structures_are_as_kubectl_reads_them(spec: str, control_plane: ControlP
 
 
 @pytest.mark.control_plane
-@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(examples(10), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.text("0179abfxobeEyn.+-_", min_size=1, max_size=7), min_size=300, max_size=300))
 def test_any_plain_scalar_is_as_kubectl_reads_it(control_plane: ControlPlane, scalars: list[str]) -> None:
     plain = [text for text in scalars if text not in {"-", ".nan"}]

@@ -19,8 +19,9 @@ from kubenas.search.load import build_strategy
 from kubenas.space.load import build_space
 from tests.experiment.builders import NOW, experiment, observed, running, succeeded, trial
 from tests.experiment.simulation import Chances, Controller, World, accuracy, run
+from tests.properties import examples
 
-SLOW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SLOW = settings(examples(40), suppress_health_check=[HealthCheck.too_slow])
 SEEDS = st.integers(0, 2**32)
 SPACES: list[dict[str, Any]] = [
     {"preset": "nasbench201"},

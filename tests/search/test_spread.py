@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kubenas.search.base import History
@@ -19,6 +19,7 @@ from kubenas.search.unseen import draw_unseen
 from kubenas.space.base import Architecture
 from kubenas.space.domains import Choice, Float, Int, Ordinal
 from kubenas.space.parameters import ParameterSpace
+from tests.properties import examples
 
 LINE = ParameterSpace({"x": Float(0.0, 1.0, "linear")})
 # More architectures than are listed.
@@ -45,7 +46,7 @@ def test_values_in_order_start_with_their_ends() -> None:
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=20, deadline=None)
+@examples(20)
 def test_a_grid_goes_through_a_finite_space_once_with_conditions_and_constraints(seed: int) -> None:
     history, strategy = History(CONDITIONAL), GridSearch(CONDITIONAL, seed)
     size = CONDITIONAL.size()
@@ -64,7 +65,7 @@ def test_a_grid_answers_about_two_histories_in_turn() -> None:
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=20, deadline=None)
+@examples(20)
 def test_sobol_leaves_no_gap(seed: int) -> None:
     """Of 64 points one lies in each 64th of either parameter; random draws leave about 23 of them empty."""
     space = ParameterSpace({"x": Float(0.0, 1.0, "linear"), "rate": Float(1e-6, 1.0, "log")})
@@ -82,7 +83,7 @@ def test_sobol_gives_choices_equal_shares() -> None:
 
 
 @given(st.integers(0, 2**32), st.sets(st.integers(1, 3_000), min_size=1, max_size=5))
-@settings(max_examples=10, deadline=None)
+@examples(10)
 def test_what_is_left_is_drawn_as_from_a_fresh_look(seed: int, left: set[int]) -> None:
     """A history asked again and again answers as one that was read anew, down to nothing."""
     space = ParameterSpace({"n": Int(1, 3_000, "log")})

@@ -7,7 +7,7 @@ from itertools import permutations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -18,6 +18,7 @@ from kubenas.space.cell import CellSpace, build_cell_space
 from kubenas.space.conformance import check_space, check_uniform
 from kubenas.space.nasbench201 import NASBench201
 from kubenas.space.nasbench201_encodings import OPERATIONS, path_counts
+from tests.properties import examples
 
 
 def _space(**fields: Any) -> CellSpace:
@@ -172,7 +173,7 @@ def test_text() -> None:
 FREE = _space(nodes=7, operations=["a", "b", "c"], operationsOn="nodes", maxEdges=9)
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(st.randoms(use_true_random=False))
 def test_mutations_and_children_stay_connected(rng: Any) -> None:
     one, other = FREE.sample(rng), FREE.sample(rng)

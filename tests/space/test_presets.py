@@ -10,7 +10,7 @@ from random import Random
 from typing import get_args
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kubenas.api.space import Preset, SearchSpace
@@ -18,6 +18,7 @@ from kubenas.space.base import InvalidArchitectureError
 from kubenas.space.conformance import check_space, check_uniform
 from kubenas.space.decisions import DecisionSpace
 from kubenas.space.load import build_space
+from tests.properties import examples
 
 DATA = Path(os.environ.get("KUBENAS_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data")
 PRESETS = {name: build_space(SearchSpace(preset=name)) for name in get_args(Preset)}
@@ -35,7 +36,7 @@ def test_conforms(space: DecisionSpace) -> None:
     check_space(space)
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(st.sampled_from(sorted(PRESETS)), st.integers(0, 2**32), st.integers(0, 2**32))
 def test_whatever_a_search_makes_is_in_the_space(preset: str, seed: int, walk: int) -> None:
     """Draws, changes, neighbours and children: read from JSON, each has its key and as long a code as any other."""

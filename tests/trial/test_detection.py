@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -17,6 +17,7 @@ from kubenas_trial.networks.detector import DETECTOR, Detector, Predictions
 from kubenas_trial.tasks.boxes import assign, centerness, decode, detection_loss
 from kubenas_trial.tasks.load import load_task
 from kubenas_trial.tasks.object_detection import ObjectDetection
+from tests.properties import examples
 from tests.trial.training import losses
 
 SIDE = 64
@@ -46,7 +47,7 @@ boxes = st.builds(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(st.lists(boxes, min_size=1, max_size=5), st.sampled_from(["anchors", "anchor_free"]))
 def test_places_find_objects_that_they_lie_in(objects: list[list[float]], head: str) -> None:
     network = detector(head=head)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -22,6 +22,7 @@ from kubenas_trial.datasets.pictures import FileTensors, draw_views, seen_boxes,
 from kubenas_trial.datasets.shapes import CLASSES, detected_shapes, shapes
 from kubenas_trial.datasets.voc import is_voc, read_voc
 from kubenas_trial.errors import InvalidDatasetError
+from tests.properties import examples
 
 DATA = Path(os.environ.get("KUBENAS_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
 PLAIN = DetectionDataSettings(image_size=32, augmentation=False)
@@ -307,7 +308,7 @@ def test_only_training_images_are_varied_and_their_boxes_follow() -> None:
     assert there.max() <= 48
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(st.integers(0, 2**31))
 def test_boxes_are_where_the_pixels_are(seed: int) -> None:
     torch.manual_seed(seed)

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -20,12 +20,13 @@ from kubenas_trial.networks.base import Images
 from kubenas_trial.networks.build import build_network
 from kubenas_trial.networks.detector import DETECTOR, Predictions
 from kubenas_trial.networks.pyramid import Pyramid
+from tests.properties import examples
 
 IMAGES = Images(3, 48, 80, classes=4)
 SMALL = {"width": 0.1, "resolution": 0.125}
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(st.randoms(use_true_random=False))
 def test_every_architecture_makes_a_detector_that_learns(rng: Random) -> None:
     architecture = detectors().sample(rng)
@@ -109,7 +110,7 @@ def test_half_precision_keeps_boxes_exact() -> None:
     assert torch.equal(mixed.priors, Predictions.of(network(images)).priors)
 
 
-@settings(max_examples=10, deadline=None)
+@examples(10)
 @given(st.lists(st.sampled_from(["fpn", "pan", "bifpn"]), min_size=1, max_size=3))
 def test_a_pyramid_tells_every_level_of_every_other(layers: list[str]) -> None:
     pyramid = Pyramid((3, 4, 5), 8, layers).train()

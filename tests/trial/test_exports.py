@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -17,6 +17,7 @@ from kubenas.space.load import build_space
 from kubenas_trial.networks.base import Graph, Images, ImageText, Series, TokenPairs, Tokens
 from kubenas_trial.networks.build import build_network, family_of
 from kubenas_trial.tasks.load import TASKS, task_class
+from tests.properties import examples
 from tests.trial.exported import assert_same_in_onnxruntime
 from tests.trial.test_image_networks import OWN
 from tests.trial.test_image_networks import SMALL as SMALL_IMAGES
@@ -81,7 +82,7 @@ def test_every_task_is_here() -> None:
 
 
 @pytest.mark.parametrize(("name", "preset"), CASES)
-@settings(max_examples=2)
+@examples(2)
 @given(st.integers(0, 2**32))
 def test_a_random_architecture_learns_and_is_exported(name: str, preset: str, seed: int) -> None:
     task, _, own = name.partition(" ")

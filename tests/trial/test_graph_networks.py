@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -16,6 +16,7 @@ from kubenas.space.presets.gnn import OPERATIONS, gnn
 from kubenas_trial.networks.base import Graph
 from kubenas_trial.networks.build import build_network
 from kubenas_trial.networks.gnn import GNN
+from tests.properties import examples
 from tests.trial.exported import assert_same_in_onnxruntime
 
 SPACE = gnn()
@@ -35,7 +36,7 @@ def one(name: str) -> dict[str, Value]:
     return {"links": "0123", "operation.0": name, **{f"operation.{node}": "skip" for node in (1, 2, 3)}}
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(st.randoms(use_true_random=False), st.booleans())
 def test_every_architecture_makes_a_network_that_learns(rng: Random, pre: bool) -> None:
     network = build_network(SPACE.sample(rng), GNN, SMALL | {"pre": pre, "dropout": 0}, GRAPH)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
@@ -23,6 +23,7 @@ from kubenas_trial.datasets.image_data import ImageClassificationSettings, Image
 from kubenas_trial.errors import InvalidDatasetError
 from kubenas_trial.tasks.image_classification import ImageClassification
 from kubenas_trial.tasks.load import format_of
+from tests.properties import examples
 
 CIFAR10 = [*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"]
 CLASSES = ("cat", "dog")
@@ -272,7 +273,7 @@ def test_what_looks_like_no_images_names_the_formats(tmp_path: Path) -> None:
         read(tmp_path)
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(st.integers(1, 3), st.integers(8, 20), st.integers(8, 20), st.integers(0, 2**32))
 def test_a_moved_image_is_a_part_of_it_on_black(channels: int, height: int, width: int, seed: int) -> None:
     torch.manual_seed(seed)

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -26,6 +26,7 @@ from kubenas_trial.networks.build import build_network, family_of
 from kubenas_trial.networks.mbconv import InvertedResidual
 from kubenas_trial.networks.operations import OPERATIONS, operation
 from kubenas_trial.tasks.image_classification import ImageClassification
+from tests.properties import examples
 
 FAMILIES = ImageClassification.families
 SMALL: Mapping[str, Mapping[str, Any]] = {
@@ -80,7 +81,7 @@ def example(images: Images, count: int) -> Tensor:
 
 
 @pytest.mark.parametrize("kind", [*SMALL, *OWN])
-@settings(max_examples=8, deadline=None)
+@examples(8)
 @given(st.integers(0, 2**32), SIZES)
 def test_every_architecture_makes_a_network_that_learns(kind: str, seed: int, images: Images) -> None:
     network = random_network(kind, seed, images)
@@ -190,7 +191,7 @@ def test_darts_has_the_published_parameters() -> None:
     assert count_parameters(network) / 1e6 == pytest.approx(3.3, abs=0.06)
 
 
-@settings(max_examples=10, deadline=None)
+@examples(10)
 @given(st.integers(0, 2**32))
 def test_blocks_cost_what_the_space_says(seed: int) -> None:
     space = build_space(SearchSpace(preset="nasbench-macro"))

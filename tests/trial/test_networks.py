@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -26,6 +26,7 @@ from kubenas_trial.networks.build import build_network, family_of
 from kubenas_trial.networks.mlp import PERCEPTRON
 from kubenas_trial.networks.nasbench201 import NASBENCH201, NASBench201Skeleton, nasbench201
 from kubenas_trial.optimizers import SGD, AdamW
+from tests.properties import examples
 
 SPACE = NASBench201()
 DIGITS = Images(1, 8, 8, classes=10)
@@ -88,7 +89,7 @@ def test_costs_of_all_architectures_are_as_in_the_benchmarks_table() -> None:
         assert found[1] == pytest.approx(flops, rel=2e-4), text
 
 
-@settings(max_examples=25)
+@examples(25)
 @given(st.randoms(use_true_random=False), st.integers(1, 4), st.integers(1, 2))
 def test_every_cell_makes_a_network_that_learns(rng: Random, channels: int, cells: int) -> None:
     settings = {"channels": channels, "cellsPerStack": cells}

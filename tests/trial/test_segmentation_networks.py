@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kubenas.space.base import Value
@@ -17,11 +17,12 @@ from kubenas_trial.measure.onnx_network import OnnxNetwork
 from kubenas_trial.networks.base import Images
 from kubenas_trial.networks.build import build_network
 from kubenas_trial.networks.unet import UNET, Join, Style
+from tests.properties import examples
 
 SMALL = {"width": 0.125}
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(st.randoms(use_true_random=False), st.integers(1, 40), st.integers(1, 40))
 def test_every_architecture_labels_every_pixel_and_learns(rng: Random, height: int, width: int) -> None:
     network = build_network(unets().sample(rng), UNET, SMALL, Images(3, height, width, classes=5))

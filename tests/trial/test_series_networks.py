@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -19,6 +19,7 @@ from kubenas_trial.networks.build import build_network
 from kubenas_trial.networks.rnn import RNN
 from kubenas_trial.networks.series import Pooling
 from kubenas_trial.networks.tcn import TCN, Level
+from tests.properties import examples
 from tests.trial.exported import assert_same_in_onnxruntime
 
 SERIES = Series(channels=6, steps=17, classes=3)
@@ -26,7 +27,7 @@ SMALL = {"width": 0.1}
 SPACES: dict[str, tuple[CostedSpace, AnyFamily]] = {"tcn": (tcn_space(), TCN), "rnn": (rnn_space(), RNN)}
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(st.randoms(use_true_random=False), st.sampled_from(sorted(SPACES)))
 def test_every_architecture_makes_a_network_that_learns(rng: Random, kind: str) -> None:
     space, family = SPACES[kind]

@@ -9,7 +9,7 @@ from random import Random
 import onnxruntime
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -23,6 +23,7 @@ from kubenas_trial.networks.bert_encoder import BERT_CLASSIFIER, BERT_MASKED_LM
 from kubenas_trial.networks.build import build_network
 from kubenas_trial.networks.token_mixers import cosine_matrices, fourier_matrices, mixer
 from kubenas_trial.networks.transformer_decoder import TRANSFORMER_DECODER
+from tests.properties import examples
 
 TOKENS = Tokens(vocabulary=40, length=12, classes=3)
 SMALL = {"width": 0.0625}
@@ -44,7 +45,7 @@ def sentences(*lengths: int) -> Tensor:
     return tokens * (torch.arange(TOKENS.length) < torch.tensor(lengths)[:, None])
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(st.sampled_from(sorted(FAMILIES)), st.randoms(use_true_random=False))
 def test_every_architecture_makes_a_network_that_learns(kind: str, rng: Random) -> None:
     network = random_network(kind, rng)
@@ -61,7 +62,7 @@ def test_the_default_is_an_architecture_of_the_space(kind: str) -> None:
     assert dict(space().parse(dict(family.default))) == dict(family.default)
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(st.randoms(use_true_random=False), st.integers(1, 12))
 def test_padding_changes_nothing(rng: Random, length: int) -> None:
     network = random_network("classifier", rng).eval()
@@ -70,7 +71,7 @@ def test_padding_changes_nothing(rng: Random, length: int) -> None:
     torch.testing.assert_close(padded, alone, rtol=1e-4, atol=1e-5)
 
 
-@settings(max_examples=10, deadline=None)
+@examples(10)
 @given(st.randoms(use_true_random=False), st.integers(0, 10))
 def test_a_decoder_does_not_look_ahead(rng: Random, place: int) -> None:
     network = random_network("decoder", rng).eval()

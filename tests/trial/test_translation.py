@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -30,6 +30,7 @@ from kubenas_trial.measure.onnx_network import OnnxNetwork
 from kubenas_trial.networks.seq2seq import SEQ2SEQ
 from kubenas_trial.tasks.load import load_task
 from kubenas_trial.tasks.translation import Translation
+from tests.properties import examples
 from tests.trial.training import Curve
 
 CPU = torch.device("cpu")
@@ -177,7 +178,7 @@ def test_vocabularies_are_those_of_the_training_pairs() -> None:
     assert not [token for token in data.target_tokenizer.get_vocab() if "qq" in token or "vv" in token]
 
 
-@settings(max_examples=25)
+@examples(25)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=20), min_size=1, max_size=5))
 def test_batches_hold_each_target_and_what_is_before_each_of_its_tokens(texts: list[str]) -> None:
     pairs = [Pair("x" * (number + 1), text) for number, text in enumerate(texts)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -14,6 +14,7 @@ from kubenas_trial.networks.base import TokenPairs
 from kubenas_trial.networks.build import build_network
 from kubenas_trial.networks.decoding import Decoding, Whole, start
 from kubenas_trial.networks.seq2seq import SEQ2SEQ, Seq2Seq
+from tests.properties import examples
 from tests.trial.exported import assert_same_in_onnxruntime
 
 SPACE = seq2seq()
@@ -32,7 +33,7 @@ def sentences(vocabulary: int, length: int, *ends: int) -> Tensor:
     return tokens * (torch.arange(length) < torch.tensor(ends)[:, None])
 
 
-@settings(max_examples=15)
+@examples(15)
 @given(st.randoms(use_true_random=False))
 def test_every_architecture_makes_a_network_that_learns(rng: Random) -> None:
     network = network_of(rng)
@@ -42,7 +43,7 @@ def test_every_architecture_makes_a_network_that_learns(rng: Random) -> None:
     assert not [name for name, parameter in network.named_parameters() if parameter.grad is None]
 
 
-@settings(max_examples=5)
+@examples(5)
 @given(st.randoms(use_true_random=False))
 def test_layers_have_the_parameters_that_the_space_says(rng: Random) -> None:
     architecture = SPACE.sample(rng)
@@ -53,7 +54,7 @@ def test_layers_have_the_parameters_that_the_space_says(rng: Random) -> None:
     assert sum(parameter.numel() for parameter in layers) == SPACE.costs(architecture)["params"]
 
 
-@settings(max_examples=10)
+@examples(10)
 @given(st.randoms(use_true_random=False), st.integers(1, 6))
 def test_a_place_sees_the_target_before_it_and_no_padding(rng: Random, place: int) -> None:
     network = network_of(rng).eval()
@@ -65,7 +66,7 @@ def test_a_place_sees_the_target_before_it_and_no_padding(rng: Random, place: in
     torch.testing.assert_close(network(source[:, :5], target), logits)
 
 
-@settings(max_examples=10)
+@examples(10)
 @given(st.randoms(use_true_random=False))
 def test_steps_give_what_the_whole_target_does(rng: Random) -> None:
     network = network_of(rng).eval()

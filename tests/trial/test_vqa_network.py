@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -14,6 +14,7 @@ from kubenas.space.presets.image_text import image_text
 from kubenas_trial.networks.base import ImageText
 from kubenas_trial.networks.build import build_network
 from kubenas_trial.networks.image_text import IMAGE_TEXT
+from tests.properties import examples
 from tests.trial.exported import assert_same_in_onnxruntime
 
 SPACE = image_text()
@@ -35,7 +36,7 @@ def questions(*ends: int) -> Tensor:
     return tokens * (torch.arange(BOTH.length) < torch.tensor(ends)[:, None])
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(st.randoms(use_true_random=False))
 def test_every_architecture_makes_a_network_that_learns(rng: Random) -> None:
     network = network_of(rng)
@@ -45,7 +46,7 @@ def test_every_architecture_makes_a_network_that_learns(rng: Random) -> None:
     assert not [name for name, parameter in network.named_parameters() if parameter.grad is None]
 
 
-@settings(max_examples=25)
+@examples(25)
 @given(st.randoms(use_true_random=False))
 def test_layers_have_the_parameters_that_the_space_says(rng: Random) -> None:
     architecture = SPACE.sample(rng)
@@ -60,7 +61,7 @@ def test_layers_have_the_parameters_that_the_space_says(rng: Random) -> None:
     assert params == SPACE.costs(architecture)["params"]
 
 
-@settings(max_examples=15)
+@examples(15)
 @given(st.randoms(use_true_random=False), st.integers(1, 5))
 def test_an_answer_depends_on_image_and_words_but_not_on_padding(rng: Random, words: int) -> None:
     network = network_of(rng).eval()
