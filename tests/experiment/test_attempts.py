@@ -181,11 +181,9 @@ OOM = Fault("OutOfMemory", "the container was killed")
     [
         (ended(trial(), error("TrainerError"), exit_code=1), "TrainerError"),
         (ended(trial(), error("not CamelCase"), exit_code=1), "TrainerError"),
-        (ended(trial(), error("NonFiniteMetric"), exit_code=1), "NonFiniteMetric"),
         (ended(trial(), "{", exit_code=0), "InvalidResult"),
         (ended(trial(), '{"results": 1}', exit_code=0), "InvalidResult"),
         (ended(trial(), '{"results": []}', exit_code=0), "InvalidResult"),
-        (ended(trial(), results({"accuracy": float("nan")}), exit_code=0), "InvalidResult"),
         (ended(trial(), "Traceback: boom", exit_code=1), "NonZeroExit"),
         (ended(trial(), "", exit_code=137), "NonZeroExit"),
         (ended(trial(), "", exit_code=0), "NoResult"),
@@ -207,6 +205,30 @@ def test_the_log_is_part_of_a_failure() -> None:
     status = written(looked_at(trial(), ended(trial(), "Traceback: boom", exit_code=3), FAILED_READING))
     assert status.last_failure is not None
     assert status.last_failure.message == "the trainer exited with 3: Traceback: boom"
+
+
+def test_a_signal_is_named() -> None:
+    status = written(looked_at(trial(), ended(trial(), exit_code=137), FAILED_READING))
+    assert status.last_failure is not None
+    assert status.last_failure.message == "the trainer exited with 137 (SIGKILL)"
+
+
+def test_lines_of_json_in_the_log_are_the_cause() -> None:
+    log = '{"level": "info"}\n{"level": "error", "message": "\\u001b[31mno such file\x1b[0m"}'
+    status = written(looked_at(trial(), ended(trial(), log, exit_code=1), FAILED_READING))
+    assert status.last_failure is not None
+    assert status.last_failure.reason == "NonZeroExit"
+    assert "no such file" in status.last_failure.message
+    assert "\x1b" not in status.last_failure.message
+
+
+def test_metrics_that_a_result_cannot_hold_are_named_in_the_status() -> None:
+    reported = {"accuracy": 0.9, "val/loss": 0.1} | {f"m{n}": float("inf") for n in range(9)}
+    status = written(looked_at(trial(), ended(trial(), results(reported))))
+    assert [(m.name, m.value) for m in status.results[0].metrics] == [("accuracy", 0.9)]
+    message = status.conditions[0].message
+    assert message.startswith("The trainer reported its results. Not kept of them: val/loss (a name has")
+    assert message.endswith("; and 5 more.")
 
 
 def test_a_pod_that_was_there_and_is_gone_was_deleted() -> None:
@@ -251,7 +273,14 @@ def test_as_many_retries_as_allowed() -> None:
 
 
 @pytest.mark.parametrize(
-    "message", [error("InvalidTrial"), results({"loss": 0.5})], ids=["invalid trial", "metric missing"]
+    "message",
+    [
+        pytest.param(error("InvalidTrial"), id="invalid trial"),
+        pytest.param(results({"loss": 0.5}), id="metric missing"),
+        pytest.param(error("NonFiniteMetric"), id="diverged, and would again with its seed"),
+        pytest.param(results({"accuracy": float("nan")}), id="diverged, told by the result"),
+        pytest.param(error("ResultsTooLarge"), id="results too large"),
+    ],
 )
 def test_what_no_retry_can_mend_is_not_retried(message: str) -> None:
     status = written(looked_at(trial(), ended(trial(), message, exit_code=1)))

@@ -62,6 +62,12 @@ def check_failed(workspace: Workspace, reason: str, message: str) -> Object:
             id="non-zero-exit",
         ),
         pytest.param(endings.exited(0), "NoResult", "left no result", id="no-result"),
+        pytest.param(
+            endings.exited(1, '{"level": "info"}\n{"level": "error", "message": "\x1b[31mno such file\x1b[0m"}'),
+            "NonZeroExit",
+            '"message": "no such file"}',
+            id="log-in-json",
+        ),
         pytest.param(endings.exited(0, '{"results": ['), "InvalidResult", "is not JSON", id="invalid-json"),
         pytest.param(
             endings.exited(0, '{"results": [{"candidate": "7", "step": 3, "metrics": {"accuracy": 1}}]}'),

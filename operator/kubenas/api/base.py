@@ -9,6 +9,8 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 from pydantic.alias_generators import to_camel
 
+from kubenas.api.text import clean
+
 GROUP: Final = "kubenas.io"
 VERSION: Final = "v1alpha1"
 API_VERSION: Final = "kubenas.io/v1alpha1"
@@ -107,6 +109,8 @@ Time = Annotated[
     Field(json_schema_extra={"maxLength": 64}),
 ]
 
+# Part of it may be what trainers, nodes and services have said.
+Message = Annotated[str, BeforeValidator(lambda text: clean(text) if isinstance(text, str) else text)]
 Name = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
 MetricName = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
 # Whatever its author likes; others than KubeNAS define it.
@@ -138,7 +142,7 @@ class Condition(Model):
         pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$",
         description="Why, as one CamelCase word for programs.",
     )
-    message: str = Field(max_length=32768, description="Why, for people.")
+    message: Message = Field(max_length=32768, description="Why, for people.")
     observed_generation: int = Field(
         ge=0, description="The generation of the specification that this condition was computed from."
     )

@@ -6,7 +6,19 @@ from typing import Literal
 
 from pydantic import Field
 
-from kubenas.api.base import API_VERSION, Condition, FreeObject, Metadata, MetricValue, Model, Time, keyed, rule, rules
+from kubenas.api.base import (
+    API_VERSION,
+    Condition,
+    FreeObject,
+    Message,
+    Metadata,
+    MetricValue,
+    Model,
+    Time,
+    keyed,
+    rule,
+    rules,
+)
 
 Phase = Literal["Pending", "Running", "Succeeded", "Pruned", "Failed"]
 Source = Literal["TerminationMessage", "Prometheus", "Pod"]
@@ -68,7 +80,7 @@ class Failure(Model):
 
     attempt: int = Field(ge=1, description="Which attempt.")
     reason: str = Field(max_length=1024, description="One CamelCase word for programs.")
-    message: str = Field(max_length=4096, description="What happened, for people.")
+    message: Message = Field(max_length=4096, description="What happened, for people.")
     time: Time = Field(description="When.")
 
 

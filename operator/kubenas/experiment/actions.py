@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from kubenas.api.status import ExperimentStatus
+from kubenas.api.text import clean
 from kubenas.api.trial import TrialSpec, TrialStatus
 from kubenas.experiment.state import Attempt, Trial
+
+# Characters that an event of Kubernetes holds.
+MAX_ANNOUNCEMENT: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +21,10 @@ class Announcement:
     kind: Literal["Normal", "Warning"]
     reason: str
     message: str
+
+    def __post_init__(self) -> None:
+        """Keep of the message what an event can show."""
+        object.__setattr__(self, "message", clean(self.message)[:MAX_ANNOUNCEMENT])
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from kubenas.api.base import Condition
 from kubenas.api.trial import Failure, Point, Result, TrialStatus
-from kubenas.experiment.contract import read_message
 from kubenas.experiment.curves import last_results, merged, whole_results
+from kubenas.experiment.message import read_message
 from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Readings, Trial, earliest, moment
 
 # An attempt that waits or runs is noted once it is this old, so that a short trial costs one write.
@@ -24,8 +25,10 @@ CLOCK_SECONDS = 1.0
 MAX_RETRY_SECONDS = 300.0
 # A removed pod that is still there so long after its time belongs to a lost node.
 LOST_SECONDS = 15.0
-# Mistakes in the experiment or the trainer that another attempt cannot mend.
-PERMANENT = frozenset({"InvalidDataset", "InvalidTrial", "MetricMissing"})
+# What another attempt cannot mend: it has the same seed, and the same checkpoint.
+PERMANENT = frozenset({"InvalidDataset", "InvalidTrial", "MetricMissing", "NonFiniteMetric", "ResultsTooLarge"})
+# Metrics that are named of those that are not kept.
+_NAMED = 5
 
 
 # A trainer that ended well, but left no message.
@@ -120,13 +123,14 @@ def _in_between(trial: Trial, attempt: Attempt, readings: Readings, now: float, 
 
 def _ended(trial: Trial, attempt: Attempt | None, readings: Readings, rules: Rules, now: float) -> Step:
     """Decide about an attempt that is over: result, retry or failure."""
-    report = read_message(attempt.message if attempt else "", trial.candidates, rules.required)
+    message, exit_code = (attempt.message, attempt.exit_code) if attempt else ("", None)
+    report = read_message(message, exit_code, trial.candidates, rules.required)
     if attempt is not None and report.fault is None and not _read_out(attempt, readings, now):
         return Step(read_now=True, wake_at=_end_of(attempt, now) + READING_SECONDS)
     curve = _curve(trial, readings)
-    results = list(report.results)
-    if results:
-        return Step(_finished(trial, attempt, "Succeeded", None, results, curve, now))
+    if report.results:
+        said = Fault("Succeeded", "The trainer reported its results." + _left_out(report.left_out))
+        return Step(_finished(trial, attempt, "Succeeded", said, report.results, curve, now))
     disruption = attempt.disruption.reason if attempt and attempt.disruption else trial.status.disruption
     if disruption is not None:
         return Step(_again(trial, attempt, curve, now))
@@ -136,7 +140,8 @@ def _ended(trial: Trial, attempt: Attempt | None, readings: Readings, rules: Rul
         shown = readings.curves.get(trial.attempt_name)
         results = whole_results(shown, trial.candidates, rules.required, readings.source)
         if results:
-            return Step(_finished(trial, attempt, "Succeeded", None, results, curve, now))
+            said = Fault("Succeeded", f"The trainer left no message; its results are those read ({readings.source}).")
+            return Step(_finished(trial, attempt, "Succeeded", said, results, curve, now))
     return Step(_failed(trial, attempt, curve, fault, rules, now))
 
 
@@ -167,7 +172,7 @@ def _fault(attempt: Attempt | None, reported: Fault | None) -> Fault:
     if attempt.exit_code == 0:
         return _NO_RESULT
     tail = f": {attempt.message.strip()[-2000:]}" if attempt.message.strip() else ""
-    return Fault("NonZeroExit", f"the trainer exited with {attempt.exit_code}{tail}")
+    return Fault("NonZeroExit", f"the trainer exited with {attempt.exit_code}{_signal_of(attempt.exit_code)}{tail}")
 
 
 def _failed(
@@ -203,14 +208,13 @@ def _finished(
     trial: Trial,
     attempt: Attempt | None,
     phase: str,
-    fault: Fault | None,
+    why: Fault,
     results: Sequence[Result],
     curve: list[Point],
     now: float,
 ) -> TrialStatus:
     started = attempt.started if attempt else None
     ended = attempt.ended if attempt and attempt.ended is not None else now
-    reason, message = (fault.reason, fault.message) if fault else ("Succeeded", _told(results))
     return trial.status.model_copy(
         update={
             "phase": phase,
@@ -225,8 +229,8 @@ def _finished(
                 Condition(
                     type="Finished",
                     status="True",
-                    reason=reason,
-                    message=message[:32768],
+                    reason=why.reason,
+                    message=why.message[:32768],
                     observed_generation=1,
                     last_transition_time=moment(now),
                 )
@@ -235,11 +239,16 @@ def _finished(
     )
 
 
-def _told(results: Sequence[Result]) -> str:
-    source = results[0].source
-    if source == "TerminationMessage":
-        return "The trainer reported its results."
-    return f"The trainer left no message; its results are the last values read ({source})."
+def _signal_of(exit_code: int | None) -> str:
+    try:
+        return f" ({signal.Signals((exit_code or 0) - 128).name})"
+    except ValueError:
+        return ""
+
+
+def _left_out(metrics: Sequence[str]) -> str:
+    more = f"; and {len(metrics) - _NAMED} more" if len(metrics) > _NAMED else ""
+    return f" Not kept of them: {'; '.join(metrics[:_NAMED])}{more}." if metrics else ""
 
 
 def _curve(trial: Trial, readings: Readings) -> list[Point]:

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
-from kubenas.api.base import MetricValue
 from kubenas.api.experiment import ExperimentSpec
-from kubenas.api.trial import Candidate, Result
-from kubenas.experiment.state import Fault, Trial, metrics_of
+from kubenas.api.trial import Candidate
+from kubenas.experiment.state import Trial
 
 TRIAL_VARIABLE = "KUBENAS_TRIAL"
 CHECKPOINT_VARIABLE = "KUBENAS_CHECKPOINT_DIR"
 DATA_VARIABLE = "KUBENAS_DATA_DIR"
 METRICS_PORT = 8080
 
-_REASON = re.compile(r"[A-Z][A-Za-z0-9]{0,62}")
 _PLACEHOLDER = re.compile(r"\$\(kubenas\.([a-zA-Z][a-zA-Z0-9_.-]*)\)")
 
 
@@ -79,73 +75,3 @@ def substitute(document: Any, candidates: Sequence[Candidate]) -> Any:
     if isinstance(document, list):
         return [substitute(value, candidates) for value in document]
     return document
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What a termination message says: results, or what went wrong; neither if there is none."""
-
-    results: tuple[Result, ...] = ()
-    fault: Fault | None = None
-
-
-def read_message(message: str, candidates: Sequence[Candidate], required: Sequence[str]) -> Report:
-    """Read a termination message.
-
-    Args:
-        message: what the container left, at most 4 KiB.
-        candidates: those that must each have a result.
-        required: metrics that each result must have.
-    """
-    text = message.strip()
-    if not text.startswith("{"):
-        return Report()
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        return Report(fault=Fault("InvalidResult", f"the termination message is not JSON: {error}"))
-    if isinstance(document.get("error"), Mapping):
-        return Report(fault=_trainer_fault(document["error"]))
-    try:
-        found = {str(entry["candidate"]): _result(entry) for entry in document["results"]}
-    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
-        return Report(fault=Fault("InvalidResult", f"the termination message is not as the contract says: {error!r}"))
-    for candidate in candidates:
-        if candidate.id not in found:
-            return Report(
-                fault=Fault("InvalidResult", f"the termination message has no result of candidate {candidate.id}")
-            )
-        fault = missing_metric({m.name: m.value for m in found[candidate.id].metrics}, required)
-        if fault:
-            return Report(fault=fault)
-    return Report(results=tuple(found[c.id] for c in candidates))
-
-
-def missing_metric(metrics: Mapping[str, float], required: Sequence[str]) -> Fault | None:
-    """The fault of a result that lacks an objective's metric."""
-    for name in required:
-        if name not in metrics:
-            there = ", ".join(sorted(metrics)) or "nothing"
-            return Fault("MetricMissing", f"the trainer reported no {name}, an objective; it reported {there}")
-    return None
-
-
-def _result(entry: Mapping[str, Any]) -> Result:
-    metrics: dict[str, float] = {}
-    for name, value in entry["metrics"].items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise ValueError(f"metric {name} is {value!r}, not a finite number")
-        metrics[name] = float(value)
-    return Result(
-        candidate=str(entry["candidate"]),
-        step=int(entry["step"]),
-        metrics=[MetricValue(name=n, value=v) for n, v in metrics_of(metrics)],
-        source="TerminationMessage",
-    )
-
-
-def _trainer_fault(error: Mapping[str, Any]) -> Fault:
-    reason = str(error.get("reason", ""))
-    return Fault(
-        reason if _REASON.fullmatch(reason) else "TrainerError", str(error.get("message", "no message"))[:4000]
-    )

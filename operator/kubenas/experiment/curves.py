@@ -17,7 +17,7 @@ MAX_METRICS: Final = 64
 MOST_STEPS: Final = 4 * MAX_CURVE_POINTS
 # The metric by which a trainer says how many epochs are done, whatever its steps count.
 EPOCH: Final = "epoch"
-_METRIC_NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,62}")
+METRIC_NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,62}")
 
 
 def curves_of(points: Sequence[Point]) -> Curves:
@@ -124,7 +124,7 @@ def _values(values: dict[str, float]) -> list[MetricValue]:
 
 def _storable(values: Mapping[str, float]) -> dict[str, float]:
     """What a status can hold, in one order; EPOCH is no value of the architecture."""
-    named = sorted((n, v) for n, v in values.items() if n != EPOCH and _METRIC_NAME.fullmatch(n))
+    named = sorted((n, v) for n, v in values.items() if n != EPOCH and METRIC_NAME.fullmatch(n))
     return {name: value for name, value in named if math.isfinite(value)}
 
 

@@ -265,4 +265,4 @@ def _failure_of(trial: Trial, status: TrialStatus) -> Announcement | None:
         return None
     attempts = "1 attempt" if status.failures == 1 else f"{status.failures} attempts"
     message = f"{trial.name} failed after {attempts}: {failure.reason}: {failure.message}"
-    return Announcement("Warning", "TrialFailed", message[:1024])
+    return Announcement("Warning", "TrialFailed", message)

@@ -89,7 +89,7 @@ def announcements(old: ExperimentStatus, new: ExperimentStatus) -> list[Announce
             kind: Literal["Normal", "Warning"] = "Normal" if condition.status == "True" else "Warning"
             kind = "Warning" if condition.type == "Failed" else kind
             reason = condition.type if condition.status == "True" else condition.reason
-            said.append(Announcement(kind, reason, condition.message[:1024]))
+            said.append(Announcement(kind, reason, condition.message))
     if old.start_time is None and new.start_time is not None:
         said.insert(0, Announcement("Normal", "Started", "The search has started."))
     return said

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from kubenas.experiment.message import MESSAGE_BYTES
 from kubenas.experiment.state import Attempt, AttemptPhase, Fault
 from kubenas.local import keeper
 from kubenas.local.command import Command
@@ -18,9 +19,8 @@ from kubenas.local.command import Command
 # How long a trainer may take to write its checkpoint once it is asked to end, as a pod's termination grace.
 GRACE_SECONDS: Final = 30.0
 TERMINATION_LOG: Final = "termination"
-# What the kubelet keeps of a termination message, and of a log where there is none.
-_MESSAGE_BYTES: Final = 4096
-_TAIL_BYTES: Final = 2048
+# What the kubelet keeps of a log where there is no termination message.
+_LOG_BYTES: Final = 2048
 _KILLED: Final = 128 + signal.SIGKILL
 
 
@@ -146,7 +146,7 @@ class Trainer:
 
     def _last_words(self) -> str:
         message = _termination_message(self._folder)
-        return message if message or self._exit_code == 0 else _tail(self._folder / "log")
+        return message if message or self._exit_code == 0 else _tail(self._folder / "log", _LOG_BYTES)
 
     def _kill_fault(self) -> Fault | None:
         """Out of memory, where the kernel has killed for it while this trainer ran."""
@@ -157,14 +157,14 @@ class Trainer:
 
 def _termination_message(folder: Path) -> str:
     try:
-        return (folder / TERMINATION_LOG).read_bytes()[:_MESSAGE_BYTES].decode(errors="replace")
+        return _tail(folder / TERMINATION_LOG, MESSAGE_BYTES)
     except FileNotFoundError:
         return ""
 
 
-def _tail(path: Path) -> str:
+def _tail(path: Path, size: int) -> str:
     with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+        file.seek(max(0, path.stat().st_size - size))
         return file.read().decode(errors="replace")
 
 

@@ -1,0 +1,173 @@
+"""A trial's termination message: results, an error, or the end of a log in place of both."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from kubenas.api.base import MetricValue
+from kubenas.api.trial import MAX_STEP, Candidate, Result
+from kubenas.experiment.curves import MAX_METRICS, METRIC_NAME
+from kubenas.experiment.state import Fault, metrics_of
+
+# What the kubelet keeps of a termination message: its end.
+MESSAGE_BYTES: Final = 4096
+# What is cut may begin within a character, or with spaces.
+_SLACK_BYTES: Final = 16
+_OF_RESULTS: Final = re.compile(r'"(?:results|candidate|metrics)"\s*:')
+_ERROR_KEYS: Final = frozenset({"reason", "message"})
+_REASON: Final = re.compile(r"[A-Z][A-Za-z0-9]{0,62}")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a termination message says: results, or what went wrong; neither if there is none.
+
+    `left_out` says which metrics of the results no status can hold, and why.
+    """
+
+    results: tuple[Result, ...] = ()
+    fault: Fault | None = None
+    left_out: tuple[str, ...] = ()
+
+
+class _UnusableError(Exception):
+    """The message is meant as one of the contract, and cannot be used."""
+
+    def __init__(self, message: str, reason: str = "InvalidResult") -> None:
+        super().__init__(message)
+        self.fault = Fault(reason, message)
+
+
+def read_message(
+    message: str, exit_code: int | None, candidates: Sequence[Candidate], required: Sequence[str]
+) -> Report:
+    """Read a termination message; the end of a failed trainer's log may stand in its place.
+
+    Args:
+        message: what the container left; longer ones have lost their beginning.
+        exit_code: of the trainer, None where it is not known.
+        candidates: those that must each have a result.
+        required: metrics that each result must have.
+    """
+    left_out: list[str] = []
+    try:
+        document = _document(message.strip(), exit_code)
+        if document is None:
+            return Report()
+        if isinstance(document.get("error"), Mapping):
+            return Report(fault=_trainer_fault(document["error"]))
+        entries = _entries(document["results"])
+        results = [_result(one, entries, len(candidates) > 1, required, left_out) for one in candidates]
+    except _UnusableError as error:
+        return Report(fault=error.fault)
+    return Report(tuple(results), left_out=tuple(left_out))
+
+
+def _document(text: str, exit_code: int | None) -> Mapping[str, Any] | None:
+    """The contract's JSON object; None where the text is something else, or nothing."""
+    problem = ""
+    try:
+        document = json.loads(text) if text.startswith("{") else None
+    except RecursionError:
+        document, problem = None, "it is nested too deeply"
+    except ValueError as error:
+        document, problem = None, f"it is not JSON: {error}"
+    if isinstance(document, Mapping):
+        said = document.get("error")
+        if isinstance(document.get("results"), list) or (isinstance(said, Mapping) and said.keys() & _ERROR_KEYS):
+            return document
+        problem = "it has neither a list of results, nor an error with reason and message"
+    if len(text.encode(errors="replace")) > MESSAGE_BYTES - _SLACK_BYTES and _OF_RESULTS.search(text):
+        raise _UnusableError(
+            f"the termination message is longer than {MESSAGE_BYTES} bytes, so its beginning is lost: report fewer "
+            "metrics, or lower trials.candidatesPerTrial",
+            "ResultsTooLarge",
+        )
+    # Only where a trainer has failed may the text be its log.
+    if exit_code == 0 and problem:
+        raise _UnusableError(f"the termination message is not as the contract says: {problem}")
+    return None
+
+
+def _entries(results: Sequence[Any]) -> dict[str, Mapping[str, Any]]:
+    for index, entry in enumerate(results):
+        if not isinstance(entry, Mapping) or not isinstance(entry.get("metrics"), Mapping):
+            raise _UnusableError(
+                f"results[{index}] of the termination message is no object with candidate, step and metrics"
+            )
+    return {str(entry["candidate"]): entry for entry in results if isinstance(entry.get("candidate"), str | int)}
+
+
+def _result(
+    candidate: Candidate,
+    entries: Mapping[str, Mapping[str, Any]],
+    named: bool,
+    required: Sequence[str],
+    left_out: list[str],
+) -> Result:
+    """A candidate's result; an unusable metric is fatal only where it is an objective."""
+    entry = entries.get(candidate.id)
+    if entry is None:
+        raise _UnusableError(f"the termination message has no result of candidate {candidate.id}")
+    of = f"candidate {candidate.id}: " if named else ""
+    step = _whole(entry.get("step"))
+    if step is None:
+        raise _UnusableError(f"{of}the result's step is {_short(entry.get('step'))}, not a whole number from 0")
+    metrics: dict[str, float] = {}
+    # Objectives first: of too many metrics the first ones are kept.
+    for name, value in sorted(entry["metrics"].items(), key=lambda item: item[0] not in required):
+        number = _finite(value)
+        if METRIC_NAME.fullmatch(name) and number is not None and len(metrics) < MAX_METRICS:
+            metrics[name] = number
+        elif name in required:
+            reason = "NonFiniteMetric" if _is_number(value) else "InvalidResult"
+            raise _UnusableError(f"{of}{name}, an objective, is {_short(value)}, not a finite number", reason)
+        elif not METRIC_NAME.fullmatch(name):
+            left_out.append(f"{of}{name[:64]} (a name has up to 63 letters, digits and _, and begins with no digit)")
+        elif number is None:
+            left_out.append(f"{of}{name} ({_short(value)} is not a finite number)")
+        else:
+            left_out.append(f"{of}{name} (beyond the {MAX_METRICS} metrics of a result)")
+    for name in required:
+        if name not in metrics:
+            there = ", ".join(sorted(metrics)) or "nothing"
+            raise _UnusableError(
+                f"{of}the trainer reported no {name}, an objective; it reported {there}", "MetricMissing"
+            )
+    values = [MetricValue(name=n, value=v) for n, v in metrics_of(metrics)]
+    return Result(candidate=candidate.id, step=step, metrics=values, source="TerminationMessage")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _whole(value: Any) -> int | None:
+    return int(value) if _is_number(value) and 0 <= value <= MAX_STEP and value == int(value) else None
+
+
+def _finite(value: Any) -> float | None:
+    try:
+        return float(value) if _is_number(value) and math.isfinite(value) else None
+    except OverflowError:
+        return None
+
+
+def _short(value: Any) -> str:
+    # Very long numbers and what is nested deeply cannot even be printed.
+    if isinstance(value, int) and abs(value) > MAX_STEP:
+        return "a very large number"
+    text = repr(value) if value is None or isinstance(value, str | int | float) else f"a {type(value).__name__}"
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _trainer_fault(error: Mapping[str, Any]) -> Fault:
+    reason = error.get("reason")
+    said = error.get("message")
+    message = said[:4000] if isinstance(said, str) else "no message"
+    return Fault(reason if isinstance(reason, str) and _REASON.fullmatch(reason) else "TrainerError", message)
