@@ -47,7 +47,7 @@ test-properties: setup ## tests of properties, each with many more examples than
 	$(PYTEST) $(IN_PARALLEL) --hypothesis-profile=thorough -m "hypothesis and not control_plane and not node"
 
 test-control-plane: setup ## tests on a real apiserver without nodes (root and Go)
-	$(PYTEST) -m control_plane
+	$(PYTEST) $(IN_PARALLEL) -m control_plane
 
 test-node: setup ## tests on the real two-node cluster (root, Go and Debian's packages)
 	$(PYTEST) -m node
