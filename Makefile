@@ -10,7 +10,8 @@ RUN := env -u VIRTUAL_ENV $(UV) run --frozen --all-extras
 # Processes that tests run in, each with one thread; more where there are more cores and memory: make test JOBS=8.
 JOBS := 2
 PYTEST := $(RUN) pytest
-IN_PARALLEL := --numprocesses=$(JOBS) --dist=worksteal
+# A file at a time, in order, so that fixtures of a file are made once.
+IN_PARALLEL := --numprocesses=$(JOBS) --dist=loadfile --no-loadscope-reorder
 EXPORT := --frozen --no-dev --no-emit-project --no-annotate
 
 include tests/cluster/cluster.mk
