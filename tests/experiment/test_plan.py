@@ -312,6 +312,45 @@ def test_too_many_failures() -> None:
     assert numbers(lifted) == [2]
 
 
+def failed_of(number: int, reason: str, message: str) -> Trial:
+    gone = ended(trial(number), error(reason, message), exit_code=1)
+    made = planned(experiment(trials={"retries": 0}), trials=[trial(number)], attempts=[gone])
+    return replace(trial(number), status=made.write[0].status.model_copy(update={"order": number + 1}))
+
+
+def test_a_mistake_that_trials_repeat_ends_the_experiment() -> None:
+    alike = [failed_of(n, "InvalidDataset", f"train.csv: row {n} has 3 columns") for n in range(3)]
+    of = experiment(trials={"parallelism": 2})
+    assert numbers(planned(of, trials=alike[:2])) == [2, 3]
+    runs = trial(3)
+    made = planned(of, trials=[*alike, runs], attempts=[running(runs)])
+    assert [(w.trial.number, w.status.phase) for w in made.write] == [(3, "Pruned")]
+    ending = condition(planned(of, trials=alike), "Failed")
+    assert (ending.status, ending.reason) == ("True", "InvalidDataset")
+    assert "3 trials have failed alike" in ending.message
+    assert "nas-2: train.csv: row 2 has 3 columns" in ending.message
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        pytest.param([succeeded(3, 4, 0.5)], id="one has succeeded"),
+        pytest.param([], id="too few"),
+        pytest.param([failed_of(3, "InvalidDataset", "no file")], id="another message"),
+        pytest.param([failed_of(3, "MetricMissing", "row 1")], id="another reason"),
+    ],
+)
+def test_other_failures_end_it_no_sooner_than_allowed(others: list[Trial]) -> None:
+    alike = [
+        failed_of(n, "InvalidDataset", "row 1") for n in range(3 if others and not others[0].status.failures else 2)
+    ]
+    assert planned(experiment(), trials=[*alike, *others]).create
+    transient = [failed_of(n, "TrainerError", "boom") for n in range(5)]
+    assert planned(experiment(), trials=transient).create
+    diverged = [failed_of(n, "NonFiniteMetric", "loss is nan") for n in range(5)]
+    assert planned(experiment(), trials=diverged).create
+
+
 def test_no_trial_with_a_result() -> None:
     made = planned(experiment(trials={"max": 2}), trials=[failed(0, 1), failed(1, 2)])
     assert condition(made, "Failed").reason == "NoTrialSucceeded"
@@ -437,10 +476,14 @@ def test_asked_twice_the_answer_is_the_same() -> None:
 STAGES = [{"name": "wide", "epochs": 1, "keep": 2}, {"name": "narrow", "epochs": 9}]
 
 
-def of_stage(number: int, order: int, accuracy: float, stage: str) -> Trial:
-    architecture = {**candidate().architecture, "0-1": ["none", "skip_connect", "nor_conv_1x1"][number % 3]}
-    of = replace(succeeded(number, order, accuracy), stage=stage)
-    return replace(of, candidates=(candidate().model_copy(update={"architecture": architecture}),))
+def of_stage(number: int, order: int, accuracy: float, stage: str, of: int | None = None) -> Trial:
+    """A trial of the architecture of its own number, or of another trial's."""
+    architecture = {
+        **candidate().architecture,
+        "0-1": ["none", "skip_connect", "nor_conv_1x1"][(number if of is None else of) % 3],
+    }
+    made = replace(succeeded(number, order, accuracy), stage=stage)
+    return replace(made, candidates=(candidate().model_copy(update={"architecture": architecture}),))
 
 
 def test_the_best_of_a_stage_go_on() -> None:
@@ -469,7 +512,7 @@ def test_a_stage_waits_for_all_trials_of_the_one_before() -> None:
 def test_the_best_is_of_the_last_stage() -> None:
     of = experiment(stages=STAGES, trials={"max": 2})
     wide = [of_stage(0, 1, 0.9, "wide"), of_stage(1, 2, 0.6, "wide")]
-    narrow = [of_stage(2, 3, 0.8, "narrow"), of_stage(3, 4, 0.7, "narrow")]
+    narrow = [of_stage(2, 3, 0.8, "narrow", of=0), of_stage(3, 4, 0.7, "narrow", of=1)]
     made = planned(of, trials=[*wide, *narrow])
     best = status_of(made).best
     assert best is not None
@@ -481,7 +524,7 @@ def test_a_stage_with_fewer_results_than_it_keeps() -> None:
     one = [of_stage(0, 1, 0.9, "wide"), replace(failed(1, 2), stage="wide")]
     made = planned(of, trials=one)
     assert numbers(made) == [2]
-    done = planned(of, trials=[*one, of_stage(2, 3, 0.8, "narrow")])
+    done = planned(of, trials=[*one, of_stage(2, 3, 0.8, "narrow", of=0)])
     assert (status_of(done).phase, numbers(done)) == ("Succeeded", [])
     none = planned(of, trials=[replace(failed(i, i + 1), stage="wide") for i in range(2)])
     assert condition(none, "Failed").reason == "NoTrialSucceeded"

@@ -155,6 +155,11 @@ class Ledger:
         judged = [c for e in self.ended.values() if e.stage == stage for c in e.candidates if c.score is not None]
         return sorted(judged, key=lambda one: one.rank, reverse=True)
 
+    def architectures(self, stage: str | None) -> set[Architecture]:
+        """What the trials of a stage evaluate or have evaluated."""
+        numbers = (number for number in (*self.ended, *self.unfinished) if self._stage_of(number) == stage)
+        return {architecture for number in numbers for architecture in self._architectures(number)}
+
     def last_fault(self) -> Fault | None:
         """Why the trial that failed last has failed."""
         return self._last_failed[1] if self._last_failed else None

@@ -63,6 +63,7 @@ def plan(observed: Observed, now: float) -> Plan:
     writes, wakes, read_now = _look_at_trials(observed, rules, end, now)
     start: list[Trial] = []
     create: list[NewTrial] = []
+    exhausted = False
     if end is None and not experiment.spec.suspend and not observed.problems:
         start, create, exhausted, wake = _fill(observed, plans, now)
         wakes.append(wake)
@@ -70,7 +71,7 @@ def plan(observed: Observed, now: float) -> Plan:
             end = verdict(experiment, plans, ledger, spent, True, now)
     wakes.append(budget_ends_at(experiment, running_gpus, spent, now) if end is None else None)
     seen = Seen(
-        stage=plans[current_stage(plans, ledger)].name,
+        stage=plans[current_stage(plans, ledger, searched=exhausted)].name,
         plans=plans,
         end=None if ledger.unfinished else end,
         problems=observed.problems,
@@ -108,7 +109,9 @@ def preparation(observed: Observed, now: float) -> Preparation | None:
         return None
     plans = stage_plans(experiment.spec)
     index = current_stage(plans, ledger)
-    places = min(experiment.spec.trials.parallelism - len(ledger.unfinished), open_places(plans, index, ledger))
+    places = min(
+        experiment.spec.trials.parallelism - len(ledger.unfinished), open_places(experiment.spec, plans, index, ledger)
+    )
     if places <= 0 or plans[index].takes is not None or ledger.after(ledger.next_number()) is not None:
         return None
     count = min(places, MOST_AT_ONCE) * experiment.spec.trials.candidates_per_trial
@@ -192,14 +195,18 @@ def _fill(
     start = due[: max(0, places)]
     # A trial that waits for its retry keeps its place, or failures would pile up more of them.
     places -= sum(trial.name not in held for trial in waiting)
-    index = current_stage(plans, ledger)
-    count = min(places, open_places(plans, index, ledger))
-    if count <= 0 or observed.strategy is None:
-        return start, [], False, wake
-    if count > MOST_AT_ONCE:
-        count, wake = MOST_AT_ONCE, now
-    made = next_trials(experiment.spec, experiment.metadata.name, plans, index, ledger, observed.strategy, count)
-    return start, [NewTrial(name, spec) for name, spec in made], not made, wake
+    exhausted = False
+    for index in dict.fromkeys(current_stage(plans, ledger, searched=searched) for searched in (False, True)):
+        count = min(places, open_places(experiment.spec, plans, index, ledger))
+        if count <= 0 or observed.strategy is None:
+            break
+        if count > MOST_AT_ONCE:
+            count, wake = MOST_AT_ONCE, now
+        made = next_trials(experiment.spec, experiment.metadata.name, plans, index, ledger, observed.strategy, count)
+        if made:
+            return start, [NewTrial(name, spec) for name, spec in made], exhausted, wake
+        exhausted = True
+    return start, [], exhausted, wake
 
 
 def _leaving(observed: Observed, now: float) -> list[Attempt]:

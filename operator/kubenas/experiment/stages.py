@@ -35,13 +35,17 @@ def stage_plans(spec: ExperimentSpec) -> list[StagePlan]:
     return plans
 
 
-def current_stage(plans: list[StagePlan], ledger: Ledger) -> int:
-    """Index of the stage that runs: the last one that has a trial, or the next one where that is over."""
+def current_stage(plans: list[StagePlan], ledger: Ledger, *, searched: bool = False) -> int:
+    """Index of the stage that runs: the last one that has a trial, or the next one where that is over.
+
+    Args:
+        searched: whether the strategy has nothing more to propose.
+    """
     index = max((i for i, p in enumerate(plans) if ledger.created(p.name)), default=0)
-    whole = ledger.created(plans[index].name) >= _size(plans, index, ledger)
-    if whole and not ledger.unfinished and index + 1 < len(plans) and ledger.ranked(plans[index].name):
-        return index + 1
-    return index
+    if ledger.unfinished or index + 1 == len(plans) or not ledger.ranked(plans[index].name):
+        return index
+    searching = plans[index].takes is None and not searched and ledger.created(plans[index].name) < plans[index].trials
+    return index if searching or _waiting(plans, index, ledger) else index + 1
 
 
 def total_trials(plans: list[StagePlan]) -> int:
@@ -49,9 +53,11 @@ def total_trials(plans: list[StagePlan]) -> int:
     return sum(plan.trials for plan in plans)
 
 
-def open_places(plans: list[StagePlan], index: int, ledger: Ledger) -> int:
+def open_places(spec: ExperimentSpec, plans: list[StagePlan], index: int, ledger: Ledger) -> int:
     """Trials of the stage that are still to be made."""
-    return max(0, _size(plans, index, ledger) - ledger.created(plans[index].name))
+    if plans[index].takes is None:
+        return max(0, plans[index].trials - ledger.created(plans[index].name))
+    return -(-len(_waiting(plans, index, ledger)) // spec.trials.candidates_per_trial)
 
 
 def next_trials(
@@ -70,25 +76,23 @@ def next_trials(
     comes out the same.
     """
     number = ledger.next_number()
-    above = ledger.after(number)
-    if above is not None:
-        observed, stage = above
-        index = next((i for i, p in enumerate(plans) if p.name == stage), index)
-        count = 1
-    else:
-        observed = ledger.last_order
-        ledger.history()
     plan, each = plans[index], spec.trials.candidates_per_trial
-    # Trials of a stage have the numbers after those of the stages before it.
-    first = sum(ledger.created(before.name) for before in plans[:index])
-    kept = [] if plan.takes is None else ledger.ranked(plans[index - 1].name)[: plan.takes]
+    above = ledger.after(number)
+    observed = ledger.last_order
+    if above is not None:
+        count = 1
+        if plan.takes is None:
+            observed = above[0]
+    elif plan.takes is None:
+        ledger.history()
+    waiting = _waiting(plans, index, ledger)
     made: list[tuple[str, TrialSpec]] = []
     for number_now in range(number, number + count):
         if plan.takes is not None:
-            position = (number_now - first) * each
+            taken, waiting = waiting[:each], waiting[each:]
             candidates = [
                 _candidate(i, judged.architecture, plan, ledger, _checkpoint(spec, experiment, judged))
-                for i, judged in enumerate(kept[position : position + each])
+                for i, judged in enumerate(taken)
             ]
         else:
             if above is not None:
@@ -103,12 +107,18 @@ def next_trials(
     return made
 
 
-def _size(plans: list[StagePlan], index: int, ledger: Ledger) -> int:
-    plan = plans[index]
-    if plan.takes is None:
-        return plan.trials
-    there = len(ledger.ranked(plans[index - 1].name)[: plan.takes])
-    return -(-there * plan.trials // plan.takes)
+def _waiting(plans: list[StagePlan], index: int, ledger: Ledger) -> list[Judged]:
+    """Candidates that the stage before has kept, each architecture once, and that no trial of this one has yet."""
+    takes = plans[index].takes
+    if takes is None:
+        return []
+    kept: dict[Architecture, Judged] = {}
+    for judged in ledger.ranked(plans[index - 1].name):
+        if len(kept) == takes:
+            break
+        kept.setdefault(judged.architecture, judged)
+    there = ledger.architectures(plans[index].name)
+    return [judged for architecture, judged in kept.items() if architecture not in there]
 
 
 def _checkpoint(spec: ExperimentSpec, experiment: str, judged: Judged) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from kubenas.api.base import duration_seconds
@@ -10,6 +11,11 @@ from kubenas.experiment.front import Front, Judged
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.objectives import reached
 from kubenas.experiment.stages import StagePlan, current_stage, open_places
+
+# Failures that lie in the experiment, its data or its trainer, and so many alike that end it.
+_MISTAKES = frozenset({"InvalidDataset", "InvalidTrial", "MetricMissing", "ResultsTooLarge"})
+MOST_ALIKE = 3
+_DIGITS = re.compile(r"\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +63,12 @@ def verdict(
             "MaxFailuresExceeded",
             f"{failed} trials have failed, more than trials.maxFailures ({spec.trials.max_failures}).{last}",
         )
-    index = current_stage(plans, ledger)
-    if not ledger.unfinished and (exhausted or open_places(plans, index, ledger) == 0):
+    mistake = _mistake(ledger)
+    if mistake:
+        return mistake
+    index = current_stage(plans, ledger, searched=exhausted)
+    used_up = exhausted and plans[index].takes is None
+    if not ledger.unfinished and (used_up or open_places(spec, plans, index, ledger) == 0):
         return _completed(ledger, best, exhausted)
     spent = _spent_budget(experiment, gpu_seconds, now)
     if spent:
@@ -74,6 +84,28 @@ def budget_ends_at(experiment: NASExperiment, running_gpus: float, gpu_seconds: 
     if budget.gpu_hours and running_gpus > 0:
         ends.append(now + max(0.0, budget.gpu_hours * 3600 - gpu_seconds) / running_gpus)
     return min(ends, default=None)
+
+
+def _mistake(ledger: Ledger) -> Verdict | None:
+    """The end by a mistake that every trial repeats, seen before one has succeeded."""
+    if ledger.count("Succeeded") or ledger.count("Failed") < MOST_ALIKE:
+        return None
+    alike: dict[tuple[str, str], int] = {}
+    for ended in sorted(ledger.ended.values(), key=lambda one: one.order):
+        fault = ended.fault
+        if ended.phase != "Failed" or fault is None or fault.reason not in _MISTAKES:
+            continue
+        # Numbers may be of the trial or its architecture.
+        kind = (fault.reason, _DIGITS.sub("0", fault.message))
+        alike[kind] = alike.get(kind, 0) + 1
+        if alike[kind] == MOST_ALIKE:
+            return Verdict(
+                False,
+                fault.reason,
+                f"{MOST_ALIKE} trials have failed alike, and none has succeeded. The last one: {fault.message} "
+                "If it can be mended outside of the experiment, delete the failed trials to go on.",
+            )
+    return None
 
 
 def _completed(ledger: Ledger, best: Judged | None, exhausted: bool) -> Verdict:
