@@ -204,6 +204,7 @@ class ControlPlane:
                 f"--tls-private-key-file={key}",
                 f"--client-ca-file={self._authority.certificate}",
                 "--authorization-mode=Node,RBAC",
+                "--allow-privileged",  # as every installer sets it
                 f"--service-cluster-ip-range={SERVICES}",
                 "--service-account-issuer=https://kubernetes.default.svc",
                 f"--service-account-key-file={self._authority.token_key}",

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
+from tests.cluster.conditions import until
 from tests.cluster.control_plane import REPOSITORY, ControlPlane
+from tests.deploy.test_policies import pod, refusal
 from tests.operator import endings
 from tests.operator.harness import Operator, Workspace, experiment
 
@@ -77,6 +79,23 @@ def check(workspace: Workspace, operator: Operator, user: str, kubeconfig: Path)
             "kubectl", "get", "secrets", f"--namespace={workspace.namespace}", f"--kubeconfig={kubeconfig}"
         )
     assert "(Forbidden)" in refusal.value.stderr
+
+
+def test_a_template_that_reaches_for_the_node_is_refused_and_told_of(workspace: Workspace) -> None:
+    """And goes on once an administrator has allowed it."""
+    control_plane, namespace = workspace.control_plane, workspace.namespace
+    with rights(control_plane, "operator-namespaced", namespace):
+        until(lambda: "'kubenas-pods'" in refusal(control_plane, namespace, pod(hostPID=True), namespace))
+        workspace.operator(kubeconfig=control_plane.service_account(namespace, ACCOUNT)).start().wait_ready()
+        volumes = [{"name": "host", "hostPath": {"path": "/"}}]
+        workspace.apply(experiment(trialTemplate={"spec": {"schedulerName": "nobody", "volumes": volumes}}))
+        condition = workspace.wait_condition("TrialsScheduled", status="False")
+        assert condition["reason"] == "PodRefused"
+        assert "hostPath volumes are an administrator's to allow" in condition["message"]
+        assert workspace.pods() == []
+        control_plane.kubectl("label", "namespace", namespace, "kubenas.io/host-access=allowed")
+        workspace.wait_condition("TrialsScheduled")
+        workspace.wait_pod("nas-0-1")
 
 
 @pytest.mark.parametrize("folder", ["operator", "operator-namespaced"])
