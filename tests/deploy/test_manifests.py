@@ -64,7 +64,7 @@ def applied(control_plane: ControlPlane, folder: str) -> Iterator[list[dict[str,
     control_plane.kubectl("apply", "--server-side", "--filename=-", stdin=yaml.safe_dump_all(objects))
     yield objects
     mortal = [one for one in objects if one["kind"] != "CustomResourceDefinition"]
-    control_plane.kubectl("delete", "--wait", "--filename=-", stdin=yaml.safe_dump_all(mortal))
+    control_plane.kubectl("delete", "--wait", "--ignore-not-found", "--filename=-", stdin=yaml.safe_dump_all(mortal))
 
 
 @pytest.fixture(scope="module")
@@ -206,7 +206,7 @@ def policy(operator: list[dict[str, Any]], control_plane: ControlPlane, tmp_path
     }
     (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(own))
     objects = list(yaml.safe_load_all(control_plane.kubectl("kustomize", str(tmp_path))))
-    (policy,) = [one for one in objects if one["kind"] == "NetworkPolicy"]
+    (policy,) = [one for one in objects if one["kind"] == "NetworkPolicy" and one not in operator]
     assert [one for one in objects if one is not policy] == operator
     command = ["create", "--dry-run=server", "--output=json", "--filename=-"]
     taken: dict[str, Any] = json.loads(control_plane.kubectl(*command, stdin=json.dumps(policy)))
@@ -244,6 +244,107 @@ def test_the_egress_policy_lets_through_what_the_operator_needs(
     (place,) = trials["to"]
     assert place["podSelector"]["matchExpressions"] == [{"key": TRIAL_LABEL, "operator": "Exists"}]
     assert [port["port"] for port in trials["ports"]] == [METRICS_PORT]
+
+
+def ingress(objects: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The policy on what reaches the pods of a deployment, and the deployment, which it is checked to select."""
+    (policy,) = [one for one in objects if one["kind"] == "NetworkPolicy"]
+    (deployment,) = [one for one in objects if one["kind"] == "Deployment"]
+    assert policy["metadata"]["namespace"] == deployment["metadata"]["namespace"]
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    assert policy["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
+    assert policy["spec"]["policyTypes"] == ["Ingress"]
+    return policy, deployment
+
+
+@pytest.mark.parametrize("folder", ["operator", "namespaced_operator"])
+def test_only_the_monitoring_reaches_the_operator(
+    folder: str, request: pytest.FixtureRequest, prometheus: list[dict[str, Any]]
+) -> None:
+    policy, deployment = ingress(request.getfixturevalue(folder))
+    (rule,) = policy["spec"]["ingress"]
+    _, monitoring = ingress(prometheus)
+    namespace = monitoring["metadata"]["namespace"]
+    assert rule["from"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}]
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert [port["port"] for port in rule["ports"]] == [container["ports"][0]["containerPort"]]
+
+
+def test_only_the_operator_reaches_prometheus(operator: list[dict[str, Any]], prometheus: list[dict[str, Any]]) -> None:
+    policy, deployment = ingress(prometheus)
+    _, asking = ingress(operator)
+    (rule,) = policy["spec"]["ingress"]
+    (place,) = rule["from"]
+    assert place["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": asking["metadata"]["namespace"]}
+    (expression,) = place["podSelector"]["matchExpressions"]
+    assert asking["spec"]["template"]["metadata"]["labels"][expression["key"]] in expression["values"]
+    assert "matchLabels" not in place["podSelector"]
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert [port["port"] for port in rule["ports"]] == [container["ports"][0]["containerPort"]]
+
+
+def test_the_policy_for_trials_lets_through_their_metrics_and_nothing_out_but_names(
+    operator: list[dict[str, Any]], prometheus: list[dict[str, Any]], control_plane: ControlPlane, namespace: str
+) -> None:
+    command = ["create", f"--namespace={namespace}", "--dry-run=server", "--output=json"]
+    policy = json.loads(control_plane.kubectl(*command, f"--filename={DEPLOY / 'trials/network_policy.yaml'}"))
+    spec = policy["spec"]
+    assert spec["podSelector"] == {"matchExpressions": [{"key": TRIAL_LABEL, "operator": "Exists"}]}
+    assert set(spec["policyTypes"]) == {"Ingress", "Egress"}
+    (rule,) = spec["ingress"]
+    ((place,),) = (one["namespaceSelector"]["matchExpressions"] for one in rule["from"])
+    reading = {one["metadata"]["namespace"] for one in (*operator, *prometheus) if one["kind"] == "Deployment"}
+    assert set(place["values"]) == reading
+    assert [port["port"] for port in rule["ports"]] == [METRICS_PORT]
+    (dns,) = spec["egress"]
+    assert {port["port"] for port in dns["ports"]} == {53}
+
+
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+
+
+def test_images_can_be_named_by_digest(control_plane: ControlPlane, tmp_path: Path, namespace: str) -> None:
+    """As README shows it: the operator's and Prometheus' by kustomize, the trials' by the variable."""
+    trial = f"registry.example/kubenas-trial@{DIGEST}"
+    variable = {"name": "KUBENAS_TRIAL_IMAGE", "value": trial}
+    patch = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "kubenas-operator"},
+        "spec": {"template": {"spec": {"containers": [{"name": "operator", "env": [variable]}]}}},
+    }
+    own = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": [os.path.relpath(DEPLOY / folder, tmp_path) for folder in ("operator", "prometheus")],
+        "images": [
+            {
+                "name": "ghcr.io/kubenas/kubenas-operator",
+                "newName": "registry.example/kubenas-operator",
+                "digest": DIGEST,
+            },
+            {"name": "quay.io/prometheus/prometheus", "digest": DIGEST},
+        ],
+        "patches": [
+            {"target": {"kind": "Deployment", "name": "kubenas-operator"}, "patch": yaml.safe_dump(patch)},
+        ],
+    }
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(own))
+    objects = list(yaml.safe_load_all(control_plane.kubectl("kustomize", str(tmp_path))))
+    images = {}
+    for deployment in (one for one in objects if one["kind"] == "Deployment"):
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        images[deployment["metadata"]["name"]] = container["image"]
+        environment = {one["name"]: one.get("value") for one in container.get("env", ())}
+        assert environment.get("KUBENAS_TRIAL_IMAGE", trial) == trial
+        spec = {"containers": [container], "volumes": deployment["spec"]["template"]["spec"]["volumes"]}
+        document = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "one"}, "spec": spec}
+        create = ["create", f"--namespace={namespace}", "--dry-run=server", "--filename=-"]
+        control_plane.kubectl(*create, stdin=json.dumps(document))
+    assert images == {
+        "kubenas-operator": f"registry.example/kubenas-operator@{DIGEST}",
+        "prometheus": f"quay.io/prometheus/prometheus@{DIGEST}",
+    }
 
 
 def test_prometheus_runs_with_the_scrape_jobs_of_the_file(
