@@ -107,6 +107,7 @@ def test_a_trial_is_kept_as_written(namespace: str, api: Api) -> None:
             completion_time=NOW,
             gpu_seconds=12.5,
             order=3,
+            value=1e-7,  # the loss, where that is the primary objective
             results=[Result(candidate="0", step=12, metrics=VALUES, source="TerminationMessage")],
             curve=[Point(candidate="0", step=step, metrics=VALUES) for step in (1, 2)],
             last_failure=Failure(attempt=1, reason="OutOfMemory", message="killed at 2Gi", time=NOW),
@@ -120,7 +121,7 @@ def test_a_trial_is_kept_as_written(namespace: str, api: Api) -> None:
     assert NASTrial.model_validate(kept).status == trial.status
     columns = api.kubectl("get", "nastrial", f"--namespace={namespace}", "--output=wide").splitlines()
     assert columns[0].split() == ["NAME", "PHASE", "ATTEMPT", "VALUE", "SOURCE", "FAILURE", "NODE", "AGE"]
-    assert columns[1].split()[:7] == ["digits-4", "Failed", "2", "0.93", "TerminationMessage", "OutOfMemory", "gpu-1"]
+    assert columns[1].split()[:7] == ["digits-4", "Failed", "2", "1e-07", "TerminationMessage", "OutOfMemory", "gpu-1"]
 
 
 def test_scaling_sets_the_parallelism(namespace: str, api: Api) -> None:

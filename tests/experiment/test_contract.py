@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Any
 
-from kubenas.api.trial import Candidate, TrialStatus
-from kubenas.experiment.contract import substitute, trial_document, trial_seed
+from kubenas.api.trial import TrialStatus
+from kubenas.experiment.contract import trial_document, trial_seed
 from tests.experiment.builders import candidate, experiment, trial
 
 
@@ -40,12 +39,3 @@ def test_seeds_differ_and_fit_in_31_bits() -> None:
     seeds = [trial_seed(seed, number) for seed in (0, 1, 2**53 - 1) for number in range(1000)]
     assert len(set(seeds)) == len(seeds)
     assert all(0 <= seed < 2**31 for seed in seeds)
-
-
-def test_placeholders() -> None:
-    of = [Candidate(id="0", name="", architecture={"width": 32, "act": "relu", "l.r": 0.1}, epochs=1)]
-    document: dict[str, Any] = {
-        "args": ["--width=$(kubenas.width)", "$(kubenas.act)/$(kubenas.l.r)", "$(HOME) $(kubenas.none)"],
-        "port": 1,
-    }
-    assert substitute(document, of) == {"args": ["--width=32", "relu/0.1", "$(HOME) $(kubenas.none)"], "port": 1}

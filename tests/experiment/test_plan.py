@@ -102,6 +102,14 @@ def test_a_missing_number_is_proposed_again_as_it_was(missing: int) -> None:
         assert (again.number, again.observed) == (missing, 5)
 
 
+def test_a_trial_s_value_is_its_best_candidate_s_primary_objective() -> None:
+    of = experiment(objectives=[{"metric": "loss", "goal": "minimize"}, {"metric": "size", "limit": 5}])
+    running_trial = trial(0, candidates=3)
+    message = results({"accuracy": 0.9, "loss": 3.0, "size": 9}, {"loss": 2.0, "size": 6}, {"loss": 1.0, "size": 0})
+    made = planned(of, trials=[running_trial], attempts=[ended(running_trial, message)])
+    assert made.write[0].status.value == 2.0
+
+
 def test_endings_are_numbered_on() -> None:
     both = [trial(3), trial(2)]
     made = planned(

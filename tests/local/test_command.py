@@ -48,6 +48,26 @@ def test_a_trainer_of_ones_own() -> None:
     assert "TOKEN" not in made.environment
 
 
+def test_directives_and_what_is_switched_off_are_as_in_a_pod() -> None:
+    variables = [{"name": "A", "value": "$(kubenas.depth)"}, {"name": "KUBENAS_METRICS_PORT", "$patch": "delete"}]
+    made = command(spec({"command": ["x", "--d=$(kubenas.depth)", "--d=$(kubenas.depth:3)"], "env": variables}))
+    assert made.arguments == ("x", "--d=3")
+    assert not {"A", "KUBENAS_METRICS_PORT"} & made.environment.keys()
+    trainer = {"name": "trainer", "command": ["y"], "env": [{"$patch": "replace"}, {"name": "B", "value": "1"}]}
+    replaced = experiment(trialTemplate={"spec": {"containers": [{"$patch": "replace"}, trainer]}}).spec
+    made = command(replaced)
+    assert made.arguments == ("y",)
+    assert ("KUBENAS_METRICS_PORT" in made.environment, made.environment["B"]) == (False, "1")
+    assert "trialTemplate.spec.containers[0]" in not_used(replaced)
+
+
+def test_the_contract_is_handed_over_as_it_is() -> None:
+    made = trial_command(
+        spec({"command": ["x"]}), [Candidate(id="0", name="", architecture={}, epochs=1)], {"A": "$(B) $$"}, {}
+    )
+    assert made.environment["A"] == "$(B) $$"
+
+
 def test_python_is_the_one_that_kubenas_is_installed_for() -> None:
     first = command(spec(), PATH="/usr/bin").environment["PATH"].split(os.pathsep)
     assert first == [str(Path(sys.executable).parent), "/usr/bin"]

@@ -39,7 +39,7 @@ def custom_resource_definitions() -> list[dict[str, Any]]:
         columns=[
             _column("Phase", "string", ".status.phase", "One word for how the trial goes"),
             _column("Attempt", "integer", ".status.attempt", "The attempt that runs or ran last"),
-            _column("Value", "number", ".status.results[0].metrics[0].value", "First value of the first candidate"),
+            _column("Value", "number", ".status.value", "Value of the primary objective"),
             _column("Source", "string", ".status.results[0].source", "Where the value was read", priority=1),
             _column("Failure", "string", ".status.lastFailure.reason", "Why the last failed attempt failed"),
             _column("Node", "string", ".status.node", "The node that it runs or ran on", priority=1),

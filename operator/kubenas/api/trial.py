@@ -104,6 +104,7 @@ class TrialStatus(Model):
     completion_time: Time | None = Field(default=None, description="When the trial ended.")
     gpu_seconds: float = Field(default=0.0, ge=0, description="GPU seconds of ended attempts.")
     order: int | None = Field(default=None, ge=1, description="Its place among the ended trials, in order of ending.")
+    value: float | None = Field(default=None, description="Value of the primary objective, of its best candidate.")
     results: list[Result] = Field(
         default_factory=list, max_length=16, description="Final values.", json_schema_extra=keyed("candidate")
     )

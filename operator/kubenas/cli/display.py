@@ -66,12 +66,11 @@ class Display:
         """Say what came of it."""
         self._done += 1
         status, seconds = trial.status, trial_seconds(trial)
-        values = {m.name: m.value for result in status.results for m in result.metrics}
         if status.phase == "Failed" and status.last_failure:
             failure = f"{status.last_failure.reason}: {status.last_failure.message}"
             outcome = f"[red]failed: {escape(failure)}[/]"
-        elif self._objective in values:
-            outcome = f"{self._objective} {number_text(values[self._objective])}"
+        elif status.value is not None:
+            outcome = f"{self._objective} {number_text(status.value)}"
         else:
             outcome = (status.phase or "").lower()
         time = "" if seconds is None else duration_text(seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kubenas.api.base import GROUP, VERSION
+from kubenas.experiment.contract import TRAINER
 from kubenas.experiment.status import EXPERIMENT_LABEL
 
 TRIAL_LABEL = "kubenas.io/trial"
@@ -10,9 +11,6 @@ ATTEMPT_LABEL = "kubenas.io/attempt"
 # Tells the objects of an experiment from those of a deleted one of the same name.
 EXPERIMENT_UID_LABEL = "kubenas.io/experiment-uid"
 MANAGED_BY = {"app.kubernetes.io/managed-by": "kubenas"}
-
-# The container that trains; users' templates name it to change it.
-TRAINER = "trainer"
 
 API = f"/apis/{GROUP}/{VERSION}"
 

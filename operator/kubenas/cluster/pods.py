@@ -8,7 +8,6 @@ from typing import Any
 from kubenas.api.base import API_VERSION
 from kubenas.api.experiment import NASExperiment
 from kubenas.api.trial import TrialSpec
-from kubenas.cluster.merge import merged
 from kubenas.cluster.names import (
     ATTEMPT_LABEL,
     EXPERIMENT_LABEL,
@@ -23,9 +22,10 @@ from kubenas.experiment.contract import (
     METRICS_PORT,
     TRIAL_VARIABLE,
     escaped,
-    substitute,
     trial_document,
 )
+from kubenas.experiment.merge import merged
+from kubenas.experiment.placeholders import substitute
 from kubenas.experiment.state import Trial
 
 # The user of the trial image; fsGroup gives it the volumes.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from kubenas.api.objective import Objective
+from kubenas.api.trial import Result
 from kubenas.search.base import Score
 
 
@@ -24,6 +25,15 @@ def score(objectives: Sequence[Objective], metrics: Mapping[str, float]) -> Scor
         violation += max(0.0, excess) / max(abs(objective.limit), 1e-12)
     primary = objectives[0]
     return (-violation, _sign(primary) * metrics[primary.metric])
+
+
+def best_value(objectives: Sequence[Objective], results: Sequence[Result]) -> float | None:
+    """The primary objective's value of the best of `results` that have all objectives; None where none has."""
+    known = [{m.name: m.value for m in result.metrics} for result in results]
+    complete = [metrics for metrics in known if all(o.metric in metrics for o in objectives)]
+    if not complete:
+        return None
+    return max(complete, key=lambda metrics: score(objectives, metrics))[objectives[0].metric]
 
 
 def values(objectives: Sequence[Objective], metrics: Mapping[str, float]) -> tuple[float, ...]:

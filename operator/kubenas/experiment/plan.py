@@ -13,6 +13,7 @@ from kubenas.api.trial import TrialStatus
 from kubenas.experiment.actions import Announcement, NewTrial, Plan, WriteTrial
 from kubenas.experiment.attempts import LOST_SECONDS, Rules, advance, prune, release, retry_at
 from kubenas.experiment.ledger import Ledger
+from kubenas.experiment.objectives import best_value
 from kubenas.experiment.stages import StagePlan, current_stage, next_trials, open_places, stage_plans
 from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Readings, Trial, earliest
 from kubenas.experiment.status import UNSCHEDULABLE_SECONDS, Seen, announcements, experiment_status
@@ -163,7 +164,8 @@ def _look_at_trials(
             status = release(trial, attempt, observed.readings, now) or status
         if status is not None and status.completion_time is not None:
             order += 1
-            status = status.model_copy(update={"order": order})
+            value = best_value(observed.experiment.spec.objectives, status.results)
+            status = status.model_copy(update={"order": order, "value": value})
         if status is not None:
             writes.append(WriteTrial(trial, status, _failure_of(trial, status)))
         wakes.append(step.wake_at)

@@ -6,30 +6,33 @@ All else in it is the apiserver's to judge, when the pod is created.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from kubenas.api.base import GROUP
 from kubenas.api.errors import SpecError
 from kubenas.api.experiment import TrialTemplate
+from kubenas.experiment.contract import TRAINER
+from kubenas.experiment.merge import DIRECTIVE, MERGE_KEYS, RETAIN_KEYS
+from kubenas.experiment.placeholders import placeholder_problems
+from kubenas.space.decisions import Decision
 
 _LABEL_KEY: Final = re.compile(
     r"(?:[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 )
 _QUANTITY: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[numkKMGTPE]|[KMGTPE]i|[eE][+-]?\d+)?")
-# Also what was meant as a placeholder but is spelt wrong.
-_PLACEHOLDER: Final = re.compile(r"\$\(kubenas\.([^)]*)\)")
+_REPLACES: Final = {DIRECTIVE: "replace"}
 _QUOTE: Final = "must be a string: put it in quotes"
 
 
 def template_problems(
-    template: TrialTemplate, decisions: Collection[str], candidates_per_trial: int
+    template: TrialTemplate, decisions: Mapping[str, Decision], candidates_per_trial: int
 ) -> Iterator[SpecError]:
     """The template's problems, with paths from the template's root.
 
     Args:
         template: the template.
-        decisions: names that `$(kubenas.NAME)` may stand for.
+        decisions: what `$(kubenas.NAME)` may stand for, by name.
         candidates_per_trial: placeholders need it to be 1, since one pod then has one architecture.
     """
     for field, keys in (("labels", template.metadata.labels), ("annotations", template.metadata.annotations)):
@@ -39,24 +42,31 @@ def template_problems(
             elif key.startswith(f"{GROUP}/"):
                 yield SpecError(f"metadata.{field}[{key}]", f"keys that begin with {GROUP}/ are the operator's own")
     yield from _pod_problems(template.spec)
-    for path, text in _strings(template.spec, "spec"):
-        for name in _PLACEHOLDER.findall(text):
-            if name not in decisions:
-                yield SpecError(
-                    path, f"$(kubenas.{name}) names no decision of the search space, which has {_listed(decisions)}"
-                )
-            elif candidates_per_trial > 1:
-                yield SpecError(path, f"$(kubenas.{name}) needs trials.candidatesPerTrial to be 1")
+    yield from _directive_problems(template.spec, "spec")
+    yield from placeholder_problems(template.spec, "spec", decisions, candidates_per_trial)
 
 
 def _pod_problems(pod: Mapping[str, Any]) -> Iterator[SpecError]:
     if pod.get("restartPolicy", "Never") != "Never":
         yield SpecError("spec.restartPolicy", "must be Never: failed trials are retried, see trials.retries")
-    yield from _keyed_list_problems(pod, "volumes", "name", "spec")
+    if DIRECTIVE in pod or RETAIN_KEYS in pod:
+        yield SpecError("spec", f"has {DIRECTIVE} or {RETAIN_KEYS}: put it into what is to be replaced")
+    for field in MERGE_KEYS.keys() & pod.keys():
+        yield from _keyed_list_problems(pod, field, "spec")
+    yield from _trainer_problems(pod.get("containers"))
     for field in ("containers", "initContainers"):
-        yield from _keyed_list_problems(pod, field, "name", "spec")
         for index, container in enumerate(_objects(pod.get(field))):
             yield from _container_problems(container, f"spec.{field}[{index}]")
+
+
+def _trainer_problems(containers: object) -> Iterator[SpecError]:
+    """The pod must have the container that the operator looks at."""
+    items = _objects(containers)
+    for index, item in enumerate(items):
+        if item.get("name") == TRAINER and item.get(DIRECTIVE) == "delete":
+            yield SpecError(f"spec.containers[{index}]", f"{TRAINER} cannot be deleted: it is the trial's program")
+    if _REPLACES in items and not any(item.get("name") == TRAINER for item in items):
+        yield SpecError("spec.containers", f"are replaced by others without {TRAINER}: name one of them {TRAINER}")
 
 
 def _container_problems(container: Mapping[str, Any], path: str) -> Iterator[SpecError]:
@@ -71,11 +81,11 @@ def _container_problems(container: Mapping[str, Any], path: str) -> Iterator[Spe
         for index, argument in enumerate(arguments):
             if not isinstance(argument, str):
                 yield SpecError(f"{path}.{field}[{index}]", _QUOTE)
-    yield from _keyed_list_problems(container, "env", "name", path)
+    for field in MERGE_KEYS.keys() & container.keys():
+        yield from _keyed_list_problems(container, field, path)
     for index, variable in enumerate(_objects(container.get("env"))):
         if not isinstance(variable.get("value", ""), str):
             yield SpecError(f"{path}.env[{index}].value", _QUOTE)
-    yield from _keyed_list_problems(container, "volumeMounts", "mountPath", path)
     yield from _resource_problems(container.get("resources", {}), f"{path}.resources")
 
 
@@ -93,17 +103,26 @@ def _resource_problems(resources: object, path: str) -> Iterator[SpecError]:
                 yield SpecError(f"{path}.{field}[{name}]", f"{quantity!r} is no quantity: write for example 2 or 4Gi")
 
 
-def _keyed_list_problems(parent: Mapping[str, Any], field: str, key: str, path: str) -> Iterator[SpecError]:
-    """A list that is merged item by item: each must be an object, told apart by `key`."""
-    path = f"{path}.{field}"
-    items = parent.get(field, [])
+def _keyed_list_problems(parent: Mapping[str, Any], field: str, path: str) -> Iterator[SpecError]:
+    """A list that is merged item by item: each must be an object, told apart by its key, or replace the list."""
+    path, key = f"{path}.{field}", MERGE_KEYS[field]
+    items = parent[field]
+    if items is None:
+        return
     if not isinstance(items, list):
         yield SpecError(path, f"must be a list of objects, each with a {key}")
         return
-    seen: set[str] = set()
+    seen: set[object] = set()
     for index, item in enumerate(items):
         if not isinstance(item, Mapping):
             yield SpecError(f"{path}[{index}]", f"must be an object with a {key}")
+        elif item == _REPLACES:
+            continue
+        elif item.get(DIRECTIVE) == "replace":
+            yield SpecError(f"{path}[{index}]", f"must have nothing beside {DIRECTIVE}: it replaces the whole list")
+        elif key == "containerPort":
+            if not isinstance(item.get(key), int):
+                yield SpecError(f"{path}[{index}].{key}", "is required, as a number")
         elif not isinstance(item.get(key), str) or not item[key]:
             yield SpecError(f"{path}[{index}].{key}", "is required, as a string")
         elif item[key] in seen:
@@ -112,22 +131,22 @@ def _keyed_list_problems(parent: Mapping[str, Any], field: str, key: str, path: 
             seen.add(item[key])
 
 
+def _directive_problems(document: object, path: str) -> Iterator[SpecError]:
+    """Directives of a strategic merge that there are not here."""
+    if isinstance(document, Mapping):
+        for key, value in document.items():
+            if key == DIRECTIVE and value not in ("replace", "delete"):
+                yield SpecError(f"{path}.{key}", f"must be replace or delete, not {value!r:.80}")
+            elif key == RETAIN_KEYS and not (isinstance(value, list) and document.keys() - {key} <= {*map(str, value)}):
+                yield SpecError(f"{path}.{key}", "must be a list of fields, with all those beside it")
+            elif key.startswith("$") and key not in (DIRECTIVE, RETAIN_KEYS):
+                yield SpecError(f"{path}.{key}", f"is no directive: there are {DIRECTIVE} and {RETAIN_KEYS}")
+            yield from _directive_problems(value, f"{path}.{key}")
+    elif isinstance(document, list):
+        for index, value in enumerate(document):
+            yield from _directive_problems(value, f"{path}[{index}]")
+
+
 def _objects(items: object) -> list[Mapping[str, Any]]:
     """`items`, each replaced by an empty object where it is none: that is reported elsewhere."""
     return [item if isinstance(item, Mapping) else {} for item in items] if isinstance(items, list) else []
-
-
-def _strings(document: object, path: str) -> Iterator[tuple[str, str]]:
-    """Every string in `document` with its path."""
-    if isinstance(document, str):
-        yield path, document
-    elif isinstance(document, Mapping):
-        for key, value in document.items():
-            yield from _strings(value, f"{path}.{key}")
-    elif isinstance(document, list):
-        for index, value in enumerate(document):
-            yield from _strings(value, f"{path}[{index}]")
-
-
-def _listed(names: Collection[str]) -> str:
-    return ", ".join(sorted(names))

@@ -12,9 +12,10 @@ from typing import Any, Final
 
 from kubenas.api.experiment import ExperimentSpec
 from kubenas.api.trial import Candidate
-from kubenas.experiment.contract import substitute
+from kubenas.experiment.contract import TRAINER, escaped
+from kubenas.experiment.merge import merged
+from kubenas.experiment.placeholders import substitute
 
-TRAINER: Final = "trainer"
 _OWN_TRAINER: Final = (sys.executable, "-m", "kubenas_trial")
 # `$(NAME)` as the kubelet expands it, and `$$`, which stands for one `$`.
 _REFERENCE: Final = re.compile(r"\$(?:\$|\(([A-Za-z_][A-Za-z0-9_]*)\))")
@@ -42,12 +43,12 @@ def trial_command(
         contract: variables that the trial's contract gives.
         inherited: the environment of the run.
     """
-    trainer = substitute(_trainer(spec), candidates)
+    trainer = substitute(_trainer(spec, contract), candidates)
     environment = dict(inherited)
     # As if its virtual environment were active, so that `python` is the one that KubeNAS is installed for.
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{inherited.get('PATH', os.defpath)}"
     environment.setdefault("OMP_NUM_THREADS", str(threads(spec.trials.parallelism)))
-    declared = dict(contract)
+    declared: dict[str, str] = {}
     for variable in trainer.get("env", ()):
         if "value" in variable:
             declared[variable["name"]] = _expanded(variable["value"], declared)
@@ -69,7 +70,7 @@ def not_used(spec: ExperimentSpec) -> list[str]:
             paths.append(path)
             continue
         for index, container in enumerate(value):
-            if container["name"] != TRAINER:
+            if container.get("name") != TRAINER:
                 paths.append(f"{path}[{index}]")
                 continue
             unused = container.keys() - {"name", "command", "args", "env"}
@@ -86,8 +87,13 @@ def not_used(spec: ExperimentSpec) -> list[str]:
     return paths
 
 
-def _trainer(spec: ExperimentSpec) -> dict[str, Any]:
-    containers = spec.trial_template.spec.get("containers", ())
+def _trainer(spec: ExperimentSpec, contract: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The container `trainer` as a pod would have it, with the contract's variables before its own."""
+    # What the contract says is meant as it is.
+    variables = [{"name": name, "value": escaped(value)} for name, value in (contract or {}).items()]
+    base = {"containers": [{"name": TRAINER, "env": variables}]}
+    patch = {key: value for key, value in spec.trial_template.spec.items() if key == "containers"}
+    containers = merged(base, patch).get("containers", ())
     return next((container for container in containers if container["name"] == TRAINER), {})
 
 
