@@ -20,6 +20,7 @@ from kubenas.search.load import build_strategy
 from kubenas.space.load import build_space
 
 NOW = 1_000_000.0
+GPU = {"nvidia.com/gpu": 1.0}
 CELL = {"0-1": "none", "0-2": "none", "0-3": "nor_conv_3x3", "1-2": "none", "1-3": "none", "2-3": "none"}
 
 
@@ -65,7 +66,7 @@ def trial(number: int = 0, candidates: int = 1, stage: str | None = None, **stat
 
 def running(of: Trial, started: float = NOW - 10, **changes: Any) -> Attempt:
     attempt = Attempt(
-        name=of.attempt_name, trial=of.name, phase=AttemptPhase.RUNNING, created=started, started=started, gpus=1.0
+        name=of.attempt_name, trial=of.name, phase=AttemptPhase.RUNNING, created=started, started=started, devices=GPU
     )
     return replace(attempt, **changes)
 

@@ -24,7 +24,7 @@ from kubenas.experiment.stages import stage_plans
 from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Readings, Trial
 from kubenas.search.load import build_strategy
 from kubenas.space.load import build_space
-from tests.experiment.builders import NOW
+from tests.experiment.builders import GPU, NOW
 
 # Looks at one moment, after which nothing may be left to do.
 LOOKS = 1_000
@@ -112,7 +112,7 @@ class World:
         alive = [a for a in self.attempts.values() if a.phase is not AttemptPhase.ENDED]
         assert len(alive) < self.experiment.spec.trials.parallelism, "more pods than allowed"
         assert all(a.trial != trial.name for a in alive), "two attempts of a trial at once"
-        self.attempts[name] = Attempt(name, trial.name, AttemptPhase.WAITING, created=self.now, gpus=1.0)
+        self.attempts[name] = Attempt(name, trial.name, AttemptPhase.WAITING, created=self.now, devices=GPU)
         self._at(self.rng.uniform(0, 3), lambda: self._run(name, trial))
         if self.rng.random() < self.chances.pod_deletion:
             self._at(self.rng.uniform(0, 20), lambda: self.stop(name))

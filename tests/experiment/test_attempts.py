@@ -231,10 +231,21 @@ def test_metrics_that_a_result_cannot_hold_are_named_in_the_status() -> None:
     assert message.endswith("; and 5 more.")
 
 
-def test_a_pod_that_was_there_and_is_gone_was_deleted() -> None:
-    status = written(looked_at(trial(phase="Running", pod="nas-0-1"), None))
+def test_a_pod_that_was_deleted_while_someone_looked_is_a_failure() -> None:
+    status = written(looked_at(trial(phase="Running", pod="nas-0-1"), running(trial()).departed(NOW - 1)))
     assert status.last_failure is not None
     assert status.last_failure.reason == "PodDeleted"
+
+
+def test_a_pod_that_went_while_nobody_looked_is_none() -> None:
+    """As where a node is lost together with the operator on it."""
+    status = written(looked_at(trial(phase="Running", pod="nas-0-1"), None))
+    assert (status.phase, status.attempt, status.failures, status.last_failure) == ("Pending", 2, 0, None)
+
+
+def test_a_result_counts_although_the_pod_is_gone() -> None:
+    gone = ended(trial(), results({"accuracy": 0.9})).departed(NOW)
+    assert written(looked_at(trial(), gone)).phase == "Succeeded"
 
 
 def test_a_pod_that_was_never_seen_is_waited_for() -> None:
@@ -370,12 +381,12 @@ def test_prune_keeps_the_last_values(curve: dict[int, float]) -> None:
 
 
 def test_release_counts_no_failure_and_keeps_the_curve() -> None:
-    status = release(trial(), running(trial()), read({1: 0.25}), NOW)
+    status = release(trial(), running(trial()), read({1: 0.25}), RULES, NOW)
     assert status is not None
     assert (status.phase, status.attempt, status.failures, status.pod) == ("Pending", 2, 0, None)
     assert [p.step for p in status.curve] == [1]
     assert status.gpu_seconds == 10.0
-    assert release(trial(), None, Readings(), NOW) is None, "nothing runs: nothing changes"
+    assert release(trial(), None, Readings(), RULES, NOW) is None, "nothing runs: nothing changes"
 
 
 def test_statuses_fit_the_schema_whatever_trainers_say() -> None:

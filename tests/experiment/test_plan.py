@@ -129,6 +129,22 @@ def test_the_pod_of_a_result_goes_and_that_of_a_failure_stays_for_its_log() -> N
     assert [a.trial for a in alive.stop] == ["nas-1"], "a failed trial's pod that runs holds a GPU"
 
 
+def test_a_pod_whose_trainer_has_ended_but_that_goes_on_is_stopped_and_waited_for() -> None:
+    """A sidecar may go on for ever, and holds the pod's devices."""
+    of = experiment(trials={"parallelism": 1})
+    lingering = ended(trial(0), exit_code=1, lingers=True)
+    made = planned(of, trials=[trial(0, phase="Failed", order=1)], attempts=[lingering])
+    assert ([a.name for a in made.stop], numbers(made)) == (["nas-0-1"], [])
+    again = planned(of, trials=[trial(0, attempt=2)], attempts=[lingering])
+    assert ([a.name for a in again.stop], again.start) == (["nas-0-1"], ())
+
+
+def test_what_is_gone_is_not_stopped() -> None:
+    gone = running(trial(0)).departed(NOW)
+    made = planned(experiment(), trials=[trial(0, attempt=2)], attempts=[gone])
+    assert (made.stop, [t.attempt_name for t in made.start]) == ((), ["nas-0-2"])
+
+
 def test_pods_of_no_trial_are_stopped_once() -> None:
     stray = running(trial(7))
     assert planned(experiment(), attempts=[stray]).stop == (stray,)
@@ -382,7 +398,7 @@ def test_gpu_hours(best: bool, kind: str) -> None:
     spent = succeeded(0, 1, 0.5) if best else trial(0, phase="Failed", order=1)
     spent = replace(spent, status=spent.status.model_copy(update={"gpu_seconds": 3590.0}))
     of = experiment(budget={"gpuHours": 1})
-    runs = running(trial(1), started=NOW - 9, gpus=2.0)
+    runs = running(trial(1), started=NOW - 9, devices={"nvidia.com/gpu": 2.0})
     going_on = planned(of, trials=[spent, trial(1)], attempts=[replace(runs, started=NOW - 4)])
     assert going_on.wake_at == pytest.approx(NOW + 1)
     over = planned(of, trials=[spent, trial(1)], attempts=[runs])
@@ -392,6 +408,17 @@ def test_gpu_hours(best: bool, kind: str) -> None:
     assert status_of(then).cost is not None
     lifted = planned(experiment(status_of(then), budget={"gpuHours": 2}), trials=[spent])
     assert numbers(lifted) == [1]
+
+
+def test_gpu_hours_count_devices_by_their_shares() -> None:
+    budget = {"gpuHours": 1, "deviceShares": {"nvidia.com/gpu.shared": 0.25, "rdma/hca": 0}}
+    pod = running(trial(0), started=NOW - 3600, devices={"nvidia.com/gpu.shared": 2.0, "rdma/hca": 1.0})
+    made = planned(experiment(budget=budget), trials=[trial(0)], attempts=[pod])
+    assert made.wake_at == pytest.approx(NOW + 3600)
+    over = planned(experiment(budget=budget), trials=[trial(0)], attempts=[pod], now=NOW + 3600)
+    assert [(w.status.phase, w.status.gpu_seconds) for w in over.write] == [("Pruned", 3600.0)]
+    whole = planned(experiment(budget={"gpuHours": 1}), trials=[trial(0)], attempts=[pod])
+    assert [(w.status.phase, w.status.gpu_seconds) for w in whole.write] == [("Pruned", 3 * 3600.0)]
 
 
 def test_wall_clock() -> None:

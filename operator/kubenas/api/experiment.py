@@ -27,6 +27,8 @@ from kubenas.api.task import Task
 LabelValue = Annotated[str, Field(max_length=63, pattern=r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$")]
 AnnotationValue = Annotated[str, Field(max_length=65_536)]
 
+ResourceName = Annotated[str, Field(max_length=316)]
+DeviceShare = Annotated[float, Field(ge=0, le=1)]
 
 # A pod is named EXPERIMENT-NUMBER-ATTEMPT, and its name must fit in a label's 63 characters.
 MAX_NAME_LENGTH: Final = 52
@@ -106,7 +108,16 @@ class Budget(Model):
     """When to stop, whatever has been found."""
 
     gpu_hours: float | None = Field(
-        default=None, gt=0, le=1e9, description="GPU hours of all attempts together, running ones included."
+        default=None,
+        gt=0,
+        le=1e9,
+        description="GPU hours of all attempts together, running ones included; a GPU hour is one device's hour.",
+    )
+    device_shares: dict[ResourceName, DeviceShare] = Field(
+        default_factory=dict,
+        max_length=16,
+        description="GPU hours that an hour of one device counts, by its resource, or by its claim's name in the pod's "
+        "resourceClaims; 1 if absent. For example nvidia.com/gpu.shared: 0.25, or rdma/hca: 0.",
     )
     wall_clock: Duration | None = Field(default=None, description="Time since the start, for example 24h.")
 

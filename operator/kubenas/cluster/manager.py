@@ -54,7 +54,7 @@ class Manager:
         if store is None:
             return
         if kind == "DELETED":
-            store.drop_pod(document["metadata"]["name"], version(document))
+            store.drop_pod(document["metadata"]["name"], version(document), document)
         else:
             store.put_pod({**document, "kind": "Pod"})
 

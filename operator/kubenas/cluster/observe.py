@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from kubenas.api.trial import Candidate, TrialStatus
 from kubenas.cluster.client import Object
+from kubenas.cluster.devices import devices
 from kubenas.cluster.names import TRAINER, TRIAL_LABEL
 from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Trial, Waiting
 
@@ -17,6 +17,14 @@ _START_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError"
 _NODE_LOST = frozenset({"DeletionByTaintManager", "DeletionByPodGC"})
 # Conditions that say that the cluster takes the pod away (TerminationTarget: Kueue's preemption).
 _DISRUPTIONS = ("DisruptionTarget", "TerminationTarget")
+# Reasons of a pod's failure that are its node's: shut down, as spot nodes are, lost, or needed for a critical pod.
+_TAKEN_AWAY = {
+    "Terminated": "NodeShutdown",
+    "NodeShutdown": "NodeShutdown",
+    "Shutdown": "NodeShutdown",
+    "NodeLost": "NodeLost",
+    "Preempting": "Preempting",
+}
 
 
 def version(document: Object) -> int:
@@ -40,14 +48,18 @@ def trial_of(document: Object) -> Trial:
 
 
 def attempt_of(pod: Object) -> Attempt:
-    """A trial's pod."""
+    """A trial's pod. Its trainer's container decides how far it is: sidecars may go on for ever."""
     metadata, spec, status = pod["metadata"], pod["spec"], pod.get("status") or {}
-    container = _trainer(status.get("containerStatuses") or [])
-    state = container.get("state") or {}
+    state = _state_of_trainer(status)
     terminated = state.get("terminated") or {}
     running = state.get("running") or {}
-    phase = _phase(status.get("phase", "Pending"), running)
-    disruption = _disruption(status.get("conditions") or [])
+    over = status.get("phase") in ("Succeeded", "Failed")
+    phase = AttemptPhase.ENDED if over or terminated else AttemptPhase.RUNNING if running else AttemptPhase.WAITING
+    disruption, fault = _disruption(status), None
+    if phase is AttemptPhase.WAITING:
+        fault = _start_fault(status, state)
+    elif phase is AttemptPhase.ENDED and disruption is None:
+        fault = _end_fault(status, terminated)
     return Attempt(
         name=metadata["name"],
         trial=metadata["labels"][TRIAL_LABEL],
@@ -57,24 +69,20 @@ def attempt_of(pod: Object) -> Attempt:
         node=spec.get("nodeName"),
         address=status.get("podIP"),
         started=_optional(running.get("startedAt") or terminated.get("startedAt")),
-        ended=_optional(terminated.get("finishedAt")) if phase is AttemptPhase.ENDED else None,
+        ended=_optional(terminated.get("finishedAt")),
         exit_code=terminated.get("exitCode"),
         message=terminated.get("message") or "",
-        fault=_fault(phase, status, state, terminated, disruption),
+        fault=fault,
         disruption=disruption,
         gone_by=_optional(metadata.get("deletionTimestamp")),
-        gpus=_gpus(spec["containers"]),
+        lingers=phase is AttemptPhase.ENDED and not over,
+        devices=devices(spec),
     )
 
 
-def _phase(phase: str, running: Object) -> AttemptPhase:
-    if phase in ("Succeeded", "Failed"):
-        return AttemptPhase.ENDED
-    return AttemptPhase.RUNNING if phase == "Running" and running else AttemptPhase.WAITING
-
-
-def _trainer(statuses: list[Object]) -> Object:
-    return next((s for s in statuses if s.get("name") == TRAINER), statuses[0] if statuses else {})
+def _state_of_trainer(status: Object) -> Object:
+    statuses = status.get("containerStatuses") or []
+    return next((s.get("state") or {} for s in statuses if s.get("name") == TRAINER), {})
 
 
 def _waiting(conditions: list[Object]) -> Waiting | None:
@@ -90,43 +98,53 @@ def _waiting(conditions: list[Object]) -> Waiting | None:
     return None
 
 
-def _disruption(conditions: list[Object]) -> Fault | None:
-    for condition in conditions:
+def _disruption(status: Object) -> Fault | None:
+    """Why the cluster takes the pod away, or has done so."""
+    for condition in status.get("conditions") or []:
         if condition.get("type") in _DISRUPTIONS and condition.get("status") == "True":
             reason = condition.get("reason") or "Disrupted"
-            message = condition.get("message", "")
-            return Fault("NodeLost" if reason in _NODE_LOST else reason, message)
+            return Fault("NodeLost" if reason in _NODE_LOST else reason, condition.get("message", ""))
+    # What the kubelet says without a condition.
+    if status.get("phase") == "Failed" and status.get("reason") in _TAKEN_AWAY:
+        return Fault(_TAKEN_AWAY[status["reason"]], status.get("message", ""))
     return None
 
 
-def _fault(
-    phase: AttemptPhase, status: Object, state: Object, terminated: Object, disruption: Fault | None
-) -> Fault | None:
+def _start_fault(status: Object, state: Object) -> Fault | None:
+    """Why the trainer cannot start: its own container, or one that comes before it."""
+    before = [(f"init container {s.get('name')}: ", s.get("state") or {}) for s in _init_statuses(status)]
+    for of, one in (*before, ("", state)):
+        waiting = one.get("waiting") or {}
+        reason, message = waiting.get("reason", ""), waiting.get("message", "")
+        if reason in _IMAGE_REASONS:
+            return Fault("ImagePullFailed", of + (message or f"the image cannot be pulled ({reason})"))
+        if reason in _START_REASONS:
+            return Fault("ContainerNotStarted", f"{of}{reason}: {message}")
+    return None
+
+
+def _end_fault(status: Object, terminated: Object) -> Fault | None:
     """What only the cluster knows of a failure."""
-    waiting = state.get("waiting") or {}
-    reason, message = waiting.get("reason", ""), waiting.get("message", "")
-    if phase is AttemptPhase.WAITING and reason in _IMAGE_REASONS:
-        return Fault("ImagePullFailed", message or f"the image cannot be pulled ({reason})")
-    if phase is AttemptPhase.WAITING and reason in _START_REASONS:
-        return Fault("ContainerNotStarted", f"{reason}: {message}")
-    if phase is not AttemptPhase.ENDED or disruption:
-        return None
     if terminated.get("reason") == "OOMKilled":
         return Fault("OutOfMemory", "the trainer used more memory than its limit: raise resources.limits.memory")
     if status.get("reason") == "DeadlineExceeded":
         return Fault("Timeout", "the pod ran longer than its activeDeadlineSeconds")
+    if status.get("reason") == "Evicted":
+        # Without a condition that the node was short of it: the pod took more than its own limits.
+        return Fault("Evicted", status.get("message", ""))
     if status.get("reason") and not terminated:
         return Fault("PodRejected", f"{status['reason']}: {status.get('message', '')}")
+    if status.get("phase") == "Failed" and not terminated:
+        for one in _init_statuses(status):
+            ended = (one.get("state") or {}).get("terminated") or {}
+            if ended.get("exitCode"):
+                how = f"init container {one.get('name')} exited with {ended['exitCode']}"
+                return Fault("InitContainerFailed", f"{how}: {ended['message']}" if ended.get("message") else how)
     return None
 
 
-def _gpus(containers: Iterable[Object]) -> float:
-    total = 0.0
-    for container in containers:
-        for resource, amount in ((container.get("resources") or {}).get("limits") or {}).items():
-            if resource.endswith("/gpu") or resource.startswith("nvidia.com/mig-"):
-                total += float(amount)
-    return total
+def _init_statuses(status: Object) -> list[Object]:
+    return status.get("initContainerStatuses") or []
 
 
 def _optional(text: Any) -> float | None:

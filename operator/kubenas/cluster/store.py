@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
+import time
 from typing import Final, TypeAlias
 
 from pydantic import ValidationError
@@ -22,7 +23,7 @@ from kubenas.experiment.accept import Accepted, accept
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.plan import Observed
 from kubenas.experiment.stages import stage_plans
-from kubenas.experiment.state import Attempt, Readings, Trial, trial_number
+from kubenas.experiment.state import Attempt, Readings, Trial, past_attempts, trial_number
 from kubenas.search.base import Strategy
 from kubenas.space.base import InvalidArchitectureError
 from kubenas.space.decisions import DecisionSpace
@@ -147,12 +148,21 @@ class Store:
         """A trial turned out to be deleted."""
         self.drop_trial(name, self._trial_versions.get(name, 0))
 
-    def drop_pod(self, name: str, at: int) -> None:
-        """A pod was deleted, at resource version `at`."""
+    def drop_pod(self, name: str, at: int, last: Object | None = None) -> None:
+        """A pod was deleted, at resource version `at`; `last` is what it was then, if that is known.
+
+        What became of a trial's current attempt is decided from that, as its end may never have been shown alone.
+        """
         if self._pod_versions.get(name, 0) > at:
             return
         self._pod_versions[name] = at
-        if self._attempts.pop(name, None):
+        known = self._attempts.pop(name, None)
+        if known is not None and last is not None and self._ledger is not None:
+            attempt = attempt_of(last)
+            trial = self._ledger.unfinished.get(trial_number(attempt.trial))
+            if trial and trial.attempt_name == name and (trial.status.pod or attempt.started or attempt.disruption):
+                self._attempts[name] = attempt.departed(time.time())
+        if known is not None:
             self.changed.set()
 
     def keep_only(self, trials: set[str], pods: set[str], at: int) -> None:
@@ -217,3 +227,6 @@ class Store:
         except InvalidArchitectureError as error:
             _LOG.warning("trial %s is left out: %s", trial.name, error)
         self.readings.forget(trial)
+        for name in past_attempts(trial):
+            if name in self._attempts and self._attempts[name].gone:
+                del self._attempts[name]

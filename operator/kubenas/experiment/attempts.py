@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from kubenas.api.base import Condition
@@ -42,6 +42,8 @@ class Rules:
     retries: int
     timeout: float | None
     required: tuple[str, ...]
+    # GPUs that a device of a resource counts for, where it is not one.
+    shares: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +59,9 @@ def advance(trial: Trial, attempt: Attempt | None, readings: Readings, rules: Ru
     """Decide what becomes of an unfinished trial. `plan` numbers the endings."""
     status = trial.status
     if attempt is None:
-        if status.pod is None:
-            return Step()
-        return _ended(trial, None, readings, rules, now)
+        # One that is gone without anyone having seen why, as pods of a lost node may while no operator runs, tells
+        # nothing of the trial.
+        return Step(None if status.pod is None else _again(trial, None, _curve(trial, readings), rules, now))
     if attempt.phase is AttemptPhase.ENDED:
         return _ended(trial, attempt, readings, rules, now)
     if attempt.fault:
@@ -80,11 +82,11 @@ def retry_at(status: TrialStatus) -> float:
     return status.last_failure.time.timestamp() + min(2.0**status.failures, MAX_RETRY_SECONDS)
 
 
-def release(trial: Trial, attempt: Attempt | None, readings: Readings, now: float) -> TrialStatus | None:
+def release(trial: Trial, attempt: Attempt | None, readings: Readings, rules: Rules, now: float) -> TrialStatus | None:
     """The status of a trial that is suspended: its attempt is given up, and not counted as a failure."""
     if attempt is None and trial.status.pod is None:
         return None
-    return _again(trial, attempt, _curve(trial, readings), now)
+    return _again(trial, attempt, _curve(trial, readings), rules, now)
 
 
 def prune(
@@ -93,7 +95,7 @@ def prune(
     """The status of a trial that is stopped before its end; the last values read of it are kept."""
     curve = _curve(trial, readings)
     results = last_results(curve, trial.candidates, rules.required, readings.source)
-    return _finished(trial, attempt, "Pruned", fault, results, curve, now)
+    return _finished(trial, attempt, "Pruned", fault, results, curve, rules, now)
 
 
 def _in_between(trial: Trial, attempt: Attempt, readings: Readings, now: float, deadline: float | None) -> Step:
@@ -121,19 +123,18 @@ def _in_between(trial: Trial, attempt: Attempt, readings: Readings, now: float, 
     return Step(None if changed == status else changed, wake_at=earliest(*wakes))
 
 
-def _ended(trial: Trial, attempt: Attempt | None, readings: Readings, rules: Rules, now: float) -> Step:
+def _ended(trial: Trial, attempt: Attempt, readings: Readings, rules: Rules, now: float) -> Step:
     """Decide about an attempt that is over: result, retry or failure."""
-    message, exit_code = (attempt.message, attempt.exit_code) if attempt else ("", None)
-    report = read_message(message, exit_code, trial.candidates, rules.required)
-    if attempt is not None and report.fault is None and not _read_out(attempt, readings, now):
+    report = read_message(attempt.message, attempt.exit_code, trial.candidates, rules.required)
+    if report.fault is None and not _read_out(attempt, readings, now):
         return Step(read_now=True, wake_at=_end_of(attempt, now) + READING_SECONDS)
     curve = _curve(trial, readings)
     if report.results:
         said = Fault("Succeeded", "The trainer reported its results." + _left_out(report.left_out))
-        return Step(_finished(trial, attempt, "Succeeded", said, report.results, curve, now))
-    disruption = attempt.disruption.reason if attempt and attempt.disruption else trial.status.disruption
+        return Step(_finished(trial, attempt, "Succeeded", said, report.results, curve, rules, now))
+    disruption = attempt.disruption.reason if attempt.disruption else trial.status.disruption
     if disruption is not None:
-        return Step(_again(trial, attempt, curve, now))
+        return Step(_again(trial, attempt, curve, rules, now))
     fault = _fault(attempt, report.fault)
     if fault is _NO_RESULT:
         # What it had shown by its end may be all that was asked for.
@@ -141,7 +142,7 @@ def _ended(trial: Trial, attempt: Attempt | None, readings: Readings, rules: Rul
         results = whole_results(shown, trial.candidates, rules.required, readings.source)
         if results:
             said = Fault("Succeeded", f"The trainer left no message; its results are those read ({readings.source}).")
-            return Step(_finished(trial, attempt, "Succeeded", said, results, curve, now))
+            return Step(_finished(trial, attempt, "Succeeded", said, results, curve, rules, now))
     return Step(_failed(trial, attempt, curve, fault, rules, now))
 
 
@@ -159,10 +160,8 @@ def _end_of(attempt: Attempt, now: float) -> float:
     return attempt.ended or attempt.gone_by or now
 
 
-def _fault(attempt: Attempt | None, reported: Fault | None) -> Fault:
+def _fault(attempt: Attempt, reported: Fault | None) -> Fault:
     """Why an ended attempt failed: what the backend knows comes before what the trainer says."""
-    if attempt is None:
-        return Fault("PodDeleted", "the pod was deleted while the trial ran")
     if attempt.fault:
         return attempt.fault
     if reported:
@@ -183,12 +182,12 @@ def _failed(
     failure = Failure(attempt=trial.status.attempt, reason=fault.reason, message=fault.message[:4096], time=moment(now))
     if failures <= rules.retries and fault.reason not in PERMANENT:
         # The next attempt may begin anew: values of one that failed are none of its own.
-        return _again(trial, attempt, [], now).model_copy(update={"failures": failures, "last_failure": failure})
-    ended = _finished(trial, attempt, "Failed", fault, [], curve, now)
+        return _again(trial, attempt, [], rules, now).model_copy(update={"failures": failures, "last_failure": failure})
+    ended = _finished(trial, attempt, "Failed", fault, [], curve, rules, now)
     return ended.model_copy(update={"failures": failures, "last_failure": failure})
 
 
-def _again(trial: Trial, attempt: Attempt | None, curve: list[Point], now: float) -> TrialStatus:
+def _again(trial: Trial, attempt: Attempt | None, curve: list[Point], rules: Rules, now: float) -> TrialStatus:
     """The same trial with its next attempt."""
     return trial.status.model_copy(
         update={
@@ -199,7 +198,7 @@ def _again(trial: Trial, attempt: Attempt | None, curve: list[Point], now: float
             "start_time": None,
             "disruption": None,
             "curve": curve,
-            "gpu_seconds": _gpu_seconds(trial, attempt, now),
+            "gpu_seconds": _gpu_seconds(trial, attempt, rules, now),
         }
     )
 
@@ -211,6 +210,7 @@ def _finished(
     why: Fault,
     results: Sequence[Result],
     curve: list[Point],
+    rules: Rules,
     now: float,
 ) -> TrialStatus:
     started = attempt.started if attempt else None
@@ -222,7 +222,7 @@ def _finished(
             "node": attempt.node if attempt else trial.status.node,
             "start_time": moment(started) if started is not None else trial.status.start_time,
             "completion_time": moment(ended),
-            "gpu_seconds": _gpu_seconds(trial, attempt, now),
+            "gpu_seconds": _gpu_seconds(trial, attempt, rules, now),
             "results": list(results),
             "curve": curve,
             "conditions": [
@@ -256,6 +256,6 @@ def _curve(trial: Trial, readings: Readings) -> list[Point]:
     return merged(trial.status.curve, readings.curves.get(trial.attempt_name), trial.candidates)
 
 
-def _gpu_seconds(trial: Trial, attempt: Attempt | None, now: float) -> float:
-    spent = attempt.gpu_seconds(now) if attempt else 0.0
+def _gpu_seconds(trial: Trial, attempt: Attempt | None, rules: Rules, now: float) -> float:
+    spent = attempt.gpu_seconds(now, rules.shares) if attempt else 0.0
     return round(trial.status.gpu_seconds + spent, 3)

@@ -129,18 +129,20 @@ def _rules(experiment: NASExperiment) -> Rules:
         retries=trials.retries,
         timeout=duration_seconds(trials.timeout) if trials.timeout else None,
         required=tuple(o.metric for o in experiment.spec.objectives),
+        shares=experiment.spec.budget.device_shares,
     )
 
 
 def _spending(observed: Observed, now: float) -> tuple[float, float]:
     """GPU seconds spent so far, and GPUs in use."""
     spent, gpus = observed.ledger.gpu_seconds, 0.0
+    shares = observed.experiment.spec.budget.device_shares
     for trial in observed.ledger.unfinished.values():
         spent += trial.status.gpu_seconds
         attempt = observed.attempts.get(trial.attempt_name)
         if attempt:
-            spent += attempt.gpu_seconds(now)
-            gpus += attempt.gpus if attempt.phase is AttemptPhase.RUNNING else 0.0
+            spent += attempt.gpu_seconds(now, shares)
+            gpus += attempt.gpus(shares) if attempt.phase is AttemptPhase.RUNNING else 0.0
     return spent, gpus
 
 
@@ -161,7 +163,7 @@ def _look_at_trials(
             fault = Fault(end.reason, f"The experiment has ended: {end.message}")
             status = prune(trial, attempt, observed.readings, fault, rules, now)
         elif observed.experiment.spec.suspend and not ended and not step.read_now:
-            status = release(trial, attempt, observed.readings, now) or status
+            status = release(trial, attempt, observed.readings, rules, now) or status
         if status is not None and status.completion_time is not None:
             order += 1
             value = best_value(observed.experiment.spec.objectives, status.results)
@@ -218,7 +220,7 @@ def _leaving(observed: Observed, now: float) -> list[Attempt]:
         attempt
         for name, attempt in observed.attempts.items()
         if name not in current
-        and attempt.phase is not AttemptPhase.ENDED
+        and attempt.holds_devices
         and (attempt.gone_by is None or now < attempt.gone_by + LOST_SECONDS)
     ]
 
@@ -234,7 +236,7 @@ def _leftover(observed: Observed) -> tuple[Attempt, ...]:
         for name, attempt in observed.attempts.items()
         if name not in current
         and attempt.gone_by is None
-        and not (attempt.phase is AttemptPhase.ENDED and observed.ledger.has_failed(attempt.trial))
+        and (attempt.holds_devices or not observed.ledger.has_failed(attempt.trial))
     )
 
 

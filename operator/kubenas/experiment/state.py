@@ -6,7 +6,7 @@ Times are seconds since the epoch.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TypeAlias
@@ -90,13 +90,32 @@ class Attempt:
     disruption: Fault | None = None
     # When it should be gone, once its removal was asked for.
     gone_by: float | None = None
-    gpus: float = 0.0
+    # Whether it is no more, and this is what was last seen of it.
+    gone: bool = False
+    # Whether it still holds its devices although its trainer has ended.
+    lingers: bool = False
+    # How many it asks for, by resource or claim.
+    devices: Mapping[str, float] = field(default_factory=dict)
 
-    def gpu_seconds(self, now: float) -> float:
+    def departed(self, now: float) -> Attempt:
+        """The attempt once its pod was deleted."""
+        ended, gone_by = self.ended or now, self.gone_by or now
+        return replace(self, phase=AttemptPhase.ENDED, ended=ended, gone_by=gone_by, gone=True, lingers=False)
+
+    @property
+    def holds_devices(self) -> bool:
+        """Whether others must wait for its devices."""
+        return self.lingers or self.phase is not AttemptPhase.ENDED
+
+    def gpus(self, shares: Mapping[str, float]) -> float:
+        """GPUs that its devices count for; each one, where `shares` says nothing else."""
+        return sum(count * shares.get(name, 1.0) for name, count in self.devices.items())
+
+    def gpu_seconds(self, now: float, shares: Mapping[str, float]) -> float:
         """GPU time spent until its end, or until now."""
         if self.started is None:
             return 0.0
-        return self.gpus * max(0.0, (self.ended or now) - self.started)
+        return self.gpus(shares) * max(0.0, (self.ended or now) - self.started)
 
 
 @dataclass(slots=True)
@@ -110,8 +129,13 @@ class Readings:
 
     def forget(self, trial: Trial) -> None:
         """Drop what no look needs any more: a trial's earlier attempts, and the last of one that has ended."""
-        for attempt in range(1, trial.status.attempt + trial.finished):
-            self.curves.pop(attempt_name(trial.name, attempt), None)
+        for name in past_attempts(trial):
+            self.curves.pop(name, None)
+
+
+def past_attempts(trial: Trial) -> list[str]:
+    """Names of a trial's earlier attempts, and of the last of one that has ended."""
+    return [attempt_name(trial.name, number) for number in range(1, trial.status.attempt + trial.finished)]
 
 
 def attempt_name(trial: str, attempt: int) -> str:

@@ -1,0 +1,278 @@
+"""What is read of pods, and what becomes of trials whose pods go, in whatever order that is shown."""
+
+from __future__ import annotations
+
+import copy
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kubenas.cluster.devices import devices
+from kubenas.cluster.observe import attempt_of
+from kubenas.cluster.store import Store
+from kubenas.experiment.plan import plan
+from kubenas.experiment.state import AttemptPhase, Readings
+from tests.operator import endings
+from tests.operator.test_store import KEY, document
+
+if TYPE_CHECKING:
+    from tests.operator.api import Object
+
+UID = "one"
+
+
+def pod(status: Object | None = None, version: int = 20, deleted: bool = False, **spec: Any) -> Object:
+    """The first pod of trial `nas-0`."""
+    metadata: dict[str, Any] = {
+        "name": "nas-0-1",
+        "namespace": "default",
+        "resourceVersion": str(version),
+        "creationTimestamp": endings.moment(60),
+        "labels": {"kubenas.io/experiment": "nas", "kubenas.io/experiment-uid": UID, "kubenas.io/trial": "nas-0"},
+        "ownerReferences": [{"kind": "NASTrial", "name": "nas-0", "uid": "trial", "controller": True}],
+    }
+    if deleted:
+        metadata["deletionTimestamp"] = endings.moment()
+    spec = {"containers": [{"name": "trainer"}], **spec}
+    return {"kind": "Pod", "metadata": metadata, "spec": spec, "status": status or {}}
+
+
+def status(
+    phase: str, trainer: Object, sidecar: Object | None = None, init: Object | None = None, **rest: Any
+) -> Object:
+    """Of a pod whose containers are in these states; the sidecar is listed first, as by name."""
+    containers = [{"name": "istio-proxy", "state": sidecar}] if sidecar else []
+    containers.append({"name": "trainer", "state": trainer})
+    made = {"phase": phase, "containerStatuses": containers, **rest}
+    return made | ({"initContainerStatuses": [{"name": "prepare", "state": init}]} if init else {})
+
+
+RUNS = {"running": {"startedAt": endings.moment(30)}}
+DONE = {"terminated": {"exitCode": 0, "message": endings.results(accuracy=0.5), "startedAt": endings.moment(30)}}
+DONE["terminated"]["finishedAt"] = endings.moment(5)
+BROKEN = {"terminated": {**DONE["terminated"], "exitCode": 1, "message": "boom"}}
+STARTS = {"waiting": {"reason": "PodInitializing"}}
+
+
+def test_the_trainers_end_is_the_attempts() -> None:
+    seen = attempt_of(pod(status("Running", DONE, sidecar=RUNS)))
+    assert (seen.phase, seen.exit_code, seen.lingers) == (AttemptPhase.ENDED, 0, True)
+    assert seen.ended is not None
+    over = attempt_of(pod(status("Succeeded", DONE, sidecar=DONE)))
+    assert (over.phase, over.lingers) == (AttemptPhase.ENDED, False)
+    failed_beside = attempt_of(pod(status("Failed", DONE, sidecar=BROKEN)))
+    assert (failed_beside.exit_code, failed_beside.fault) == (0, None)
+
+
+def test_a_sidecars_end_is_not_the_attempts() -> None:
+    for other in (DONE, BROKEN, {"waiting": {"reason": "CrashLoopBackOff"}}, RUNS):
+        seen = attempt_of(pod(status("Running", RUNS, sidecar=other)))
+        assert (seen.phase, seen.exit_code, seen.fault) == (AttemptPhase.RUNNING, None, None)
+    native = attempt_of(pod(status("Pending", STARTS, init=RUNS)))
+    assert (native.phase, native.started, native.fault) == (AttemptPhase.WAITING, None, None)
+
+
+@pytest.mark.parametrize(
+    ("shown", "reason", "message"),
+    [
+        pytest.param(
+            status("Pending", STARTS, init={"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}),
+            "ImagePullFailed",
+            "init container prepare: no such image",
+            id="image of an init container",
+        ),
+        pytest.param(
+            status("Failed", STARTS, init=BROKEN),
+            "InitContainerFailed",
+            "init container prepare exited with 1: boom",
+            id="init container",
+        ),
+        pytest.param(
+            status("Failed", BROKEN, reason="Evicted", message="Usage of EmptyDir volume exceeds the limit 1Gi"),
+            "Evicted",
+            "exceeds the limit 1Gi",
+            id="evicted for its own limits",
+        ),
+        pytest.param(
+            status("Succeeded", {"terminated": {**DONE["terminated"], "reason": "OOMKilled"}}),
+            "OutOfMemory",
+            "resources.limits.memory",
+            id="OOMKilled with exit code 0",
+        ),
+    ],
+)
+def test_what_only_the_cluster_knows_of_a_failure(shown: Object, reason: str, message: str) -> None:
+    seen = attempt_of(pod(shown))
+    assert seen.fault is not None
+    assert seen.fault.reason == reason
+    assert message in seen.fault.message
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("Terminated", "NodeShutdown"),
+        ("NodeShutdown", "NodeShutdown"),
+        ("Shutdown", "NodeShutdown"),
+        ("NodeLost", "NodeLost"),
+        ("Preempting", "Preempting"),
+    ],
+)
+@pytest.mark.parametrize("trainer", [{}, BROKEN], ids=["container unknown", "container ended"])
+def test_a_node_that_shuts_down_is_a_disruption_without_a_condition(said: str, reason: str, trainer: Object) -> None:
+    seen = attempt_of(pod(status("Failed", trainer, reason=said, message="imminent node shutdown")))
+    assert seen.disruption is not None
+    assert (seen.disruption.reason, seen.fault) == (reason, None)
+
+
+def test_what_a_kubelet_says_of_a_running_pod_is_no_end() -> None:
+    seen = attempt_of(pod(status("Running", RUNS, reason="NodeLost")))
+    assert (seen.phase, seen.fault, seen.disruption) == (AttemptPhase.RUNNING, None, None)
+
+
+# Lost nodes
+
+TAINTED = endings.disrupted("DeletionByTaintManager", "node lost")
+COLLECTED = endings.disrupted("DeletionByPodGC", "node lost")
+# What the apiserver shows of a pod on a lost node, one after the other; the last is its deletion.
+LOST = [
+    pod(status("Running", RUNS) | TAINTED, 21),
+    pod(status("Running", RUNS) | TAINTED, 22, deleted=True),
+    pod(status("Failed", RUNS) | COLLECTED, 23, deleted=True),
+]
+# Collected at once, for example as its node object is gone.
+COLLECTED_AT_ONCE = [pod(status("Failed", RUNS) | COLLECTED, 21)]
+
+
+def trial_document(number: int, version: int, **state: Any) -> Object:
+    architecture = {"0-1": "none", "0-2": "none", "0-3": "nor_conv_3x3", "1-2": "none", "1-3": "none", "2-3": "none"}
+    labels = {"kubenas.io/experiment": "nas", "kubenas.io/experiment-uid": UID}
+    candidate = {"id": "0", "name": "cell", "architecture": architecture, "epochs": 3}
+    return {
+        "kind": "NASTrial",
+        "metadata": {
+            "name": f"nas-{number}",
+            "namespace": "default",
+            "uid": "trial",
+            "resourceVersion": str(version),
+            "labels": labels,
+        },
+        "spec": {"number": number, "observed": 0, "candidates": [candidate]},
+        "status": state,
+    }
+
+
+async def store_of(trial: Object, *pods: Object) -> Store:
+    store = Store(KEY)
+    store.put_experiment(document(UID, 1, trials={"max": 1}))
+    await store.read()
+    store.put_trial(trial)
+    for one in pods:
+        store.put_pod(one)
+    store.readings = Readings(source="Pod")
+    return store
+
+
+def look(store: Store, versions: list[int]) -> None:
+    """Plan, and write what becomes of the trial."""
+    observed = store.observed()
+    assert observed is not None
+    for write in plan(observed, 2e9).write:
+        store.put_trial(trial_document(0, versions.pop(0), **write.status.dump()))
+
+
+def failures_and_attempt(store: Store) -> tuple[int, int]:
+    observed = store.observed()
+    assert observed is not None
+    status = observed.ledger.unfinished[0].status
+    return status.failures, status.attempt
+
+
+@pytest.mark.parametrize("events", [LOST, COLLECTED_AT_ONCE], ids=["deleted, then collected", "collected at once"])
+@pytest.mark.parametrize("noted", [True, False], ids=["noted as running", "not noted"])
+async def test_a_lost_node_is_no_failure_however_it_is_shown(events: list[Object], noted: bool) -> None:
+    """Any of the events may come alone or be left out, be looked at or not, and the operator restarted anywhere."""
+    state = {"phase": "Running", "pod": "nas-0-1", "startTime": "2026-01-01T00:00:00.000000Z"} if noted else {}
+    runs = pod(status("Running", RUNS), 20)
+    for count in range(len(events) + 1):
+        for shown in combinations(events, count):
+            for looks in (False, True):
+                store, versions = await store_of(trial_document(0, 10, **state), runs), list(range(11, 40))
+                for event in shown:
+                    store.put_pod(event)
+                    if looks:
+                        look(store, versions)
+                last = copy.deepcopy(events[-1])
+                last["metadata"]["resourceVersion"] = "30"
+                store.drop_pod("nas-0-1", 30, last)
+                look(store, versions)
+                assert failures_and_attempt(store) == (0, 2), (count, shown, looks)
+                observed = store.observed()
+                assert observed is not None
+                assert not observed.attempts
+    # Nobody looked at all, or the watch has lost the event: a list does not have the pod any more.
+    if noted:
+        unseen = await store_of(trial_document(0, 10, **state))
+        look(unseen, [11])
+        assert failures_and_attempt(unseen) == (0, 2)
+
+
+async def test_a_pod_deleted_by_hand_is_one() -> None:
+    state = {"phase": "Running", "pod": "nas-0-1"}
+    store = await store_of(trial_document(0, 10, **state), pod(status("Running", RUNS), 20))
+    store.drop_pod("nas-0-1", 30, pod(status("Running", RUNS), 30))
+    look(store, [11])
+    assert failures_and_attempt(store) == (1, 2)
+
+
+async def test_a_pod_deleted_before_it_began_is_made_again() -> None:
+    store = await store_of(trial_document(0, 10), pod({}, 20))
+    store.drop_pod("nas-0-1", 30, pod({}, 30))
+    observed = store.observed()
+    assert observed is not None
+    assert [trial.attempt_name for trial in plan(observed, 2e9).start] == ["nas-0-1"]
+
+
+# Devices
+
+
+def asks(**amounts: str) -> Object:
+    return {"resources": {"limits": {name.replace("__", "/"): amount for name, amount in amounts.items()}}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "counted"),
+    [
+        ({"containers": [{"resources": {"limits": {"nvidia.com/gpu": "2", "cpu": "8"}}}]}, {"nvidia.com/gpu": 2}),
+        ({"containers": [{"resources": {"limits": {"nvidia.com/gpu.shared": "1"}}}]}, {"nvidia.com/gpu.shared": 1}),
+        ({"containers": [{"resources": {"limits": {"nvidia.com/mig-1g.5gb": "3"}}}]}, {"nvidia.com/mig-1g.5gb": 3}),
+        ({"containers": [{"resources": {"requests": {"habana.ai/gaudi": "8"}}}]}, {"habana.ai/gaudi": 8}),
+        ({"containers": [{"resources": {"limits": {"requests.kubernetes.io/x": "8", "hugepages-2Mi": "4"}}}]}, {}),
+        ({"containers": [{}], "resourceClaims": [{"name": "gpu"}, {"name": "second"}]}, {"gpu": 1, "second": 1}),
+        ({"containers": [asks(a__b="1k"), asks(a__b="500m")]}, {"a/b": 1000.5}),
+        ({"containers": [asks(a__b="many"), asks(a__b="-1"), asks(a__b="1e999999999")]}, {"a/b": 1e6}),
+        ({"containers": [asks(a__b="1")], "initContainers": [asks(a__b="4")]}, {"a/b": 4}),
+        ({"containers": [asks(a__b="3")], "initContainers": [asks(a__b="2")]}, {"a/b": 3}),
+        (
+            {
+                "containers": [asks(a__b="1")],
+                "initContainers": [asks(a__b="1"), asks(a__b="2") | {"restartPolicy": "Always"}, asks(a__b="3")],
+            },
+            {"a/b": 5},
+        ),
+        (
+            {"containers": [asks(a__b="2")], "initContainers": [asks(a__b="1") | {"restartPolicy": "Always"}]},
+            {"a/b": 3},
+        ),
+    ],
+)
+def test_devices_are_counted_as_the_scheduler_does(spec: Object, counted: dict[str, float]) -> None:
+    assert devices(spec) == counted
+
+
+@given(st.text() | st.from_regex(r"[+-]?[0-9.]+(e[+-]?[0-9]{1,12}|[numkMGTPE]i?)?", fullmatch=True))
+def test_no_quantity_raises(text: str) -> None:
+    assert 0 <= devices({"containers": [asks(a__b=text)]})["a/b"] <= 1e6
