@@ -133,8 +133,8 @@ def test_all_problems_are_told() -> None:
     )
     assert [problem.field for problem in accept(read_experiment(document).spec).problems] == [
         "spec.stages[0].keep",
-        "spec.search.settings.a",
         f"{TRAINER}.env[0].value",
+        "spec.search.settings.a",
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import pickle
 from random import Random
@@ -17,7 +18,7 @@ from kubenas.api.experiment import Search
 from kubenas.api.space import SearchSpace
 from kubenas.search.asking import LARGEST
 from kubenas.search.base import History, Observation
-from kubenas.search.conformance import CONDITIONAL, MIXED, TINY, check_strategy
+from kubenas.search.conformance import CONDITIONAL, MIXED, TINY, asked, check_strategy
 from kubenas.search.external import External, ExternalSettings
 from kubenas.search.load import build_strategy
 from kubenas.search.service import repaired, space_document
@@ -58,7 +59,7 @@ def test_request_holds_all_there_is_to_know() -> None:
     history.observe(Observation(ended, (-0.5, 2.0), (2.0, -7.0)))
     with serving(_example) as server:
         strategy = _external(server, space)
-        strategy.propose(history, 2)
+        asked(strategy, history, 2)
         assert strategy.fault is None
     assert server.paths == ["/ask"]
     assert server.requests == [
@@ -105,14 +106,14 @@ def test_costs_and_limits_on_them_are_told() -> None:
 def test_prepared_answers_serve_though_results_come_in_meanwhile() -> None:
     with serving(_example) as server:
         strategy, history = _external(server, MIXED), History(MIXED)
-        (runs,) = strategy.propose(history, 1)
+        (runs,) = asked(strategy, history, 1)
         work = pickle.loads(pickle.dumps(strategy.preparation(history, 2)))  # noqa: S301 - our own
-        assert not work.heavy
-        answer = work.run(*work.arguments)
+        assert work.waits
+        answer = work.result()
         history.observe(Observation(runs, (0.0, 1.0)))
         strategy.accept(work, answer)
         assert strategy.preparation(history, 2) is None
-        proposals = strategy.propose(history, 2)
+        proposals = asked(strategy, history, 2)
         assert [proposal.to_json() for proposal in proposals] == list(answer.documents)
         assert len(server.requests) == 2
         assert strategy.preparation(history, 2) is not None
@@ -125,7 +126,7 @@ def test_prepared_answers_serve_though_results_come_in_meanwhile() -> None:
         (lambda _: (204, b""), "answered with status 204"),
         (lambda _: (200, b"secret"), "answered with what is no JSON"),
         (lambda _: (200, b"[" * 100_000), "answered with what is no JSON"),
-        (lambda _: (200, b" " * (LARGEST + 1)), "answered with more than 4 MiB"),
+        (lambda _: (200, b" " * (LARGEST + 1)), "answered with more than 1 MiB"),
         (_always(["a"]), 'answered with no {"architectures": [...]}'),
         (_always({"architectures": "a"}), 'answered with no {"architectures": [...]}'),
         (_always({"architectures": []}), "0 of 1 architectures were proposed"),
@@ -138,7 +139,7 @@ def test_prepared_answers_serve_though_results_come_in_meanwhile() -> None:
 def test_wrong_answers_are_told_of_and_the_search_goes_on(handle: Handle, fault: str) -> None:
     with serving(handle) as server:
         strategy, history = _external(server), History(TINY)
-        assert len(strategy.propose(history, 1)) == 1
+        assert len(asked(strategy, history, 1)) == 1
         assert strategy.fault is not None
         assert strategy.fault.removeprefix(f"{server.url}/ask ") == fault
 
@@ -146,7 +147,7 @@ def test_wrong_answers_are_told_of_and_the_search_goes_on(handle: Handle, fault:
 def test_redirects_are_not_followed() -> None:
     with serving(_example) as other, serving(lambda _: (307, b""), location=f"{other.url}/ask") as server:
         strategy = _external(server)
-        assert len(strategy.propose(History(TINY), 1)) == 1
+        assert len(asked(strategy, History(TINY), 1)) == 1
         assert strategy.fault == f"{server.url}/ask answered with status 307"
         assert other.requests == []
 
@@ -154,7 +155,7 @@ def test_redirects_are_not_followed() -> None:
 def test_slow_answers_are_not_waited_for() -> None:
     with serving(_always({"architectures": [{}] * 100}), drips=True) as server:
         strategy = _external(server, timeout="1s")
-        assert len(strategy.propose(History(TINY), 3)) == 3
+        assert len(asked(strategy, History(TINY), 3)) == 3
         assert strategy.fault == f"{server.url}/ask did not answer within 1 s"
         assert len(server.requests) == 1
 
@@ -164,20 +165,20 @@ def test_goes_on_without_a_service_and_takes_it_up_again() -> None:
         pass
     strategy, history = _external(server, MIXED), History(MIXED)
     for number in range(20):
-        (proposal,) = strategy.propose(history, 1)
+        (proposal,) = asked(strategy, history, 1)
         history.observe(Observation(proposal, (0.0, float(number))))
     assert strategy.fault == f"{server.url}/ask cannot be asked (ConnectError)"
     with serving(_example) as server:
         work = strategy.preparation(history, 1)
         assert work is not None
-        strategy.accept(work, work.run(f"{server.url}/ask", *work.arguments[1:]))
+        strategy.accept(work, asyncio.run(work.run(f"{server.url}/ask", *work.arguments[1:])))
         assert strategy.fault is None
 
 
 def test_what_was_proposed_before_is_mutated() -> None:
     with serving(_always({"architectures": [{"operation": "a", "layers": 2}]})) as server:
         strategy, history = _external(server), History(TINY)
-        first, second = (strategy.propose(history, 1)[0] for _ in range(2))
+        first, second = (asked(strategy, history, 1)[0] for _ in range(2))
         assert strategy.fault is None
         assert first.to_json() == {"operation": "a", "layers": 2}
         assert second != first
@@ -231,6 +232,6 @@ def test_address_is_required() -> None:
 @pytest.mark.parametrize("host", ["a..b", "x" * 70 + ".invalid"])
 def test_names_that_cannot_be_looked_up_are_a_fault(host: str) -> None:
     strategy = External(TINY, 0, ExternalSettings(base_url=f"http://{host}"))
-    assert len(strategy.propose(History(TINY), 1)) == 1
+    assert len(asked(strategy, History(TINY), 1)) == 1
     assert strategy.fault is not None
     assert strategy.fault.startswith(f"http://{host}/ask cannot be asked")

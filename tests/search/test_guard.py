@@ -16,7 +16,7 @@ from kubenas.api.errors import SpecError
 from kubenas.api.experiment import Search
 from kubenas.search.asking import ServiceError
 from kubenas.search.base import History
-from kubenas.search.conformance import TINY
+from kubenas.search.conformance import TINY, asked
 from kubenas.search.guard import pinned, refused
 from kubenas.search.llm import URL_VARIABLE
 from kubenas.search.load import build_strategy
@@ -85,7 +85,7 @@ def test_a_near_service_is_sent_nothing_and_the_search_goes_on(algorithm: str, m
         url = server.url.replace("127.0.0.1", "proposer")
         search = Search.model_validate({"algorithm": algorithm, "settings": {**SETTINGS[algorithm], "baseUrl": url}})
         strategy = build_strategy(search, TINY, guarded=True)
-        assert len(strategy.propose(History(TINY), 2)) == 2
+        assert len(asked(strategy, History(TINY), 2)) == 2
     assert server.requests == []
     assert strategy.fault is not None
     assert "cannot be asked: 127.0.0.1 is an address of the operator's own machine" in strategy.fault
@@ -97,20 +97,20 @@ def test_the_operators_own_endpoint_may_be_near(monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setenv(URL_VARIABLE, server.url)
         for settings in ({"model": "m"}, {"model": "m", "baseUrl": server.url}):
             strategy = build_strategy(Search(algorithm="llm", settings=settings), TINY, guarded=True)
-            strategy.propose(History(TINY), 1)
+            asked(strategy, History(TINY), 1)
             assert strategy.fault == f"{server.url} answered with status 500"
 
 
 def test_what_was_looked_up_is_connected_to_under_its_name(monkeypatch: pytest.MonkeyPatch, far: str) -> None:
     with serving(lambda _: (200, b'{"architectures": []}'), host=far) as server:
-        asked = _names(monkeypatch, proposer=[far])
+        looked_up = _names(monkeypatch, proposer=[far])
         url = server.url.replace(far, "proposer")
         search = Search.model_validate({"algorithm": "external", "settings": {"baseUrl": url}})
         strategy = build_strategy(search, TINY, guarded=True)
-        strategy.propose(History(TINY), 1)
+        asked(strategy, History(TINY), 1)
     assert strategy.fault == "0 of 1 architectures were proposed"
     assert server.headers[0]["Host"] == url.removeprefix("http://")
-    assert asked.count("proposer") == 1
+    assert looked_up.count("proposer") == 1
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from examples.external_strategy import propose
 from kubenas.api.errors import SpecError
 from kubenas.api.experiment import Search
 from kubenas.search.base import History, Observation
-from kubenas.search.conformance import TINY, check_strategy
+from kubenas.search.conformance import TINY, asked, check_strategy
 from kubenas.search.llm import FAILURES, KEY_VARIABLE, LLM, URL_VARIABLE, LLMSettings
 from kubenas.search.load import build_strategy
 from kubenas.space.nasbench201 import NASBench201
@@ -74,7 +74,7 @@ def test_prompt_shows_the_best_the_failed_and_the_running() -> None:
         history.observe(Observation(architecture, None if number % 2 else (-float(number == 18), float(number))))
     with serving(_says(_drawn)) as server:
         strategy = LLM(space, 0, LLMSettings(model="m", base_url=f"{server.url}/v1/", temperature=0.1, history_size=3))
-        strategy.propose(history, 2)
+        asked(strategy, history, 2)
         assert strategy.fault is None
     (request,) = server.requests
     assert server.paths == ["/v1/chat/completions"]
@@ -94,7 +94,7 @@ def test_prompt_shows_the_best_the_failed_and_the_running() -> None:
 def test_answers_are_proposed(text: str) -> None:
     with serving(_says(lambda _: text)) as server:
         strategy = _llm(server)
-        assert [proposal.to_json() for proposal in strategy.propose(History(TINY), 1)] == json.loads(
+        assert [proposal.to_json() for proposal in asked(strategy, History(TINY), 1)] == json.loads(
             text.strip("`json\n")
         )
         assert strategy.fault is None
@@ -111,7 +111,7 @@ def test_answers_are_proposed(text: str) -> None:
         (lambda _: (200, b'{"choices": []}'), "answered with no chat completion"),
         (lambda _: (200, b'{"choices": [{"message": {"content": null}}]}'), "answered with no text"),
         (lambda _: (200, b"nonsense"), "answered with no chat completion"),
-        (lambda _: (200, b" " * 5_000_000), "answered with more than 4 MiB"),
+        (lambda _: (200, b" " * 5_000_000), "answered with more than 1 MiB"),
         (lambda _: (401, b'{"error": {"message": "bad key"}}'), "answered with status 401"),
         (lambda _: (500, b"secret"), "answered with status 500"),
     ],
@@ -119,7 +119,7 @@ def test_answers_are_proposed(text: str) -> None:
 def test_wrong_answers_are_told_of_and_the_search_goes_on(handle: Handle, fault: str) -> None:
     with serving(handle) as server:
         strategy = _llm(server)
-        assert len(strategy.propose(History(TINY), 1)) == 1
+        assert len(asked(strategy, History(TINY), 1)) == 1
         assert strategy.fault is not None
         assert fault in strategy.fault
         assert "secret" not in strategy.fault
@@ -132,7 +132,7 @@ def test_silence_is_not_waited_for() -> None:
 
     with serving(handle) as server:
         strategy = _llm(server, timeout="1s")
-        assert len(strategy.propose(History(TINY), 4)) == 4
+        assert len(asked(strategy, History(TINY), 4)) == 4
         assert strategy.fault == f"{server.url}/v1 did not answer within 1 s"
 
 
@@ -140,13 +140,13 @@ def test_goes_on_without_a_server() -> None:
     with serving(_says(_drawn)) as server:
         pass
     strategy = _llm(server)
-    assert len(strategy.propose(History(TINY), 4)) == 4
+    assert len(asked(strategy, History(TINY), 4)) == 4
     assert strategy.fault == f"{server.url}/v1 cannot be asked (APIConnectionError)"
 
 
 def test_goes_on_without_an_endpoint() -> None:
     strategy = LLM(TINY, 0, LLMSettings(model="m"))
-    assert len(strategy.propose(History(TINY), 4)) == 4
+    assert len(asked(strategy, History(TINY), 4)) == 4
     assert strategy.fault == f"there is no endpoint: give search.settings.baseUrl, or the operator {URL_VARIABLE}"
 
 
@@ -163,7 +163,7 @@ def test_key_goes_to_the_operators_endpoint_only(
             work = strategy.preparation(History(TINY), 1)
             assert work is not None
             assert KEY.encode() not in pickle.dumps(work)
-            strategy.accept(work, work.run(*work.arguments))
+            strategy.accept(work, work.result())
             assert strategy.fault is None
     assert own.authorizations == [f"Bearer {KEY}"] * 2
     assert len(other.authorizations) == 1
@@ -177,7 +177,7 @@ def test_nothing_else_of_the_environment_is_sent(monkeypatch: pytest.MonkeyPatch
         monkeypatch.setenv(name, value)
     with serving(_says(_drawn)) as server:
         strategy = _llm(server)
-        assert len(strategy.propose(History(TINY), 1)) == 1
+        assert len(asked(strategy, History(TINY), 1)) == 1
         assert strategy.fault is None
     (headers,) = server.headers
     assert not [value for value in headers.values() if value in {"org-1", "project-1", "token-1"}]
@@ -188,7 +188,7 @@ def test_key_does_not_follow_a_redirect(monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.setenv(URL_VARIABLE, own.url)
         monkeypatch.setenv(KEY_VARIABLE, KEY)
         strategy = LLM(TINY, 0, LLMSettings(model="m"))
-        strategy.propose(History(TINY), 1)
+        asked(strategy, History(TINY), 1)
         assert strategy.fault == f"{own.url} answered with status 307"
         assert other.requests == []
 
@@ -198,7 +198,7 @@ def test_key_with_a_line_break_is_not_told(monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setenv(URL_VARIABLE, own.url)
         monkeypatch.setenv(KEY_VARIABLE, KEY + "\nx\n")
         strategy = LLM(TINY, 0, LLMSettings(model="m"))
-        assert len(strategy.propose(History(TINY), 1)) == 1
+        assert len(asked(strategy, History(TINY), 1)) == 1
         assert strategy.fault is not None
         assert KEY not in strategy.fault
 

@@ -196,7 +196,7 @@ def test_tpe_works_nothing_out_twice() -> None:
         history.observe(Observation(one, (0.0, float(one["a"] == "a"))))
     work = strategy.preparation(history, 8)
     assert work is not None
-    strategy.accept(work, work.run(*work.arguments))
+    strategy.accept(work, work.result())
     for left in (4, 3, 2, 1):
         assert strategy.preparation(history, left) is None
         assert len(strategy.propose(history, 1)) == 1

@@ -148,7 +148,7 @@ def test_a_prepared_fit_gives_the_same_proposals() -> None:
     inline, prepared = build(SPACE, 3), build(SPACE, 3)
     work = prepared.preparation(history, 4)
     assert work is not None
-    prepared.accept(work, work.run(*work.arguments))
+    prepared.accept(work, work.result())
     assert prepared.preparation(history, 4) is None
     copied = search(build(SPACE, 3), SPACE, 20)
     assert prepared.propose(history, 4) == inline.propose(copied, 4)

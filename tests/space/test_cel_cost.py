@@ -50,7 +50,7 @@ def refusal(constraint: str) -> str:
     ],
 )
 def test_what_may_take_long_is_refused(constraint: str) -> None:
-    assert "steps, but 100,000 are allowed: put fewer of all, exists" in refusal(constraint)
+    assert "steps, but 10,000 are allowed: put fewer of all, exists" in refusal(constraint)
 
 
 @pytest.mark.parametrize(
@@ -70,8 +70,8 @@ def test_what_cannot_be_bounded_is_refused(constraint: str, says: str) -> None:
 
 def test_many_that_are_cheap_alone_are_refused_together() -> None:
     constraints = [f"kernel.all(a, kernel.all(b, a + b > {n}))" for n in range(6)]
-    parameters = [{"name": "kernel", "type": "ordinal", "numbers": [3, 5], "repeat": {"times": 64}}]
-    with pytest.raises(SpecError, match=r"^constraints\[2\]: may take .* steps with those before it"):
+    parameters = [{"name": "kernel", "type": "ordinal", "numbers": [3, 5], "repeat": {"times": 16}}]
+    with pytest.raises(SpecError, match=r"^constraints\[3\]: may take .* steps with those before it"):
         build_space(SearchSpace.model_validate({"parameters": parameters, "constraints": constraints}))
 
 

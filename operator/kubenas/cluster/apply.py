@@ -47,8 +47,8 @@ class Applier:
         """Let the deletions that are under way through."""
         await asyncio.gather(*self._stopping.values(), return_exceptions=True)
 
-    async def apply(self, plan: Plan) -> float | None:
-        """Carry out `plan`. What the apiserver answers goes into the store.
+    async def apply(self, plan: Plan, experiment: NASExperiment) -> float | None:
+        """Carry out what was planned for an experiment as it was then. What the apiserver answers goes into the store.
 
         Returns:
             when to look again, if nothing changes before.
@@ -56,9 +56,6 @@ class Applier:
         Raises:
             ApiError: a step failed; all others were tried, but the status was left out (not so for a refused pod).
         """
-        experiment = self._store.experiment
-        if experiment is None:
-            return None
         self._refused = None
         # In this order they get their turn: what waits for a pod to start first, pods that are of no use last.
         steps = [

@@ -6,6 +6,8 @@ import asyncio
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
 
 from kubenas.api.base import duration_seconds
 from kubenas.cluster.apply import Applier
@@ -15,8 +17,11 @@ from kubenas.cluster.meters import LOOK_ERRORS, LOOKS
 from kubenas.cluster.readings import Reader
 from kubenas.cluster.store import Store
 from kubenas.experiment.actions import Plan
-from kubenas.experiment.plan import plan, preparation
+from kubenas.experiment.plan import Observed, plan, preparation
 from kubenas.experiment.state import earliest
+from kubenas.search.asker import Asker
+from kubenas.search.base import Preparation
+from kubenas.space import deadline
 
 # Events that come together are looked at together.
 _GATHER_SECONDS = 0.02
@@ -26,10 +31,28 @@ _READ_NOW_SECONDS = 1.0
 
 # Preparations in a row, each made vain by results that came in meanwhile, before proposals are made all the same.
 _PREPARATIONS = 3
-_COMPUTING = ThreadPoolExecutor(max_workers=2, thread_name_prefix="fit")
-_WAITING = ThreadPoolExecutor(max_workers=64, thread_name_prefix="ask")
+# Threads: nothing that a tenant has written is computed on the event loop. The libraries' long computations let go of
+# the interpreter, Python gives others their turn, and nothing needs to be copied. Looks that are known to take long
+# have threads of their own, so that they delay only one another.
+_LOOKING = ThreadPoolExecutor(max_workers=8, thread_name_prefix="look")
+_LOOKING_LONG = ThreadPoolExecutor(max_workers=2, thread_name_prefix="long-look")
+_FITTING = ThreadPoolExecutor(max_workers=2, thread_name_prefix="fit")
+_LONG_SECONDS = 0.2
+# What one look, and one fit, may take: what takes longer would keep others waiting for ever.
+_LOOK_SECONDS = 20.0
+_FIT_SECONDS = 300.0
 
 _LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Decision:
+    """What a look has come to: either what is to be done, or a computation that is to be done before."""
+
+    observed: Observed
+    plan: Plan | None = None
+    request: Preparation | None = None
+    computation: Preparation | None = None
 
 
 class Loop:
@@ -39,6 +62,8 @@ class Loop:
         self._store = store
         self._applier = applier
         self._reader = reader
+        self._asker = Asker(store.changed.set)
+        self._takes_long = False
         self._reading: asyncio.Task[None] | None = None
         self._read_at = 0.0
         self._errors = 0
@@ -52,20 +77,22 @@ class Loop:
         finally:
             if self._reading:
                 self._reading.cancel()
+            self._asker.stop()
             await self._applier.end()
 
     async def _look(self) -> float | None:
         self._store.changed.clear()
         try:
             await self._store.read()
-            await self._prepare()
-            observed = self._store.observed()
-            if observed is None:
-                return None
             with LOOKS.time():
-                now = time.time()
-                planned = plan(observed, now)
-                wake = earliest(self._read(planned, now), await self._applier.apply(planned))
+                decision = await self._decided()
+                if decision is None or decision.plan is None:
+                    return None
+                planned = decision.plan
+                if decision.request is not None and decision.observed.strategy is not None:
+                    self._asker.ask(decision.observed.strategy, decision.request)
+                done = await self._applier.apply(planned, decision.observed.experiment)
+                wake = earliest(self._read(planned, time.time()), done)
         except (ApiError, NotLeaderError) as error:
             return self._after_error(error)
         except Exception as error:  # one experiment's mistake must not end the others
@@ -75,19 +102,36 @@ class Loop:
         self._errors = 0
         return wake
 
-    async def _prepare(self) -> None:
-        """Have done elsewhere what proposals would hold up all experiments for; results may come in meanwhile."""
-        for _ in range(_PREPARATIONS):
-            observed = self._store.observed()
-            if observed is None or observed.strategy is None:
-                return
-            work = preparation(observed, time.time())
-            if work is None:
-                return
-            # Threads: the libraries' long computations let go of the interpreter, and nothing needs to be copied.
-            workers = _COMPUTING if work.heavy else _WAITING
-            result = await asyncio.get_running_loop().run_in_executor(workers, work.run, *work.arguments)
-            observed.strategy.accept(work, result)
+    async def _decided(self) -> _Decision | None:
+        """What is to be done now; results may come in while it is prepared."""
+        for left in reversed(range(_PREPARATIONS + 1)):
+            workers = _LOOKING_LONG if self._takes_long else _LOOKING
+            decision = await asyncio.get_running_loop().run_in_executor(workers, self._decide, left > 0)
+            if decision is None or decision.computation is None or decision.observed.strategy is None:
+                break
+            work = decision.computation
+            result = await asyncio.get_running_loop().run_in_executor(_FITTING, _fit, work)
+            decision.observed.strategy.accept(work, result)
+        if decision is not None and decision.observed.experiment.metadata.uid != self._store.uid:
+            return None  # another one has taken its place, and its change is yet to be looked at
+        return decision
+
+    def _decide(self, prepares: bool) -> _Decision | None:
+        """One look; in a thread, and in one at a time."""
+        began = time.monotonic()
+        try:
+            with deadline.within(_LOOK_SECONDS):
+                self._store.settle()
+                self._asker.tell()
+                observed = self._store.observed()
+                if observed is None:
+                    return None
+                work, now = preparation(observed, time.time()), time.time()
+                if work is not None and not work.waits and prepares:
+                    return _Decision(observed, computation=work)
+                return _Decision(observed, plan(observed, now), request=work if work and work.waits else None)
+        finally:
+            self._takes_long = time.monotonic() - began > _LONG_SECONDS
 
     def _after_error(self, error: Exception) -> float:
         self._errors += 1
@@ -122,3 +166,8 @@ class Loop:
         except TimeoutError:
             return
         await asyncio.sleep(_GATHER_SECONDS)
+
+
+def _fit(work: Preparation) -> Any:
+    with deadline.within(_FIT_SECONDS):
+        return work.result()

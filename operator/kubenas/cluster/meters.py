@@ -20,3 +20,12 @@ READS = Counter("kubenas_metric_reads", "Readings of trials' values.", ["outcome
 TRIALS_ENDED = Counter("kubenas_trials_ended", "Trials that ended, by phase.", ["phase"], registry=REGISTRY)
 LEADER = Gauge("kubenas_leader", "1 while this replica holds the lease.", registry=REGISTRY)
 EXPERIMENTS = Gauge("kubenas_experiments", "Experiments, by phase.", ["phase"], registry=REGISTRY)
+LAG = Histogram(
+    "kubenas_event_loop_lag_seconds",
+    "How much later than it asked for a task of the event loop got its turn.",
+    registry=REGISTRY,
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.2, 0.5, 1, 5),
+)
+LONGEST_LAG = Gauge(
+    "kubenas_event_loop_longest_lag_seconds", "The longest such lag since the start.", registry=REGISTRY
+)

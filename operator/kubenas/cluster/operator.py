@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import secrets
 import signal
 import socket
+import sys
 from dataclasses import dataclass
 from importlib import import_module
 
@@ -17,6 +19,7 @@ from kubernetes.aio import client as kubernetes
 
 from kubenas.cluster.client import ApiError, Client, connect
 from kubenas.cluster.election import FencedLock, lead
+from kubenas.cluster.lag import measure
 from kubenas.cluster.manager import Manager
 from kubenas.cluster.pods import PodDefaults
 from kubenas.cluster.readings import Reader
@@ -26,6 +29,7 @@ from kubenas.metrics.fetch import http_client
 
 # Time for the watches to end; what matters is written by then.
 _STOP_SECONDS = 5.0
+_SWITCH_SECONDS = 0.001
 
 _LOG = logging.getLogger(__name__)
 
@@ -60,14 +64,20 @@ async def run(settings: OperatorSettings) -> int:
     """
     stop = asyncio.Event()
     _stop_on_signals(stop)
+    # Threads compute beside the event loop, which should not have to wait for its turn.
+    sys.setswitchinterval(_SWITCH_SECONDS)
     runner = await serve(settings.host, settings.port)
+    measuring = asyncio.create_task(measure())
     try:
         api = await connect(settings.kubeconfig)
         async with api, http_client() as http:
             # The libraries of the default strategy take a second, during which no experiment should have to wait.
             await asyncio.to_thread(import_module, "kubenas.search.predictor")
+            # Collections would go through all that was imported, for some 50 ms each time.
+            gc.freeze()
             return await _elected(settings, api, http, stop)
     finally:
+        measuring.cancel()
         await runner.cleanup()
 
 

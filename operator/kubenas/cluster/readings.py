@@ -64,8 +64,9 @@ class Reader:
         if fault and readings.fault is None:
             _LOG.warning("%s/%s: %s", *store.key, fault.message)
         readings.fault = fault
+        # A copy, as a look in a thread may be changing the ledger.
         required = [objective.metric for objective in observed.experiment.spec.objectives]
-        for trial in observed.ledger.unfinished.values():
+        for trial in [*observed.ledger.unfinished.values()]:
             name = trial.attempt_name
             if name in found:
                 known = readings.curves.get(name, {})
@@ -79,7 +80,7 @@ class Reader:
         interval = duration_seconds(observed.experiment.spec.metrics.interval)
         since = store.readings.read_at or min((a.created for a in observed.attempts.values()), default=began)
         seconds = min(began - since, _LONGEST_SECONDS) + 2 * interval
-        pods = [trial.attempt_name for trial in observed.ledger.unfinished.values()]
+        pods = [trial.attempt_name for trial in [*observed.ledger.unfinished.values()]]
         namespace = store.key[0]
         async with self._places[namespace]:
             return await read_curves(self._client, self._prometheus, namespace, store.uid, pods, seconds)

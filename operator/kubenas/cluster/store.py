@@ -10,16 +10,19 @@ import asyncio
 import dataclasses
 import logging
 import time
+from collections import deque
+from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from pydantic import ValidationError
 
 from kubenas.api.errors import SpecError, problems_of
 from kubenas.api.experiment import ExperimentSpec, NASExperiment
+from kubenas.cluster.checker import Checker
 from kubenas.cluster.client import Object
 from kubenas.cluster.names import EXPERIMENT_UID_LABEL
 from kubenas.cluster.observe import attempt_of, trial_of, version
-from kubenas.experiment.accept import Accepted, accept
+from kubenas.experiment.accept import Accepted
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.plan import Observed
 from kubenas.experiment.stages import stage_plans
@@ -33,6 +36,8 @@ Key: TypeAlias = tuple[str, str]
 
 # Trials that are taken in before other experiments get their turn.
 _AT_ONCE: Final = 200
+
+_CHECKER: Final = Checker()
 
 _LOG = logging.getLogger(__name__)
 
@@ -67,6 +72,10 @@ class Store:
         self._pod_versions: dict[str, int] = {}
         # Trials and pods that came before their experiment.
         self._early: list[Object] = []
+        # The newest of what is not ended, by name; the ledger may not know it yet.
+        self._unfinished: dict[str, Trial] = {}
+        # What the ledger has not been told yet: `settle` does that.
+        self._news: deque[Callable[[Ledger], None]] = deque()
 
     def observed(self) -> Observed | None:
         """Everything known, or None as long as the experiment itself is not, or `read` has not come to it."""
@@ -76,11 +85,16 @@ class Store:
             experiment=self.experiment,
             ledger=self._ledger,
             strategy=self._strategy,
-            attempts=self._attempts,
+            attempts=dict(self._attempts),
             readings=self.readings,
             problems=self.problems,
             refusal=self.refusal,
         )
+
+    def settle(self) -> None:
+        """Tell the ledger what has come in; in whatever thread looks at it, but only in one at a time."""
+        while self._ledger is not None and self._news:
+            self._news.popleft()(self._ledger)
 
     @property
     def uid(self) -> str:
@@ -99,6 +113,10 @@ class Store:
         if version(document) <= self._version:
             return
         self._version = version(document)
+        known = self.experiment
+        if known is not None and known.metadata.generation == document["metadata"].get("generation"):
+            # Only its status can have changed; a large specification takes long to read.
+            document = {**document, "spec": known.spec}
         try:
             experiment = NASExperiment.model_validate(document)
         except ValidationError as error:
@@ -118,7 +136,7 @@ class Store:
         """Check and build what a new specification describes; elsewhere, as constraints and libraries take long."""
         while self.experiment is not None and self._read_at != self._spec_at:
             reading, spec = self._spec_at, self.experiment.spec
-            accepted = await asyncio.to_thread(accept, spec, self._space, guarded=True)
+            accepted = await _CHECKER.accept(self.key[0], spec, self._space)
             if reading == self._spec_at:
                 self._take_in(reading, spec, accepted)
                 early, self._early = self._early, []
@@ -141,7 +159,8 @@ class Store:
         if known is None or known > at or self._ledger is None:
             return
         self._trial_versions[name] = at
-        self._ledger.remove(trial_number(name))
+        self._unfinished.pop(name, None)
+        self._news.append(lambda ledger: ledger.remove(trial_number(name)))
         self.changed.set()
 
     def forget_trial(self, name: str) -> None:
@@ -159,7 +178,7 @@ class Store:
         known = self._attempts.pop(name, None)
         if known is not None and last is not None and self._ledger is not None:
             attempt = attempt_of(last)
-            trial = self._ledger.unfinished.get(trial_number(attempt.trial))
+            trial = self._unfinished.get(attempt.trial)
             if trial and trial.attempt_name == name and (trial.status.pod or attempt.started or attempt.disruption):
                 self._attempts[name] = attempt.departed(time.time())
         if known is not None:
@@ -218,15 +237,22 @@ class Store:
                 return
             self._attempts[name] = attempt
         else:
-            self._put_trial(trial_of(document), self._ledger)
+            self._put_trial(trial_of(document))
         self.changed.set()
 
-    def _put_trial(self, trial: Trial, ledger: Ledger) -> None:
-        try:
-            ledger.put(trial)
-        except InvalidArchitectureError as error:
-            _LOG.warning("trial %s is left out: %s", trial.name, error)
+    def _put_trial(self, trial: Trial) -> None:
+        self._unfinished.pop(trial.name, None)
+        if not trial.finished:
+            self._unfinished[trial.name] = trial
+        self._news.append(lambda ledger: _tell(ledger, trial))
         self.readings.forget(trial)
         for name in past_attempts(trial):
             if name in self._attempts and self._attempts[name].gone:
                 del self._attempts[name]
+
+
+def _tell(ledger: Ledger, trial: Trial) -> None:
+    try:
+        ledger.put(trial)
+    except InvalidArchitectureError as error:
+        _LOG.warning("trial %s is left out: %s", trial.name, error)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kubenas.api.errors import SpecError
 from kubenas.experiment.limits import known_limits
@@ -14,11 +15,15 @@ from kubenas.space.load import build_space, check_space_spec
 from kubenas.space.sampler import EmptySpaceError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from kubenas.api.experiment import ExperimentSpec
     from kubenas.search.base import Strategy
     from kubenas.space.decisions import DecisionSpace
+
+
+# Of a trial template, how many are told.
+MAX_PROBLEMS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,30 +41,70 @@ class Accepted:
     strategy: Strategy | None
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a check has found.
+
+    Attributes:
+        problems: by paths that begin below `spec`.
+        usable: whether the space can be built and drawn from.
+    """
+
+    problems: tuple[SpecError, ...]
+    usable: bool
+
+
 def accept(spec: ExperimentSpec, space: DecisionSpace | None = None, *, guarded: bool = False) -> Accepted:
     """Check a specification that its models have read, and build what it describes.
 
-    May take seconds: constraints are tried out.
+    May take long: constraints are tried out. An operator, which others share, has `check` done where it can be killed.
 
     Args:
         spec: as its models have read it.
         space: what it has come to before, as a search space never changes.
         guarded: whether services on this machine are not asked, as the experiment's author has no part in it.
     """
+    return accepted(spec, check(spec, known=space is not None), space, guarded)
+
+
+def check(spec: ExperimentSpec, *, known: bool = False, at: Callable[[str], None] = lambda _: None) -> Found:
+    """All that takes long or much to find out.
+
+    Args:
+        spec: as its models have read it.
+        known: whether the space was checked before.
+        at: is told which field is looked at next.
+    """
     found = list(_stage_problems(spec))
-    strategy = None
+    at("searchSpace")
     try:
-        space = space or _checked_space(spec)
+        space = searched_space(spec) if known else _checked_space(spec, at)
     except SpecError as error:
-        found.append(error)
+        return Found((*found, error), usable=False)
+    at("trialTemplate")
+    template = template_problems(spec.trial_template, space.decisions, spec.trials.candidates_per_trial)
+    found += [problem.within("trialTemplate") for problem in islice(template, MAX_PROBLEMS)]
+    return Found(tuple(found), usable=True)
+
+
+def accepted(spec: ExperimentSpec, found: Found, space: DecisionSpace | None, guarded: bool) -> Accepted:
+    """What a checked specification comes to.
+
+    Args:
+        spec: as its models have read it.
+        found: by `check`.
+        space: as for `accept`.
+        guarded: as for `accept`.
+    """
+    problems, strategy = list(found.problems), None
+    if space is None and found.usable:
+        space = searched_space(spec)
     if space is not None:
         try:
             strategy = build_strategy(spec.search, space, guarded=guarded)
         except SpecError as error:
-            found.append(error)
-        template = template_problems(spec.trial_template, space.decisions, spec.trials.candidates_per_trial)
-        found += [problem.within("trialTemplate") for problem in template]
-    return Accepted(tuple(problem.within("spec") for problem in found), space, strategy)
+            problems.append(error)
+    return Accepted(tuple(problem.within("spec") for problem in problems), space, strategy)
 
 
 def searched_space(spec: ExperimentSpec) -> DecisionSpace:
@@ -68,13 +113,14 @@ def searched_space(spec: ExperimentSpec) -> DecisionSpace:
     return space.within(list(known_limits(spec, space).values()))
 
 
-def _checked_space(spec: ExperimentSpec) -> DecisionSpace:
+def _checked_space(spec: ExperimentSpec, at: Callable[[str], None]) -> DecisionSpace:
     try:
-        space = check_space_spec(spec.search_space)
+        space = check_space_spec(spec.search_space, lambda field: at(f"searchSpace.{field}"))
     except SpecError as error:
         raise error.within("searchSpace") from None
     # One after the other, so that the message names the one that leaves nothing.
     for index, limit in known_limits(spec, space).items():
+        at(f"objectives[{index}].limit")
         space = space.within([limit])
         try:
             space.sample(Random(0))

@@ -18,7 +18,7 @@ from kubenas.experiment.stages import StagePlan, current_stage, next_trials, ope
 from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Readings, Trial, earliest
 from kubenas.experiment.status import UNSCHEDULABLE_SECONDS, Seen, announcements, experiment_status
 from kubenas.experiment.verdict import Verdict, budget_ends_at, verdict
-from kubenas.search.base import Preparation, Strategy
+from kubenas.search.base import History, Preparation, Strategy
 
 # Trials that one look writes or makes at most. The next look waits for all of its answers, so that a crowd of endings
 # is worked off in small groups, each followed by what takes its place.
@@ -113,14 +113,26 @@ def preparation(observed: Observed, now: float) -> Preparation | None:
     places = min(
         experiment.spec.trials.parallelism - len(ledger.unfinished), open_places(experiment.spec, plans, index, ledger)
     )
-    if places <= 0 or plans[index].takes is not None or ledger.after(ledger.next_number()) is not None:
+    asked = _asked(observed, plans, index, min(places, MOST_AT_ONCE)) if places > 0 else None
+    if asked is None:
         return None
-    count = min(places, MOST_AT_ONCE) * experiment.spec.trials.candidates_per_trial
-    work = strategy.preparation(ledger.history(), count)
+    work = strategy.preparation(*asked)
     # Most strategies take long over nothing: the end is only looked for where one does.
     if work is None or verdict(experiment, plans, ledger, _spending(observed, now)[0], False, now) is not None:
         return None
     return work
+
+
+def _asked(observed: Observed, plans: list[StagePlan], index: int, trials: int) -> tuple[History, int] | None:
+    """What the strategy is asked with for so many trials, and for how many candidates; None where it is not asked."""
+    if plans[index].takes is not None:
+        return None
+    ledger, each = observed.ledger, observed.experiment.spec.trials.candidates_per_trial
+    number = ledger.next_number()
+    if (above := ledger.after(number)) is None:
+        return ledger.history(), trials * each
+    # A number is missing below others: it is proposed again with what those above it were proposed with.
+    return ledger.history_at(number, above[0]), each
 
 
 def _rules(experiment: NASExperiment) -> Rules:
@@ -206,6 +218,9 @@ def _fill(
             break
         if count > MOST_AT_ONCE:
             count, wake = MOST_AT_ONCE, now
+        asked = _asked(observed, plans, index, count)
+        if asked is not None and observed.strategy.waits(*asked):
+            return start, [], False, wake
         made = next_trials(experiment.spec, experiment.metadata.name, plans, index, ledger, observed.strategy, count)
         if made:
             return start, [NewTrial(name, spec) for name, spec in made], exhausted, wake

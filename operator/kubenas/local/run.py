@@ -27,6 +27,7 @@ from kubenas.local.command import Command, trial_command
 from kubenas.local.folder import StateError, StateFolder, changed_field
 from kubenas.local.trainer import TERMINATION_LOG, Trainer, attempt_of_dead_run, free_port
 from kubenas.metrics.exposition import scrape
+from kubenas.search.asker import Asker
 from kubenas.search.load import build_strategy
 from kubenas.space.base import Space
 
@@ -83,6 +84,7 @@ class LocalRun:
         self._reading: asyncio.Task[None] | None = None
         self._interval = min(duration_seconds(spec.metrics.interval), _LONGEST_INTERVAL)
         self._woken = asyncio.Event()
+        self._asker = Asker(self._woken.set)
         self._broken: StateError | None = None
         for document in folder.load_trials():
             trial = _trial(document)
@@ -116,10 +118,13 @@ class LocalRun:
                 await self._stop_all()
 
     async def _prepare(self) -> None:
-        """Let trainers be looked after while proposals are worked out."""
+        """Let trainers be looked after while proposals are worked out or asked for."""
+        self._asker.tell()
         work = preparation(self._observed(), time.time())
-        if work is not None:
-            self._strategy.accept(work, await asyncio.to_thread(work.run, *work.arguments))
+        if work is not None and work.waits:
+            self._asker.ask(self._strategy, work)
+        elif work is not None:
+            self._strategy.accept(work, await asyncio.to_thread(work.result))
 
     def _observed(self) -> Observed:
         attempts = {name: trainer.attempt() for name, trainer in self._trainers.items()}
@@ -247,6 +252,7 @@ class LocalRun:
     async def _stop_all(self) -> None:
         if self._reading:
             self._reading.cancel()
+        self._asker.stop()
         for trainer in self._alive():
             trainer.stop()
         try:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-# Bytes of the largest answer that is read.
-LARGEST: Final = 4 * 2**20
+# Bytes of the largest answer that is read: JSON is read at one go.
+LARGEST: Final = 2**20
 
 
 class ServiceError(Exception):
@@ -53,17 +52,11 @@ async def bounded(chunks: AsyncIterator[bytes]) -> bytes:
     return bytes(body)
 
 
-def answer_of(address: str, seconds: int, ask: Callable[[], Coroutine[Any, Any, Sequence[Any]]]) -> Answer:
+async def answer_of(address: str, seconds: int, ask: Coroutine[Any, Any, Sequence[Any]]) -> Answer:
     """The answer of `ask`, which has so many seconds for all of it: name look-up, repeats, the slowest byte."""
-
-    async def timed() -> Sequence[Any]:
-        async with asyncio.timeout(seconds):
-            return await ask()
-
     try:
-        # A thread of its own, as the caller's may run a loop already.
-        with ThreadPoolExecutor(max_workers=1) as thread:
-            return Answer(tuple(thread.submit(asyncio.run, timed()).result()))
+        async with asyncio.timeout(seconds):
+            return Answer(tuple(await ask))
     except TimeoutError:
         return Answer(fault=f"{address} did not answer within {seconds} s")
     except ServiceError as error:

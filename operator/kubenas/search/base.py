@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -136,14 +138,22 @@ class Preparation:
     """Work that proposals wait for and that takes long: a fit, a request to a service.
 
     Attributes:
-        run: a function of a module, so that another process can call it.
+        run: a function of a module; a coroutine function where it only waits for somebody else.
         arguments: what it is called with; can be pickled.
-        heavy: whether it computes, so that it is given a process of its own; otherwise it only waits.
     """
 
     run: Callable[..., Any]
     arguments: tuple[Any, ...]
-    heavy: bool
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is a request, which is made beside all else, rather than a computation."""
+        return inspect.iscoroutinefunction(self.run)
+
+    def result(self) -> Any:
+        """What it comes to, worked out or waited for here and now."""
+        result = self.run(*self.arguments)
+        return asyncio.run(result) if self.waits else result
 
 
 class Strategy(ABC):
@@ -177,9 +187,14 @@ class Strategy(ABC):
     def preparation(self, history: History, count: int) -> Preparation | None:  # noqa: ARG002 - for subclasses
         """What `propose` for `count` would take long over; None where it is quick, or once its result was `accept`ed.
 
-        A caller that must not be held up runs it elsewhere first; otherwise `propose` does it on its own.
+        A computation may be done elsewhere first; otherwise `propose` does it on its own. A request is never made by
+        `propose`: where its answer is not there, proposals are a makeshift.
         """
         return None
+
+    def waits(self, history: History, count: int) -> bool:  # noqa: ARG002 - for subclasses
+        """Whether the answer to a request for `count` candidates should be waited for."""
+        return False
 
     def accept(self, preparation: Preparation, result: Any) -> None:  # noqa: B027 - for subclasses
         """Take in what `preparation` has come to; the answers of `propose` are the same, only sooner."""

@@ -81,7 +81,7 @@ class Bayesian(Strategy):
         known = history.observations[: fitted_at(len(history.observations))]
         if self._fit is not None and self._fit[0] == known:
             return None
-        return Preparation(fit, (self.space, self._encoder, known, self.seed), heavy=True)
+        return Preparation(fit, (self.space, self._encoder, known, self.seed))
 
     def accept(self, preparation: Preparation, result: Any) -> None:
         """Take in a fit."""
@@ -90,7 +90,7 @@ class Bayesian(Strategy):
     def next(self, history: History, rng: Random) -> Architecture | None:
         """One architecture that was not proposed before, or None where there is none left."""
         if preparation := self.preparation(history, 1):
-            self.accept(preparation, preparation.run(*preparation.arguments))
+            self.accept(preparation, preparation.result())
         if self._fit is not None and self._fits(history):
             known, fitted = self._fit
             awaited = [*(one.architecture for one in history.observations[len(known) :]), *history.pending]

@@ -78,6 +78,14 @@ def check_strategy(build: Build, trials: int = 40, every: int = 1) -> None:
     check_exhaustion(build, Case(TINY, 0))
 
 
+def asked(strategy: Strategy, history: History, count: int) -> list[Architecture]:
+    """What a strategy proposes; where it is to make a request first, that is made here and now."""
+    work = strategy.preparation(history, count)
+    if work is not None and work.waits:
+        strategy.accept(work, work.result())
+    return strategy.propose(history, count)
+
+
 def check_pure(build: Build, case: Case, trials: int, every: int) -> None:
     """After every proposal and result, one made a moment ago answers as the one that lived through it all.
 
@@ -90,15 +98,15 @@ def check_pure(build: Build, case: Case, trials: int, every: int) -> None:
     for step, history in enumerate(_search(lived, case, trials)):
         if step % every:
             continue
-        answer = lived.propose(_copy(case.space, history), PARALLELISM)
+        answer = asked(lived, _copy(case.space, history), PARALLELISM)
         copied, fresh = _copy(case.space, history), build(case.space, case.seed)
         if work := fresh.preparation(copied, PARALLELISM):
-            fresh.accept(work, work.run(*work.arguments))
+            fresh.accept(work, work.result())
         singly = [one for _ in range(PARALLELISM) for one in fresh.propose(copied, 1)]
         require(answer == singly, f"at {history.proposed}: {answer} with a past, {singly} without")
         answers.append((history, answer))
     history, answer = answers[len(answers) // 2]
-    again = lived.propose(_copy(case.space, history), PARALLELISM)
+    again = asked(lived, _copy(case.space, history), PARALLELISM)
     require(again == answer, f"at {history.proposed}: {answer} at first, {again} after a later history")
 
 
@@ -116,14 +124,14 @@ def check_failures(build: Build, case: Case, trials: int) -> None:
     """It goes on where every trial fails."""
     history, strategy = History(case.space), build(case.space, case.seed)
     for number in range(trials):
-        proposals = strategy.propose(history, 1)
+        proposals = asked(strategy, history, 1)
         require(len(proposals) == 1, f"no proposal after {number} failures")
         history.observe(Observation(proposals[0], None))
 
 
 def check_seed_matters(build: Build, case: Case) -> None:
     """Different seeds search differently."""
-    searches = {tuple(build(case.space, seed).propose(History(case.space), PARALLELISM)) for seed in range(3)}
+    searches = {tuple(asked(build(case.space, seed), History(case.space), PARALLELISM)) for seed in range(3)}
     require(len(searches) == 3, "two seeds give the same proposals")
 
 
@@ -144,7 +152,7 @@ def _search(strategy: Strategy, case: Case, trials: int) -> Iterator[History]:
     while proposes or history.pending:
         proposes = proposes and history.proposed < trials
         if proposes and len(history.pending) < PARALLELISM:
-            proposes = bool(strategy.propose(history, 1))
+            proposes = bool(asked(strategy, history, 1))
         elif history.pending:
             history.observe(_outcome(case, rng.choice(history.pending)))
         yield _copy(case.space, history)

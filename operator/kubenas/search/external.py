@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
@@ -37,7 +37,7 @@ class External(ServiceStrategy):
         self._guarded = guarded
         self._space_document = space_document(space)
 
-    def request(self, history: History, count: int) -> tuple[Callable[..., Answer], tuple[Any, ...]]:
+    def request(self, history: History, count: int) -> tuple[Callable[..., Awaitable[Answer]], tuple[Any, ...]]:
         """The whole history as JSON."""
         document = {
             "space": self._space_document,
@@ -50,9 +50,9 @@ class External(ServiceStrategy):
         return ask, (f"{self.settings.base_url}/ask", duration_seconds(self.settings.timeout), document, self._guarded)
 
 
-def ask(url: str, seconds: int, document: dict[str, Any], guarded: bool, first: int, count: int) -> Answer:  # noqa: ARG001 - in document
+async def ask(url: str, seconds: int, document: dict[str, Any], guarded: bool, first: int, count: int) -> Answer:  # noqa: ARG001 - in document
     """One request; raises nothing."""
-    return answer_of(url, seconds, lambda: _post(url, document, guarded))
+    return await answer_of(url, seconds, _post(url, document, guarded))
 
 
 async def _post(url: str, document: dict[str, Any], guarded: bool) -> list[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import openai
@@ -88,7 +88,7 @@ class LLM(ServiceStrategy):
         self._guarded = guarded
         self._space_document = space_document(space)
 
-    def request(self, history: History, count: int) -> tuple[Callable[..., Answer], tuple[Any, ...]]:
+    def request(self, history: History, count: int) -> tuple[Callable[..., Awaitable[Answer]], tuple[Any, ...]]:
         """Settings and the prompt; the key is read only where it is sent."""
         scores = scalarized(history.scored, self.draws(history))
         places = sorted(range(len(scores)), key=scores.__getitem__, reverse=True)[: self.settings.history_size]
@@ -104,15 +104,15 @@ class LLM(ServiceStrategy):
         return complete, (self.settings, json.dumps(prompt, separators=(",", ":"), allow_nan=False), self._guarded)
 
 
-def complete(settings: LLMSettings, prompt: str, guarded: bool, first: int, count: int) -> Answer:  # noqa: ARG001 - in the prompt
+async def complete(settings: LLMSettings, prompt: str, guarded: bool, first: int, count: int) -> Answer:  # noqa: ARG001 - in the prompt
     """One request; raises nothing."""
     own = _own_url()
     url = settings.base_url or own
     if not url:
         return Answer(fault=f"there is no endpoint: give search.settings.baseUrl, or the operator {URL_VARIABLE}")
     key = os.environ.get(KEY_VARIABLE, "") if url == own else ""
-    return answer_of(
-        url, duration_seconds(settings.timeout), lambda: _complete(url, key, settings, prompt, guarded and url != own)
+    return await answer_of(
+        url, duration_seconds(settings.timeout), _complete(url, key, settings, prompt, guarded and url != own)
     )
 
 

@@ -93,7 +93,7 @@ class Predictor(Strategy):
         known = tuple(history.scored[:fitted])
         if self._ranked is not None and self._ranked[0] == known:
             return None
-        return Preparation(rank, (self.space, self._encoder, known, self.seed), heavy=True)
+        return Preparation(rank, (self.space, self._encoder, known, self.seed))
 
     def accept(self, preparation: Preparation, result: Any) -> None:
         """Take in a ranking."""
@@ -102,7 +102,7 @@ class Predictor(Strategy):
     def next(self, history: History, rng: Random) -> Architecture | None:
         """The first of the ranking that was not proposed before; a drawn one at the start and where all were."""
         if preparation := self.preparation(history, 1):
-            self.accept(preparation, preparation.run(*preparation.arguments))
+            self.accept(preparation, preparation.result())
         if self._ranked is not None and self._fitted_to(history) is not None:
             ranking = self._ranked[1]
             order = ranking.hoped if history.proposed % 2 else ranking.expected

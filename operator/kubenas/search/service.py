@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 from typing import Any, Final
 
@@ -26,7 +26,7 @@ MUTATIONS: Final = 32
 class ServiceStrategy(Strategy):
     """Asks a service for as many candidates as are due at once.
 
-    `preparation` is the request, so that a caller need not wait for it. Each document of the answer is for one
+    `preparation` is the request, which is made before proposals are. Each document of the answer is for one
     proposal, in order. What is outside the space keeps the decisions that are right and has the others drawn; what was
     proposed before is mutated; for what is missing regularized evolution proposes. `fault` tells of all but repeats,
     until the next good answer.
@@ -52,16 +52,20 @@ class ServiceStrategy(Strategy):
         self._documents: dict[int, Any] = {}
 
     @abstractmethod
-    def request(self, history: History, count: int) -> tuple[Callable[..., Answer], tuple[Any, ...]]:
-        """A function of a module that asks for `count` candidates and raises nothing, and its arguments."""
+    def request(self, history: History, count: int) -> tuple[Callable[..., Awaitable[Answer]], tuple[Any, ...]]:
+        """A coroutine function of a module that asks for `count` candidates and raises nothing, and its arguments."""
 
     def preparation(self, history: History, count: int) -> Preparation | None:
         """The request for `count` candidates, unless they are here; results that came in meanwhile do not matter."""
-        first = history.proposed
-        if all(index in self._documents for index in range(first, first + count)) or self._nothing_left(history):
+        if not self.waits(history, count):
             return None
         run, arguments = self.request(history, count)
-        return Preparation(run, (*arguments, first, count), heavy=False)
+        return Preparation(run, (*arguments, history.proposed, count))
+
+    def waits(self, history: History, count: int) -> bool:
+        """Whether no answer has come for some of them."""
+        wanted = range(history.proposed, history.proposed + count)
+        return not all(index in self._documents for index in wanted) and not self._nothing_left(history)
 
     def accept(self, preparation: Preparation, result: Any) -> None:
         """Take in an answer."""
@@ -70,12 +74,6 @@ class ServiceStrategy(Strategy):
         self.fault = result.fault or self._fault_of(documents, count)
         documents += [None] * (count - len(documents))
         self._documents = dict(enumerate(documents, first))
-
-    def propose(self, history: History, count: int) -> list[Architecture]:
-        """As every strategy, with one request for all of them where it was not made before."""
-        if preparation := self.preparation(history, count):
-            self.accept(preparation, preparation.run(*preparation.arguments))
-        return super().propose(history, count)
 
     def next(self, history: History, rng: Random) -> Architecture | None:
         """What the service has proposed, made right where need be."""

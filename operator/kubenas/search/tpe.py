@@ -82,7 +82,7 @@ class TPE(Strategy):
         if not self._asks(history) or (given is not None and given + count <= self._answers.asked):
             return None
         arguments = (self.space, self.seed, self.settings, [*history.observations], tuple(history.pending), count)
-        return Preparation(work_out, arguments, heavy=True)
+        return Preparation(work_out, arguments)
 
     def accept(self, preparation: Preparation, result: Any) -> None:
         """Take in the proposals."""

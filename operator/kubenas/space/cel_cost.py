@@ -16,7 +16,7 @@ from kubenas.api.errors import SpecError
 # Brackets within brackets, and operators before one operand.
 MAX_DEPTH: Final = 24
 # Steps of one evaluation; 30 to 70 ns each, in which the library holds the interpreter's lock.
-MAX_COST: Final = 100_000
+MAX_COST: Final = 10_000
 # Steps of each pass of a macro beside those of what it evaluates.
 PASS: Final = 4
 # Characters of a text that are looked at in one step.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from random import Random
 from typing import Any, Final
@@ -165,18 +165,24 @@ def compile_constraints(expressions: Sequence[str], space: DecisionSpace) -> lis
     return compiled
 
 
-def check_constraints(space: DecisionSpace) -> None:
+def check_constraints(space: DecisionSpace, at: Callable[[str], None] = lambda _: None) -> None:
     """Bounded work to see that constraints can be evaluated, give true or false, and leave something.
+
+    Args:
+        space: of the constraints.
+        at: is told which field below `searchSpace` is looked at next.
 
     Raises:
         SpecError: on `constraints[i]`, or on the whole space where only all of them together leave nothing.
     """
     written = [constraint for constraint in space.constraints if isinstance(constraint, CelConstraint)]
     rng = Random(0)
-    for _ in range(EVALUATED):
-        architecture = space.complete({}, rng)
-        for index, constraint in enumerate(written):
+    drawn = [space.complete({}, rng) for _ in range(EVALUATED)]
+    for index, constraint in enumerate(written):
+        at(f"constraints[{index}]")
+        for architecture in drawn:
             _check(constraint, index, architecture)
+    at("constraints")
     try:
         space.sample(Random(0))
     except EmptySpaceError:

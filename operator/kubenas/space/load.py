@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 
 from kubenas.api.space import SearchSpace
@@ -28,15 +29,19 @@ def build_space(spec: SearchSpace) -> DecisionSpace:
     return space.within(compile_constraints(spec.constraints, space))
 
 
-def check_space_spec(spec: SearchSpace) -> DecisionSpace:
+def check_space_spec(spec: SearchSpace, at: Callable[[str], None] = lambda _: None) -> DecisionSpace:
     """The space of `spec`, once its constraints are seen to leave something.
+
+    Args:
+        spec: a validated one.
+        at: is told which field below `searchSpace` is looked at next.
 
     Raises:
         SpecError: as `build_space`, or because there is no architecture.
     """
     space = build_space(spec)
     if spec.constraints:
-        check_constraints(space)
+        check_constraints(space, at)
     return space
 
 
