@@ -87,13 +87,15 @@ class Malicious:
     [
         ("graph", None, "has no ind.NAME.graph"),
         ("ty", None, "ind.tiny.ty is missing"),
-        ("allx", Malicious(), "ind.tiny.allx cannot be read: posix.system is not allowed in data"),
+        ("allx", Malicious(), "ind.tiny.allx: is no pickle of arrays (it asks for posix.system"),
         ("allx", np.zeros(3), "ind.tiny.allx is no matrix of numbers"),
         ("x", csr_matrix(np.zeros((2, 2))), "ind.tiny.x has 2 rows"),
         ("tx", csr_matrix(np.zeros((2, 2))), "ind.tiny.tx has 2 rows"),
         ("tx", csr_matrix(np.zeros((3, 5))), "ind.tiny.ty: has other columns"),
         ("graph", {0: [77]}, "ind.tiny.graph: has an edge (0, 77), and nodes are numbered 0 to 9"),
         ("graph", [1, 2], "ind.tiny.graph is no dictionary"),
+        ("graph", dict.fromkeys(range(1000), [0] * 1000), "ind.tiny.graph has more edges than bytes"),
+        ("tx", csr_matrix(([1.0], [0], [0, 1]), shape=(1, 2**40)), "1 rows of 1099511627776 columns take"),
         ("y", np.eye(2)[[0, 1, 0, 1, 0, 1]], "ind.tiny.y has 6"),
     ],
 )

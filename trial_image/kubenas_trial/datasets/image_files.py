@@ -143,7 +143,7 @@ def _cifar_batch(path: Path, key: str, classes: int) -> tuple[Tensor, Tensor]:
     """Images (count, 3, 32, 32) as bytes, and labels."""
     if not path.is_file():
         raise InvalidDatasetError(f"{path} does not exist: fetch it")
-    batch = read_pickle(path)
+    batch = _read_dictionary(path)
     if missing := {"data", key} - batch.keys():
         raise InvalidDatasetError(f"{path}: holds no {missing.pop()!r}, only {', '.join(batch)}: fetch it again")
     try:
@@ -164,10 +164,17 @@ def _cifar_batch(path: Path, key: str, classes: int) -> tuple[Tensor, Tensor]:
     return images, labels
 
 
+def _read_dictionary(path: Path) -> dict[str, Any]:
+    found = read_pickle(path)
+    if not isinstance(found, dict):
+        raise InvalidDatasetError(f"{path}: holds no dictionary: fetch it again")
+    return {key.decode("latin1") if isinstance(key, bytes) else str(key): value for key, value in found.items()}
+
+
 def _cifar_classes(path: Path, key: str, classes: int) -> list[str]:
     if not path.exists():
         return [str(label) for label in range(classes)]
-    names: Any = read_pickle(path).get(key)
+    names: Any = _read_dictionary(path).get(key)
     if not isinstance(names, list) or len(names) != classes:
         raise InvalidDatasetError(f"{path}: holds no {key} of {classes} classes: fetch it again")
     return [name.decode("latin1") if isinstance(name, bytes) else str(name) for name in names]

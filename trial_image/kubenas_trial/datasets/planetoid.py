@@ -2,49 +2,22 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 import numpy as np
 import torch
+from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from kubenas_trial.datasets.graph_data import GraphData, GraphSettings, RawGraph, as_graph_data
+from kubenas_trial.datasets.pickles import read_pickle
 from kubenas_trial.errors import InvalidDatasetError
 
 # Validation nodes of the public split: those behind the training nodes.
 _VALIDATION: Final = 500
-# Where numpy and scipy have had what makes their arrays, and where that is now.
-_ARRAYS: Final = {
-    f"{package}.{module}": f"numpy._core.{module}"
-    for package in ("numpy.core", "numpy._core")
-    for module in ("multiarray", "numeric")
-}
-_SPARSE: Final = ("scipy.sparse.csr", "scipy.sparse._csr", "scipy.sparse")
-_ALLOWED: Final = {
-    *((module, function) for module in _ARRAYS for function in ("_reconstruct", "_frombuffer")),
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-    *((module, kind) for module in _SPARSE for kind in ("csr_matrix", "csr_array")),
-    ("collections", "defaultdict"),
-    *((module, kind) for module in ("__builtin__", "builtins") for kind in ("list", "dict", "set", "bytes")),
-    ("_codecs", "encode"),
-}
-
-
-class _DataUnpickler(pickle.Unpickler):
-    """Makes arrays, sparse matrices, dictionaries and lists, and calls nothing else, whatever a file asks for."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        # Written by Python 2.
-        super().__init__(file, encoding="latin1")
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ALLOWED:
-            raise pickle.UnpicklingError(f"{module}.{name} is not allowed in data")
-        return super().find_class("scipy.sparse" if module in _SPARSE else _ARRAYS.get(module, module), name)
+_FILES: Final = "x, tx, allx, y, ty, ally, graph and test.index"
 
 
 def graphs_in(path: Path) -> list[Path]:
@@ -70,11 +43,12 @@ def read_planetoid(path: Path, settings: GraphSettings) -> GraphData:
     if len(graphs) != 1:
         names = " and ".join(file.name for file in graphs) if graphs else "no ind.NAME.graph"
         raise InvalidDatasetError(f"{path}: has {names}: name one such file by task.dataset.path")
+    most = settings.memory_limit_mb
     stem = str(graphs[0]).removesuffix(".graph")
-    known, tested = (_matrix(Path(f"{stem}.{part}")) for part in ("allx", "tx"))
-    known_labels, tested_labels = (_matrix(Path(f"{stem}.{part}")) for part in ("ally", "ty"))
-    trained = len(_matrix(Path(f"{stem}.y")))
-    _same(stem, "x", len(_matrix(Path(f"{stem}.x"))), "y", trained)
+    known, tested = (_matrix(Path(f"{stem}.{part}"), most) for part in ("allx", "tx"))
+    known_labels, tested_labels = (_matrix(Path(f"{stem}.{part}"), most) for part in ("ally", "ty"))
+    trained = len(_matrix(Path(f"{stem}.y"), most))
+    _same(stem, "x", len(_matrix(Path(f"{stem}.x"), most)), "y", trained)
     _same(stem, "allx", len(known), "ally", len(known_labels))
     _same(stem, "tx", len(tested), "ty", len(tested_labels))
     test = _numbers(Path(f"{stem}.test.index"))
@@ -99,31 +73,23 @@ def read_planetoid(path: Path, settings: GraphSettings) -> GraphData:
 
 
 def _load(file: Path) -> Any:
-    try:
-        with file.open("rb") as opened:
-            return _DataUnpickler(opened).load()
-    except FileNotFoundError:
-        raise InvalidDatasetError(f"{file} is missing: Planetoid's files are {_FILES}") from None
-    # A file that is no pickle can fail in any way.
-    except Exception as error:
-        raise InvalidDatasetError(f"{file} cannot be read: {error}") from error
+    if not file.exists():
+        raise InvalidDatasetError(f"{file} is missing: Planetoid's files are {_FILES}")
+    return read_pickle(file)
 
 
-_FILES: Final = "x, tx, allx, y, ty, ally, graph and test.index"
-
-
-def _matrix(file: Path) -> Tensor:
+def _matrix(file: Path, most_mb: int) -> Tensor:
+    """The matrix in a file, where it takes no more than `most_mb` megabytes."""
     value = _load(file)
-    if hasattr(value, "check_format"):
-        try:
-            # What a file says about its entries' places is not to be believed.
-            value.check_format(full_check=True)
-            value = value.toarray()
-        except (ValueError, TypeError, AttributeError) as error:
-            raise InvalidDatasetError(f"{file} is no sparse matrix: {error}") from error
-    if not isinstance(value, np.ndarray) or value.ndim != 2 or value.dtype.kind not in "biuf":
+    if not isinstance(value, np.ndarray | csr_matrix) or len(value.shape) != 2 or value.dtype.kind not in "biuf":
         raise InvalidDatasetError(f"{file} is no matrix of numbers")
-    return torch.from_numpy(value.astype(np.float32))
+    rows, columns = value.shape
+    if (megabytes := rows * columns * 4 / 1e6) > most_mb:
+        raise InvalidDatasetError(
+            f"{file}: {rows} rows of {columns} columns take {megabytes:.0f} MB, and a graph is held in memory as a "
+            f"whole: raise task.settings.memoryLimitMb, which is {most_mb}"
+        )
+    return torch.from_numpy((value.toarray() if isinstance(value, csr_matrix) else value).astype(np.float32))
 
 
 def _numbers(file: Path) -> Tensor:
@@ -145,6 +111,9 @@ def _edges(file: Path, nodes: int) -> Tensor:
     if not isinstance(neighbours, Mapping):
         raise InvalidDatasetError(f"{file} is no dictionary of nodes' neighbours")
     try:
+        # A list can stand for many nodes' in a few bytes.
+        if sum(map(len, neighbours.values())) > file.stat().st_size:
+            raise InvalidDatasetError(f"{file} has more edges than bytes: fetch it again")
         pairs = [(int(source), int(target)) for source, targets in neighbours.items() for target in targets]
     except (TypeError, ValueError) as error:
         raise InvalidDatasetError(f"{file} is no dictionary of nodes' neighbours: {error}") from None
