@@ -269,6 +269,35 @@ def test_timeout() -> None:
     assert written(looked_at(trial(), replace(waiting, started=None), rules=limited)).failures == 0, "waiting is no run"
 
 
+def shown(*values: Mapping[str, float]) -> Readings:
+    """The last values of each candidate."""
+    curves: Curves = {str(i): {step: dict(v)} for i, v in enumerate(values) if v for step in (int(v["epoch"]),)}
+    return Readings(read_at=NOW, curves={"nas-0-1": curves})
+
+
+def test_a_candidate_that_has_ended_without_an_objective_fails_its_trial_at_once() -> None:
+    of = trial(candidates=3)
+    done, begun = {"epoch": 3.0, "loss": 0.5}, {"epoch": 1.0, "loss": 0.9}
+    status = written(looked_at(of, running(of), shown(done, begun, {})))
+    assert status.phase == "Failed"
+    assert status.conditions[0].reason == "MetricMissing"
+    assert status.conditions[0].message == ("candidate 0 has ended without accuracy, an objective; it reported loss")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param(shown({"epoch": 3.0, "loss": 0.5}), id="its last report may still come"),
+        pytest.param(shown({"epoch": 2.0, "loss": 0.5}, {"epoch": 1.0, "loss": 0.5}), id="not trained to its end"),
+        pytest.param(shown({"epoch": 3.0, "accuracy": 0.5}, {"epoch": 1.0, "loss": 0.5}), id="reported"),
+        pytest.param(Readings(), id="nothing read"),
+    ],
+)
+def test_an_objective_that_may_still_come_is_waited_for(values: Readings) -> None:
+    of = trial(candidates=3)
+    assert written(looked_at(of, running(of), values)).phase == "Running"
+
+
 # Retries
 
 

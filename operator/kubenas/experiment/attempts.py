@@ -9,7 +9,7 @@ from typing import Any
 
 from kubenas.api.base import Condition
 from kubenas.api.trial import Failure, Point, Result, TrialStatus
-from kubenas.experiment.curves import last_results, merged, whole_results
+from kubenas.experiment.curves import last_results, merged, missing_objective, whole_results
 from kubenas.experiment.message import read_message
 from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Readings, Trial, earliest, moment
 
@@ -72,6 +72,9 @@ def advance(trial: Trial, attempt: Attempt | None, readings: Readings, rules: Ru
     if deadline is not None and now >= deadline:
         fault = Fault("Timeout", f"the attempt ran longer than trials.timeout ({rules.timeout:.0f} s)")
         return Step(_failed(trial, attempt, _curve(trial, readings), fault, rules, now))
+    missing = missing_objective(readings.curves.get(trial.attempt_name), trial.candidates, rules.required)
+    if missing:
+        return Step(_failed(trial, attempt, _curve(trial, readings), missing, rules, now))
     return _in_between(trial, attempt, readings, now, deadline)
 
 

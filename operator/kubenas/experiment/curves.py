@@ -10,7 +10,7 @@ from typing import Final
 
 from kubenas.api.base import MetricValue
 from kubenas.api.trial import MAX_CURVE_POINTS, MAX_STEP, Candidate, Point, Result, Source
-from kubenas.experiment.state import Curve, Curves, metrics_of
+from kubenas.experiment.state import Curve, Curves, Fault, metrics_of
 
 MAX_METRICS: Final = 64
 # Steps of a running trial that are kept in memory.
@@ -97,6 +97,23 @@ def whole_results(
             return []
         results.append(found)
     return results
+
+
+def missing_objective(read: Curves | None, candidates: Sequence[Candidate], required: Sequence[str]) -> Fault | None:
+    """An objective that a candidate has not shown although its turn is over, so that its trial can have no result.
+
+    Candidates are evaluated one after another, and each shows its last report until the end.
+    """
+    shown = [candidate for candidate in candidates if (read or {}).get(candidate.id)]
+    for candidate in shown[:-1]:
+        curve = (read or {})[candidate.id]
+        last = curve[max(curve)]
+        missing = next((name for name in required if name not in last), None)
+        if missing and last.get(EPOCH) == candidate.epochs:
+            there = ", ".join(name for name in sorted(last) if name != EPOCH) or "nothing"
+            message = f"candidate {candidate.id} has ended without {missing}, an objective; it reported {there}"
+            return Fault("MetricMissing", message)
+    return None
 
 
 def last_results(
