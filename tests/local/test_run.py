@@ -111,7 +111,7 @@ finish()
             "OutOfMemory",
             "CUDA",
         ),
-        ("finish(accuracy=float('nan'))", "InvalidResult", "metric accuracy is nan, not a finite number"),
+        ("finish(accuracy=float('nan'))", "NonFiniteMetric", "accuracy, an objective, is nan, not a finite number"),
         ("finish(loss=0.1)", "MetricMissing", "no accuracy, an objective; it reported loss"),
     ],
 )

@@ -157,7 +157,7 @@ def test_the_front_of_two_objectives_and_its_hypervolume_are_told(workspace: Wor
 @pytest.mark.parametrize(
     ("outcome", "reason", "message"),
     [
-        pytest.param(diverges, "InvalidResult", "metric accuracy is nan, not a finite number", id="nan"),
+        pytest.param(diverges, "NonFiniteMetric", "accuracy, an objective, is nan, not a finite number", id="nan"),
         pytest.param(forgets, "MetricMissing", "no accuracy, an objective; it reported loss", id="missing"),
     ],
 )
