@@ -12,7 +12,11 @@ VALID: Final[dict[str, Any]] = {
     "metadata": {"name": "digits"},
     "spec": {
         "objectives": [{"metric": "accuracy", "target": 0.99}, {"metric": "latency_ms", "goal": "minimize"}],
-        "task": {"name": "image-classification", "dataset": {"name": "digits"}},
+        "task": {
+            "name": "image-classification",
+            "dataset": {"name": "digits"},
+            "settings": {"measure": ["latency_ms"]},
+        },
         "searchSpace": {
             "parameters": [
                 {"name": "activation", "type": "choice", "values": ["relu", "gelu"]},

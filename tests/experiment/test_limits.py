@@ -67,7 +67,7 @@ def test_a_presets_own_costs_count_where_its_network_is_built() -> None:
 
 
 def test_metrics_that_training_tells_leave_the_space_as_it_is() -> None:
-    assert limited(0.5, "error").size() == 39
+    assert limited(0.5, "loss").size() == 39
 
 
 def test_a_limit_that_leaves_nothing_is_named() -> None:

@@ -131,7 +131,9 @@ def test_a_wrong_constraint_is_named_and_nothing_starts(workspace: Workspace) ->
 
 
 def test_the_front_of_two_objectives_and_its_hypervolume_are_told(workspace: Workspace) -> None:
-    status = ends(workspace, several, objectives=TWO, search={"algorithm": "nsga2"}, trials={"max": 16})
+    own = {"schedulerName": "nobody", "containers": [{"name": "trainer", "image": "of-ones-own"}]}
+    spec = {"objectives": TWO, "search": {"algorithm": "nsga2"}, "trialTemplate": {"spec": own}}
+    status = ends(workspace, several, trials={"max": 16}, **spec)
     found = {}
     for trial in workspace.trials():
         (result,) = trial["status"]["results"]

@@ -8,6 +8,7 @@ from random import Random
 from typing import TYPE_CHECKING, Final
 
 from kubenas.api.errors import SpecError
+from kubenas.experiment.known_metrics import metric_problems
 from kubenas.experiment.limits import known_limits
 from kubenas.experiment.template import template_problems
 from kubenas.search.load import build_strategy
@@ -81,6 +82,8 @@ def check(spec: ExperimentSpec, *, known: bool = False, at: Callable[[str], None
         space = searched_space(spec) if known else _checked_space(spec, at)
     except SpecError as error:
         return Found((*found, error), usable=False)
+    at("objectives")
+    found += metric_problems(spec, space)
     at("trialTemplate")
     template = template_problems(spec.trial_template, space.decisions, spec.trials.candidates_per_trial)
     found += [problem.within("trialTemplate") for problem in islice(template, MAX_PROBLEMS)]

@@ -1,0 +1,82 @@
+"""The metrics of KubeNAS' own trainer, so that an objective that it has not is told before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from random import Random
+from typing import Any, Final
+
+from kubenas.api.errors import SpecError
+from kubenas.api.experiment import ExperimentSpec, TrialTemplate
+from kubenas.experiment.contract import TRAINER
+from kubenas.space.decisions import DecisionSpace
+
+TASKS: Final[Mapping[str, tuple[str, ...]]] = {
+    "image-classification": ("accuracy", "loss"),
+    "object-detection": ("map", "map_50"),
+    "semantic-segmentation": ("mean_iou", "pixel_accuracy"),
+    "text-classification": ("accuracy", "f1", "loss"),
+    "text-representation": ("probe_accuracy", "mlm_loss"),
+    "language-model": ("perplexity", "bits_per_character", "loss"),
+    "translation": ("bleu", "chrf", "loss"),
+    "keyword-spotting": ("accuracy", "loss"),
+    "node-classification": ("accuracy", "loss"),
+    "visual-question-answering": ("accuracy", "loss"),
+}
+ALWAYS: Final = ("params", "flops", "seconds", "peak_memory_mb")
+INT8: Final = "int8"
+# What each entry of `task.settings.measure` adds; int8 also the task's metrics.
+MEASURES: Final[Mapping[str, tuple[str, ...]]] = {
+    "latency_ms": ("latency_ms", "latency_ms_lower", "latency_ms_upper"),
+    "onnx_latency_ms": ("onnx_latency_ms", "onnx_latency_ms_lower", "onnx_latency_ms_upper"),
+    "size_mb": ("size_mb",),
+    INT8: ("int8_size_mb",),
+}
+
+
+def metric_problems(spec: ExperimentSpec, space: DecisionSpace) -> Iterator[SpecError]:
+    """The objectives that no trial would report; none where the trainer is the user's own, or the task."""
+    task = spec.task.name
+    if task not in TASKS or _own_program(spec.trial_template):
+        return
+    measured = spec.task.settings.get("measure", ())
+    wanted = measured if isinstance(measured, list | tuple) else ()
+    reported = {*TASKS[task], *ALWAYS, *space.costs(space.complete({}, Random(0)))}
+    further = {}
+    for name in MEASURES:
+        if name in wanted:
+            reported |= {*_of(name, task)}
+        else:
+            further |= dict.fromkeys(_of(name, task), name)
+    for index, objective in enumerate(spec.objectives):
+        metric = objective.metric
+        if metric in reported:
+            continue
+        if metric in further:
+            yield SpecError(
+                f"objectives[{index}].metric",
+                f"{metric} is measured only where task.settings.measure lists {further[metric]}: add it there",
+            )
+        else:
+            close = get_close_matches(metric, sorted(reported), n=3)
+            meant = f"did you mean {' or '.join(close)}? " if close else ""
+            yield SpecError(
+                f"objectives[{index}].metric",
+                f"{metric} is no metric that trials of {task} report: {meant}There are {', '.join(sorted(reported))}, "
+                f"and by task.settings.measure {', '.join(MEASURES)}",
+            )
+
+
+def _of(measure: str, task: str) -> list[str]:
+    return [*MEASURES[measure], *([f"{INT8}_{name}" for name in TASKS[task]] if measure == INT8 else [])]
+
+
+def _own_program(template: TrialTemplate) -> bool:
+    containers: Any = template.spec.get("containers")
+    return any(
+        isinstance(container, Mapping)
+        and container.get("name") == TRAINER
+        and (container.get("image") or container.get("command"))
+        for container in (containers if isinstance(containers, list) else ())
+    )
