@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from kubenas.experiment.accept import accept
 from tests.experiment.builders import experiment
 
 
-def problems(metric: str, **spec: object) -> list[tuple[str, str]]:
+def problems(metric: str, **spec: Any) -> list[tuple[str, str]]:
     of = experiment(objectives=[{"metric": "loss"}, {"metric": metric}], **spec)
     return [(problem.field, problem.message) for problem in accept(of.spec).problems]
 
@@ -59,7 +61,7 @@ def test_costs_of_the_space_are_reported() -> None:
 
 
 @pytest.mark.parametrize("own", [{"image": "mine"}, {"command": ["python", "train.py"]}])
-def test_a_trainer_of_one_s_own_may_report_anything(own: dict[str, object]) -> None:
+def test_a_trainer_of_one_s_own_may_report_anything(own: dict[str, Any]) -> None:
     template = {"spec": {"containers": [{"name": "trainer", **own}]}}
     assert problems("val_accuracy", trialTemplate=template) == []
     assert problems("val_accuracy", task={"name": "mine"}) == []

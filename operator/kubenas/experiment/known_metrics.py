@@ -43,7 +43,7 @@ def metric_problems(spec: ExperimentSpec, space: DecisionSpace) -> Iterator[Spec
     measured = spec.task.settings.get("measure", ())
     wanted = measured if isinstance(measured, list | tuple) else ()
     reported = {*TASKS[task], *ALWAYS, *space.costs(space.complete({}, Random(0)))}
-    further = {}
+    further: dict[str, str] = {}
     for name in MEASURES:
         if name in wanted:
             reported |= {*_of(name, task)}
