@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.cluster.conditions import until
-from tests.deploy.test_manifests import applied
+from tests.deploy.test_manifests import DEPLOY, applied
 from tests.operator.harness import experiment
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ POLICIES = ("kubenas-experiments", "kubenas-pods")
 @pytest.fixture(scope="module", params=["operator", "operator-namespaced"])
 def installed(request: pytest.FixtureRequest, control_plane: ControlPlane) -> Iterator[str]:
     """An installation; the namespace of its operator."""
-    control_plane.kubectl("apply", "--server-side", "--kustomize", "crds")
+    control_plane.kubectl("apply", "--server-side", "--kustomize", str(DEPLOY.parent / "crds"))
     control_plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
     own = {"operator": "kubenas-system", "operator-namespaced": "kubenas"}[request.param]
     if request.param == "operator-namespaced":

@@ -52,6 +52,8 @@ def trainer() -> Iterator[int]:
 @pytest.fixture(scope="module")
 def prometheus(control_plane: ControlPlane) -> Iterator[str]:
     """The URL of a Prometheus that finds pods with the rights of deploy/prometheus."""
+    control_plane.kubectl("apply", "--server-side", "--kustomize", str(DEPLOY.parent / "crds"))
+    control_plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
     with applied(control_plane, "prometheus"):
         config = yaml.safe_load((DEPLOY / "prometheus/prometheus.yaml").read_text())
         (discovery,) = config["scrape_configs"][0]["kubernetes_sd_configs"]
@@ -80,22 +82,31 @@ def until(ask: Callable[[], Any]) -> Any:
     return answer
 
 
+def owned_by(control_plane: ControlPlane, namespace: str, kind: str) -> dict[str, Any]:
+    """A reference to an object that is there, since a pod without its owner is collected as garbage."""
+    candidate = {"id": "0", "name": "x", "architecture": {}, "epochs": 1}
+    owners: dict[str, dict[str, Any]] = {
+        "NASTrial": {
+            "apiVersion": "kubenas.io/v1alpha1",
+            "spec": {"number": 0, "observed": 0, "candidates": [candidate]},
+        },
+        "ConfigMap": {"apiVersion": "v1"},
+    }
+    document = {**owners[kind], "kind": kind, "metadata": {"name": "digits-0"}}
+    command = ["apply", f"--namespace={namespace}", "--output=json", "--filename=-"]
+    uid = json.loads(control_plane.kubectl(*command, stdin=json.dumps(document)))["metadata"]["uid"]
+    return {"apiVersion": document["apiVersion"], "kind": kind, "name": "digits-0", "uid": uid, "controller": True}
+
+
 def run_pod(
     control_plane: ControlPlane, namespace: str, name: str, labels: dict[str, str], port: int, owner: str = "NASTrial"
 ) -> None:
     """A pod that no node has, said to run on this machine."""
-    owner_reference = {
-        "apiVersion": "kubenas.io/v1alpha1",
-        "kind": owner,
-        "name": "digits-0",
-        "uid": "00000000-0000-0000-0000-000000000000",
-        "controller": True,
-    }
     container = {"name": "trainer", "image": "none", "ports": [{"name": "metrics", "containerPort": port}]}
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": name, "labels": labels, "ownerReferences": [owner_reference]},
+        "metadata": {"name": name, "labels": labels, "ownerReferences": [owned_by(control_plane, namespace, owner)]},
         "spec": {"schedulerName": "nobody", "containers": [container]},
     }
     control_plane.kubectl("create", f"--namespace={namespace}", "--filename=-", stdin=json.dumps(pod))
@@ -163,7 +174,7 @@ def test_other_experiments_pods_and_jobs_have_no_part_in_a_curve(
 ) -> None:
     """A deleted experiment of the same name, an earlier attempt, another namespace, pods that look like a trial's."""
     run_pod(control_plane, namespace, POD, TRIAL_LABELS, trainer)
-    run_pod(control_plane, namespace, "forged", TRIAL_LABELS, trainer, owner="Job")
+    run_pod(control_plane, namespace, "forged", TRIAL_LABELS, trainer, owner="ConfigMap")
     unlabelled = {label: value for label, value in TRIAL_LABELS.items() if label != "kubenas.io/experiment-uid"}
     run_pod(control_plane, namespace, "unlabelled", unlabelled, trainer)
     assert until(lambda: curves(prometheus, namespace)) == CURVE
