@@ -9,6 +9,9 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from urllib.request import urlopen
+
+from prometheus_client.parser import text_string_to_metric_families
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -25,6 +28,28 @@ def peak_memory_mb(pid: int) -> float:
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024 / 1e6
     raise ValueError(f"process {pid} has no VmHWM")
+
+
+def event_loop_lag(port: int) -> tuple[float, float]:
+    """The longest lag of an operator's event loop since its start, and the 99th percentile, in seconds.
+
+    The percentile lies between bounds of the histogram, and is taken to lie evenly between them, as Prometheus does.
+    """
+    with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        families = {family.name: family for family in text_string_to_metric_families(answer.read().decode())}
+    (longest,) = families["kubenas_event_loop_longest_lag_seconds"].samples
+    buckets = [
+        (float(sample.labels["le"]), sample.value)
+        for sample in families["kubenas_event_loop_lag_seconds"].samples
+        if sample.name.endswith("_bucket")
+    ]
+    wanted, low, below = 0.99 * buckets[-1][1], 0.0, 0.0
+    for bound, count in buckets:
+        if count >= wanted:
+            high = min(bound, longest.value)
+            return longest.value, low + (high - low) * (wanted - below) / (count - below)
+        low, below = bound, count
+    raise ValueError("nothing was measured")
 
 
 def requests(audit_log: Path, user: str) -> Counter[str]:

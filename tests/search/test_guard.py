@@ -17,7 +17,7 @@ from kubenas.api.experiment import Search
 from kubenas.search.asking import ServiceError
 from kubenas.search.base import History
 from kubenas.search.conformance import TINY, asked
-from kubenas.search.guard import pinned, refused
+from kubenas.search.guard import MODELS_VARIABLE, TIMEOUT_VARIABLE, URLS_VARIABLE, pinned, refused
 from kubenas.search.llm import URL_VARIABLE
 from kubenas.search.load import build_strategy
 from tests.search.server import serving
@@ -41,6 +41,17 @@ SETTINGS: dict[str, dict[str, Any]] = {"external": {}, "llm": {"model": "m"}}
         "[fd00:ec2::254]",
         "168.63.129.16",
         "224.0.0.1",
+        # IPv4 addresses within: mapped, compatible, NAT64, 6to4, Teredo, ISATAP
+        "[::ffff:169.254.169.254]",
+        "[::169.254.169.254]",
+        "[64:ff9b::169.254.169.254]",
+        "[64:ff9b::a9fe:a9fe]",
+        "[64:ff9b:1::127.0.0.1]",
+        "[2002:a9fe:a9fe::1]",
+        "[2001:0:7f00:1::1]",
+        "[2001:0:808:808:0:0:5601:5601]",
+        "[2001:db8::5efe:169.254.169.254]",
+        "[2001:db8::200:5efe:127.0.0.1]",
     ],
 )
 @pytest.mark.parametrize("algorithm", SETTINGS)
@@ -53,9 +64,87 @@ def test_near_addresses_are_refused_as_written(algorithm: str, host: str) -> Non
     build_strategy(search, TINY)
 
 
-@pytest.mark.parametrize("host", ["10.96.0.10", "192.168.1.1", "[fd00::2]", "8.8.8.8", "proposer.default.svc"])
+@pytest.mark.parametrize(
+    "host", ["10.96.0.10", "192.168.1.1", "[fd00::2]", "8.8.8.8", "[64:ff9b::808:808]", "proposer.default.svc"]
+)
 def test_others_may_be_asked(host: str) -> None:
     assert refused(f"http://{host}:8000") is None
+
+
+def _refusal(algorithm: str, **settings: Any) -> SpecError | None:
+    search = Search.model_validate({"algorithm": algorithm, "settings": {**SETTINGS[algorithm], **settings}})
+    build_strategy(search, TINY)
+    try:
+        build_strategy(search, TINY, guarded=True)
+    except SpecError as error:
+        return error
+    return None
+
+
+@pytest.mark.parametrize("algorithm", SETTINGS)
+@pytest.mark.parametrize(
+    ("url", "allowed"),
+    [
+        ("https://models.example.com/v1", True),
+        ("https://models.example.com:443/v1/chat", True),
+        ("https://MODELS.example.com/v1", True),
+        ("http://proposer.team.svc:8000/any/path", True),
+        ("https://models.example.com/v1evil", False),
+        ("https://models.example.com/v1/../admin", False),
+        ("https://models.example.com/v1/%2e%2e/admin", False),
+        ("http://models.example.com/v1", False),
+        ("https://models.example.com:8443/v1", False),
+        ("https://models.example.com.evil.org/v1", False),
+        ("http://proposer.other.svc:8000", False),
+    ],
+)
+def test_only_what_the_administrator_lists_is_asked(
+    algorithm: str, url: str, allowed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert _refusal(algorithm, baseUrl=url) is None
+    monkeypatch.setenv(URLS_VARIABLE, "https://models.example.com/v1/, http://proposer.team.svc:8000")
+    refusal = _refusal(algorithm, baseUrl=url)
+    assert (refusal is None) == allowed
+    if refusal:
+        assert str(refusal).startswith("search.settings.baseUrl: is none of the services that the operator's admini")
+
+
+def test_the_operators_key_is_for_models_that_the_administrator_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(URL_VARIABLE, "https://models.example.com/v1/")
+    for models, model, allowed in [
+        ("", "m", False),
+        ("large", "m", False),
+        ("large, m", "m", True),
+        ("*", "m", True),
+    ]:
+        monkeypatch.setenv(MODELS_VARIABLE, models)
+        for settings in ({}, {"baseUrl": "https://models.example.com/v1"}):
+            refusal = _refusal("llm", **settings, model=model)
+            assert (refusal is None) == allowed
+            assert allowed or (refusal and refusal.field == "search.settings.model")
+        # Without the key, a model is between the experiment's author and the service.
+        assert _refusal("llm", baseUrl="https://other.example.com/v1", model=model) is None
+
+
+@pytest.mark.parametrize("algorithm", SETTINGS)
+def test_timeouts_are_bounded(algorithm: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {"baseUrl": "http://proposer.team.svc:8000"}
+    assert _refusal(algorithm, **settings, timeout="5m") is None
+    refusal = _refusal(algorithm, **settings, timeout="301s")
+    assert refusal is not None
+    assert str(refusal) == "search.settings.timeout: 301s is longer than 5m, the longest that is allowed"
+    monkeypatch.setenv(TIMEOUT_VARIABLE, "1h")
+    assert _refusal(algorithm, **settings, timeout="301s") is None
+
+
+@pytest.mark.parametrize(
+    "url", ["http://proposer:8000/?", "http://proposer:8000/#", "http://proposer?x", "http://@p:80"]
+)
+@pytest.mark.parametrize("algorithm", SETTINGS)
+def test_nothing_comes_after_the_path(algorithm: str, url: str) -> None:
+    search = Search.model_validate({"algorithm": algorithm, "settings": {**SETTINGS[algorithm], "baseUrl": url}})
+    with pytest.raises(SpecError, match="must have no user, password, query or fragment"):
+        build_strategy(search, TINY)
 
 
 def _names(monkeypatch: pytest.MonkeyPatch, **addresses: list[str]) -> list[str]:
@@ -95,6 +184,7 @@ def test_the_operators_own_endpoint_may_be_near(monkeypatch: pytest.MonkeyPatch)
     """A model beside the operator is its administrator's choice."""
     with serving(lambda _: (500, b"")) as server:
         monkeypatch.setenv(URL_VARIABLE, server.url)
+        monkeypatch.setenv(MODELS_VARIABLE, "m")
         for settings in ({"model": "m"}, {"model": "m", "baseUrl": server.url}):
             strategy = build_strategy(Search(algorithm="llm", settings=settings), TINY, guarded=True)
             asked(strategy, History(TINY), 1)

@@ -67,7 +67,7 @@ async def run(settings: OperatorSettings) -> int:
     # Threads compute beside the event loop, which should not have to wait for its turn.
     sys.setswitchinterval(_SWITCH_SECONDS)
     runner = await serve(settings.host, settings.port)
-    measuring = asyncio.create_task(measure())
+    measuring: asyncio.Task[None] | None = None
     try:
         api = await connect(settings.kubeconfig)
         async with api, http_client() as http:
@@ -75,9 +75,11 @@ async def run(settings: OperatorSettings) -> int:
             await asyncio.to_thread(import_module, "kubenas.search.predictor")
             # Collections would go through all that was imported, for some 50 ms each time.
             gc.freeze()
+            measuring = asyncio.create_task(measure())
             return await _elected(settings, api, http, stop)
     finally:
-        measuring.cancel()
+        if measuring is not None:
+            measuring.cancel()
         await runner.cleanup()
 
 

@@ -22,7 +22,7 @@ def _checked_url(url: str) -> str:
     parts = urlsplit(url)  # a ValueError says what is wrong, with the port too
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
         raise ValueError(f"{url!r} is no address of a service: write for example http://proposer.default.svc:8000")
-    if parts.username or parts.password or parts.query or parts.fragment:
+    if parts.username is not None or parts.password is not None or "?" in url or "#" in url:
         raise ValueError("must have no user, password, query or fragment: write only scheme, host, port and path")
     return url.rstrip("/")
 

@@ -12,7 +12,7 @@ from pydantic import Field
 from kubenas.api.base import Duration, Model, duration_seconds
 from kubenas.search.asking import Answer, ServiceError, Url, answer_of, bounded
 from kubenas.search.base import History
-from kubenas.search.guard import pinned
+from kubenas.search.guard import check_allowed, pinned
 from kubenas.search.service import ServiceStrategy, observation_document, space_document
 from kubenas.space.base import Space
 
@@ -29,10 +29,21 @@ class External(ServiceStrategy):
 
     A request holds all there is to know, so neither side keeps anything between requests, and either can restart. The
     service is asked `count` candidates at once, the first of which is the search's `number`.
+
+    Args:
+        space: to search in.
+        seed: of the draws for what is missing.
+        settings: of the service.
+        guarded: whether only what the operator's administrator allows is asked, as an experiment's author names it.
+
+    Raises:
+        SpecError: the service is not allowed.
     """
 
     def __init__(self, space: Space, seed: int, settings: ExternalSettings, *, guarded: bool = False) -> None:
-        super().__init__(space, seed, settings.base_url, guarded=guarded)
+        super().__init__(space, seed)
+        if guarded:
+            check_allowed(settings.base_url, settings.timeout)
         self.settings = settings
         self._guarded = guarded
         self._space_document = space_document(space)

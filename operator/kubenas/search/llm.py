@@ -15,7 +15,7 @@ from pydantic import Field
 from kubenas.api.base import Duration, Model, duration_seconds
 from kubenas.search.asking import Answer, ServiceError, Url, answer_of, bounded
 from kubenas.search.base import History
-from kubenas.search.guard import pinned
+from kubenas.search.guard import check_allowed, check_model, pinned
 from kubenas.search.scalarize import scalarized
 from kubenas.search.service import ServiceStrategy, observation_document, space_document
 from kubenas.space.base import Space
@@ -79,11 +79,24 @@ class LLM(ServiceStrategy):
     Zheng et al., "Can GPT-4 Perform Neural Architecture Search?", arXiv:2304.10970; Yang et al., "Large Language
     Models as Optimizers", ICLR 2024, arXiv:2309.03409. With several objectives, what is best is told by weights drawn
     for each request.
+
+    Args:
+        space: to search in.
+        seed: of the draws for what is missing, and of the weights.
+        settings: of the model.
+        guarded: whether only what the operator's administrator allows is asked, as an experiment's author names it.
+
+    Raises:
+        SpecError: the endpoint, the model or the time-out is not allowed.
     """
 
     def __init__(self, space: Space, seed: int, settings: LLMSettings, *, guarded: bool = False) -> None:
-        # The operator's own endpoint is its administrator's choice.
-        super().__init__(space, seed, settings.base_url, guarded=guarded and settings.base_url != _own_url())
+        super().__init__(space, seed)
+        if guarded:
+            own = settings.base_url in (None, _own_url())
+            check_allowed(None if own else settings.base_url, settings.timeout)
+            if own:
+                check_model(settings.model)
         self.settings = settings
         self._guarded = guarded
         self._space_document = space_document(space)

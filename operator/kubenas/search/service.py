@@ -8,10 +8,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 from typing import Any, Final
 
-from kubenas.api.errors import SpecError
 from kubenas.search.asking import Answer
 from kubenas.search.base import History, Observation, Preparation, Strategy
-from kubenas.search.guard import refused
 from kubenas.search.regularized_evolution import RegularizedEvolution, RegularizedEvolutionSettings
 from kubenas.space.base import Architecture, InvalidArchitectureError, Space, Value
 from kubenas.space.constraints import CelConstraint
@@ -36,17 +34,10 @@ class ServiceStrategy(Strategy):
     Args:
         space: to search in.
         seed: of the draws for what is missing.
-        url: of the service, where the experiment names one.
-        guarded: whether addresses of this machine are refused, as users whom it does not belong to name them.
-
-    Raises:
-        SpecError: the address is refused.
     """
 
-    def __init__(self, space: Space, seed: int, url: str | None, *, guarded: bool) -> None:
+    def __init__(self, space: Space, seed: int) -> None:
         super().__init__(space, seed)
-        if guarded and url and (refusal := refused(url)):
-            raise SpecError("search.settings.baseUrl", f"{refusal}: give the service an address of its own")
         self._makeshift = RegularizedEvolution(space, seed, RegularizedEvolutionSettings())
         # Documents by the index of the proposal that they are for; None where none has come.
         self._documents: dict[int, Any] = {}
