@@ -12,10 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubenas.api.errors import SpecError
+from kubenas.bench.figures import figures
+from kubenas.bench.simulation import Run
 from kubenas.bench.spaces import ListedSpace
 from kubenas.bench.table import Goal, Source, Table, parse_goal
 from kubenas.space.base import Architecture
 from kubenas.space.conformance import check_space
+from kubenas.space.decisions import Decision
 from kubenas.space.domains import Choice
 from kubenas.space.nasbench201 import NASBench201
 from tests.bench.tables import ALL, HEADER, published, rows_of, small, source, write
@@ -47,7 +50,7 @@ def test_a_table_without_the_whole_product_is_searched_on_its_rows_alone(tmp_pat
 @given(st.sets(st.tuples(*[st.sampled_from("abc")] * 4), min_size=2), st.integers(0, 2**32))
 def test_changes_of_a_list_lead_to_others_of_it(codes: set[tuple[str, ...]], seed: int) -> None:
     listed = [Architecture({str(place): letter for place, letter in enumerate(code)}) for code in sorted(codes)]
-    space = ListedSpace({str(place): Choice(("a", "b", "c")) for place in range(4)}, listed)
+    space = ListedSpace([Decision(str(place), Choice(("a", "b", "c"))) for place in range(4)], listed)
     rng = Random(seed)
     architecture = space.sample(rng)
     mutated = space.mutate(architecture, rng)
@@ -65,7 +68,7 @@ def test_a_listed_space_conforms() -> None:
         for first, second, third in product(values, repeat=3)
         if first != second or third == "c"
     ]
-    check_space(ListedSpace({str(place): Choice(values) for place in range(3)}, listed))
+    check_space(ListedSpace([Decision(str(place), Choice(values)) for place in range(3)], listed))
 
 
 def test_several_columns_are_one_choice_each(tmp_path: Path) -> None:
@@ -124,6 +127,65 @@ def test_what_is_wrong_with_a_source_is_named(tmp_path: Path, change: dict[str, 
     assert message in str(error.value)
 
 
+def test_what_is_left_out_counts_for_nothing(tmp_path: Path) -> None:
+    """The optimum is one that a search can come to, also where a repeated row has a better value."""
+    path = write(tmp_path / "t.csv", [("ab", 1, 7), ("aa", 2, 8), ("ab", 9, 9)], ("code", "v", "test"))
+    table = Table(Source(path, ("code",), "choices", (Goal("v", "maximize"),), "test"))
+    assert (len(table), table.repeats, table.optimum, table.worst) == (2, 1, frozenset({8.0}), [1.0])
+    run = Run(rows=[table.row(one) for one in table.space.enumerate()], proposing=[0.0, 0.0])
+    [row] = figures(table, {"all": [run]}, [2], 1)
+    assert row.optimum_share == 1
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_files_of_other_programs_are_read(tmp_path: Path, separator: str) -> None:
+    lines = [("code", " v "), ("ab", "1"), ("aa", " 2")]
+    text = "".join(separator.join(line) + "\r\n" for line in lines)
+    path = tmp_path / "t.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + text.encode())
+    table = Table(Source(path, ("code",), "choices", (Goal("v", "maximize"),)))
+    assert table.values.tolist() == [[1.0], [2.0]]
+
+
+def test_a_comma_within_cells_is_no_separator(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("code, of cells;v\nab;1\naa;2\n")
+    assert len(Table(Source(path, ("code, of cells",), "choices", (Goal("v", "maximize"),)))) == 2
+
+
+@pytest.mark.parametrize(
+    ("codes", "first"),
+    [
+        (
+            ["gat-gcn-gat-cheb", "gcn-gcn-gat-gat", "gat-gcn-gcn-cheb"],
+            {"code.0": "gat", "code.2": "gat", "code.3": "cheb"},
+        ),
+        (["|max_pool|skip|", "|skip|max_pool|"], {"code.0": "max_pool", "code.1": "skip"}),
+        (["gat", "gat-gcn", "gcn-gcn-gat"], {"code.length": "1", "code.0": "gat"}),
+        (["gat-gcn", "gat", "gcn-gcn"], {"code.length": "2", "code.0": "gat"}),
+        (["ab", "abc", "b"], {"code.length": "2", "code.0": "a"}),
+    ],
+)
+def test_strings_with_separators_and_of_several_lengths(
+    tmp_path: Path, codes: list[str], first: dict[str, str]
+) -> None:
+    table = small(tmp_path, codes)
+    listed = list(table.space.enumerate())
+    assert dict(listed[table_index(table, listed, 0)]) == first
+    assert sorted(table.row(one) or 0 for one in listed) == list(range(len(codes)))
+    rng = Random(0)
+    for one in listed:
+        assert table.space.parse(one.to_json()) == one
+        assert table.space.sample(rng) in listed
+        assert table.space.mutate(one, rng) in {*listed} - {one}
+        assert {*table.space.neighbours(one)} <= {*listed} - {one}
+
+
+def table_index(table: Table, listed: list[Architecture], row: int) -> int:
+    """Which of `listed` the table has in that row."""
+    return next(index for index, one in enumerate(listed) if table.row(one) == row)
+
+
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "good", ""])
 def test_a_value_that_is_no_finite_number_is_named_by_row_and_column(tmp_path: Path, value: str) -> None:
     rows = rows_of(ALL)
@@ -139,7 +201,8 @@ def test_a_value_that_is_no_finite_number_is_named_by_row_and_column(tmp_path: P
     [
         ([], "has no rows"),
         ([("aa", 1, 1, 1)], "row 2: has 4 cells, but the header has 5"),
-        ([("aa", 1, 1, 1, 1), ("aab", 1, 1, 1, 1)], "row 3: code is 'aab', of 3 characters, but the first row's has 2"),
+        ([("a-b", 1, 1, 1, 1), ("a--b", 1, 1, 1, 1)], "row 3: code is 'a--b': nothing stands at one of its positions"),
+        ([("ab", 1, 1, 1, 1), ("", 1, 1, 1, 1)], "row 3: code is '': nothing stands at one of its positions"),
         ([("aa", 1, 1, 1, 1)], "is the same in every row, so there is nothing to choose"),
         ([("aa", 1, 1, 1, 1), ("ab", 1, 1, 1, 0)], "row 3: seconds is 0: the seconds of a trial must be above 0"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from kubenas.api.errors import SpecError
 
 
 class Rows:
-    """The cells of a CSV file with a header; a row's number is its line in the file.
+    """The cells of a CSV file with a header, separated by commas, semicolons or tabs; a row's number is its line.
 
     Raises:
         SpecError: the file cannot be read, has no rows, or a row has not as many cells as the header.
@@ -20,10 +21,9 @@ class Rows:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            with path.open(newline="", encoding="utf-8") as file:
-                reader = csv.reader(file)
-                self._columns = next(reader, [])
-                self._cells = [row for row in reader if row]
+            # Other programs begin a file with a byte order mark, and have other separators.
+            text = path.read_text(encoding="utf-8-sig")
+            self._columns, self._cells = _read(text)
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             raise SpecError(str(path), f"cannot be read: {reason}") from None
@@ -67,6 +67,18 @@ class Rows:
         if not math.isfinite(value):
             raise self.problem(number, f"{column} is {text!r:.80}, not a finite number: mend or remove the row")
         return value
+
+
+def _read(text: str) -> tuple[list[str], list[list[str]]]:
+    """Columns and rows, by the first separator that gives each row as many cells as the header, if any does."""
+    header = text.partition("\n")[0]
+    found = [_separated(text, each) for each in ",;\t" if each in header] or [_separated(text, ",")]
+    return next((one for one in found if all(len(row) == len(one[0]) for row in one[1])), found[0])
+
+
+def _separated(text: str, delimiter: str) -> tuple[list[str], list[list[str]]]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    return [name.strip() for name in next(reader, [])], [row for row in reader if row]
 
 
 def listed(columns: str) -> tuple[str, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from math import prod
 from random import Random
 from typing import Any, Final
 
@@ -14,11 +13,14 @@ from kubenas.api.errors import SpecError, problems_of
 from kubenas.api.space import SearchSpace
 from kubenas.bench.rows import Rows
 from kubenas.space.base import Architecture, InvalidArchitectureError
-from kubenas.space.decisions import Decision, DecisionSpace
+from kubenas.space.decisions import Decision, DecisionSpace, When
 from kubenas.space.domains import Choice, Number
 from kubenas.space.load import build_space
 
 CHOICES: Final = "choices"
+# Between positions, the likeliest first: names of operations have hyphens and underscores themselves.
+_SEPARATORS: Final = "|;,/~+> :-_"
+_MOST_POSITIONS: Final = 256
 
 
 class ListedSpace(DecisionSpace):
@@ -27,10 +29,10 @@ class ListedSpace(DecisionSpace):
     Where no single change leads to another one of the list, the nearest by Hamming distance are beside it.
     """
 
-    def __init__(self, domains: Mapping[str, Choice], listed: Sequence[Architecture]) -> None:
+    def __init__(self, decisions: Sequence[Decision], listed: Sequence[Architecture]) -> None:
         self._listed = dict.fromkeys(listed)
         self._order = tuple(self._listed)
-        super().__init__([Decision(name, domain) for name, domain in domains.items()], [self._listed.__contains__])
+        super().__init__(decisions, [self._listed.__contains__])
 
     def sample(self, rng: Random) -> Architecture:
         """One of the list, each as likely as any other."""
@@ -55,7 +57,7 @@ class ListedSpace(DecisionSpace):
 
     def _nearest(self, architecture: Architecture) -> list[Architecture]:
         differing = {
-            other: sum(other[name] != value for name, value in architecture.items())
+            other: sum(other.get(name) != architecture.get(name) for name in self.decisions)
             for other in self._order
             if other != architecture
         }
@@ -119,23 +121,51 @@ def _value(space: DecisionSpace, name: str, text: str) -> Any:
 
 
 def _choices(rows: Rows, cells: Mapping[str, list[str]]) -> tuple[DecisionSpace, list[Architecture]]:
-    """A choice for each position of the only column, or for each column; those with one category are none."""
+    """A choice for each position of the only column, or for each column; those with one category are none.
+
+    Positions are those between separators, or characters. Where rows have several lengths, that is a decision too, and
+    switches on what it has room for.
+    """
     if len(cells) == 1:
         column, texts = next(iter(cells.items()))
-        for number, text in enumerate(texts, start=2):
-            if len(text) != len(texts[0]) or not text:
-                raise rows.problem(
-                    number,
-                    f"{column} is {text!r:.80}, of {len(text)} characters, but the first row's has {len(texts[0])}: "
-                    "choices need a string of fixed length, or one column each",
-                )
-        positions = {f"{column}.{place}": [text[place] for text in texts] for place in range(len(texts[0]))}
+        parts = _parts(rows, column, texts)
+        names = [f"{column}.{place}" for place in range(max(map(len, parts)))]
+        length = f"{column}.length"
     else:
-        positions = dict(cells)
-    domains = {name: Choice(tuple(sorted(set(texts)))) for name, texts in positions.items() if len(set(texts)) > 1}
-    if not domains:
+        names, parts, length = list(cells), list(zip(*cells.values(), strict=True)), "length"
+    lengths = {str(len(part)) for part in parts}
+    decisions = [Decision(length, Choice(tuple(sorted(lengths, key=int))))] if len(lengths) > 1 else []
+    for place, name in enumerate(names):
+        domain = tuple(sorted({part[place] for part in parts if len(part) > place}))
+        longer = frozenset(size for size in lengths if int(size) > place)
+        if len(domain) > 1:
+            decisions.append(Decision(name, Choice(domain), When(length, longer) if longer != lengths else None))
+    if not decisions:
         raise SpecError("--architecture", f"{', '.join(cells)} is the same in every row, so there is nothing to choose")
-    architectures = [Architecture({name: positions[name][index] for name in domains}) for index in range(len(rows))]
-    if len(set(architectures)) == prod(len(domain.values) for domain in domains.values()):
-        return DecisionSpace([Decision(name, domain) for name, domain in domains.items()]), architectures
-    return ListedSpace(domains, architectures), architectures
+    places = {name: place for place, name in enumerate(names)}
+    architectures = [
+        Architecture(
+            {
+                decision.name: str(len(part)) if decision.name == length else part[places[decision.name]]
+                for decision in decisions
+                if decision.when is None or str(len(part)) in decision.when.values
+            }
+        )
+        for part in parts
+    ]
+    space = DecisionSpace(decisions)
+    if len(set(architectures)) == space.size():
+        return space, architectures
+    return ListedSpace(decisions, architectures), architectures
+
+
+def _parts(rows: Rows, column: str, texts: Sequence[str]) -> list[tuple[str, ...]]:
+    """What each text has at its positions."""
+    separator = next((each for each in _SEPARATORS if any(each in text.strip(each) for text in texts)), None)
+    parts = [tuple(text.strip(separator).split(separator)) if separator else tuple(text) for text in texts]
+    for number, (text, part) in enumerate(zip(texts, parts, strict=True), start=2):
+        if not all(part) or not part:
+            raise rows.problem(number, f"{column} is {text!r:.80}: nothing stands at one of its positions")
+        if len(part) > _MOST_POSITIONS:
+            raise rows.problem(number, f"{column} has {len(part)} positions: at most {_MOST_POSITIONS} can be searched")
+    return parts

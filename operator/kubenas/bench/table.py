@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -65,31 +64,34 @@ class Table:
         SpecError: the file, a column or a value is not as it must be.
 
     Attributes:
-        values: (rows, goals), with the columns' own signs.
-        reported: (rows,).
-        seconds: (rows,), what a trial takes.
+        values: (architectures, goals), with the columns' own signs.
+        reported: (architectures,).
+        seconds: (architectures,), what a trial takes.
         scores: the features, by `Space.key`; empty without any.
-        repeats: rows whose architecture an earlier row has; they are never looked up.
+        repeats: rows whose architecture an earlier row has; they count for nothing.
     """
 
     def __init__(self, source: Source) -> None:
         rows = Rows(source.path)
         self.goals = source.goals
-        self.values: NDArray[np.float64] = np.array(
-            [rows.numbers(goal.column, "--objective") for goal in source.goals]
-        ).T
-        self.reported: NDArray[np.float64] = (
-            np.array(rows.numbers(source.report, "--report")) if source.report else self.values[:, 0]
-        )
-        self.seconds = _seconds(rows, source.cost)
+        values = np.array([rows.numbers(goal.column, "--objective") for goal in source.goals]).T
+        reported = np.array(rows.numbers(source.report, "--report")) if source.report else values[:, 0]
+        seconds = _seconds(rows, source.cost)
         self.space, architectures = read_architectures(rows, source.architecture, source.space)
-        self._rows: dict[Architecture, int] = {}
-        self._keys: dict[str, int] = {}
+        first: dict[Architecture, int] = {}
         for row, architecture in enumerate(architectures):
-            self._rows.setdefault(architecture, row)
+            first.setdefault(architecture, row)
+        kept = list(first.values())
+        self.values: NDArray[np.float64] = values[kept]
+        self.reported: NDArray[np.float64] = reported[kept]
+        self.seconds: NDArray[np.float64] = seconds[kept]
+        self.repeats = len(rows) - len(kept)
+        self._rows = {architecture: row for row, architecture in enumerate(first)}
+        self._keys: dict[str, int] = {}
+        for architecture, row in self._rows.items():
             self._keys.setdefault(self.space.key(architecture), row)
-        self.repeats = len(rows) - len(self._rows)
-        self.scores = _scores(rows, source.features, self._keys)
+        features = list(zip(*(rows.numbers(column, "--features") for column in source.features), strict=True))
+        self.scores = {key: features[kept[row]] for key, row in self._keys.items()} if features else {}
 
     def __len__(self) -> int:
         return len(self.values)
@@ -128,11 +130,6 @@ def _seconds(rows: Rows, column: str | None) -> NDArray[np.float64]:
         if value <= 0:
             raise rows.problem(number, f"{column} is {value:g}: the seconds of a trial must be above 0")
     return np.array(seconds)
-
-
-def _scores(rows: Rows, columns: Sequence[str], keys: Mapping[str, int]) -> dict[str, tuple[float, ...]]:
-    features = list(zip(*(rows.numbers(column, "--features") for column in columns), strict=True))
-    return {key: features[row] for key, row in keys.items()} if features else {}
 
 
 def parse_goal(text: str) -> Goal:
