@@ -37,7 +37,7 @@ async def stored(namespace: str, places: list[str]) -> Store:
             "metadata": metadata,
             "spec": {
                 "objectives": [{"metric": "z_accuracy"}],
-                "task": {"name": "image-classification"},
+                "task": {"name": "of-ones-own"},
                 "searchSpace": {"preset": "nasbench201"},
                 "search": {"algorithm": "random"},
                 "metrics": {"source": "Pod"},
@@ -84,6 +84,7 @@ async def stored(namespace: str, places: list[str]) -> Store:
                 },
             }
         )
+    store.settle()
     return store
 
 
