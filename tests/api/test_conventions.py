@@ -20,7 +20,11 @@ VERSIONS = {kind: crd["spec"]["versions"][0] for kind, crd in CRDS.items()}
 # Maps of names that KubeNAS does not choose: labels and annotations, as ObjectMeta has them.
 # Lists of objects that no one field tells apart: they are replaced as a whole.
 WHOLE = {"spec.searchSpace.costs[].terms[].values"}
-MAPS = {"spec.trialTemplate.metadata.labels", "spec.trialTemplate.metadata.annotations"}
+MAPS = {
+    "spec.budget.deviceShares",
+    "spec.trialTemplate.metadata.labels",
+    "spec.trialTemplate.metadata.annotations",
+}
 # What others define: the trainer's settings, a PodSpec, an architecture of any space.
 FREE = {
     "NASExperiment": {

@@ -202,3 +202,90 @@ def test_a_trainer_of_ones_own_is_searched_as_its_example_says(kubenas: Cluster)
     assert [result["step"] for result in results] == [10, 10]
     assert all(set(metrics(result)) == {"accuracy", "loss"} for result in results)
     kubenas.kubectl("delete", where, "nas/own-trainer", "--timeout=60s")
+
+
+# What the kubelet would expand, in a decision's value and in a setting.
+DOLLARS = "$(HOME) $$ $(KUBENAS_TRIAL"
+SCRIPT = """
+import json, os, pathlib, sys
+text = "D(HOME) DD D(KUBENAS_TRIAL".replace("D", chr(36))
+trial = json.loads(os.environ["KUBENAS_TRIAL"])
+right = trial["task"]["settings"]["note"] == text and sys.argv[1][:-1] == text
+folder = pathlib.Path(os.environ["KUBENAS_CHECKPOINT_DIR"])
+seen = len(list(folder.parent.iterdir()))
+folder.mkdir()
+(folder / "weights").touch()
+result = {"candidate": "0", "step": 1, "metrics": {"right": int(right), "seen": seen}}
+pathlib.Path("/dev/termination-log").write_text(json.dumps({"results": [result]}))
+"""
+
+
+@pytest.fixture
+def claim(kubenas: Cluster) -> Iterator[str]:
+    """A claim whose volume every node has, and that the kubelet gives to nobody."""
+    folder = kubenas.folder / "claim"
+    folder.mkdir()
+    folder.chmod(0o777)
+    size = {"storage": "1Gi"}
+    volume = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": "shared"},
+        "spec": {"capacity": size, "accessModes": ["ReadWriteMany"], "hostPath": {"path": str(folder)}},
+    }
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "shared"},
+        "spec": {
+            "storageClassName": "",
+            "volumeName": "shared",
+            "accessModes": ["ReadWriteMany"],
+            "resources": {"requests": size},
+        },
+    }
+    kubenas.kubectl("create", "--filename=-", stdin=json.dumps(volume))
+    kubenas.kubectl("create", f"--namespace={NAMESPACE}", "--filename=-", stdin=json.dumps(claim))
+    yield "shared"
+    kubenas.kubectl("delete", f"--namespace={NAMESPACE}", "pvc/shared", "pv/shared", "--wait=false")
+
+
+def test_trials_get_their_experiments_files_and_words_alone(kubenas: Cluster, claim: str) -> None:
+    """The second experiment has the name of the first, which has left its files on the claim."""
+    example = {
+        "apiVersion": "kubenas.io/v1alpha1",
+        "kind": "NASExperiment",
+        "metadata": {"name": "words"},
+        "spec": {
+            "objectives": [{"metric": "right"}],
+            "task": {"name": "words", "settings": {"note": DOLLARS}},
+            "searchSpace": {
+                "parameters": [{"name": "word", "type": "choice", "values": [f"{DOLLARS}{n}" for n in range(4)]}]
+            },
+            "search": {"algorithm": "random"},
+            "trials": {"max": 2, "parallelism": 1},
+            "storage": {"volumeClaim": claim},
+            "trialTemplate": {
+                "spec": {
+                    "containers": [
+                        {"name": "trainer", "command": ["python", "-c", SCRIPT], "args": ["$(kubenas.word)"]}
+                    ]
+                }
+            },
+        },
+    }
+    where = f"--namespace={NAMESPACE}"
+    for _ in range(2):
+        kubenas.kubectl("apply", where, "--filename=-", stdin=json.dumps(example))
+        kubenas.kubectl("wait", where, "--for=condition=Succeeded", "nas/words", "--timeout=300s")
+        trials = get(kubenas, "nastrials", where, "--selector=kubenas.io/experiment=words")["items"]
+        found = {trial["spec"]["number"]: metrics(trial["status"]["results"][0]) for trial in trials}
+        assert found == {0: {"right": 1, "seen": 0}, 1: {"right": 1, "seen": 1}}
+        kubenas.kubectl("delete", where, "nas/words", "--timeout=60s")
+    folders = sorted((kubenas.folder / "claim").iterdir())
+    assert len(folders) == 2
+    for folder in folders:
+        assert {file.relative_to(folder).as_posix() for file in folder.rglob("weights")} == {
+            "words-0/weights",
+            "words-1/weights",
+        }

@@ -15,6 +15,7 @@ from pydantic.alias_generators import to_camel
 
 from kubenas.cluster.names import TRIAL_LABEL
 from kubenas.experiment.contract import METRICS_PORT
+from kubenas.metrics.exposition import LARGEST, MOST_SAMPLES
 from kubenas.metrics.prometheus import JOB
 
 if TYPE_CHECKING:
@@ -363,6 +364,8 @@ def test_the_pod_monitor_says_the_same_as_the_scrape_job() -> None:
     assert monitor["selector"]["matchExpressions"] == [
         {"key": job["kubernetes_sd_configs"][0]["selectors"][0]["label"], "operator": "Exists"}
     ]
+    assert job["body_size_limit"] == f"{LARGEST // 1024}KB"
+    assert job["sample_limit"] == MOST_SAMPLES
     for limit in ("body_size", "sample", "label", "label_name_length", "label_value_length"):
         assert monitor[f"{to_camel(limit)}Limit"] == job[f"{limit}_limit"]
     # What the Prometheus operator does by itself, and the job's name, which it would make of the monitor's.

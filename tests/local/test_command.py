@@ -68,6 +68,14 @@ def test_the_contract_is_handed_over_as_it_is() -> None:
     assert made.environment["A"] == "$(B) $$"
 
 
+def test_a_decisions_value_is_not_expanded() -> None:
+    of = spec({"command": ["train"], "args": ["$(kubenas.act)"], "env": [{"name": "ACT", "value": "$(kubenas.act)"}]})
+    value = "$(KUBENAS_METRICS_PORT) $$ $(ACT)"
+    candidate = Candidate(id="0", name="", architecture={"act": value}, epochs=1)
+    made = trial_command(of, [candidate], {"KUBENAS_METRICS_PORT": "1234"}, {})
+    assert (made.arguments, made.environment["ACT"]) == (("train", value), value)
+
+
 def test_python_is_the_one_that_kubenas_is_installed_for() -> None:
     first = command(spec(), PATH="/usr/bin").environment["PATH"].split(os.pathsep)
     assert first == [str(Path(sys.executable).parent), "/usr/bin"]

@@ -121,6 +121,20 @@ def test_other_writers_of_the_format_are_read(line: str) -> None:
     assert parse_exposition(f'{line}\nkubenas_trial_step{{candidate="0"}} 2') == {"0": (2, {"a": 1.0})}
 
 
+def test_a_trial_has_no_more_samples_than_it_can_have() -> None:
+    """16 candidates, each with 64 values, the epoch and a step."""
+    whole_trial = "".join(
+        f'kubenas_trial_step{{candidate="{c}"}} 1\n'
+        + "".join(f'kubenas_trial_value{{candidate="{c}",metric="m{m}"}} 1\n' for m in range(65))
+        for c in range(16)
+    )
+    assert {c: len(values) for c, (_, values) in parse_exposition(whole_trial).items()} == {
+        str(c): 65 for c in range(16)
+    }
+    with pytest.raises(ValueError, match="more than 1100 samples"):
+        parse_exposition(whole_trial + whole_trial)
+
+
 @pytest.mark.parametrize(
     "hostile",
     [
@@ -131,9 +145,11 @@ def test_other_writers_of_the_format_are_read(line: str) -> None:
         "kubenas_trial_value" + "}" * LARGEST,
         "\n" * LARGEST,
         "#" * LARGEST,
+        "# kubenas_trial_step " * (LARGEST // 21),
+        "# kubenas_trial_step\n" * (LARGEST // 21),
         'kubenas_trial_value{candidate="0",metric="a"} 1\n' * (LARGEST // 48),
     ],
-    ids=["spaces", "labels", "escapes", "name", "braces", "lines", "comment", "samples"],
+    ids=["spaces", "labels", "escapes", "name", "braces", "lines", "comment", "names", "comments", "samples"],
 )
 def test_the_largest_exposition_is_parsed_in_steps_that_its_size_bounds(hostile: str) -> None:
     """Of expressions that try every split of it, each of these would take hours."""

@@ -72,7 +72,7 @@ async def test_a_pod_that_shows_too_much_is_left_out_alone(much: Series) -> None
     assert found == {f"nas-{n}-1": {"0": {3: {"accuracy": 0.5}}} for n in range(10) if n != 7}
     assert fault is not None
     assert fault.reason == "MetricsUnreadable"
-    assert "pod nas-7-1 in Prometheus are more than are read at once (1024 KiB, 5000 series)" in fault.message
+    assert "pod nas-7-1 in Prometheus are more than are read at once (512 KiB, 5000 series)" in fault.message
 
 
 async def test_more_than_one_answer_holds_is_asked_for_in_parts() -> None:

@@ -45,6 +45,12 @@ def exited(code: int, message: str = "", reason: str | None = None) -> Object:
     return {"phase": phase, "containerStatuses": [_container({"terminated": terminated})]}
 
 
+def beside(status: Object, name: str) -> Object:
+    """The same with a sidecar that goes on."""
+    sidecar = {**_container({"running": {"startedAt": moment()}}), "name": name}
+    return {**status, "phase": "Running", "containerStatuses": [sidecar, *status["containerStatuses"]]}
+
+
 def unschedulable(message: str) -> Object:
     """No node has taken the pod for a minute."""
     condition = {

@@ -9,7 +9,7 @@ import pytest
 
 from tests.cluster.conditions import until
 from tests.operator import endings
-from tests.operator.harness import Workspace, experiment
+from tests.operator.harness import Operator, Workspace, experiment
 
 if TYPE_CHECKING:
     from tests.operator.api import Object
@@ -61,6 +61,16 @@ def check_failed(workspace: Workspace, reason: str, message: str) -> Object:
             "exited with 1: Traceback (most recent call last):\nValueError: no such data set",
             id="non-zero-exit",
         ),
+        pytest.param(
+            endings.exited(0, reason="OOMKilled"), "OutOfMemory", "resources.limits.memory", id="memory-with-exit-0"
+        ),
+        pytest.param(
+            endings.exited(137) | {"reason": "Evicted", "message": 'Usage of EmptyDir volume "tmp" exceeds the limit'},
+            "Evicted",
+            "exceeds the limit",
+            id="evicted-for-its-own-limits",
+        ),
+        pytest.param(endings.exited(137), "NonZeroExit", "exited with 137 (SIGKILL)", id="killed-by-the-system"),
         pytest.param(endings.exited(0), "NoResult", "left no result", id="no-result"),
         pytest.param(
             endings.exited(1, '{"level": "info"}\n{"level": "error", "message": "\x1b[31mno such file\x1b[0m"}'),
@@ -162,6 +172,84 @@ def test_a_disrupted_pod_that_ends_by_itself_is_replaced(workspace: Workspace) -
     workspace.set_pod("nas-0-2", RESULT)
     workspace.wait_condition("Succeeded")
     assert workspace.trial("nas-0")["status"]["failures"] == 0
+
+
+SIDECAR = {"spec": {"schedulerName": "nobody", "containers": [{"name": "istio-proxy", "image": "proxy"}]}}
+
+
+def test_a_sidecar_that_goes_on_holds_neither_trial_nor_pod(workspace: Workspace) -> None:
+    workspace.apply(experiment(trials={"max": 2, "parallelism": 1, "retries": 0}, trialTemplate=SIDECAR))
+    workspace.set_pod("nas-0-1", endings.beside(endings.exited(1, "boom"), "istio-proxy"))
+    check_failed(workspace, "NonZeroExit", "exited with 1: boom")
+    workspace.set_pod("nas-1-1", endings.beside(RESULT, "istio-proxy"))
+    workspace.wait_condition("Succeeded")
+    until(lambda: not workspace.pods())
+
+
+def test_a_result_counts_although_a_part_of_the_trainer_ran_out_of_memory(workspace: Workspace) -> None:
+    workspace.apply(one_trial())
+    workspace.set_pod("nas-0-1", endings.exited(0, endings.results(accuracy=0.5), reason="OOMKilled"))
+    workspace.wait_condition("Succeeded")
+
+
+def running_attempt(workspace: Workspace) -> int | None:
+    """Which attempt of trial `nas-0` is noted as running."""
+    status = workspace.trial("nas-0").get("status", {})
+    return status["attempt"] if status.get("phase") == "Running" else None
+
+
+def test_a_pod_that_is_collected_with_its_node_is_replaced_and_not_counted(workspace: Workspace) -> None:
+    """It is shown as failed and disrupted at once, and is gone in the next moment."""
+    workspace.apply(one_trial())
+    for attempt in (1, 2):
+        pod = f"nas-0-{attempt}"
+        workspace.set_pod(pod, endings.running())
+        until(lambda now=attempt: running_attempt(workspace) == now)  # type: ignore[misc]
+        workspace.set_pod(pod, {"phase": "Failed"} | endings.disrupted("DeletionByPodGC", "node lost"))
+        workspace.api.delete("pods", pod)
+    workspace.set_pod("nas-0-3", RESULT)
+    workspace.wait_condition("Succeeded")
+    assert workspace.trial("nas-0")["status"]["failures"] == 0
+
+
+def test_a_pod_that_goes_while_no_operator_runs_is_not_counted(operator: Operator, workspace: Workspace) -> None:
+    workspace.apply(one_trial())
+    workspace.set_pod("nas-0-1", endings.running())
+    workspace.wait_trial("nas-0", lambda status: bool(status.get("phase") == "Running"))
+    operator.kill()
+    workspace.take_lease_away()
+    workspace.api.delete("pods", "nas-0-1")
+    until(lambda: not workspace.pods())
+    operator.start().wait_ready()
+    workspace.set_pod("nas-0-2", RESULT)
+    workspace.wait_condition("Succeeded")
+    assert workspace.trial("nas-0")["status"]["failures"] == 0
+
+
+def test_a_spot_node_that_is_taken_back_is_not_counted(workspace: Workspace) -> None:
+    """Its kubelet says so in the pod's reason alone."""
+    workspace.apply(one_trial())
+    said = {"reason": "Terminated", "message": "Pod was terminated in response to imminent node shutdown."}
+    workspace.set_pod("nas-0-1", endings.exited(143) | said)
+    workspace.set_pod("nas-0-2", {"phase": "Failed", "reason": "NodeShutdown", "message": "the node is shutting down"})
+    workspace.set_pod("nas-0-3", RESULT)
+    workspace.wait_condition("Succeeded")
+    assert workspace.trial("nas-0")["status"]["failures"] == 0
+
+
+def test_a_mistake_that_every_trial_repeats_ends_the_experiment(workspace: Workspace) -> None:
+    workspace.apply(experiment(trials={"max": 10, "parallelism": 1}))
+    for number in range(3):
+        workspace.set_pod(f"nas-{number}-1", endings.exited(0, endings.results(loss=0.1)))
+    end = workspace.wait_condition("Failed")
+    assert end["reason"] == "MetricMissing"
+    assert "no accuracy, an objective; it reported loss" in end["message"]
+    assert workspace.created("pods") == ["nas-0-1", "nas-1-1", "nas-2-1"]
+    # Once the trainer is mended:
+    for number in range(3):
+        workspace.api.delete("nastrials", f"nas-{number}")
+    workspace.wait_condition("Failed", status="False")
+    until(lambda: workspace.created("nastrials").count("nas-0") == 2)
 
 
 def test_a_failed_attempt_is_tried_again_with_the_same_trial(workspace: Workspace) -> None:
