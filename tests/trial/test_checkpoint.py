@@ -26,6 +26,7 @@ def trained(architecture: dict[str, Any]) -> Checkpoint:
     return Checkpoint(
         architecture=architecture,
         step=3,
+        examples=640,
         seconds=1.5,
         metrics={"accuracy": 1 / 3},
         model=network.state_dict(),
@@ -38,7 +39,8 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     saved = trained({"width": 4, "rate": 0.1})
     checkpoint.save(tmp_path / "0.safetensors", saved)
     loaded = checkpoint.load(tmp_path / "0.safetensors", {"width": 4, "rate": 0.1})
-    assert (loaded.step, loaded.seconds, loaded.metrics, loaded.scaler) == (3, 1.5, {"accuracy": 1 / 3}, saved.scaler)
+    assert (loaded.step, loaded.examples, loaded.seconds) == (3, 640, 1.5)
+    assert (loaded.metrics, loaded.scaler) == ({"accuracy": 1 / 3}, saved.scaler)
     assert loaded.model.keys() == saved.model.keys()
     assert all(torch.equal(loaded.model[name], tensor) for name, tensor in saved.model.items())
     assert loaded.optimizer["param_groups"] == saved.optimizer["param_groups"]
@@ -142,3 +144,59 @@ def test_a_resume_from_nothing_is_an_invalid_trial(tmp_path: Path) -> None:
     with TrialProcess(trial_environment(tmp_path, document)) as trial:
         assert trial.exit_code() == 64
     assert error_of(tmp_path) == ("InvalidTrial", f"checkpoint {tmp_path / 'none.safetensors'} does not exist")
+
+
+VIT = {"embed_dim": 192, "depth": 12} | {f"{name}.{i}": 4 for name in ("num_heads", "mlp_ratio") for i in range(12)}
+# A real SIGTERM within some steps. The network draws in every step (dropout), beside the augmentation.
+ENDED_WITHIN = """
+import logging, os, signal, sys
+from kubenas_trial.contract import Trial
+from kubenas_trial.run import run
+from kubenas_trial.tasks.image_classification import ImageClassification
+logging.basicConfig(level=logging.INFO)
+steps, whole = 0, ImageClassification.loss
+
+def loss(task, network, batch):
+    global steps
+    steps += 1
+    if str(steps) in sys.argv[1:]:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return whole(task, network, batch)
+
+ImageClassification.loss = loss
+with Trial.from_environment() as trial:
+    run(trial)
+"""
+
+
+@pytest.mark.parametrize(("processes", "workers"), [(1, 0), (2, 2)])
+def test_a_training_that_is_ended_within_epochs_ends_as_undisturbed(
+    tmp_path: Path, processes: int, workers: int
+) -> None:
+    document = trial_document(searchSpace={"preset": "vit"})
+    settings: dict[str, Any] = {"batchSize": 128 // processes, "accumulate": 2, "workers": workers}
+    settings["network"] = {"width": 0.0625, "dropout": 0.1}
+    document["task"] = document["task"] | {"settings": settings}
+    document["candidates"] = [{"id": "0", "architecture": VIT, "epochs": 2}]
+    states = {}
+    for name, ended in {"undisturbed": [], "disturbed": ["3", "5", "1"]}.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        environment = trial_environment(
+            folder, document, KUBENAS_PROCESSES=str(processes), KUBENAS_CHECKPOINT_DIR=str(folder)
+        )
+        seen = set[tuple[int, int]]()
+        for step in ended:
+            with TrialProcess(environment, ("-c", ENDED_WITHIN, step)) as trial:
+                assert trial.exit_code() == 143, trial.log
+            assert not (folder / "termination-log").exists()
+            left = checkpoint.load(folder / "0.safetensors", VIT)
+            assert left.examples
+            seen.add((left.step, left.examples))
+        assert len(seen) == len(ended), "each attempt must get further"
+        with TrialProcess(environment, ("-c", ENDED_WITHIN)) as trial:
+            assert trial.exit_code() == 0, trial.log
+        states[name] = outcome(folder), checkpoint.load(folder / "0.safetensors", VIT).model
+    assert states["disturbed"][0] == states["undisturbed"][0]
+    for name, weights in states["undisturbed"][1].items():
+        assert torch.equal(states["disturbed"][1][name], weights), name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -23,6 +24,9 @@ class Reports:
 
     def checkpoint_path(self, candidate: Candidate) -> None:  # noqa: ARG002
         return None
+
+    def uninterrupted(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
 
 class Curve(Reports):

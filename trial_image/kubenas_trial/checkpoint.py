@@ -22,12 +22,13 @@ _HEADER_KEY = "kubenas"
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The state of one candidate's training after epoch `step`.
+    """The state of one candidate's training after epoch `step`, or within the next one.
 
     Attributes:
         architecture: the decisions, as JSON; a checkpoint of another architecture is refused.
         step: epochs done.
-        seconds: time spent on them.
+        examples: how many of the next epoch's examples are done too.
+        seconds: time spent on all of it.
         metrics: what was reported at `step`.
         model: `Module.state_dict()`.
         optimizer: `Optimizer.state_dict()`.
@@ -36,6 +37,7 @@ class Checkpoint:
 
     architecture: dict[str, Any]
     step: int
+    examples: int
     seconds: float
     metrics: dict[str, float]
     model: dict[str, torch.Tensor]
@@ -57,6 +59,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     header = {
         "architecture": checkpoint.architecture,
         "step": checkpoint.step,
+        "examples": checkpoint.examples,
         "seconds": checkpoint.seconds,
         "metrics": checkpoint.metrics,
         "optimizerState": optimizer,
@@ -98,6 +101,7 @@ def load(path: Path, architecture: dict[str, Any]) -> Checkpoint:
     return Checkpoint(
         architecture=architecture,
         step=header["step"],
+        examples=header.get("examples", 0),
         seconds=header["seconds"],
         metrics=header["metrics"],
         model=model,

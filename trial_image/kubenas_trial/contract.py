@@ -20,19 +20,18 @@ import logging
 import math
 import os
 import re
-import signal
+import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import Literal
 
 from kubenas.space.base import Architecture, InvalidArchitectureError, Space
 from kubenas.space.load import build_space
 from kubenas_trial.document import TrialDocument, read_document
 from kubenas_trial.errors import InvalidTrialError, NonFiniteMetricError, TrialError, exit_code
 from kubenas_trial.exposition import Exposition
+from kubenas_trial.sigterm import Sigterm
 from kubenas_trial.termination import Result, error_message, results_message, write
 
 __all__ = ["Candidate", "InvalidTrialError", "NonFiniteMetricError", "Trial", "TrialError"]
@@ -41,6 +40,8 @@ _LOG = logging.getLogger("kubenas_trial")
 _METRIC_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,62}")
 # Measured on the test split: part of the results, hidden from everything that steers a search.
 _TEST_PREFIX = "test_"
+# File for the message of a process above rank 0, for the one that started it.
+RANK_LOG = "KUBENAS_RANK_LOG"
 # How many epochs are done: shown, so that what is read may stand in for a result that gets lost, and no result itself.
 _EPOCH = "epoch"
 
@@ -70,7 +71,9 @@ class Trial:
         data_dir: where data sets lie, or None.
     """
 
-    def __init__(self, document: TrialDocument, environment: Mapping[str, str], exposition: Exposition) -> None:
+    def __init__(
+        self, document: TrialDocument, environment: Mapping[str, str], exposition: Exposition | None, sigterm: Sigterm
+    ) -> None:
         self.document = document
         self.seed = document.seed
         self.space: Space = build_space(document.search_space)
@@ -78,6 +81,7 @@ class Trial:
         self.checkpoint_dir = _directory(environment, "KUBENAS_CHECKPOINT_DIR")
         self.data_dir = _directory(environment, "KUBENAS_DATA_DIR")
         self._exposition = exposition
+        self._sigterm = sigterm
         self._termination_log = _termination_log(environment)
         self._results: dict[str, Result] = {}
 
@@ -90,22 +94,29 @@ class Trial:
         scraped (at most KUBENAS_SCRAPE_LIMIT seconds). An exception inside ends the process with `errors.exit_code` and
         its reason and text in the termination message; SIGTERM with 143, or with 0 once the results are written.
 
+        Of several processes that train together (torchrun, accelerate, Lightning) the one of rank 0 reports: in the
+        others `report` does nothing, no port is opened and no message is written.
+
         Raises:
             SystemExit: as said above.
         """
         termination_log = _termination_log(environment)
-        sigterm = _Sigterm()
+        sigterm = Sigterm()
         try:
             document = read_document(environment)
+            if number := _rank(environment):
+                _LOG.info("trial %s, attempt %d: rank %d reports nothing", document.trial, document.attempt, number)
+                yield cls(document, environment, None, sigterm)
+                return
             with Exposition(_number(environment, "KUBENAS_METRICS_PORT", 8080)) as exposition:
                 scrape_limit = _number(environment, "KUBENAS_SCRAPE_LIMIT", 60)
-                trial = cls(document, environment, exposition)
+                trial = cls(document, environment, exposition, sigterm)
                 _LOG.info("trial %s, attempt %d: metrics on port %d", document.trial, document.attempt, exposition.port)
                 yield trial
                 message = results_message(trial._final_results())
-                sigterm.hold()
-                write(termination_log, message)
-                sigterm.exit_with(0)
+                with sigterm.held():
+                    write(termination_log, message)
+                    sigterm.code = 0
                 exposition.wait_final_scrape(scrape_limit)
         except Exception as error:
             _LOG.exception("the trial failed")
@@ -134,6 +145,8 @@ class Trial:
             if not math.isfinite(value):
                 raise NonFiniteMetricError(f"candidate {candidate.id}, step {step}: {name} is {value}")
         kept = {name: value for name, value in values.items() if name != _EPOCH}
+        if self._exposition is None:
+            return
         self._results[candidate.id] = Result(candidate.id, step, kept)
         visible = {name: value for name, value in values.items() if not name.startswith(_TEST_PREFIX)}
         self._exposition.update(candidate.id, step, visible)
@@ -143,6 +156,14 @@ class Trial:
         _LOG.error("the trial failed: %s", error)
         write(self._termination_log, error_message(error))
         os._exit(exit_code(error))
+
+    def uninterrupted(self) -> AbstractContextManager[None]:
+        """What is done inside is done as a whole: SIGTERM raises SystemExit after it, not within.
+
+        For what must not be left half done, such as a step of training. Who catches the SystemExit around the steps can
+        write a checkpoint, and raises it again.
+        """
+        return self._sigterm.held()
 
     def checkpoint_path(self, candidate: Candidate) -> Path | None:
         """The file that holds `candidate`'s checkpoint, or None where nothing outlives the pod."""
@@ -158,35 +179,6 @@ class Trial:
         return [self._results[candidate.id] for candidate in self.candidates]
 
 
-class _Sigterm:
-    """Ends the process on SIGTERM with the exit code that fits what has been written by then."""
-
-    def __init__(self) -> None:
-        self._code: Literal[0, 143] | None = 143
-        self._held = False
-        self._previous = signal.signal(signal.SIGTERM, self._handle)
-
-    def hold(self) -> None:
-        """Delay the end while the results are being written."""
-        self._code = None
-
-    def exit_with(self, code: Literal[0, 143]) -> None:
-        """End with `code` from now on, at once if a signal was held."""
-        self._code = code
-        if self._held:
-            raise SystemExit(code)
-
-    def restore(self) -> None:
-        """Leave the signal to whom it was before."""
-        signal.signal(signal.SIGTERM, self._previous)
-
-    def _handle(self, _number: int, _frame: FrameType | None) -> None:
-        if self._code is None:
-            self._held = True
-        else:
-            raise SystemExit(self._code)
-
-
 def _candidates(document: TrialDocument, space: Space) -> Iterator[Candidate]:
     for candidate in document.candidates:
         try:
@@ -197,7 +189,20 @@ def _candidates(document: TrialDocument, space: Space) -> Iterator[Candidate]:
         yield Candidate(candidate.id, architecture, candidate.epochs, resume_from)
 
 
+def _rank(environment: Mapping[str, str]) -> int:
+    """Number of this process among those that train together, 0 where it is alone."""
+    # Not imported: a trainer without torch has none.
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        return int(distributed.get_rank())
+    # torchrun and accelerate set both, Lightning the latter.
+    numbers = (environment.get(variable, "") for variable in ("RANK", "LOCAL_RANK"))
+    return next((int(number) for number in numbers if number.isdecimal()), 0)
+
+
 def _termination_log(environment: Mapping[str, str]) -> Path:
+    if _rank(environment):
+        return Path(environment.get(RANK_LOG, os.devnull))
     return Path(environment.get("KUBENAS_TERMINATION_LOG", "/dev/termination-log"))
 
 

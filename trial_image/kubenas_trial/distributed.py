@@ -24,6 +24,7 @@ import torch
 import torch.distributed as dist
 from torch.distributed import TCPStore  # type: ignore[attr-defined]  # there, but not in its list
 
+from kubenas_trial.contract import RANK_LOG
 from kubenas_trial.devices import find_device
 from kubenas_trial.errors import InvalidTrialError, TrialError
 from kubenas_trial.termination import read_error
@@ -128,9 +129,7 @@ class _Ranks:
                 "WORLD_SIZE": str(count),
                 "MASTER_ADDR": _ADDRESS,
                 "MASTER_PORT": str(port),
-                "KUBENAS_METRICS_PORT": "0",
-                "KUBENAS_SCRAPE_LIMIT": "0",
-                "KUBENAS_TERMINATION_LOG": str(self._log(number)),
+                RANK_LOG: str(self._log(number)),
             }
             self._processes[number] = subprocess.Popen(
                 [sys.executable, "-m", "kubenas_trial"], env={**environment, **variables}
@@ -183,14 +182,11 @@ class _Ranks:
         return None
 
     def _stop(self) -> None:
+        # They hold nothing that outlives them, and may wait for this one inside a library.
         for process in self._processes.values():
-            process.terminate()
+            process.kill()
         for process in self._processes.values():
-            try:
-                process.wait(_GRACE_SECONDS / 2)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            process.wait()
 
     def _log(self, number: int) -> Path:
         return self._folder / f"rank-{number}"

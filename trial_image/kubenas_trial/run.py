@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from kubenas_trial.contract import Candidate, Trial
@@ -26,7 +27,8 @@ def run(trial: Trial) -> None:
     from kubenas_trial.evaluation.train import train  # noqa: PLC0415
     from kubenas_trial.tasks.load import load_task  # noqa: PLC0415
 
-    with joined(trial.abort) as device:
+    # Asked to end, rank 0 does its step, which needs the others, and writes a checkpoint; then it ends them.
+    with joined(trial.abort) as device, trial.uninterrupted() if rank() else nullcontext():
         task = load_task(trial.document.task, trial.data_dir, device)
         for candidate in trial.candidates:
             reporter = _Logged(trial) if rank() == 0 else trial
@@ -56,3 +58,6 @@ class _Logged:
 
     def checkpoint_path(self, candidate: Candidate) -> Path | None:
         return self._trial.checkpoint_path(candidate)
+
+    def uninterrupted(self) -> AbstractContextManager[None]:
+        return self._trial.uninterrupted()

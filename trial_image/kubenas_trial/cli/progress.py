@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from rich.console import Console
@@ -67,6 +68,10 @@ class TrainingProgress:
     def checkpoint_path(self, candidate: Candidate) -> Path | None:  # noqa: ARG002 - a Reporter's signature
         """None is wanted."""
         return None
+
+    def uninterrupted(self) -> AbstractContextManager[None]:
+        """Nothing here turns signals into exceptions but KeyboardInterrupt, which leaves nothing to go on with."""
+        return nullcontext()
 
 
 def by_split(metrics: Mapping[str, float]) -> tuple[dict[str, float], dict[str, float]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -34,6 +34,9 @@ class Reporter(Protocol):
     def checkpoint_path(self, candidate: Candidate) -> Path | None:
         """The file of its checkpoint, or None where none is wanted."""
 
+    def uninterrupted(self) -> AbstractContextManager[None]:
+        """Within it no SystemExit is raised by a signal; one that came is raised at its end."""
+
 
 def train(task: Task[Any, Any], space: SearchSpace, candidate: Candidate, seed: int, reporter: Reporter) -> nn.Module:
     """The network of `candidate`, trained, with a report and a checkpoint after each epoch.
@@ -41,8 +44,9 @@ def train(task: Task[Any, Any], space: SearchSpace, candidate: Candidate, seed: 
     Metrics: those of the task on the validation split, `params` (weights), `flops` (multiply-adds of one example),
     `seconds` (training time, without evaluation), `peak_memory_mb`, what the space knows of its costs, and what
     `task.settings.measure` lists; at the end also those on the test split, with `test_` before their names. Training
-    goes on from the candidate's own checkpoint, else from the one that it is to resume from. Of several processes that
-    train together the first evaluates and writes checkpoints.
+    goes on from the candidate's own checkpoint, else from the one that it is to resume from. A SystemExit, as by
+    SIGTERM, leaves a checkpoint of the last step. Of several processes that train together the first evaluates and
+    writes checkpoints.
 
     Raises:
         InvalidTrialError: the architecture makes no network of this task.
@@ -57,38 +61,51 @@ def train(task: Task[Any, Any], space: SearchSpace, candidate: Candidate, seed: 
         "flops": count_flops(network, task.example()),
         **(before_training(task, network) if leads else {}),
     }
-    training = Training(task, network, candidate.epochs)
-    done, seconds, metrics = 0, 0.0, dict[str, float]()
-    path = reporter.checkpoint_path(candidate)
-    if source := _source(path, candidate):
+    training = Training(task, network, candidate.epochs, reporter.uninterrupted)
+    done, metrics = 0, dict[str, float]()
+    path = reporter.checkpoint_path(candidate) if leads else None
+    if source := _source(reporter.checkpoint_path(candidate), candidate):
         state = checkpoint.load(source, candidate.architecture.to_json())
         network.load_state_dict(state.model)
         training.optimizer.load_state_dict(state.optimizer)
         if state.scaler:
             training.scaler.load_state_dict(state.scaler)
-        done, seconds, metrics = state.step, state.seconds, state.metrics
-        reporter.report(candidate, done, **metrics)
-        _LOG.info("candidate %s: goes on from epoch %d of %s", candidate.id, done, source)
-    for epoch in range(done + 1, candidate.epochs + 1):
-        start = time.monotonic()
-        training.train_epoch(epoch, seed_epoch(seed, candidate.id, epoch))
-        seconds += time.monotonic() - start
-        measured = {**costs, "seconds": seconds, "peak_memory_mb": peak_memory_mb(task.device)}
-        done, metrics = epoch, {**(training.evaluate(task.data.validation) if leads else {}), **measured}
-        reporter.report(candidate, done, **metrics)
-        if path is not None and leads:
-            checkpoint.save(
-                path,
-                Checkpoint(
-                    architecture=candidate.architecture.to_json(),
-                    step=done,
-                    seconds=seconds,
-                    metrics=metrics,
-                    model=network.state_dict(),
-                    optimizer=training.optimizer.state_dict(),
-                    scaler=training.scaler.state_dict(),
-                ),
-            )
+        done, training.examples, training.seconds, metrics = state.step, state.examples, state.seconds, state.metrics
+        if done:
+            reporter.report(candidate, done, **metrics)
+        _LOG.info("candidate %s: goes on from epoch %d, example %d of %s", candidate.id, done, state.examples, source)
+    saved = done, training.examples
+
+    def save() -> None:
+        nonlocal saved
+        if path is None or saved == (done, training.examples):
+            return
+        state = Checkpoint(
+            architecture=candidate.architecture.to_json(),
+            step=done,
+            examples=training.examples,
+            seconds=training.seconds,
+            metrics=metrics,
+            model=network.state_dict(),
+            optimizer=training.optimizer.state_dict(),
+            scaler=training.scaler.state_dict(),
+        )
+        with reporter.uninterrupted():
+            checkpoint.save(path, state)
+            saved = done, training.examples
+
+    try:
+        for epoch in range(done + 1, candidate.epochs + 1):
+            training.train_epoch(epoch, seed_epoch(seed, candidate.id, epoch))
+            measured = {**costs, "seconds": training.seconds, "peak_memory_mb": peak_memory_mb(task.device)}
+            values = {**(training.evaluate(task.data.validation) if leads else {}), **measured}
+            with reporter.uninterrupted():
+                reporter.report(candidate, epoch, **values)
+                done, training.examples, metrics = epoch, 0, values
+            save()
+    except SystemExit:
+        save()
+        raise
     if not leads:
         return network
     test = {f"test_{name}": value for name, value in training.evaluate(task.data.test).items()}

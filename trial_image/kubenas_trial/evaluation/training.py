@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, cast
 
@@ -33,9 +36,18 @@ class Training:
         network: as it was given; what is saved and exported.
         optimizer: over all its parameters.
         scaler: of the losses, for float16.
+        examples: how many of the current epoch's examples all processes together have learned from.
+        seconds: time spent in `train_epoch`.
     """
 
-    def __init__(self, task: Task[Any, Any], network: nn.Module, epochs: int) -> None:
+    def __init__(
+        self,
+        task: Task[Any, Any],
+        network: nn.Module,
+        epochs: int,
+        uninterrupted: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        """Train for `epochs`; each step is done within `uninterrupted`, where no signal may raise an exception."""
         settings: TrainingSettings = task.settings
         self.network = network
         self.optimizer = _optimizer(network, settings)
@@ -43,7 +55,10 @@ class Training:
         self.scaler = torch.amp.GradScaler(task.device.type, enabled=self.dtype is torch.float16)
         self._task = task
         self._settings = settings
+        self.examples = 0
+        self.seconds = 0.0
         self._epochs = epochs
+        self._uninterrupted = uninterrupted
         compiled = settings.compile and task.device.type == "cuda"
         self._forward = cast("nn.Module", torch.compile(network)) if compiled else network
         # An architecture may have parts that lead nowhere and so get no gradient.
@@ -53,29 +68,38 @@ class Training:
     def train_epoch(self, epoch: int, generator: torch.Generator) -> None:
         """Learn from every training example once, in an order drawn from `generator`; `epoch` counts from 1.
 
+        Those that the attribute `examples` counts are left out. Each step's draws depend on nothing that came before,
+        so training that resumes draws what undisturbed training does.
+
         Raises:
             NonFiniteMetricError: the loss is NaN or infinite; nothing that follows would be worth its time.
         """
+        start = time.monotonic()
         self.network.train()
-        examples: Examples = self._task.data.train
+        seed = generator.initial_seed()
+        examples = _Drawn(self._task.data.train, seed)
         order = share(torch.randperm(len(examples), generator=generator).tolist())
-        # From here on each process draws its own, for its own examples.
-        if rank() > 0:
-            torch.manual_seed((generator.initial_seed() + rank()) % 2**63)
         if len(order) > self._settings.batch_size > 1 == len(order) % self._settings.batch_size:
             # Batch normalization cannot learn from one vector; each epoch leaves another one out.
             order.pop()
-        batches = math.ceil(len(order) / self._settings.batch_size)
-        steps = math.ceil(batches / self._settings.accumulate)
+        size = self._settings.batch_size * self._settings.accumulate
+        steps = math.ceil(len(order) / size)
+        first = self.examples // (size * world_size())
         losses: list[Tensor] = []
-        for step, group in enumerate(_groups(self._task.batches(examples, order), self._settings.accumulate)):
-            rate = learning_rate(self._settings, epoch - 1 + step / steps, self._epochs)
-            for parameters in self.optimizer.param_groups:
-                parameters["lr"] = rate
-            losses.append(self._step(group))
-            if self._task.device.type == "cpu" or len(losses) == _CHECK_STEPS or step == steps - 1:
-                _check(torch.stack(losses), epoch, step)
-                losses.clear()
+        batches = self._task.batches(examples, order[first * size :])
+        for step, group in enumerate(_groups(batches, self._settings.accumulate), start=first):
+            with self._uninterrupted():
+                _draw_anew(seed, "step", step, rank())
+                rate = learning_rate(self._settings, epoch - 1 + step / steps, self._epochs)
+                for parameters in self.optimizer.param_groups:
+                    parameters["lr"] = rate
+                losses.append(self._step(group))
+                if self._task.device.type == "cpu" or len(losses) == _CHECK_STEPS or step == steps - 1:
+                    _check(torch.stack(losses), epoch, step)
+                    losses.clear()
+                self.examples = (step + 1) * size * world_size()
+                self.seconds += time.monotonic() - start
+                start = time.monotonic()
 
     def evaluate(self, examples: Examples) -> dict[str, float]:
         """The task's metrics on `examples`."""
@@ -108,6 +132,26 @@ class Training:
     def _autocast(self) -> torch.autocast:
         mixed = self.dtype is not torch.float32
         return torch.autocast(self._task.device.type, self.dtype if mixed else torch.bfloat16, enabled=mixed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """Examples whose draws depend on the epoch's seed and on the batch alone, whichever process reads them."""
+
+    examples: Examples
+    seed: int
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, indices: Sequence[int], /) -> Batch:
+        _draw_anew(self.seed, "batch", indices[0])
+        return self.examples[indices]
+
+
+def _draw_anew(*of: int | str) -> None:
+    """Seed torch's global generators by what is drawn for."""
+    torch.manual_seed(int.from_bytes(hashlib.sha256(repr(of).encode()).digest()[:8], "big"))
 
 
 def learning_rate(settings: TrainingSettings, epoch: float, epochs: int) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -122,6 +123,7 @@ class Task(ABC, Generic[S, D]):
             sampler=[numbers[start : start + size] for start in range(0, len(numbers), size)],
             num_workers=self.settings.workers,
             collate_fn=cast("Any", _as_it_is),
+            worker_init_fn=_end_with_trial,
             pin_memory=self.device.type == "cuda",
         )
         for batch in loader:
@@ -145,6 +147,11 @@ class _Returning:
             return self.examples[indices]
         except InvalidDatasetError as error:
             return error
+
+
+def _end_with_trial(_worker: int) -> None:
+    """Where all processes of a trial are asked to end, its readers still serve the step that it does."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _as_it_is(batch: Batch | InvalidDatasetError) -> Batch | InvalidDatasetError:
