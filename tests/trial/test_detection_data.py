@@ -82,7 +82,7 @@ def test_voc_boxes_are_pixels_counted_from_one(tmp_path: Path) -> None:
     ("lists", "expected"),
     [
         ({"train": range(5), "val": range(5, 7), "test": range(7, 10)}, [5, 2, 3]),
-        ({"train": range(5), "val": range(5, 10)}, [4, 1, 5]),
+        ({"train": range(5), "val": range(5, 10)}, [4, 5, 1]),
         ({"trainval": range(5), "test": range(5, 10)}, [4, 1, 5]),
         ({}, [6, 2, 2]),
     ],
@@ -214,8 +214,8 @@ def test_coco_is_read_as_published(tmp_path: Path) -> None:
     assert not is_voc(tmp_path)
     data = read_coco(tmp_path, PLAIN)
     assert data.classes == ("cat", "dog")
-    assert sizes(data) == [5, 1, 4]
-    boxes, labels, ignored = data.test[[0, 1]].targets
+    assert sizes(data) == [5, 4, 1]
+    boxes, labels, ignored = data.validation[[0, 1]].targets
     assert boxes[0].tolist() == [[8, 0, 16, 16], [0, 16, 32, 32]]
     assert labels.tolist() == [[1, 0], [1, 0]]
     assert ignored.tolist() == [[False, False], [False, True]]

@@ -209,7 +209,7 @@ def test_without_masks_the_split_is_by_class(tmp_path: Path) -> None:
     [
         (lambda: geometric(x=None), "has no tensor x, only "),
         (lambda: geometric(y=torch.rand(9, 3)), "y must be one class of each node, and is (9, 3)"),
-        (lambda: geometric(val_mask=None), "has train_mask and test_mask alone"),
+        (lambda: geometric(train_mask=None), "has val_mask and test_mask without train_mask"),
         (lambda: geometric(train_mask=torch.ones(3, dtype=torch.bool)), "train_mask must be one truth value for each"),
         (
             lambda: geometric(edge_index=torch.tensor([[0], [12]])),

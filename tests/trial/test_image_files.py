@@ -208,7 +208,7 @@ def test_folders_are_read_alike_in_memory_and_from_files(tmp_path: Path, memory_
     [
         (("train", "val", "test"), (20, 20, 20)),
         (("train", "valid", "testing"), (20, 20, 20)),
-        (("train", "val"), (16, 4, 20)),
+        (("train", "val"), (16, 20, 4)),
         (("train", "test"), (16, 4, 20)),
         (("train",), (12, 4, 4)),
     ],

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torchvision.models import efficientnet, mobilenetv2
 
 from kubenas.api.space import Preset, SearchSpace
 from kubenas.space.load import build_space
@@ -21,8 +22,10 @@ from kubenas_trial.errors import InvalidTrialError
 from kubenas_trial.measure.cost import count_flops, count_parameters
 from kubenas_trial.measure.export import export_onnx
 from kubenas_trial.measure.onnx_network import OnnxNetwork
+from kubenas_trial.networks.backbones import Backbone
 from kubenas_trial.networks.base import Images
 from kubenas_trial.networks.build import build_network, family_of
+from kubenas_trial.networks.macro import BLOCKS
 from kubenas_trial.networks.mbconv import InvertedResidual
 from kubenas_trial.networks.operations import OPERATIONS, operation
 from kubenas_trial.tasks.image_classification import ImageClassification
@@ -212,3 +215,49 @@ def test_a_vision_transformer_costs_what_the_space_says() -> None:
 
 def test_every_preset_of_images_has_a_family() -> None:
     assert set(FAMILIES) & set(get_args(Preset)) == set(SMALL)
+
+
+@pytest.mark.parametrize(("inputs", "outputs", "stride"), [(8, 8, 1), (8, 8, 2), (8, 16, 1), (8, 16, 2)])
+def test_inverted_residuals_are_mobilenet_v2s(inputs: int, outputs: int, stride: int) -> None:
+    theirs = mobilenetv2.InvertedResidual(inputs, outputs, stride, expand_ratio=4)
+    weights = list(theirs.state_dict().values())
+    images = torch.randn(2, inputs, 8, 8)
+    first, second = Backbone(3, inputs, [2, 1], "inverted_residual").stages
+    assert isinstance(first, nn.Sequential)
+    assert isinstance(second, nn.Sequential)
+    of_backbone = {(8, 8, 2): [first[0]], (8, 8, 1): [first[1]], (8, 16, 2): [second[0]]}
+    for ours in (InvertedResidual(inputs, outputs, 4, 3, stride), *of_backbone.get((inputs, outputs, stride), [])):
+        own = ours.state_dict()
+        assert [value.shape for value in own.values()] == [value.shape for value in weights]
+        ours.load_state_dict(dict(zip(own, weights, strict=True)))
+        torch.testing.assert_close(ours.eval()(images), theirs.eval()(images))
+
+
+@pytest.mark.parametrize(("inputs", "outputs", "stride"), [(8, 8, 1), (8, 8, 2), (8, 16, 1)])
+def test_fused_inverted_residuals_are_efficientnet_v2s(inputs: int, outputs: int, stride: int) -> None:
+    settings = efficientnet.FusedMBConvConfig(4, 3, stride, inputs, outputs, 1)
+    theirs = efficientnet.FusedMBConv(settings, 0.0, nn.BatchNorm2d)
+    make, _ = BLOCKS["fused_mbconv"]
+    ours = make(inputs, outputs, 3, 4, stride)
+    assert parameters(ours) == parameters(theirs)
+
+
+def test_a_network_of_mobilenet_v2s_stages_has_its_parameters() -> None:
+    theirs = mobilenetv2.MobileNetV2(num_classes=10).features[1:-1]
+    ours: list[nn.Module] = []
+    inputs = 32
+    for expansion, outputs, depth, first in MOBILENET_V2:
+        for place in range(depth):
+            ours.append(InvertedResidual(inputs, outputs, expansion, 3, first if place == 0 else 1))
+            inputs = outputs
+    assert parameters(nn.Sequential(*ours)) == parameters(theirs)
+
+
+def parameters(network: nn.Module) -> int:
+    return sum(each.numel() for each in network.parameters())
+
+
+# Table 2 of Sandler et al., CVPR 2018: expansion, channels, repetitions, first stride.
+MOBILENET_V2 = (
+    (1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1),
+)  # fmt: skip

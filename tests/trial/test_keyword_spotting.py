@@ -257,7 +257,6 @@ def spoil_train(folder: Path) -> None:
         (spoil_empty_wave, "low/s0_nohash_0.wav has no samples"),
         (spoil_nan, "low/s0_nohash_0.wav has samples that are no numbers"),
         (spoil_word, "silence has no WAV file"),
-        (spoil_list, "has validation_list.txt alone"),
         (spoil_line, "testing_list.txt, line 2: low/nobody.wav does not exist"),
         (spoil_both, "testing_list.txt, line 1: high/s0_nohash_0.wav is in validation_list.txt too"),
         (spoil_train, "low has no training example"),

@@ -115,7 +115,7 @@ def test_voc_lists_of_masks_are_the_splits_and_other_images_are_left_out(tmp_pat
         (root / "ImageSets" / kind).mkdir(parents=True)
         (root / "ImageSets" / kind / "train.txt").write_text("".join(f"2007_{number}\n" for number in numbers))
     (root / "ImageSets" / "Segmentation" / "val.txt").write_text("2007_6\n2007_7\n2007_8\n2007_9\n")
-    assert sizes(load("semantic-segmentation", tmp_path, imageSize=16)) == [5, 1, 4]
+    assert sizes(load("semantic-segmentation", tmp_path, imageSize=16)) == [5, 4, 1]
     (root / "SegmentationClass" / "2007_7.png").unlink()
     with pytest.raises(InvalidDatasetError, match=r"2007_7\.png does not exist: .*2007_7\.jpg needs a mask"):
         load("semantic-segmentation", tmp_path)

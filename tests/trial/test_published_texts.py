@@ -34,7 +34,7 @@ def test_a_published_test_table_without_labels_is_left_out(tmp_path: Path) -> No
     tested = table([("index", "sentence"), *((str(place), text) for place, (text, _) in enumerate(lines(9, 100)))])
     head = ("sentence", "label")
     write(tmp_path, train__tsv=table([head, *lines(40)]), dev__tsv=table([head, *lines(8, 50)]), test__tsv=tested)
-    assert sizes(load("text-classification", tmp_path)) == [30, 8, 10]
+    assert sizes(load("text-classification", tmp_path)) == [32, 8, 8]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_files_are_told_by_words_in_their_names(tmp_path: Path) -> None:
         twitter_validation__csv=table([head, *lines(8)], ","),
     )
     (tmp_path / "._twitter_training.csv").write_bytes(b"\0")
-    assert sizes(load("text-classification", tmp_path)) == [30, 8, 10]
+    assert sizes(load("text-classification", tmp_path)) == [32, 8, 8]
 
 
 def test_news_are_read_with_and_without_a_header(tmp_path: Path) -> None:

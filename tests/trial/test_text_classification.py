@@ -101,7 +101,7 @@ def test_a_split_without_a_file_is_cut_from_the_training_file(tmp_path: Path) ->
     write(tmp_path / "test.csv", sample(10, start=100))
     found = read_labelled(tmp_path, "csv", None, None, 0)
     train, validation = ({row.text for row in part} for part in (found.train, found.validation))
-    assert (len(train), len(validation), len(list(found.test))) == (30, 10, 10)
+    assert (len(train), len(validation), len(list(found.test))) == (32, 8, 10)
     assert train | validation == {text for text, _ in sample(40)}
 
 

@@ -48,8 +48,8 @@ def is_cityscapes(path: Path) -> bool:
 def read_cityscapes(path: Path, settings: SegmentationDataSettings) -> SegmentationData:
     """leftImg8bit/{train,val}/CITY/*_leftImg8bit.png with gtFine/…_gtFine_labelIds.png, or …_labelTrainIds.png.
 
-    The published val is the test split, since the labels of test are kept back; see `published.join`. There are always
-    the 19 published classes.
+    The labels of the published test are kept back, so the test split is cut from train; see `published.join`. There
+    are always the 19 published classes.
 
     Raises:
         InvalidDatasetError: a file is missing or cannot be read.

@@ -12,8 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from kubenas_trial.datasets.data import stratified
 from kubenas_trial.datasets.graph_data import GraphData, GraphSettings, RawGraph, as_graph_data
 from kubenas_trial.datasets.planetoid import has_planetoid
+from kubenas_trial.datasets.published import shares_without
 from kubenas_trial.errors import InvalidDatasetError
 
 _MASKS = ("train_mask", "val_mask", "test_mask")
@@ -39,9 +41,9 @@ def has_geometric(path: Path) -> bool:
 def read_geometric(path: Path, settings: GraphSettings) -> GraphData:
     """The graph that `torch_geometric.data.Data` or a data set of one graph was stored as.
 
-    Its x, edge_index and y are read, and train_mask, val_mask and test_mask where it has them; of several splits (one a
-    column) that of `split_seed`. Else the split may be in lists as OGB's, split/NAME/{train,valid,test}.csv.gz. Nothing
-    but data is loaded, whatever the file holds.
+    Its x, edge_index and y are read, and train_mask, val_mask and test_mask where it has them; the last two are cut
+    from train where they are absent. Of several splits (one a column) that of `split_seed` is taken. Else the split may
+    be in lists as OGB's, split/NAME/{train,valid,test}.csv.gz. Nothing but data is loaded, whatever the file holds.
 
     Raises:
         InvalidDatasetError: it cannot be read, or is no such graph.
@@ -65,7 +67,7 @@ def read_geometric(path: Path, settings: GraphSettings) -> GraphData:
         raise InvalidDatasetError(f"{file}: y has values that are no whole numbers, and must be one class of each node")
     if edges.is_floating_point():
         raise InvalidDatasetError(f"{file}: edge_index has values of type {edges.dtype}: give whole numbers of nodes")
-    splits = _splits(file, graph, len(features), settings.split_seed) or _listed(file)
+    splits = _splits(file, graph, labels, settings.split_seed) or _listed(file)
     return as_graph_data(RawGraph(str(file), features, edges, labels.long(), splits), settings)
 
 
@@ -108,23 +110,29 @@ def _tensor(file: Path, graph: Mapping[str, Any], name: str) -> Tensor:
     return value
 
 
-def _splits(file: Path, graph: Mapping[str, Any], nodes: int, seed: int) -> tuple[Tensor, Tensor, Tensor] | None:
+def _splits(file: Path, graph: Mapping[str, Any], labels: Tensor, seed: int) -> tuple[Tensor, Tensor, Tensor] | None:
     there = [name for name in _MASKS if graph.get(name) is not None]
     if not there:
         return None
-    if len(there) < len(_MASKS):
-        raise InvalidDatasetError(f"{file}: has {' and '.join(there)} alone: give {', '.join(_MASKS)}, or none of them")
-    members: list[Tensor] = []
-    for name in _MASKS:
+    if _MASKS[0] not in there:
+        raise InvalidDatasetError(f"{file}: has {' and '.join(there)} without train_mask: give it, or none of them")
+    members: dict[str, Tensor] = {}
+    for name in there:
         mask = _tensor(file, graph, name)
         if mask.ndim == 2:
             mask = mask[:, seed % mask.shape[1]]
         if mask.dtype == torch.uint8 and bool((mask < 2).all()):
             mask = mask.bool()
-        if mask.shape != (nodes,) or mask.dtype != torch.bool:
-            raise InvalidDatasetError(f"{file}: {name} must be one truth value for each of {nodes} nodes")
-        members.append(mask.nonzero().flatten())
-    train, validation, test = members
+        if mask.shape != (len(labels),) or mask.dtype != torch.bool:
+            raise InvalidDatasetError(f"{file}: {name} must be one truth value for each of {len(labels)} nodes")
+        members[name] = mask.nonzero().flatten()
+    known = members[_MASKS[0]]
+    parts = [part for part, name in zip(("train", "validation", "test"), _MASKS, strict=True) if name in there]
+    # What is not published is cut from train by class, as of the other tasks.
+    cut = (known[places] for places in stratified(labels[known].tolist(), seed, shares_without(parts)))
+    train, validation, test = (
+        members.get(name, held) if name != _MASKS[0] else held for name, held in zip(_MASKS, cut, strict=True)
+    )
     return train, validation, test
 
 

@@ -57,7 +57,7 @@ def is_image_folder(path: Path) -> bool:
 def read_image_folder(path: Path, settings: ImageClassificationSettings) -> ImageData:
     """Images in folders named for their classes, at any depth below; those in `train`, `val`, `test`, or unsplit.
 
-    A missing validation part is a fifth of train; one for validation or test without such folders is left out, as the
+    A missing part is a fifth of train; one for validation or test without such folders is left out, as the
     classes of its images are kept back, unless it lists them as Tiny ImageNet's val_annotations.txt. Each image is cut
     to the proportions of all and resized.
 

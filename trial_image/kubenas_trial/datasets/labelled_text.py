@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from kubenas_trial.datasets.data import SPLIT_NAMES, Chosen, stratified
-from kubenas_trial.datasets.published import by_part, files_in
+from kubenas_trial.datasets.published import by_part, files_in, shares_without
 from kubenas_trial.datasets.tables import SUFFIXES, Row, Table
 from kubenas_trial.errors import InvalidDatasetError
 
@@ -72,9 +72,8 @@ def split_labelled(parts: Mapping[str, Iterable[Row]], seed: int) -> LabelledTex
             f"{name}: {len(classes)} different labels in {len(labels)} rows, such as {classes[0]!r:.40}: "
             "if these are no classes, name another column by task.settings.labelColumn"
         )
-    shares = (3, *(0 if split in parts else 1 for split in ("validation", "test")))
     numbers = {name: number for number, name in enumerate(classes)}
-    cut = stratified([numbers[label] for label in labels], seed, (shares[0], shares[1], shares[2]))
+    cut = stratified([numbers[label] for label in labels], seed, shares_without(parts))
     cut = _together(cut, texts)
     found: list[Iterable[Row]] = []
     for split, members in zip(SPLIT_NAMES, cut, strict=True):

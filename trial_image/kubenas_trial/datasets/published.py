@@ -91,6 +91,15 @@ def one_each(at: Path, named: Iterable[tuple[str, Path]]) -> dict[str, Path]:
     return found
 
 
+def shares_without(published: Collection[str]) -> tuple[int, int, int]:
+    """Shares of train that become train, validation and test where there are those published: each missing one a fifth.
+
+    Validation is never taken for test, or test for validation: what a search is judged on is not what it is told by.
+    """
+    validation, test = (int(name not in published) for name in ("validation", "test"))
+    return 5 - validation - test, validation, test
+
+
 def join(
     parts: Mapping[str, Sequence[T]],
     stratum: Callable[[T], Hashable],
@@ -100,9 +109,8 @@ def join(
 ) -> tuple[list[T], Numbers]:
     """All examples of the published `parts` (train, validation, test; "" for those in none) and the splits of them.
 
-    Published parts stay as they are. What is published in none is split by `seed`. A data set of two parts is
-    published with its test labels kept back, or without a part to choose by: its second part is the test split, and a
-    fifth of train becomes the validation split.
+    Published parts stay as they are. What is published in none is split by `seed`. A validation or test split that is
+    not published is a fifth of train.
 
     Args:
         parts: examples of each published part.
@@ -128,13 +136,13 @@ def join(
         split = numbers["train"], numbers["validation"], numbers["test"]
     else:
         train = numbers.pop("train")
-        shares = (4, 1, 0) if numbers else (3, 1, 1)
+        shares = shares_without(numbers)
         if group is None:
             known, held, rest = stratified(_numbered([stratum(examples[number]) for number in train]), seed, shares)
         else:
             known, held, rest = grouped([group(examples[number]) for number in train], seed, shares)
-        test = next(iter(numbers.values()), [train[place] for place in rest])
-        split = [train[place] for place in known], [train[place] for place in held], test
+        cut = {"validation": [train[place] for place in held], "test": [train[place] for place in rest]} | numbers
+        split = [train[place] for place in known], cut["validation"], cut["test"]
     result = Numbers(*split)
     for name, part_numbers in result._asdict().items():
         if not part_numbers:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from kubenas_trial.datasets.audio_data import AudioData, AudioSettings, Waves, as_spectra
 from kubenas_trial.datasets.data import SPLIT_NAMES, grouped, stratified
-from kubenas_trial.datasets.published import files_in, folders_in, join, one_each, part_folders
+from kubenas_trial.datasets.published import files_in, folders_in, join, one_each, part_folders, shares_without
 from kubenas_trial.datasets.text_files import open_text
 from kubenas_trial.errors import InvalidDatasetError
 
@@ -61,8 +61,8 @@ def read_words(path: Path, settings: AudioSettings) -> AudioData:
     """The recordings in `path`, each folder of which is a word; folders that begin with _ are none.
 
     The split is that of folders train, validation and test around those of the words (`published.join`; test without
-    such folders is left out), or of validation_list.txt and testing_list.txt. Else the files' speakers are shared out
-    where names tell them (SPEAKER_nohash_0.wav), else the files of each word.
+    such folders is left out), or of validation_list.txt and testing_list.txt. What no list names is cut from the rest:
+    by speakers where names of files tell them (SPEAKER_nohash_0.wav), else from the files of each word.
 
     Raises:
         InvalidDatasetError: there are fewer than two words, one is empty or without a training example, a file cannot
@@ -181,18 +181,20 @@ def _waves_in(folder: Path) -> list[Path]:
 
 
 def _split(path: Path, files: Sequence[Path], labels: Sequence[int], seed: int) -> tuple[list[int], ...]:
-    there = [name for name in _LISTS.values() if (path / name).exists()]
-    if len(there) == 1:
-        raise InvalidDatasetError(f"{path} has {there[0]} alone: give {' and '.join(_LISTS.values())}, or neither")
-    if there:
-        published = _published(path, files)
-        splits: tuple[list[int], ...] = ([], [], [])
-        for number, file in enumerate(files):
-            splits[published.get(file, 0)].append(number)
-        return splits
+    published = _published(path, files)
+    listed: tuple[list[int], ...] = ([], [], [])
+    for number, file in enumerate(files):
+        listed[published.get(file, 0)].append(number)
+    there = [part for part, name in zip(("validation", "test"), _LISTS.values(), strict=True) if (path / name).exists()]
+    if len(there) == len(_LISTS):
+        return listed
+    shares = shares_without(there)
     if any(_SPEAKER_ENDS in file.name for file in files):
-        return grouped(list(map(_speaker, files)), seed, shares=(3, 1, 1))
-    return stratified(labels, seed)
+        cut = grouped([_speaker(files[number]) for number in listed[0]], seed, shares)
+    else:
+        cut = stratified([labels[number] for number in listed[0]], seed, shares)
+    train, *others = ([listed[0][place] for place in places] for places in cut)
+    return train, *(known or held for known, held in zip(listed[1:], others, strict=True))
 
 
 def _speaker(file: Path) -> Hashable:
@@ -206,6 +208,8 @@ def _published(path: Path, files: Sequence[Path]) -> Mapping[Path, int]:
     folders = {file.parent for file in files}
     found: dict[Path, int] = {}
     for split, name in _LISTS.items():
+        if not (path / name).exists():
+            continue
         with open_text(path / name) as lines:
             for number, line in enumerate(map(str.strip, lines), start=1):
                 if not line:

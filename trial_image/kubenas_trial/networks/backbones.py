@@ -26,19 +26,25 @@ class Residual(nn.Module):
     Args:
         body: from `inputs` to `outputs` channels, the size divided by `stride`.
         inputs, outputs, stride: as said.
-        linear: whether the sum is left as it is, as behind a narrow projection; else a ReLU follows.
+        linear: as MobileNetV2 has it behind a narrow projection: the sum is left as it is, and where sizes differ there
+            is no shortcut; else a ReLU follows.
     """
 
     def __init__(self, body: nn.Module, inputs: int, outputs: int, stride: int, *, linear: bool) -> None:
         super().__init__()
         self.body = body
-        same = inputs == outputs and stride == 1
-        self.shortcut: nn.Module = nn.Identity() if same else conv_norm(inputs, outputs, 1, stride)
+        self.shortcut: nn.Module | None = None
+        if inputs == outputs and stride == 1:
+            self.shortcut = nn.Identity()
+        elif not linear:
+            self.shortcut = conv_norm(inputs, outputs, 1, stride)
         self.linear = linear
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(batch, inputs, height, width) to (batch, outputs, height / stride, width / stride)."""
-        total: Tensor = self.body(inputs) + self.shortcut(inputs)
+        total: Tensor = self.body(inputs)
+        if self.shortcut is not None:
+            total = total + self.shortcut(inputs)
         return total if self.linear else relu(total)
 
 
