@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -157,3 +159,47 @@ def test_kubenas_own_trainer_learns_digits(tmp_path: Path) -> None:
     assert code == 0, output + errors
     assert re.search(r"^test_accuracy 0\.\d+ \(reported only; the search does not see it\)$", output, re.M)
     assert (tmp_path / ".kubenas/digits/checkpoints/digits-0/0.safetensors").exists()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=160k", "tmpfs", str(folder)], check=False, capture_output=True
+    )
+    if mounted.returncode != 0:
+        pytest.skip("to mount a small disk takes root")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_full_disk_is_told_and_a_later_run_goes_on(tmp_path: Path, small_disk: Path) -> None:
+    file = write(tmp_path, trainer(tmp_path, "finish()"), trials={"max": 24, "parallelism": 2, "maxFailures": 24})
+    state = small_disk / "state"
+    code, _, errors = ended(tmp_path, file, "--state", str(state))
+    assert code == 1
+    assert re.fullmatch(
+        rf"{state}\S*: cannot be written \(No space left on device\): make room or mend the folder; "
+        r"the same command then goes on from what was written\n",
+        errors,
+    )
+    kept = [json.loads(path.read_text()) for path in (state / "trials").glob("*.json")]
+    done = {one["metadata"]["name"] for one in kept if one["status"].get("phase") == "Succeeded"}
+    assert done
+    assert list(state.rglob("*.partial")) == []
+    subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
+    code, output, errors = ended(tmp_path, file, "--state", str(state))
+    assert (code, errors) == (0, "")
+    assert "24 of 24" in output or "24/24" in output
+    assert not any(f"  {name}  " in output for name in done), "what has ended is not run again"
+
+
+def test_a_state_that_is_removed_meanwhile_is_told(tmp_path: Path) -> None:
+    body = "import shutil; shutil.rmtree(pathlib.Path(os.environ['KUBENAS_CHECKPOINT_DIR']).parents[1]); finish()"
+    script = trainer(tmp_path, f"import os, pathlib; {body}")
+    code, _, errors = ended(tmp_path, write(tmp_path, script, trials={"max": 4, "parallelism": 1}))
+    assert code == 1
+    assert re.fullmatch(
+        r"(trial tiny-0 cannot be run|\.kubenas/tiny/\S+: cannot be written) ?.*No such file.*\n", errors
+    )

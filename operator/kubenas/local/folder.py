@@ -15,7 +15,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -83,7 +83,11 @@ class StateFolder:
         return _read(NASExperiment, path) if path.exists() else None
 
     def save_experiment(self, experiment: NASExperiment) -> None:
-        """Keep the experiment with its status."""
+        """Keep the experiment with its status.
+
+        Raises:
+            StateError: it cannot be written.
+        """
         metadata = {"name": experiment.metadata.name, "generation": experiment.metadata.generation}
         _write(self.path / "experiment.json", experiment.dump() | {"metadata": metadata})
 
@@ -92,7 +96,11 @@ class StateFolder:
         return [_read(NASTrial, path) for path in (self.path / "trials").glob("*.json")]
 
     def save_trial(self, trial: NASTrial) -> None:
-        """Keep a new or changed trial."""
+        """Keep a new or changed trial.
+
+        Raises:
+            StateError: it cannot be written.
+        """
         metadata = {"name": trial.metadata.name}
         _write(self.path / "trials" / f"{trial.metadata.name}.json", trial.dump() | {"metadata": metadata})
 
@@ -103,6 +111,18 @@ class StateFolder:
     def checkpoints(self, trial: str) -> Path:
         """Folder of a trial's checkpoints."""
         return self.path / "checkpoints" / trial
+
+    def start(self, attempt: str, trial: str) -> tuple[Path, Path]:
+        """Make an attempt's folder, and its trial's of checkpoints.
+
+        Raises:
+            StateError: they cannot be made.
+        """
+        folder, checkpoints = self.attempt(attempt), self.checkpoints(trial)
+        with _writing(folder):
+            checkpoints.mkdir(exist_ok=True)
+            folder.mkdir()
+        return folder, checkpoints
 
     def remove_leavings(self, trial: str) -> None:
         """Remove what is left of an earlier trial of that name, whose file was deleted by hand."""
@@ -132,10 +152,28 @@ def _read(model: type[_ModelT], path: Path) -> _ModelT:
         raise StateError(f"{path}: {problems_of(error)[0]}: choose another --state to start over") from None
 
 
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Say what to do where `path` cannot be written; what was written before stays as it is."""
+    try:
+        yield
+    except OSError as error:
+        raise StateError(
+            f"{path}: cannot be written ({error.strerror}): make room or mend the folder; "
+            "the same command then goes on from what was written"
+        ) from None
+
+
 def _write(path: Path, document: dict[str, Any]) -> None:
     partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w") as file:
-        json.dump(document, file, indent=2)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    with _writing(path):
+        try:
+            with partial.open("w") as file:
+                json.dump(document, file, indent=2)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except OSError:
+            with suppress(OSError):
+                partial.unlink()
+            raise

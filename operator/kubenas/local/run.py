@@ -97,6 +97,9 @@ class LocalRun:
     async def run(self) -> ExperimentStatus:
         """Run trials until the experiment has ended; its last status.
 
+        Raises:
+            StateError: the state cannot be written any more, or a trial cannot be started.
+
         Cancelled, it asks the trainers to end, waits for them, and leaves all that a later run needs.
         """
         self._listener.status_changed(self.experiment.status, 0)
@@ -174,9 +177,7 @@ class LocalRun:
 
     def _start(self, trial: Trial) -> None:
         name, port = trial.attempt_name, free_port()
-        folder, checkpoints = self._folder.attempt(name), self._folder.checkpoints(trial.name)
-        folder.mkdir()
-        checkpoints.mkdir(exist_ok=True)
+        folder, checkpoints = self._folder.start(name, trial.name)
         contract = {
             TRIAL_VARIABLE: trial_document(
                 self.experiment.metadata.name, self.experiment.spec, trial, str(checkpoints.parent.resolve())
@@ -195,7 +196,7 @@ class LocalRun:
         try:
             await trainer.run(command, self._folder.lock_fd)
         except OSError as error:
-            self._broken = StateError(f"trial {trainer.trial} cannot be started: {error}")
+            self._broken = StateError(f"trial {trainer.trial} cannot be run: {error}")
         if trainer.stopped:
             del self._trainers[trainer.name]
         del self._tasks[trainer.name]
