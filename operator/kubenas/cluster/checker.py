@@ -25,7 +25,12 @@ from kubenas.api.experiment import ExperimentSpec
 from kubenas.experiment.accept import Accepted, Found, accepted, check
 from kubenas.space.decisions import DecisionSpace
 
+# Of a core.
 SECONDS: Final = 20
+# How much longer a check may take where it has to wait for a core.
+_WAITS: Final = 6
+# A child can also be killed for another's want of memory.
+_TRIES: Final = 2
 MEMORY_BYTES: Final = 128 * 2**20
 _AT_ONCE: Final = 2
 
@@ -34,7 +39,7 @@ class Checker:
     """Checks for all experiments, those of a namespace one after another.
 
     Args:
-        seconds: that one check may take.
+        seconds: of a core that one check may take.
         memory: bytes that one check may take, beyond what the process that forks has.
     """
 
@@ -59,34 +64,51 @@ class Checker:
             found = await loop.run_in_executor(self._threads, self._found, spec, space is not None)
             return await loop.run_in_executor(self._threads, accepted, spec, found, space, True)
 
+    def start(self) -> None:
+        """Start the process that forks, before it is needed: its imports take a second."""
+        with self._lock:
+            if self._process is None or self._process.poll() is not None:
+                self._start()
+
     def _found(self, spec: ExperimentSpec, known: bool) -> Found:
         at = "searchSpace"
+        for _ in range(_TRIES):
+            answer = self._answer(spec, known)
+            if "problems" in answer:
+                problems = tuple(SpecError(field, message) for field, message in answer["problems"])
+                return Found(problems, answer["usable"])
+            at = answer["at"]
+        most = f"{self._seconds} s or {self._memory // 2**20} MiB"
+        return Found((SpecError(at, f"takes more than {most} to check: make it smaller or simpler"),), usable=known)
+
+    def _answer(self, spec: ExperimentSpec, known: bool) -> dict[str, Any]:
+        """The last that a child said: what it has found, or what it was looking at when it died.
+
+        Raises:
+            OSError: it has said nothing at all, which is no fault of the specification.
+        """
+        answer: dict[str, Any] | None = None
         try:
             with self._child() as connection, connection.makefile("rw", encoding="utf-8") as file:
                 # A check ends itself; this is for one that cannot.
-                connection.settimeout(2 * self._seconds)
+                connection.settimeout(2 * _WAITS * self._seconds)
                 limits = {"seconds": self._seconds, "memory": self._memory}
                 json.dump({"spec": spec.dump(), "known": known, **limits}, file)
                 file.write("\n")
                 file.flush()
                 for line in file:
                     answer = json.loads(line)
-                    if "at" not in answer:
-                        problems = tuple(SpecError(field, message) for field, message in answer["problems"])
-                        return Found(problems, answer["usable"])
-                    at = answer["at"]
         except OSError:
             self._stop()
-        message = (
-            f"takes more than {self._seconds} s or {self._memory // 2**20} MiB to check: make it smaller or simpler"
-        )
-        return Found((SpecError(at, message),), usable=known)
+            raise
+        if answer is None:
+            raise ConnectionError("the process that checks specifications has died; it is started again")
+        return answer
 
     def _child(self) -> socket.socket:
+        self.start()
         ours, theirs = socket.socketpair()
         with theirs, self._lock:
-            if self._process is None or self._process.poll() is not None:
-                self._start()
             assert self._control is not None  # noqa: S101 - it was started
             socket.send_fds(self._control, [b"+"], [theirs.fileno()])
         return ours
@@ -110,6 +132,9 @@ class Checker:
                 self._process.kill()
                 self._process.wait()
                 self._process = None
+
+
+CHECKER: Final = Checker()
 
 
 def serve(control: socket.socket) -> None:
@@ -147,8 +172,11 @@ def _check(connection: socket.socket) -> None:
             looked_at = field
             tell(at=field)
 
+        at(looked_at)
         request = json.loads(file.readline())
-        signal.alarm(request["seconds"])  # ends the process, whatever library it is in
+        # Both end the process, whatever library it is in; a busy machine lets it wait for long.
+        signal.alarm(_WAITS * request["seconds"])
+        resource.setrlimit(resource.RLIMIT_CPU, (request["seconds"], request["seconds"]))
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         limit = pages * resource.getpagesize() + request["memory"]
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

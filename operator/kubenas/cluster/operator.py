@@ -17,6 +17,7 @@ from importlib import import_module
 import httpx
 from kubernetes.aio import client as kubernetes
 
+from kubenas.cluster.checker import CHECKER
 from kubenas.cluster.client import ApiError, Client, connect
 from kubenas.cluster.election import FencedLock, lead
 from kubenas.cluster.lag import measure
@@ -71,6 +72,7 @@ async def run(settings: OperatorSettings) -> int:
     try:
         api = await connect(settings.kubeconfig)
         async with api, http_client() as http:
+            CHECKER.start()
             # The libraries of the default strategy take a second, during which no experiment should have to wait.
             await asyncio.to_thread(import_module, "kubenas.search.predictor")
             # Collections would go through all that was imported, for some 50 ms each time.

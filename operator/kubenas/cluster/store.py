@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from kubenas.api.errors import SpecError, problems_of
 from kubenas.api.experiment import ExperimentSpec, NASExperiment
-from kubenas.cluster.checker import Checker
+from kubenas.cluster.checker import CHECKER
 from kubenas.cluster.client import Object
 from kubenas.cluster.names import EXPERIMENT_UID_LABEL
 from kubenas.cluster.observe import attempt_of, trial_of, version
@@ -36,8 +36,6 @@ Key: TypeAlias = tuple[str, str]
 
 # Trials that are taken in before other experiments get their turn.
 _AT_ONCE: Final = 200
-
-_CHECKER: Final = Checker()
 
 _LOG = logging.getLogger(__name__)
 
@@ -136,7 +134,7 @@ class Store:
         """Check and build what a new specification describes; elsewhere, as constraints and libraries take long."""
         while self.experiment is not None and self._read_at != self._spec_at:
             reading, spec = self._spec_at, self.experiment.spec
-            accepted = await _CHECKER.accept(self.key[0], spec, self._space)
+            accepted = await CHECKER.accept(self.key[0], spec, self._space)
             if reading == self._spec_at:
                 self._take_in(reading, spec, accepted)
                 early, self._early = self._early, []
