@@ -14,6 +14,7 @@ import pytest
 
 from tests.cluster.cluster import Cluster
 from tests.cluster.control_plane import ControlPlane
+from tests.cluster.installed import install
 from tests.cluster.system import MissingPrerequisiteError
 
 if TYPE_CHECKING:
@@ -44,6 +45,13 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """A whole cluster of two nodes with this repository's images, one for the session."""
     with _running(Cluster(), request) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def installed_cluster(cluster: Cluster) -> Cluster:
+    """The cluster with the operator and Prometheus, installed as a user does it."""
+    install(cluster)
+    return cluster
 
 
 @contextmanager

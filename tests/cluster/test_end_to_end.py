@@ -19,7 +19,7 @@ from tests.cluster.cluster import Cluster
 from tests.cluster.conditions import until
 from tests.cluster.control_plane import REPOSITORY
 from tests.cluster.images import OWN_TRAINER
-from tests.cluster.installed import get, install, samples, search_namespace
+from tests.cluster.installed import get, samples, search_namespace
 
 pytestmark = pytest.mark.node
 
@@ -28,11 +28,10 @@ TRIALS = 8
 
 
 @pytest.fixture(scope="module")
-def kubenas(cluster: Cluster) -> Iterator[Cluster]:
-    install(cluster)
-    search_namespace(cluster, NAMESPACE)
-    yield cluster
-    cluster.kubectl("delete", "namespace", NAMESPACE, "kubenas-system", "monitoring", "--wait=false")
+def kubenas(installed_cluster: Cluster) -> Iterator[Cluster]:
+    search_namespace(installed_cluster, NAMESPACE)
+    yield installed_cluster
+    installed_cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
 
 
 @contextmanager

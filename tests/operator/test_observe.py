@@ -63,6 +63,9 @@ def test_the_trainers_end_is_the_attempts() -> None:
     assert seen.ended is not None
     over = attempt_of(pod(status("Succeeded", DONE, sidecar=DONE)))
     assert (over.phase, over.lingers) == (AttemptPhase.ENDED, False)
+    for sidecar in (None, DONE):  # what a kubelet says for a moment before the pod's phase
+        ending = attempt_of(pod(status("Running", BROKEN, sidecar=sidecar)))
+        assert (ending.phase, ending.exit_code, ending.lingers) == (AttemptPhase.ENDED, 1, False)
     failed_beside = attempt_of(pod(status("Failed", DONE, sidecar=BROKEN)))
     assert (failed_beside.exit_code, failed_beside.fault) == (0, None)
 

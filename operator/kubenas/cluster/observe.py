@@ -75,7 +75,7 @@ def attempt_of(pod: Object) -> Attempt:
         fault=fault,
         disruption=disruption,
         gone_by=_optional(metadata.get("deletionTimestamp")),
-        lingers=phase is AttemptPhase.ENDED and not over,
+        lingers=phase is AttemptPhase.ENDED and not over and _others_go_on(status),
         devices=devices(spec),
     )
 
@@ -83,6 +83,12 @@ def attempt_of(pod: Object) -> Attempt:
 def _state_of_trainer(status: Object) -> Object:
     statuses = status.get("containerStatuses") or []
     return next((s.get("state") or {} for s in statuses if s.get("name") == TRAINER), {})
+
+
+def _others_go_on(status: Object) -> bool:
+    """Whether sidecars hold the pod. A pod whose containers have all ended is over in a moment, and keeps its log."""
+    statuses = status.get("containerStatuses") or []
+    return any("terminated" not in (s.get("state") or {}) for s in statuses if s.get("name") != TRAINER)
 
 
 def _waiting(conditions: list[Object]) -> Waiting | None:
