@@ -19,6 +19,7 @@ from tests.operator import endings
 from tests.operator.test_store import KEY, document
 
 if TYPE_CHECKING:
+    from kubenas.experiment.plan import Observed
     from tests.operator.api import Object
 
 UID = "one"
@@ -179,17 +180,22 @@ async def store_of(trial: Object, *pods: Object) -> Store:
     return store
 
 
-def look(store: Store, versions: list[int]) -> None:
-    """Plan, and write what becomes of the trial."""
+def seen_in(store: Store) -> Observed:
+    store.settle()
     observed = store.observed()
     assert observed is not None
+    return observed
+
+
+def look(store: Store, versions: list[int]) -> None:
+    """Plan, and write what becomes of the trial."""
+    observed = seen_in(store)
     for write in plan(observed, 2e9).write:
         store.put_trial(trial_document(0, versions.pop(0), **write.status.dump()))
 
 
 def failures_and_attempt(store: Store) -> tuple[int, int]:
-    observed = store.observed()
-    assert observed is not None
+    observed = seen_in(store)
     status = observed.ledger.unfinished[0].status
     return status.failures, status.attempt
 
@@ -213,9 +219,7 @@ async def test_a_lost_node_is_no_failure_however_it_is_shown(events: list[Object
                 store.drop_pod("nas-0-1", 30, last)
                 look(store, versions)
                 assert failures_and_attempt(store) == (0, 2), (count, shown, looks)
-                observed = store.observed()
-                assert observed is not None
-                assert not observed.attempts
+                assert not seen_in(store).attempts
     # Nobody looked at all, or the watch has lost the event: a list does not have the pod any more.
     if noted:
         unseen = await store_of(trial_document(0, 10, **state))
@@ -234,8 +238,7 @@ async def test_a_pod_deleted_by_hand_is_one() -> None:
 async def test_a_pod_deleted_before_it_began_is_made_again() -> None:
     store = await store_of(trial_document(0, 10), pod({}, 20))
     store.drop_pod("nas-0-1", 30, pod({}, 30))
-    observed = store.observed()
-    assert observed is not None
+    observed = seen_in(store)
     assert [trial.attempt_name for trial in plan(observed, 2e9).start] == ["nas-0-1"]
 
 
