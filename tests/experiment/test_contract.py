@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import pytest
+
 from kubenas.api.trial import TrialStatus
 from kubenas.experiment.contract import trial_document, trial_seed
 from tests.experiment.builders import candidate, experiment, trial
@@ -22,7 +24,9 @@ def test_document_has_all_that_a_trainer_needs() -> None:
         "task": {"name": "image-classification", "settings": {}},
         "evaluation": {"method": "train", "epochs": 3},
         "searchSpace": {"preset": "nasbench201"},
-        "candidates": [{"id": "0", "architecture": candidate().architecture, "epochs": 3, "resumeFrom": None}],
+        "candidates": [
+            {"id": "0", "architecture": candidate().architecture, "epochs": 3, "horizon": 3, "resumeFrom": None}
+        ],
     }
 
 
@@ -39,3 +43,13 @@ def test_seeds_differ_and_fit_in_31_bits() -> None:
     seeds = [trial_seed(seed, number) for seed in (0, 1, 2**53 - 1) for number in range(1000)]
     assert len(set(seeds)) == len(seeds)
     assert all(0 <= seed < 2**31 for seed in seeds)
+
+
+@pytest.mark.parametrize(("claim", "expected"), [({"volumeClaim": "checkpoints"}, 12), (None, 3)])
+def test_schedules_reach_to_the_last_stage_where_stages_go_on_from_checkpoints(
+    claim: dict[str, str] | None, expected: int
+) -> None:
+    stages = [{"name": "search", "epochs": 3, "keep": 2}, {"name": "final", "epochs": 12}]
+    spec = experiment(stages=stages, storage=claim).spec
+    document = json.loads(trial_document("nas", spec, trial(0)))
+    assert document["candidates"][0]["horizon"] == expected

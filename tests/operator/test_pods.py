@@ -111,3 +111,22 @@ def test_images_are_named_by_digest_where_they_are_given_so(image: str | None) -
     container = {"name": "trainer", **({"image": image} if image else {})}
     spec = pod(experiment(trialTemplate={"spec": {"containers": [container]}}), trial_of("relu"))
     assert trainer(spec)["image"] == (image or "registry.example/trial@sha256:" + "0" * 64)
+
+
+def test_processes_of_a_trial_have_shared_memory_to_exchange_what_they_read() -> None:
+    spec = pod(experiment(), builders.trial(0))
+    assert {"name": "shm", "mountPath": "/dev/shm"} in trainer(spec)["volumeMounts"]
+    [volume] = [each for each in spec["volumes"] if each["name"] == "shm"]
+    assert volume["emptyDir"] == {"medium": "Memory", "sizeLimit": "8Gi"}
+
+
+def test_a_template_changes_the_shared_memory() -> None:
+    template = {"spec": {"volumes": [{"name": "shm", "emptyDir": {"sizeLimit": "32Gi"}}]}}
+    spec = pod(experiment(trialTemplate=template), builders.trial(0))
+    [volume] = [each for each in spec["volumes"] if each["name"] == "shm"]
+    assert volume["emptyDir"] == {"medium": "Memory", "sizeLimit": "32Gi"}
+
+    mine = {"containers": [{"name": "trainer", "volumeMounts": [{"name": "mine", "mountPath": "/dev/shm"}]}]}
+    spec = pod(experiment(trialTemplate={"spec": mine}), builders.trial(0))
+    there = [each["name"] for each in trainer(spec)["volumeMounts"] if each["mountPath"] == "/dev/shm"]
+    assert there == ["mine"]

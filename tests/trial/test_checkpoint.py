@@ -200,3 +200,20 @@ def test_a_training_that_is_ended_within_epochs_ends_as_undisturbed(
     assert states["disturbed"][0] == states["undisturbed"][0]
     for name, weights in states["undisturbed"][1].items():
         assert torch.equal(states["disturbed"][1][name], weights), name
+
+
+def test_a_candidate_that_a_later_stage_goes_on_with_ends_as_trained_in_one_go(tmp_path: Path) -> None:
+    outcomes = {}
+    for name, epochs, source in [("whole", 3, None), ("first", 1, None), ("then", 3, "first")]:
+        folder = tmp_path / name
+        folder.mkdir()
+        document = trial_document()
+        [candidate] = document["candidates"]
+        candidate |= {"epochs": epochs, "horizon": 3}
+        if source:
+            candidate["resumeFrom"] = str(tmp_path / source / "0.safetensors")
+        with TrialProcess(trial_environment(folder, document, KUBENAS_CHECKPOINT_DIR=str(folder))) as trial:
+            assert trial.exit_code() == 0, trial.log
+        outcomes[name] = outcome(folder)
+    assert outcomes["then"] == outcomes["whole"]
+    assert outcomes["first"]["step"] == 1

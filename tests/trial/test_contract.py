@@ -230,6 +230,40 @@ def test_fields_of_a_newer_operator_are_ignored(tmp_path: Path) -> None:
     assert message(tmp_path)["results"]
 
 
+def test_fields_of_a_newer_operator_are_ignored_at_any_depth(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    parameter = {"name": "width", "type": "int", "min": 1, "max": 8, "unit": "channels"}
+    document = trial_document(
+        task={"name": "image-classification", "dataset": {"name": "digits", "shard": 1}, "sampling": "even"},
+        evaluation={"method": "train", "epochs": 3, "warmStart": True},
+        searchSpace={"parameters": [parameter], "sharing": {"weights": True}},
+        candidates=[{"id": "0", "architecture": {"width": 4}, "epochs": 1, "weight": 2}],
+    )
+    with Trial.from_environment(trial_environment(tmp_path, document)) as trial:
+        trial.report(trial.candidates[0], 1, accuracy=1)
+    assert message(tmp_path)["results"]
+    told = {record.getMessage().split(":")[0] for record in caplog.records if record.levelname == "WARNING"}
+    assert {name.rsplit(".", 1)[1] for name in told} == {
+        "shard", "sampling", "warmStart", "unit", "sharing", "weight"
+    }  # fmt: skip
+    assert "KUBENAS_TRIAL.task.sampling" in told
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"searchSpace": {"presets": "nasbench201"}}, "KUBENAS_TRIAL.searchSpace"),
+        (
+            {"searchSpace": {"preset": "nasbench201", "sharing": 1}, "seed": "one"},
+            "KUBENAS_TRIAL.seed: ",
+        ),
+    ],
+)
+def test_what_is_wrong_beside_a_newer_field_is_still_refused(
+    tmp_path: Path, changes: dict[str, Any], text: str
+) -> None:
+    assert_invalid(tmp_path, trial_environment(tmp_path, trial_document(**changes)), text)
+
+
 def test_a_taken_port_is_named(tmp_path: Path) -> None:
     with socket.create_server(("", 0)) as taken:
         port = taken.getsockname()[1]

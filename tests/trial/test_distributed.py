@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from torch.distributed import TCPStore  # type: ignore[attr-defined]  # there, but not in its list
 
 from kubenas_trial import distributed
+from kubenas_trial.tasks.load import TASKS, task_class
+from kubenas_trial.threads import cpu_limit
 from tests.trial.process import PATIENCE_SECONDS, TrialProcess, error_of, message, trial_document, trial_environment
 
 # Trains without anything that differs between one process and two (normalization, dropout), on whole batches only.
@@ -93,6 +95,55 @@ def test_a_trial_of_two_processes_has_one_result(tmp_path: Path) -> None:
     assert {"accuracy", "test_accuracy", "params", "seconds"} <= set(result["metrics"])
     assert (tmp_path / "checkpoints" / "0.safetensors").exists()
     assert trial.log.count("epoch 1/2") == 1
+
+
+@pytest.mark.parametrize(("given", "expected"), [("", max(1, cpu_limit() // 2)), ("3", 3)])
+def test_processes_share_the_cpus(tmp_path: Path, given: str, expected: int) -> None:
+    environment = joint_environment(tmp_path, 10_000) | ({"OMP_NUM_THREADS": given} if given else {})
+    trainer = "import os; os.environ['OMP_NUM_THREADS'] or os.environ.pop('OMP_NUM_THREADS'); " * (not given)
+    trainer += "import runpy; runpy.run_module('kubenas_trial', run_name='__main__')"
+    with TrialProcess(environment | {"OMP_NUM_THREADS": given}, ("-c", trainer)) as trial:
+        trial.wait_for((tmp_path / "checkpoints" / "0.safetensors").exists)
+        [other] = children(trial.pid)
+        variables = Path(f"/proc/{other}/environ").read_bytes().split(b"\0")
+        assert f"OMP_NUM_THREADS={expected}".encode() in variables
+
+
+# Counts the loads of data: each is a line in a file.
+LOADED = """
+import sys
+from kubenas.api.task import Dataset, Task
+from kubenas_trial.distributed import joined, rank
+from kubenas_trial.tasks import load
+
+whole = load.load_data
+
+def counted(*arguments):
+    with open(sys.argv[1] + "/loads", "a") as file:
+        print(rank(), file=file)
+    return whole(*arguments)
+
+load.load_data = counted
+with joined(print) as device:
+    task = load.load_task(Task(name=sys.argv[2], dataset=Dataset(name=sys.argv[3])), None, device)
+    batch = next(task.batches(task.data.validation))
+    with open(f"{sys.argv[1]}/{rank()}", "w") as file:
+        print(len(task.data.train), [float(each.double().sum()) for each in (*batch.inputs, *batch.targets)], file=file)
+"""
+
+
+@pytest.mark.parametrize(
+    ("task", "dataset"), [(name, next(iter(task_class(name).built_in))) for name in TASKS], ids=list(TASKS)
+)
+def test_data_are_loaded_once_for_all_processes(tmp_path: Path, task: str, dataset: str) -> None:
+    script = tmp_path / "loading.py"
+    script.write_text(LOADED)
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    joint = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port)}
+    processes = [start(script, tmp_path, task, dataset, RANK=str(rank), **joint) for rank in range(2)]
+    assert [process.wait(PATIENCE_SECONDS) for process in processes] == [0, 0]
+    assert (tmp_path / "loads").read_text().split() == ["0"]
+    assert (tmp_path / "0").read_text() == (tmp_path / "1").read_text()
 
 
 def test_sigterm_ends_all_and_leaves_a_checkpoint(tmp_path: Path) -> None:

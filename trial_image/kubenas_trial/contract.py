@@ -50,13 +50,16 @@ _EPOCH = "epoch"
 class Candidate:
     """One architecture to evaluate.
 
-    `resume_from` is another trial's checkpoint file of the same architecture, to go on from, or None.
+    `horizon`, where it is more than `epochs`, is what a schedule of the learning rate is laid out for, as a later stage
+    goes on from this training's checkpoint. `resume_from` is another trial's checkpoint file of the same architecture,
+    to go on from, or None.
     """
 
     id: str
     architecture: Architecture
     epochs: int
     resume_from: Path | None
+    horizon: int = 0
 
 
 class Trial:
@@ -186,7 +189,7 @@ def _candidates(document: TrialDocument, space: Space) -> Iterator[Candidate]:
         except InvalidArchitectureError as error:
             raise InvalidTrialError(f"candidate {candidate.id}: {error}") from error
         resume_from = None if candidate.resume_from is None else Path(candidate.resume_from)
-        yield Candidate(candidate.id, architecture, candidate.epochs, resume_from)
+        yield Candidate(candidate.id, architecture, candidate.epochs, resume_from, candidate.horizon or 0)
 
 
 def _rank(environment: Mapping[str, str]) -> int:

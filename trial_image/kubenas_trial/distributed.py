@@ -13,12 +13,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
-from typing import Final
+from typing import Final, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -28,6 +28,8 @@ from kubenas_trial.contract import RANK_LOG
 from kubenas_trial.devices import find_device
 from kubenas_trial.errors import InvalidTrialError, TrialError
 from kubenas_trial.termination import read_error
+
+T = TypeVar("T")
 
 VARIABLE: Final = "KUBENAS_PROCESSES"
 _ADDRESS: Final = "127.0.0.1"
@@ -58,13 +60,16 @@ def share(order: Sequence[int]) -> list[int]:
 
 
 @contextmanager
-def joined(abort: Callable[[TrialError], None], environment: Mapping[str, str] = os.environ) -> Iterator[torch.device]:
+def joined(
+    abort: Callable[[TrialError], None], cpus: int | None = None, environment: Mapping[str, str] = os.environ
+) -> Iterator[torch.device]:
     """The device to train on, with the other processes of the trial joined, and started by rank 0.
 
     There is one for each GPU, or KUBENAS_PROCESSES of them, which is for a CPU too.
 
     Args:
         abort: ends this process with an error, from another thread: for when it waits for a rank that is gone.
+        cpus: to be divided by the processes; None where each takes as many threads as the environment says.
         environment: the process's.
 
     Raises:
@@ -80,10 +85,36 @@ def joined(abort: Callable[[TrialError], None], environment: Mapping[str, str] =
     if count == 1:
         yield find_device()
         return
+    if cpus is not None:
+        threads = max(1, cpus // count)
+        torch.set_num_threads(threads)
+        environment = {**environment, "OMP_NUM_THREADS": str(threads)}
     store = TCPStore(_ADDRESS, 0, is_master=True, wait_for_workers=False)
     with TemporaryDirectory() as folder, _Ranks(count, store.port, Path(folder), environment, abort):
         yield _join(store, 0, count)
         dist.destroy_process_group()
+
+
+def loaded_once(load: Callable[[], T]) -> T:
+    """What `load` gives, called by rank 0 alone; the tensors in it are in memory once for all processes of the trial.
+
+    The others read what rank 0 wrote to a file, which is mapped, not copied; a write changes the own copy only.
+
+    Args:
+        load: gives what can be pickled.
+    """
+    if world_size() == 1:
+        return load()
+    place = [""]
+    with ExitStack() as stack:
+        if rank() == 0:
+            place = [f"{stack.enter_context(TemporaryDirectory())}/data"]
+            torch.save(load(), place[0])
+        dist.broadcast_object_list(place)
+        # Written just now, by a process of this trial.
+        loaded: T = torch.load(place[0], mmap=True, weights_only=False)
+        dist.barrier()
+    return loaded
 
 
 def _count(environment: Mapping[str, str]) -> int:

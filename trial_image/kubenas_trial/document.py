@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from kubenas.api.space import SearchSpace
@@ -14,17 +15,19 @@ from kubenas.api.task import Task
 from kubenas_trial.errors import InvalidTrialError, read
 
 VARIABLE = "KUBENAS_TRIAL"
+_LOG = logging.getLogger("kubenas_trial")
 
 
 class _Part(BaseModel):
-    # A field unknown here comes from a newer operator: a trainer built earlier must still run.
-    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, frozen=True, extra="ignore")
+    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, frozen=True, extra="forbid")
 
 
 class Evaluation(_Part):
     """How the candidates are judged."""
 
     method: Literal["train"] = "train"
+    # Of candidates that say none; here all do.
+    epochs: Annotated[int, Field(ge=1)] | None = None
 
 
 class CandidateDocument(_Part):
@@ -33,6 +36,7 @@ class CandidateDocument(_Part):
     id: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
     architecture: dict[str, Any]
     epochs: Annotated[int, Field(ge=1)]
+    horizon: Annotated[int, Field(ge=1)] | None = None
     resume_from: str | None = None
 
 
@@ -62,4 +66,11 @@ def read_document(environment: Mapping[str, str]) -> TrialDocument:
         document = json.loads(text)
     except json.JSONDecodeError as error:
         raise InvalidTrialError(f"{VARIABLE} is no JSON: {error}") from None
-    return read(TrialDocument, document, VARIABLE)
+    # A field unknown here comes from a newer operator, which has refused users' mistakes: a trainer built earlier runs.
+    try:
+        return TrialDocument.model_validate(document)
+    except ValidationError as error:
+        for problem in error.errors(include_url=False, include_input=False, include_context=False):
+            if problem["type"] == "extra_forbidden":
+                _LOG.warning("%s: is of a newer operator, and ignored", ".".join(map(str, (VARIABLE, *problem["loc"]))))
+    return read(TrialDocument, document, VARIABLE, extra="ignore")

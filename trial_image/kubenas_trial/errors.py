@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -67,14 +67,14 @@ def exit_code(error: BaseException) -> int:
     return error.exit_code if isinstance(error, TrialError) else 1
 
 
-def read(model: type[M], document: Any, at: str) -> M:
-    """`document` as a `model`.
+def read(model: type[M], document: Any, at: str, extra: Literal["ignore"] | None = None) -> M:
+    """`document` as a `model`; `extra` ignores unknown fields, at any depth, instead of what the model does.
 
     Raises:
         InvalidTrialError: it is none; the message names every wrong field below `at`.
     """
     try:
-        return model.model_validate(document)
+        return model.model_validate(document, extra=extra)
     except ValidationError as error:
         known = ", ".join(sorted(field.alias or name for name, field in model.model_fields.items())) or "none"
         problems = [

@@ -21,28 +21,34 @@ def run(trial: Trial) -> None:
         InvalidDatasetError: the data set cannot be read.
         TrialError: another process of the trial has failed.
     """
-    prepare_threads()
+    cpus = prepare_threads()
     # Only here, since torch takes seconds to import: by now SIGTERM is heeded and the metrics port is open.
     from kubenas_trial.distributed import joined, rank  # noqa: PLC0415
     from kubenas_trial.evaluation.train import train  # noqa: PLC0415
     from kubenas_trial.tasks.load import load_task  # noqa: PLC0415
 
     # Asked to end, rank 0 does its step, which needs the others, and writes a checkpoint; then it ends them.
-    with joined(trial.abort) as device, trial.uninterrupted() if rank() else nullcontext():
+    with joined(trial.abort, cpus) as device, trial.uninterrupted() if rank() else nullcontext():
         task = load_task(trial.document.task, trial.data_dir, device)
         for candidate in trial.candidates:
             reporter = _Logged(trial) if rank() == 0 else trial
             train(task, trial.document.search_space, candidate, trial.seed, reporter)
 
 
-def prepare_threads() -> None:
-    """Have torch use as many threads as each process of the trial may use CPUs. Call before torch is imported."""
+def prepare_threads() -> int | None:
+    """Have torch use as many threads as the trial may use CPUs. Call before torch is imported.
+
+    Returns:
+        These CPUs, to be divided by the processes of the trial; None where OMP_NUM_THREADS says what each takes.
+    """
     # Read by torch as it loads: threads that wait for each other would spin, which on a shared node takes the CPU from
     # those that they wait for (three trials on two cores, each with two threads, slow down tenfold).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    processes = os.environ.get("KUBENAS_PROCESSES", "1")
-    threads = cpu_limit() // max(1, int(processes)) if processes.isdecimal() else 1
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, threads)))
+    if "OMP_NUM_THREADS" in os.environ:
+        return None
+    cpus = cpu_limit()
+    os.environ["OMP_NUM_THREADS"] = str(cpus)
+    return cpus
 
 
 class _Logged:

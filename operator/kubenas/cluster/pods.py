@@ -33,6 +33,8 @@ _USER = 65532
 _CHECKPOINTS = "/checkpoints"
 _DATA = "/data"
 _GRACE_SECONDS = 60
+# A bound, not a reservation: what is used counts as memory of the container.
+_SHARED_MEMORY = "8Gi"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +138,17 @@ def _pod_spec(experiment: NASExperiment, defaults: PodDefaults, document: str, c
                 "terminationMessagePolicy": "FallbackToLogsOnError",
                 "volumeMounts": [
                     {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
+                    {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108
                     mount,
                 ],
             }
         ],
-        "volumes": [{"name": "tmp", "emptyDir": {}}, volume],
+        "volumes": [
+            {"name": "tmp", "emptyDir": {}},
+            # The runtime's own has 64 MB, which ends readers (a bus error) and NCCL.
+            {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": _SHARED_MEMORY}},
+            volume,
+        ],
     }
 
 

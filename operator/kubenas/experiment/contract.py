@@ -35,6 +35,7 @@ def trial_document(experiment: str, spec: ExperimentSpec, trial: Trial, checkpoi
                     "id": c.id,
                     "architecture": c.architecture,
                     "epochs": c.epochs,
+                    "horizon": horizon(spec, c.epochs),
                     "resumeFrom": f"{checkpoints}/{c.resume_from}" if checkpoints and c.resume_from else None,
                 }
                 for c in trial.candidates
@@ -42,6 +43,15 @@ def trial_document(experiment: str, spec: ExperimentSpec, trial: Trial, checkpoi
         },
         separators=(",", ":"),
     )
+
+
+def horizon(spec: ExperimentSpec, epochs: int) -> int:
+    """Epochs that the schedule of a training of `epochs` is laid out for.
+
+    Where stages go on from checkpoints, the longest one's: a candidate that is taken over then ends as one trained in
+    one go. Where each stage begins anew, its own, as a schedule that has ended tells more of the outcome.
+    """
+    return max([epochs, *(stage.epochs for stage in spec.stages or ())]) if spec.storage else epochs
 
 
 def trial_seed(seed: int, number: int) -> int:

@@ -61,7 +61,7 @@ def train(task: Task[Any, Any], space: SearchSpace, candidate: Candidate, seed: 
         "flops": count_flops(network, task.example()),
         **(before_training(task, network) if leads else {}),
     }
-    training = Training(task, network, candidate.epochs, reporter.uninterrupted)
+    training = Training(task, network, max(candidate.epochs, candidate.horizon), reporter.uninterrupted)
     done, metrics = 0, dict[str, float]()
     path = reporter.checkpoint_path(candidate) if leads else None
     if source := _source(reporter.checkpoint_path(candidate), candidate):

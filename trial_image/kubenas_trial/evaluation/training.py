@@ -47,7 +47,7 @@ class Training:
         epochs: int,
         uninterrupted: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        """Train for `epochs`; each step is done within `uninterrupted`, where no signal may raise an exception."""
+        """Train by a schedule of `epochs`; no signal may raise an exception within `uninterrupted`."""
         settings: TrainingSettings = task.settings
         self.network = network
         self.optimizer = _optimizer(network, settings)

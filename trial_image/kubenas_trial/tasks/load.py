@@ -12,6 +12,7 @@ import torch
 from kubenas.api.task import Dataset
 from kubenas.api.task import Task as TaskSpec
 from kubenas_trial.datasets.data import Splits
+from kubenas_trial.distributed import loaded_once
 from kubenas_trial.errors import InvalidDatasetError, InvalidTrialError, read
 from kubenas_trial.settings import TrainingSettings
 from kubenas_trial.tasks.base import Task
@@ -47,7 +48,7 @@ def task_class(name: str) -> type[AnyTask]:
 
 
 def load_task(spec: TaskSpec, data_dir: Path | None, device: torch.device) -> AnyTask:
-    """The task of a specification with its data.
+    """The task of a specification with its data, which one of the processes that train together loads for all.
 
     Args:
         spec: name, data set and settings.
@@ -62,7 +63,8 @@ def load_task(spec: TaskSpec, data_dir: Path | None, device: torch.device) -> An
     if spec.dataset is None:
         raise InvalidTrialError(f"task.dataset: {spec.name} needs one")
     settings = read(kind.settings_model, spec.settings, "task.settings")
-    return kind(settings, load_data(kind, spec.dataset, settings, data_dir), device)
+    dataset = spec.dataset
+    return kind(settings, loaded_once(lambda: load_data(kind, dataset, settings, data_dir)), device)
 
 
 def load_data(kind: type[AnyTask], dataset: Dataset, settings: TrainingSettings, data_dir: Path | None) -> Splits:
