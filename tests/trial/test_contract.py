@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import signal
 import socket
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 import torch
 
@@ -118,6 +121,103 @@ def test_a_broken_scrape_is_no_scrape(tmp_path: Path) -> None:
         assert trial.exit_code() == 0
 
 
+def test_reports_of_one_step_are_joined(tmp_path: Path) -> None:
+    with stepped(trial_environment(tmp_path)) as trial:
+        trial.report(0, 1, accuracy=0.25, loss=2.5)
+        trial.report(0, 2, accuracy=0.5, epoch=2)
+        trial.report(0, 2, loss=1.5, test_loss=1.75)
+        trial.report(0, 2, accuracy=0.625)
+        trial.wait_for(lambda: trial.scrape()[0]["0", "accuracy"] == 0.625)
+        assert trial.scrape() == ({("0", "accuracy"): 0.625, ("0", "loss"): 1.5, ("0", "epoch"): 2}, {"0": 2})
+        trial.end_training()
+        assert trial.exit_code() == 0
+    metrics = {"accuracy": 0.625, "loss": 1.5, "test_loss": 1.75}
+    assert message(tmp_path) == {"results": [{"candidate": "0", "step": 2, "metrics": metrics}]}
+
+
+def report_and_exit(trial: Trial, *code: int | str) -> None:
+    trial.report(trial.candidates[0], 3, accuracy=0.5)
+    sys.exit(*code)
+
+
+@pytest.mark.parametrize("arguments", [(), (0,)])
+def test_exit_0_inside_keeps_the_results(tmp_path: Path, arguments: tuple[int, ...]) -> None:
+    with pytest.raises(SystemExit) as ended, Trial.from_environment(trial_environment(tmp_path)) as trial:
+        report_and_exit(trial, *arguments)
+    assert ended.value.code in {None, 0}
+    assert message(tmp_path)["results"] == [{"candidate": "0", "step": 3, "metrics": {"accuracy": 0.5}}]
+
+
+def test_exit_0_without_a_report_is_a_failure(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as ended, Trial.from_environment(trial_environment(tmp_path)):
+        sys.exit(0)
+    assert ended.value.code == 1
+    assert error_of(tmp_path) == ("TrainerError", "the trainer ended without a report of candidate 0")
+
+
+@pytest.mark.parametrize("code", [3, "no such file"])
+def test_another_exit_inside_stays_what_it_is(tmp_path: Path, code: int | str) -> None:
+    with pytest.raises(SystemExit) as ended, Trial.from_environment(trial_environment(tmp_path)) as trial:
+        report_and_exit(trial, code)
+    assert ended.value.code == code
+    assert not (tmp_path / "termination-log").exists()
+
+
+def report_step(step: Any) -> Callable[[Trial], None]:
+    return lambda trial: trial.report(trial.candidates[0], step, accuracy=1)
+
+
+@pytest.mark.parametrize("step", [np.int64(7), np.uint8(7), torch.tensor(7), np.array(7)])
+def test_a_step_may_be_any_kind_of_whole_number(tmp_path: Path, step: Any) -> None:
+    with Trial.from_environment(trial_environment(tmp_path)) as trial:
+        report_step(step)(trial)
+    assert message(tmp_path)["results"][0]["step"] == 7
+
+
+def report_names(*names: str) -> Callable[[Trial], None]:
+    return lambda trial: trial.report(trial.candidates[0], 1, **dict.fromkeys(names, 0.5))
+
+
+def report_twice(trial: Trial) -> None:
+    for part in range(2):
+        report_names(*(f"m{part}_{number}" for number in range(33)))(trial)
+
+
+@pytest.mark.parametrize(
+    ("report", "text"),
+    [
+        (report_step(2.5), r"candidate 0, step 2\.5: the step is 2\.5: give a whole number"),
+        (report_step("3"), "candidate 0, step 3: the step is '3': give a whole number"),
+        (report_step(torch.tensor([1, 2])), "the step is tensor"),
+        (report_step(-1), "candidate 0, step -1: give a step from 0"),
+        (report_step(2**53), "give a step from 0 to 9007199254740991"),
+        (report_names("val/loss"), "metric 'val/loss': use up to 63 letters, digits and _"),
+        (report_names(*(f"m{n}" for n in range(65))), "candidate 0, step 1: 65 metrics are reported, .* at most 64"),
+        (report_twice, "candidate 0, step 1: 66 metrics are reported, .* at most 64"),
+        (
+            lambda trial: trial.report(trial.candidates[0], 1, loss=[1.0]),
+            "candidate 0, step 1: loss is no number",
+        ),
+        (
+            lambda trial: trial.report(trial.candidates[0], 1, loss=torch.zeros(2)),
+            "candidate 0, step 1: loss is no number",
+        ),
+        (
+            lambda trial: trial.report(replace(trial.candidates[0], id="1"), 1, loss=1),
+            "candidate 1, step 1: this trial has no such candidate",
+        ),
+    ],
+)
+def test_what_no_result_can_have_is_refused_as_it_is_reported(
+    tmp_path: Path, report: Callable[[Trial], None], text: str
+) -> None:
+    with Trial.from_environment(trial_environment(tmp_path)) as trial:
+        with pytest.raises((TypeError, ValueError, TrialError), match=text):
+            report(trial)
+        trial.report(trial.candidates[0], 2, epoch=2, **{f"m{number}": 0.5 for number in range(64)})
+    assert len(message(tmp_path)["results"][0]["metrics"]) == 64
+
+
 def raised(error: BaseException) -> Callable[[Trial], None]:
     def body(_trial: Trial) -> None:
         raise error
@@ -151,7 +251,7 @@ def report_nan(trial: Trial) -> None:
         (
             lambda trial: trial.report(trial.candidates[0], 1, **{f"metric_{i:04}": i / 7 for i in range(200)}),
             "ResultsTooLarge",
-            "the results of 1 candidates take",
+            "candidate 0, step 1: 200 metrics are reported, and a result has at most 64",
         ),
     ],
 )

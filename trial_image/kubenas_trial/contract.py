@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import logging
 import math
+import operator
 import os
 import re
 import sys
@@ -44,6 +45,9 @@ _TEST_PREFIX = "test_"
 RANK_LOG = "KUBENAS_RANK_LOG"
 # How many epochs are done: shown, so that what is read may stand in for a result that gets lost, and no result itself.
 _EPOCH = "epoch"
+# What a trial's status can hold.
+_MOST_METRICS = 64
+_LAST_STEP = 2**53 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ class Trial:
         self._exposition = exposition
         self._sigterm = sigterm
         self._termination_log = _termination_log(environment)
-        self._results: dict[str, Result] = {}
+        self._reports: dict[str, tuple[int, dict[str, float]]] = {}
 
     @classmethod
     @contextmanager
@@ -96,6 +100,7 @@ class Trial:
         At the end the results go into the termination message, and the process stays up until the last values were
         scraped (at most KUBENAS_SCRAPE_LIMIT seconds). An exception inside ends the process with `errors.exit_code` and
         its reason and text in the termination message; SIGTERM with 143, or with 0 once the results are written.
+        sys.exit() and sys.exit(0) inside are an end like any other: the results are written before.
 
         Of several processes that train together (torchrun, accelerate, Lightning) the one of rank 0 reports: in the
         others `report` does nothing, no port is opened and no message is written.
@@ -105,6 +110,7 @@ class Trial:
         """
         termination_log = _termination_log(environment)
         sigterm = Sigterm()
+        exit_0 = None
         try:
             document = read_document(environment)
             if number := _rank(environment):
@@ -115,7 +121,12 @@ class Trial:
                 scrape_limit = _number(environment, "KUBENAS_SCRAPE_LIMIT", 60)
                 trial = cls(document, environment, exposition, sigterm)
                 _LOG.info("trial %s, attempt %d: metrics on port %d", document.trial, document.attempt, exposition.port)
-                yield trial
+                try:
+                    yield trial
+                except SystemExit as raised:
+                    if raised.code not in {None, 0}:
+                        raise
+                    exit_0 = raised
                 message = results_message(trial._final_results())
                 with sigterm.held():
                     write(termination_log, message)
@@ -127,32 +138,43 @@ class Trial:
             raise SystemExit(exit_code(error)) from error
         finally:
             sigterm.restore()
+        if exit_0 is not None:
+            raise exit_0
 
     def report(self, candidate: Candidate, step: int, **metrics: float) -> None:
         """Publish the values of `candidate` at `step`, for example the epoch.
 
-        The last report of a candidate is its result. Metrics whose names start with test_ appear in the result only,
-        where no search can see them; `epoch`, the
-        epochs that are done, is shown only.
+        The last report of a candidate is its result, with what other reports of the same step say. Metrics whose names
+        start with test_ appear in the result only, where no search can see them; `epoch`, the epochs that are done, is
+        shown only.
 
         Raises:
             NonFiniteMetricError: a value is NaN or infinite.
-            ValueError: a name is none that Prometheus can carry, or nothing is reported.
+            TrialError: these are more metrics than a result can have, with reason ResultsTooLarge.
+            TypeError: the step is no whole number, or a value is no number.
+            ValueError: the step is negative, a name is none that Prometheus can carry, nothing is reported, or the
+                candidate is another trial's.
         """
+        at = f"candidate {candidate.id}, step {step}"
+        if all(candidate.id != own.id for own in self.candidates):
+            raise ValueError(f"{at}: this trial has no such candidate")
         if not metrics:
-            raise ValueError(f"candidate {candidate.id}, step {step}: no metric is reported")
-        values = {name: float(value) for name, value in metrics.items()}
-        for name, value in values.items():
-            if not _METRIC_NAME.fullmatch(name):
-                raise ValueError(f"metric {name!r}: use up to 63 letters, digits and _, not beginning with a digit")
-            if not math.isfinite(value):
-                raise NonFiniteMetricError(f"candidate {candidate.id}, step {step}: {name} is {value}")
-        kept = {name: value for name, value in values.items() if name != _EPOCH}
+            raise ValueError(f"{at}: no metric is reported")
+        number = _step(at, step)
+        values = {name: _value(at, name, value) for name, value in metrics.items()}
+        last_number, last_values = self._reports.get(candidate.id, (number, {}))
+        if last_number == number:
+            values = last_values | values
+        kept = values.keys() - {_EPOCH}
+        if len(kept) > _MOST_METRICS:
+            raise TrialError(
+                "ResultsTooLarge", f"{at}: {len(kept)} metrics are reported, and a result has at most {_MOST_METRICS}"
+            )
         if self._exposition is None:
             return
-        self._results[candidate.id] = Result(candidate.id, step, kept)
+        self._reports[candidate.id] = number, values
         visible = {name: value for name, value in values.items() if not name.startswith(_TEST_PREFIX)}
-        self._exposition.update(candidate.id, step, visible)
+        self._exposition.update(candidate.id, number, visible)
 
     def abort(self, error: TrialError) -> None:
         """End the process with `error` at once, from any thread: for when the main one may wait for ever."""
@@ -176,10 +198,10 @@ class Trial:
         return self.checkpoint_dir / f"{candidate.id}.safetensors"
 
     def _final_results(self) -> list[Result]:
-        missing = [candidate.id for candidate in self.candidates if candidate.id not in self._results]
+        missing = [candidate.id for candidate in self.candidates if candidate.id not in self._reports]
         if missing:
             raise TrialError("TrainerError", f"the trainer ended without a report of candidate {', '.join(missing)}")
-        return [self._results[candidate.id] for candidate in self.candidates]
+        return [_result(candidate.id, *self._reports[candidate.id]) for candidate in self.candidates]
 
 
 def _candidates(document: TrialDocument, space: Space) -> Iterator[Candidate]:
@@ -201,6 +223,33 @@ def _rank(environment: Mapping[str, str]) -> int:
     # torchrun and accelerate set both, Lightning the latter.
     numbers = (environment.get(variable, "") for variable in ("RANK", "LOCAL_RANK"))
     return next((int(number) for number in numbers if number.isdecimal()), 0)
+
+
+def _result(candidate: str, step: int, values: Mapping[str, float]) -> Result:
+    return Result(candidate, step, {name: value for name, value in values.items() if name != _EPOCH})
+
+
+def _step(at: str, step: int) -> int:
+    try:
+        # Whole numbers of numpy and torch too.
+        number = operator.index(step)
+    except TypeError:
+        raise TypeError(f"{at}: the step is {step!r}: give a whole number, such as the epoch") from None
+    if not 0 <= number <= _LAST_STEP:
+        raise ValueError(f"{at}: give a step from 0 to {_LAST_STEP}")
+    return number
+
+
+def _value(at: str, name: str, value: float) -> float:
+    if not _METRIC_NAME.fullmatch(name):
+        raise ValueError(f"metric {name!r}: use up to 63 letters, digits and _, not beginning with a digit")
+    try:
+        number = float(value)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise TypeError(f"{at}: {name} is no number: {error}") from None
+    if not math.isfinite(number):
+        raise NonFiniteMetricError(f"{at}: {name} is {number}")
+    return number
 
 
 def _termination_log(environment: Mapping[str, str]) -> Path:
