@@ -16,9 +16,10 @@ from kubenas_trial.datasets.detection_data import (
     DetectionDataSettings,
     Item,
     detection_data,
+    frame,
     shares,
+    turned,
 )
-from kubenas_trial.datasets.pictures import image_size
 from kubenas_trial.datasets.published import one_each, part_of, parts_in
 from kubenas_trial.errors import InvalidDatasetError
 
@@ -59,8 +60,8 @@ def read_coco(path: Path, settings: DetectionDataSettings) -> DetectionData:
     """annotations/instances_{train,val,test}*.json with a folder of images for each, or one JSON beside its images.
 
     Also a folder each for train, valid and test with its JSON inside. One JSON that names no part is split by the seed;
-    for two parts see `published.join`. Crowds are neither learned nor counted; boxes of no width or height, of which
-    the published files have some, are left out.
+    for two parts see `published.join`. Categories that no object has are no classes. Crowds are neither learned nor
+    counted; boxes of no width or height, of which the published files have some, are left out.
 
     Raises:
         InvalidDatasetError: the message names the file, the entry in it and what is wrong.
@@ -72,17 +73,9 @@ def read_coco(path: Path, settings: DetectionDataSettings) -> DetectionData:
     if root.name == "annotations":
         root = root.parent
     parts: dict[str, list[AnnotatedImage]] = {}
-    named: set[str] = set()
     for part, file in files.items():
-        document = _document(file)
-        named |= _class_names(document)
-        parts[part] = list(_images(document, file, root, part))
-    data = detection_data(parts, settings, path)
-    if empty := sorted(named - set(data.classes)):
-        raise InvalidDatasetError(
-            f"{path}: class {empty[0]!r} has no training example: add some, or take it out of categories"
-        )
-    return data
+        parts[part] = list(_images(_document(file), file, root, part))
+    return detection_data(parts, settings, path)
 
 
 def _named(path: Path) -> list[tuple[str, Path]]:
@@ -125,19 +118,12 @@ def _document(file: Path) -> _Document:
     return document
 
 
-def _class_names(document: _Document) -> set[str]:
-    """Names of the categories; one that only stands for others, and that no object has, is no class."""
-    used = {annotation.category_id for annotation in document.annotations}
-    above = {category.supercategory for category in document.categories if category.supercategory != category.name}
-    return {category.name for category in document.categories if category.id in used or category.name not in above}
-
-
 def _images(document: _Document, file: Path, root: Path, part: str) -> Iterator[AnnotatedImage]:
     names = {category.id: category.name for category in document.categories}
     images = {image.id: image for image in document.images}
     folders = list(_folders(file, root, part))
     paths = {image.id: _path(image.file_name, folders, file) for image in document.images}
-    sizes: dict[int | str, tuple[int, int]] = {}
+    frames: dict[int | str, tuple[int, int, int]] = {}
     items: dict[int | str, list[Item]] = {number: [] for number in images}
     for place, annotation in enumerate(document.annotations):
         at = f"{file}: annotations.{place}"
@@ -146,26 +132,20 @@ def _images(document: _Document, file: Path, root: Path, part: str) -> Iterator[
             raise InvalidDatasetError(f"{at}: image_id {number!r} is the id of no image")
         if annotation.category_id not in names:
             raise InvalidDatasetError(f"{at}: category_id {annotation.category_id!r} is the id of no category")
-        if number not in sizes:
-            sizes[number] = _size(images[number], paths[number], file)
+        if number not in frames:
+            image = images[number]
+            written = (image.width, image.height) if image.width and image.height else None
+            frames[number] = frame(paths[number], written, file)
         left, top, width, height = annotation.bbox
         if 0 in {width, height}:
             continue
         box: Box = (left, top, left + width, top + height)
-        place_in_image = shares(box, *sizes[number], at=f"{at} (image {images[number].file_name})")
+        *size, orientation = frames[number]
+        drawn = shares(box, size[0], size[1], at=f"{at} (image {images[number].file_name})")
+        place_in_image = turned(drawn, orientation)
         items[number].append(Item(names[annotation.category_id], place_in_image, annotation.iscrowd != 0))
     for number in images:
         yield AnnotatedImage(paths[number], tuple(items[number]))
-
-
-def _size(image: _Image, path: Path, file: Path) -> tuple[int, int]:
-    width, height = image_size(path)
-    if image.width and image.height and (image.width, image.height) != (width, height):
-        raise InvalidDatasetError(
-            f"{file}: says {image.width} x {image.height} pixels, but {path} has {width} x {height}: its boxes belong "
-            "to another image, or the image was turned or resized after they were drawn"
-        )
-    return width, height
 
 
 def _folders(file: Path, root: Path, part: str) -> Iterator[Path]:

@@ -18,11 +18,13 @@ from kubenas_trial.datasets.data import Batch, Splits
 from kubenas_trial.datasets.pictures import (
     Tensors,
     draw_views,
+    image_size,
     normalized,
     read_image,
     recoloured,
     seen_boxes,
     seen_images,
+    stored_size,
     tensors,
 )
 from kubenas_trial.datasets.published import Numbers, join
@@ -184,6 +186,42 @@ def shares(box: Box, width: float, height: float, at: str) -> Box:
     if not beyond <= _TOLERANCE:
         raise InvalidDatasetError(f"{at}: its box {box} reaches beyond the image of {width:g} x {height:g} pixels")
     return max(x1, 0) / width, max(y1, 0) / height, min(x2, width) / width, min(y2, height) / height
+
+
+def frame(path: Path, written: tuple[int, int] | None, file: Path) -> tuple[int, int, int]:
+    """Width and height that the boxes of an image are in, and the orientation (EXIF's, 1 for none) to turn them by.
+
+    An image is read upright, and its boxes are taken so too; but where the size that was `written` down with them is
+    that of the image as stored, lying on its side, they were drawn on this.
+
+    Raises:
+        InvalidDatasetError: it cannot be read, or what `file` says of its size is neither.
+    """
+    width, height = image_size(path)
+    stored = stored_size(path)
+    if written is None or written == (width, height):
+        return width, height, 1
+    if written == stored[:2]:
+        return stored
+    raise InvalidDatasetError(
+        f"{file}: says {written[0]} x {written[1]} pixels, but {path.name} has {width} x {height}: its boxes belong to "
+        "another image, or the image was turned or resized after they were drawn"
+    )
+
+
+def turned(box: Box, orientation: int) -> Box:
+    """A box of an image as stored, as shares, where it is in the upright one, for those that lie on their side."""
+    x1, y1, x2, y2 = box
+    match orientation:
+        case 5:
+            return y1, x1, y2, x2
+        case 6:
+            return 1 - y2, x1, 1 - y1, x2
+        case 7:
+            return 1 - y2, 1 - x2, 1 - y1, 1 - x1
+        case 8:
+            return y1, 1 - x2, y2, 1 - x1
+    return box
 
 
 def _classes(images: Sequence[AnnotatedImage], numbers: Numbers, at: Path) -> list[str]:

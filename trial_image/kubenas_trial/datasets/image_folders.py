@@ -11,12 +11,12 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import torch
-from PIL import ExifTags, Image, ImageOps
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from kubenas_trial.datasets.data import SPLIT_NAMES
 from kubenas_trial.datasets.image_data import ImageClassificationSettings, ImageData, image_data, moved_and_mirrored
-from kubenas_trial.datasets.pictures import UNREADABLE, converted, is_image, tensors, unreadable
+from kubenas_trial.datasets.pictures import converted, image_size, is_image, open_image, tensors
 from kubenas_trial.datasets.published import folders_in, join, one_each, part_folders, part_of, parts_in, words_of
 from kubenas_trial.datasets.text_files import open_text
 from kubenas_trial.errors import InvalidDatasetError
@@ -29,8 +29,6 @@ _LARGEST: Final = 64
 _GREY: Final = frozenset({"1", "L", "LA", "I", "I;16", "I;16B"})
 # Folders of all images, whatever their classes.
 _IMAGES: Final = frozenset({"image", "images"})
-# Orientations in EXIF by which an image lies on its side.
-_SIDEWAYS: Final = range(5, 9)
 
 
 class _Labelled(NamedTuple):
@@ -173,13 +171,9 @@ def _look(paths: Sequence[Path], side: int | None) -> _Look:
     sizes: Counter[tuple[int, int]] = Counter()
     grey = True
     for path in paths[:: -(-len(paths) // _LOOKED_AT)]:
-        try:
-            with Image.open(path) as image:
-                sideways = image.getexif().get(ExifTags.Base.Orientation) in _SIDEWAYS
-                sizes[image.size if sideways else image.size[::-1]] += 1
-                grey &= image.mode in _GREY
-        except UNREADABLE as error:
-            raise unreadable(path, error) from None
+        sizes[image_size(path)[::-1]] += 1
+        with Image.open(path) as image:
+            grey &= image.mode in _GREY
     mode = "L" if grey else "RGB"
     if side is not None:
         return _Look(side, side, mode)
@@ -189,12 +183,9 @@ def _look(paths: Sequence[Path], side: int | None) -> _Look:
 
 
 def _read(path: Path, look: _Look) -> Tensor:
-    try:
-        with Image.open(path) as image:
-            upright = converted(ImageOps.exif_transpose(image), look.mode)
-            pixels = np.array(ImageOps.fit(upright, (look.width, look.height), Image.Resampling.BILINEAR))
-    except UNREADABLE as error:
-        raise unreadable(path, error) from None
+    with open_image(path) as image:
+        upright = converted(image, look.mode)
+        pixels = np.array(ImageOps.fit(upright, (look.width, look.height), Image.Resampling.BILINEAR))
     tensor = torch.from_numpy(pixels)
     return tensor[None] if look.mode == "L" else tensor.permute(2, 0, 1)
 

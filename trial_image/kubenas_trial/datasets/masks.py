@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from kubenas_trial.datasets.colours import Colours
@@ -42,7 +42,8 @@ def labelled(image: Path, mask: Path) -> LabelledImage:
     if sizes[0] != sizes[1]:
         (width, height), (mask_width, mask_height) = sizes
         raise InvalidDatasetError(
-            f"{mask} has {mask_width} x {mask_height} pixels, but {image} has {width} x {height}: make them equal"
+            f"{mask} has {mask_width} x {mask_height} pixels, but {image} has {width} x {height}, upright "
+            "as its camera says: make them equal"
         )
     return LabelledImage(image, mask)
 
@@ -57,11 +58,12 @@ def read_mask(path: Path, colours: Colours | None = None) -> Tensor:
         InvalidDatasetError: it cannot be read, or its values are no class numbers.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(path) as stored:
+            image = ImageOps.exif_transpose(stored)
             if colours and (colours.grey or image.mode in {"P", "RGB", "RGBA"}):
                 return torch.from_numpy(colours.numbers(np.array(image.convert("RGB")), path))
             values = np.array(image.convert("L") if image.mode in {"1", "LA"} else image)
-            blurred = image.format == "JPEG"
+            blurred = stored.format == "JPEG"
     except UNREADABLE as error:
         raise unreadable(path, error) from None
     if values.ndim == 3:

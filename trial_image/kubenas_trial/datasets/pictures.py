@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeAlias
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
@@ -18,6 +19,9 @@ from kubenas_trial.errors import InvalidDatasetError
 SUFFIXES: Final = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 # What Pillow raises for what is no image, or a damaged one.
 UNREADABLE: Final = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+
+# Orientations in EXIF by which an image lies on its side.
+_SIDEWAYS: Final = range(5, 9)
 
 # Sides of what is seen of an image, as shares of its own: below 1 a part of it, above 1 with a border.
 _ZOOM = (0.6, 1.2)
@@ -69,29 +73,50 @@ def converted(image: Image.Image, mode: str) -> Image.Image:
     return image.convert(mode)
 
 
-def read_image(path: Path, side: int) -> Tensor:
-    """The image resized to a square, its proportions not kept: uint8 (3, side, side).
+@contextmanager
+def open_image(path: Path) -> Iterator[Image.Image]:
+    """The image upright, as its camera says in EXIF, within a `with`: whatever reads pixels reads them so.
 
     Raises:
         InvalidDatasetError: it cannot be read.
     """
     try:
         with Image.open(path) as image:
-            pixels = np.array(converted(image, "RGB").resize((side, side), Image.Resampling.BILINEAR))
+            yield ImageOps.exif_transpose(image)
     except UNREADABLE as error:
         raise unreadable(path, error) from None
+
+
+def read_image(path: Path, side: int) -> Tensor:
+    """The image upright, resized to a square, its proportions not kept: uint8 (3, side, side).
+
+    Raises:
+        InvalidDatasetError: it cannot be read.
+    """
+    with open_image(path) as image:
+        pixels = np.array(converted(image, "RGB").resize((side, side), Image.Resampling.BILINEAR))
     return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """Width and height, from the image's header.
+    """Width and height of the upright image, from its header.
+
+    Raises:
+        InvalidDatasetError: it cannot be read.
+    """
+    width, height, orientation = stored_size(path)
+    return (height, width) if orientation in _SIDEWAYS else (width, height)
+
+
+def stored_size(path: Path) -> tuple[int, int, int]:
+    """Width and height as stored, and the orientation in EXIF, 1 where there is none.
 
     Raises:
         InvalidDatasetError: it cannot be read.
     """
     try:
         with Image.open(path) as image:
-            return image.size
+            return *image.size, image.getexif().get(ExifTags.Base.Orientation, 1)
     except UNREADABLE as error:
         raise unreadable(path, error) from None
 

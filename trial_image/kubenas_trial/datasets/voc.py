@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,9 +17,11 @@ from kubenas_trial.datasets.detection_data import (
     DetectionDataSettings,
     Item,
     detection_data,
+    frame,
     shares,
+    turned,
 )
-from kubenas_trial.datasets.pictures import image_files, image_size
+from kubenas_trial.datasets.pictures import image_files
 from kubenas_trial.datasets.published import part_of
 from kubenas_trial.datasets.voc_lists import read_lists
 from kubenas_trial.errors import InvalidDatasetError
@@ -103,17 +105,14 @@ def _image(folder: _Folder, name: str, by_stem: dict[str, Path]) -> AnnotatedIma
     except (ElementTree.ParseError, OSError, ValueError, LookupError) as error:
         raise InvalidDatasetError(f"{file} cannot be read as XML ({error}): correct it") from None
     image = by_stem.get(name, folder.images / (document.findtext("filename") or f"{name}.jpg").strip())
-    width, height = image_size(image)
-    written = tuple(document.findtext(f"size/{side}") for side in ("width", "height"))
+    sides = [(document.findtext(f"size/{side}") or "").strip() for side in ("width", "height")]
     # Some tools leave the size out, or write 0.
-    if all(text and text.strip() not in {"0", str(size)} for text, size in zip(written, (width, height), strict=True)):
-        raise InvalidDatasetError(
-            f"{file}: says {' x '.join(map(str, written))} pixels, but {image.name} has {width} x {height}: its boxes "
-            "belong to another image, or the image was turned or resized after they were drawn"
-        )
+    known = all(side.isdecimal() and int(side) for side in sides)
+    width, height, orientation = frame(image, (int(sides[0]), int(sides[1])) if known else None, file)
     items = [
         _item(element, file, number, width, height) for number, element in enumerate(document.findall("object"), 1)
     ]
+    items = [replace(item, box=turned(item.box, orientation)) for item in items]
     return AnnotatedImage(image, tuple(items))
 
 
