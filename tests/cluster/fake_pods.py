@@ -143,7 +143,10 @@ class FakePods:
         task.add_done_callback(lambda _: self._driven.pop(uid))
 
     async def _drive(self, pod: dict[str, Any]) -> None:
-        ending = self._outcome(trial_of(pod))
+        try:
+            ending = self._outcome(trial_of(pod))
+        except ValueError:
+            return  # made by no operator
         if ending.seconds > 0:
             await self._patch(pod, running(pod))
             await asyncio.sleep(ending.seconds)

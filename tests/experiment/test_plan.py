@@ -478,6 +478,7 @@ def test_all_conditions_are_there_from_the_first_look() -> None:
         "Failed",
         "MetricsAvailable",
         "ProposalsAvailable",
+        "Reconciled",
         "Running",
         "Succeeded",
         "Suspended",

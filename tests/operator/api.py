@@ -62,11 +62,21 @@ class Api:
     def create(self, kind: str, document: Object) -> Object:
         return _object(self._http.post(self._path(kind), json=document))
 
+    def offer(self, kind: str, document: Object, status: Object | None = None) -> bool:
+        """Create an object and set its status; whether the apiserver has taken all of it."""
+        if not self._http.post(self._path(kind), json=document).is_success:
+            return False
+        name = document["metadata"]["name"]
+        return status is None or self._patched(kind, name, {"status": status}, "status").is_success
+
     def patch(self, kind: str, name: str, patch: Object, subresource: str = "") -> Object:
         """Change an object by a JSON merge patch."""
+        return _object(self._patched(kind, name, patch, subresource))
+
+    def _patched(self, kind: str, name: str, patch: Object, subresource: str) -> httpx.Response:
         path = self._path(kind, name) + (f"/{subresource}" if subresource else "")
         headers = {"Content-Type": "application/merge-patch+json"}
-        return _object(self._http.patch(path, content=json.dumps(patch), headers=headers))
+        return self._http.patch(path, content=json.dumps(patch), headers=headers)
 
     def delete(self, kind: str, name: str) -> None:
         """Delete an object if it is there, what it owns later."""

@@ -9,9 +9,11 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 from pydantic.alias_generators import to_camel
 
+from kubenas.api.document import MAX_DEPTH
 from kubenas.api.text import clean
 
 GROUP: Final = "kubenas.io"
+MAX_NAME: Final = 4096
 VERSION: Final = "v1alpha1"
 API_VERSION: Final = "kubenas.io/v1alpha1"
 
@@ -112,9 +114,32 @@ Time = Annotated[
 # Part of it may be what trainers, nodes and services have said.
 Message = Annotated[str, BeforeValidator(lambda text: clean(text) if isinstance(text, str) else text)]
 Name = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+# Shown to people; architectures of a large space can take more to write down than a field may hold.
+ArchitectureName = Annotated[
+    str,
+    BeforeValidator(lambda name: name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 1]}…"),
+    Field(max_length=MAX_NAME, description="The architecture in one line, cut short after 4,096 characters."),
+]
 MetricName = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
+
+
 # Whatever its author likes; others than KubeNAS define it.
-FreeObject = Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})]
+def _not_too_deep(found: dict[str, Any]) -> dict[str, Any]:
+    """Whoever reads the object later does so level by level, and must not run out of stack."""
+    levels: list[Any] = [found]
+    for _ in range(MAX_DEPTH):
+        values = (v for level in levels for v in (level.values() if isinstance(level, dict) else level))
+        levels = [value for value in values if isinstance(value, dict | list)]
+        if not levels:
+            return found
+    raise ValueError(f"is nested more than {MAX_DEPTH} levels deep")
+
+
+FreeObject = Annotated[
+    dict[str, Any],
+    AfterValidator(_not_too_deep),
+    Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True}),
+]
 
 
 class Metadata(BaseModel):

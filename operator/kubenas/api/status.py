@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from kubenas.api.base import Condition, FreeObject, MetricValue, Model, Time, keyed
+from kubenas.api.base import ArchitectureName, Condition, FreeObject, MetricValue, Model, Time, keyed
 from kubenas.api.trial import Source
 
 MAX_FRONT: Final = 32
@@ -29,7 +29,7 @@ class Best(Model):
     candidate: str = Field(max_length=63, description="Which candidate of the trial.")
     value: float = Field(description="Its value of the primary objective.")
     source: Source | None = Field(default=None, description="Where its values were read, as in its trial's results.")
-    name: str = Field(max_length=4096, description="The architecture in one line.")
+    name: ArchitectureName
     architecture: FreeObject = Field(description="The architecture, decision by decision.")
     metrics: list[MetricValue] = Field(max_length=64, description="All its metrics.", json_schema_extra=keyed("name"))
 
@@ -52,7 +52,7 @@ class ExperimentStatus(Model):
     conditions: list[Condition] = Field(
         default_factory=list,
         max_length=16,
-        description="Accepted, Running, MetricsAvailable, ProposalsAvailable, TrialsScheduled, "
+        description="Accepted, Running, MetricsAvailable, ProposalsAvailable, Reconciled, TrialsScheduled, "
         "Suspended, Succeeded, Failed.",
         json_schema_extra=keyed("type"),
     )

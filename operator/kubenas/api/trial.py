@@ -8,6 +8,7 @@ from pydantic import Field
 
 from kubenas.api.base import (
     API_VERSION,
+    ArchitectureName,
     Condition,
     FreeObject,
     Message,
@@ -32,7 +33,7 @@ class Candidate(Model):
     """One architecture to evaluate."""
 
     id: str = Field(min_length=1, max_length=63, description="Its number within the trial, from 0.")
-    name: str = Field(max_length=4096, description="The architecture in one line.")
+    name: ArchitectureName
     architecture: FreeObject = Field(description="The architecture, decision by decision.")
     epochs: int = Field(ge=1, le=1_000_000, description="Epochs to train.")
     resume_from: str | None = Field(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Sequence
+from typing import Literal
 
 from kubenas.api.base import API_VERSION
 from kubenas.api.experiment import NASExperiment
@@ -15,19 +16,26 @@ from kubenas.cluster.client import ApiError, Client, Object
 from kubenas.cluster.election import NotLeaderError
 from kubenas.cluster.events import announce
 from kubenas.cluster.meters import TRIALS_ENDED
-from kubenas.cluster.names import EXPERIMENT_UID_LABEL, experiments, pods, trials
+from kubenas.cluster.names import experiments, pods, trials
 from kubenas.cluster.observe import trial_of
+from kubenas.cluster.ownership import controller_uid
 from kubenas.cluster.pods import PodDefaults, pod_manifest, trial_manifest
 from kubenas.cluster.store import Store
-from kubenas.experiment.actions import NewTrial, Plan, WriteTrial
-from kubenas.experiment.state import Attempt, Trial, earliest
+from kubenas.experiment.actions import Announcement, NewTrial, Plan, WriteTrial
+from kubenas.experiment.state import Attempt, Fault, Trial, earliest
+from kubenas.experiment.status import announcements, rejected, unreconciled
 
 # At most one status write of an experiment in this time, but for its end.
 STATUS_SECONDS = 1.0
 # Answers to a pod that could be mended by the user: no pod at all, against a quota or a policy, not valid.
-_REFUSALS = (400, 403, 422)
+_REFUSALS = frozenset({400, 403, 422})
+_NAME_TAKEN = "NameTaken"
 
 _LOG = logging.getLogger(__name__)
+
+
+class RefusedError(ApiError):
+    """The apiserver did not take a trial or its pod; the experiment's status says so already."""
 
 
 class Applier:
@@ -40,6 +48,8 @@ class Applier:
         self._namespace = store.key[0]
         self._status_at = 0.0
         self._refused: ApiError | None = None
+        # The experiment's uid and generation that were last found unreadable.
+        self._rejected: tuple[str, int] | None = None
         self._stopping: dict[str, asyncio.Task[None]] = {}
         self._written: list[Object] = []
 
@@ -54,7 +64,8 @@ class Applier:
             when to look again, if nothing changes before.
 
         Raises:
-            ApiError: a step failed; all others were tried, but the status was left out (not so for a refused pod).
+            RefusedError: a trial or a pod was refused; the status says so.
+            ApiError: a step failed; all others were tried, but the status was left out.
         """
         self._refused = None
         # In this order they get their turn: what waits for a pod to start first, pods that are of no use last.
@@ -76,12 +87,45 @@ class Applier:
                 self._store.put_trial(document)
         wake = plan.wake_at
         if plan.status is not None:
-            wake = earliest(wake, await self._write_status(experiment, plan, plan.status))
+            wake = earliest(wake, await self._write_status(experiment, plan.status, plan.announce))
         if plan.delete:
             await self._client.delete(experiments(*self._store.key), experiment.metadata.uid)
         if self._refused:
-            raise self._refused  # only now: the status says so by then
+            # Only now: the status says so by then.
+            raise RefusedError(self._refused.code, self._refused.reason, str(self._refused))
         return wake
+
+    async def report(self, fault: Fault) -> None:
+        """Say in the experiment's status that a reconcile has failed, where its own status was not written.
+
+        Raises:
+            ApiError: the apiserver refuses that too.
+        """
+        experiment = self._store.experiment
+        if experiment is None or experiment.metadata.deletion_timestamp is not None:
+            return
+        status = unreconciled(experiment, fault, time.time())
+        if status != experiment.status:
+            await self._write_status(experiment, status, announcements(experiment.status, status))
+
+    async def reject(self) -> None:
+        """Say in the status of an experiment that could never be read what is wrong with it, once a generation.
+
+        Raises:
+            ApiError: the apiserver refuses.
+        """
+        document = self._store.document
+        if document is None or self._store.experiment is not None:
+            return
+        metadata = document["metadata"]
+        written = (metadata["uid"], metadata.get("generation", 0))
+        if written == self._rejected:
+            return
+        self._rejected = written
+        status = rejected(written[1], self._store.problems, time.time())
+        path = f"{experiments(*self._store.key)}/status"
+        body = _status_document("NASExperiment", metadata["name"], metadata["uid"], metadata["resourceVersion"], status)
+        await self._client.update(path, body)
 
     async def _write_trial(self, experiment: NASExperiment, write: WriteTrial) -> None:
         trial = write.trial
@@ -110,7 +154,7 @@ class Applier:
     async def _stop(self, attempt: Attempt) -> None:
         """Delete a pod, beside the looks: none waits for it, and one that fails is tried again."""
         try:
-            await self._client.delete(pods(self._namespace, attempt.name))
+            await self._client.delete(pods(self._namespace, attempt.name), attempt.uid)
         except (ApiError, NotLeaderError) as error:
             _LOG.warning("pod %s is not deleted yet: %s", attempt.name, error)
             await asyncio.sleep(STATUS_SECONDS)
@@ -122,7 +166,11 @@ class Applier:
 
     async def _create(self, experiment: NASExperiment, new: NewTrial) -> None:
         manifest = trial_manifest(experiment, new.name, new.spec)
-        document = await self._made(trials(self._namespace), manifest)
+        try:
+            document = await self._made(trials(self._namespace), manifest)
+        except ApiError as error:
+            self._refuse(error)
+            return
         self._store.put_trial(document)
         await self._start(experiment, trial_of(document))
 
@@ -131,12 +179,16 @@ class Applier:
         try:
             self._store.put_pod(await self._made(pods(self._namespace), manifest))
         except ApiError as error:
-            if error.code not in _REFUSALS:
-                raise
-            self._refused = error
-            self._store.refusal = str(error)
+            self._refuse(error)
         else:
             self._store.refusal = None
+
+    def _refuse(self, error: ApiError) -> None:
+        """Note what a person has to mend; all else is tried again as it is."""
+        if error.code not in _REFUSALS and error.reason != _NAME_TAKEN:
+            raise error
+        self._refused = error
+        self._store.refusal = str(error)
 
     async def _made(self, collection: str, manifest: Object) -> Object:
         """The object after its creation, by this request or by an earlier one that was cut off."""
@@ -147,12 +199,18 @@ class Applier:
             if error.reason != "AlreadyExists":
                 raise
             there = await self._client.get(f"{collection}/{manifest['metadata']['name']}")
-        if _uid_label(there) != _uid_label(manifest):
-            message = f"{kind} {manifest['metadata']['name']} of another experiment is still there"
-            raise ApiError(409, "NameTaken", message)
+        owner: Literal["NASExperiment", "NASTrial"] = "NASTrial" if kind == "Pod" else "NASExperiment"
+        if controller_uid(there, owner) != controller_uid(manifest, owner):
+            name = manifest["metadata"]["name"]
+            if there["metadata"].get("deletionTimestamp"):
+                raise ApiError(409, "Conflict", f"{kind} {name} of before is being deleted")
+            message = f"{kind} {name} is there already, and is not this experiment's: delete it, if it is of no use"
+            raise ApiError(409, _NAME_TAKEN, message)
         return {**there, "kind": kind}
 
-    async def _write_status(self, experiment: NASExperiment, plan: Plan, status: ExperimentStatus) -> float | None:
+    async def _write_status(
+        self, experiment: NASExperiment, status: ExperimentStatus, told: Sequence[Announcement]
+    ) -> float | None:
         now = time.time()
         ends = status.completion_time is not None and experiment.status.completion_time is None
         if now < self._status_at + STATUS_SECONDS and not ends:
@@ -167,7 +225,7 @@ class Applier:
                 self._store.put_experiment(await self._client.get(path))
                 return now
             raise
-        for announcement in plan.announce:
+        for announcement in told:
             await announce(self._client, experiment, announcement)
         return None
 
@@ -182,11 +240,6 @@ def _status_document(
         "metadata": {"name": name, "uid": uid, "resourceVersion": resource_version},
         "status": status.dump(),
     }
-
-
-def _uid_label(document: Object) -> str | None:
-    label: str | None = document["metadata"].get("labels", {}).get(EXPERIMENT_UID_LABEL)
-    return label
 
 
 async def _all(steps: Iterable[Awaitable[None]]) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubenas.api.base import duration_seconds
-from kubenas.cluster.apply import Applier
+from kubenas.cluster.apply import Applier, RefusedError
 from kubenas.cluster.client import ApiError
 from kubenas.cluster.election import NotLeaderError
 from kubenas.cluster.meters import LOOK_ERRORS, LOOKS
@@ -18,14 +18,20 @@ from kubenas.cluster.readings import Reader
 from kubenas.cluster.store import Store
 from kubenas.experiment.actions import Plan
 from kubenas.experiment.plan import Observed, plan, preparation
-from kubenas.experiment.state import earliest
+from kubenas.experiment.state import Fault, earliest
 from kubenas.search.asker import Asker
 from kubenas.search.base import Preparation
 from kubenas.space import deadline
+from kubenas.space.deadline import DeadlineError
+from kubenas.space.sampler import EmptySpaceError
 
 # Events that come together are looked at together.
 _GATHER_SECONDS = 0.02
 _LONGEST_BACKOFF = 60.0
+# After an error events are not heeded for the backoff, or for this long.
+_LONGEST_DEAFNESS = 5.0
+# Errors of the apiserver in a row that may pass by themselves.
+_UNTOLD = 3
 # Pause between two readings that an ended trial waits for.
 _READ_NOW_SECONDS = 1.0
 
@@ -73,6 +79,8 @@ class Loop:
         try:
             while True:
                 wake = await self._look()
+                # What fails again and again must not be driven by events, of which anyone can make many.
+                await asyncio.sleep(min(_backoff(self._errors), _LONGEST_DEAFNESS))
                 await self._wait(wake)
         finally:
             if self._reading:
@@ -87,6 +95,7 @@ class Loop:
             with LOOKS.time():
                 decision = await self._decided()
                 if decision is None or decision.plan is None:
+                    await self._applier.reject()
                     return None
                 planned = decision.plan
                 if decision.request is not None and decision.observed.strategy is not None:
@@ -94,11 +103,20 @@ class Loop:
                 done = await self._applier.apply(planned, decision.observed.experiment)
                 wake = earliest(self._read(planned, time.time()), done)
         except (ApiError, NotLeaderError) as error:
-            return self._after_error(error)
+            self._note(error)
+            if isinstance(error, ApiError) and self._errors > _UNTOLD and not isinstance(error, RefusedError):
+                await self._report(Fault(error.reason or "ApiError", f"the apiserver said {error}"))
+            return time.time() + _backoff(self._errors)
         except Exception as error:  # one experiment's mistake must not end the others
             LOOK_ERRORS.inc()
-            _LOG.exception("%s/%s: a look failed", *self._store.key)
-            return self._after_error(error)
+            known = isinstance(error, EmptySpaceError | DeadlineError)
+            if self._errors == 0 and not known:
+                _LOG.exception("%s/%s: a reconcile failed", *self._store.key)
+            self._note(error)
+            reason = "NoProposal" if known else "InternalError"
+            text = f"spec.searchSpace: {error}" if known else f"{type(error).__name__}: {error}"
+            await self._report(Fault(reason, text[:1000]))
+            return time.time() + _backoff(self._errors)
         self._errors = 0
         return wake
 
@@ -133,7 +151,13 @@ class Loop:
         finally:
             self._takes_long = time.monotonic() - began > _LONG_SECONDS
 
-    def _after_error(self, error: Exception) -> float:
+    async def _report(self, fault: Fault) -> None:
+        try:
+            await self._applier.report(fault)
+        except (ApiError, NotLeaderError) as error:
+            _LOG.warning("%s/%s: the status is not written: %s", *self._store.key, error)
+
+    def _note(self, error: Exception) -> None:
         self._errors += 1
         _LOG.log(
             logging.INFO if isinstance(error, ApiError) and error.code == 409 else logging.WARNING,
@@ -141,7 +165,6 @@ class Loop:
             *self._store.key,
             error,
         )
-        return time.time() + min(0.05 * 2.0 ** min(self._errors, 20), _LONGEST_BACKOFF)
 
     def _read(self, planned: Plan, now: float) -> float | None:
         """Start a reading if one is due; say when the next one is."""
@@ -171,3 +194,8 @@ class Loop:
 def _fit(work: Preparation) -> Any:
     with deadline.within(_FIT_SECONDS):
         return work.result()
+
+
+def _backoff(errors: int) -> float:
+    """Seconds to wait after so many errors in a row."""
+    return min(0.05 * 2.0 ** min(errors, 20), _LONGEST_BACKOFF) if errors else 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
+from typing import Literal
 
 from kubenas.cluster.apply import Applier
 from kubenas.cluster.client import ApiError, Client, Object
@@ -56,7 +57,7 @@ class Manager:
         if kind == "DELETED":
             store.drop_pod(document["metadata"]["name"], version(document), document)
         else:
-            store.put_pod({**document, "kind": "Pod"})
+            store.put_pod(document)
 
     async def resync(self) -> None:
         """List everything, so that nothing depends on a watch that lost an event. The first list starts the loops.
@@ -72,8 +73,8 @@ class Manager:
                 key = _key(document, document["metadata"]["name"])
                 alive.add(key)
                 self._store(key).put_experiment(document)
-        trial_names, trials_at = await self._list(trials(self._namespace), EXPERIMENT_LABEL)
-        pod_names, pods_at = await self._list(pods(self._namespace), TRIAL_LABEL)
+        trial_names, trials_at = await self._list("NASTrial", trials(self._namespace), EXPERIMENT_LABEL)
+        pod_names, pods_at = await self._list("Pod", pods(self._namespace), TRIAL_LABEL)
         for key, store in list(self._stores.items()):
             if key in alive:
                 store.keep_only(trial_names[key], pod_names[key], min(trials_at, pods_at))
@@ -94,6 +95,8 @@ class Manager:
                 await self.resync()
             except ApiError as error:
                 _LOG.warning("cannot list: %s", error)
+            except Exception:  # the next list may go well
+                _LOG.exception("cannot list")
 
     async def stop(self) -> None:
         """End all loops; what they were writing is let through."""
@@ -102,19 +105,18 @@ class Manager:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _list(self, path: str, selector: str) -> tuple[defaultdict[Key, set[str]], int]:
+    async def _list(
+        self, kind: Literal["NASTrial", "Pod"], path: str, selector: str
+    ) -> tuple[defaultdict[Key, set[str]], int]:
         names: defaultdict[Key, set[str]] = defaultdict(set)
-        kind = "Pod" if path.endswith("/pods") else "NASTrial"
         listed_at = 0
         async for page, at in self._client.pages(path, selector):
             listed_at = int(at)
             for document in page:
-                names[_key(document, document["metadata"]["labels"][EXPERIMENT_LABEL])].add(
-                    document["metadata"]["name"]
-                )
                 store = self._store_of(document)
                 if store is not None:
-                    (store.put_pod if kind == "Pod" else store.put_trial)({**document, "kind": kind})
+                    names[store.key].add(document["metadata"]["name"])
+                    (store.put_pod if kind == "Pod" else store.put_trial)(document)
             await asyncio.sleep(0)
         return names, listed_at
 
@@ -124,8 +126,9 @@ class Manager:
         return self._stores[key]
 
     def _store_of(self, document: Object) -> Store | None:
-        name = document["metadata"].get("labels", {}).get(EXPERIMENT_LABEL)
-        return self._store(_key(document, name)) if name else None
+        """Of the experiment that a trial or pod says it belongs to, if there is one."""
+        name = (document["metadata"].get("labels") or {}).get(EXPERIMENT_LABEL)
+        return self._stores.get(_key(document, name)) if name else None
 
     def _start_loop(self, key: Key) -> None:
         if not self._listed or key in self._loops:

@@ -16,6 +16,12 @@ LOOKS = Histogram(
     buckets=(0.001, 0.005, 0.02, 0.05, 0.1, 0.3, 1, 3, 10),
 )
 LOOK_ERRORS = Counter("kubenas_reconcile_errors", "Looks that ended with an error.", registry=REGISTRY)
+UNREADABLE = Counter(
+    "kubenas_unreadable_objects",
+    "Versions of objects that could not be read and were left out, by kind.",
+    ["kind"],
+    registry=REGISTRY,
+)
 READS = Counter("kubenas_metric_reads", "Readings of trials' values.", ["outcome"], registry=REGISTRY)
 TRIALS_ENDED = Counter("kubenas_trials_ended", "Trials that ended, by phase.", ["phase"], registry=REGISTRY)
 LEADER = Gauge("kubenas_leader", "1 while this replica holds the lease.", registry=REGISTRY)

@@ -9,6 +9,7 @@ from kubenas.api.trial import Candidate, TrialStatus
 from kubenas.cluster.client import Object
 from kubenas.cluster.devices import devices
 from kubenas.cluster.names import TRAINER, TRIAL_LABEL
+from kubenas.cluster.ownership import controller_uid
 from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Trial, Waiting
 
 _IMAGE_REASONS = frozenset({"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"})
@@ -62,7 +63,9 @@ def attempt_of(pod: Object) -> Attempt:
         fault = _end_fault(status, terminated)
     return Attempt(
         name=metadata["name"],
+        uid=metadata["uid"],
         trial=metadata["labels"][TRIAL_LABEL],
+        trial_uid=controller_uid(pod, "NASTrial") or "",
         phase=phase,
         created=_seconds(metadata["creationTimestamp"]),
         waiting=_waiting(status.get("conditions") or []) if phase is AttemptPhase.WAITING else None,

@@ -31,6 +31,7 @@ from kubenas.metrics.fetch import http_client
 # Time for the watches to end; what matters is written by then.
 _STOP_SECONDS = 5.0
 _SWITCH_SECONDS = 0.001
+_DEEPEST_OBJECT = 12_000
 
 _LOG = logging.getLogger(__name__)
 
@@ -63,6 +64,8 @@ async def run(settings: OperatorSettings) -> int:
         ApiError: there is no cluster, or it has no NASExperiments.
         OSError: the port is taken.
     """
+    # The apiserver takes objects of 10,000 levels, and one of them must not keep a whole list from being read.
+    sys.setrecursionlimit(_DEEPEST_OBJECT)
     stop = asyncio.Event()
     _stop_on_signals(stop)
     # Threads compute beside the event loop, which should not have to wait for its turn.

@@ -20,15 +20,16 @@ from kubenas.api.errors import SpecError, problems_of
 from kubenas.api.experiment import ExperimentSpec, NASExperiment
 from kubenas.cluster.checker import CHECKER
 from kubenas.cluster.client import Object
-from kubenas.cluster.names import EXPERIMENT_UID_LABEL
+from kubenas.cluster.names import EXPERIMENT_UID_LABEL, TRIAL_LABEL
 from kubenas.cluster.observe import attempt_of, trial_of, version
+from kubenas.cluster.ownership import controller_uid
+from kubenas.cluster.unreadable import Kind, Unreadable
 from kubenas.experiment.accept import Accepted
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.plan import Observed
 from kubenas.experiment.stages import stage_plans
-from kubenas.experiment.state import Attempt, Readings, Trial, past_attempts, trial_number
+from kubenas.experiment.state import Attempt, Readings, Trial, past_attempts, trial_name, trial_number
 from kubenas.search.base import Strategy
-from kubenas.space.base import InvalidArchitectureError
 from kubenas.space.decisions import DecisionSpace
 from kubenas.space.parameters import ParameterSpace
 
@@ -45,12 +46,14 @@ class Store:
 
     Attributes:
         changed: set by every change; the experiment's loop waits for it.
-        refusal: what the apiserver said when it last refused a pod, until it takes one.
+        document: the experiment as it came last, whether or not it can be read.
+        refusal: what the apiserver said when it last refused a trial or a pod, until it takes one.
     """
 
     def __init__(self, key: Key) -> None:
         self.key = key
         self.changed = asyncio.Event()
+        self.document: Object | None = None
         self.experiment: NASExperiment | None = None
         self.problems: list[SpecError] = []
         self.readings = Readings()
@@ -68,12 +71,14 @@ class Store:
         # Newest known resource version by name; kept for deleted objects, so that late events do not revive them.
         self._trial_versions: dict[str, int] = {}
         self._pod_versions: dict[str, int] = {}
-        # Trials and pods that came before their experiment.
-        self._early: list[Object] = []
         # The newest of what is not ended, by name; the ledger may not know it yet.
         self._unfinished: dict[str, Trial] = {}
         # What the ledger has not been told yet: `settle` does that.
         self._news: deque[Callable[[Ledger], None]] = deque()
+        self._trial_uids: dict[str, str] = {}
+        # Trials and pods that came before the experiment was read.
+        self._early: list[tuple[Kind, Object]] = []
+        self._left_out = Unreadable()
 
     def observed(self) -> Observed | None:
         """Everything known, or None as long as the experiment itself is not, or `read` has not come to it."""
@@ -87,6 +92,7 @@ class Store:
             readings=self.readings,
             problems=self.problems,
             refusal=self.refusal,
+            unreadable=[*self._left_out.messages(), *self._ledger.unreadable()],
         )
 
     def settle(self) -> None:
@@ -111,19 +117,21 @@ class Store:
         if version(document) <= self._version:
             return
         self._version = version(document)
+        self.document = document
         known = self.experiment
         if known is not None and known.metadata.generation == document["metadata"].get("generation"):
             # Only its status can have changed; a large specification takes long to read.
             document = {**document, "spec": known.spec}
         try:
             experiment = NASExperiment.model_validate(document)
-        except ValidationError as error:
-            # The schema lets through what the models refuse only where both are of different versions.
-            self.problems = problems_of(error)
+        except Exception as error:
+            # The schema lets little through that the models refuse, but whatever it is, others must not feel it.
+            message = self._left_out.put("NASExperiment", document, error)
+            self.problems = problems_of(error) if isinstance(error, ValidationError) else [SpecError("spec", message)]
             self._unreadable = True
-            _LOG.warning("%s/%s cannot be read: %s", *self.key, "; ".join(str(p) for p in self.problems))
             self.changed.set()
             return
+        self._left_out.drop("NASExperiment", self.key[1])
         if self.experiment is None or self._unreadable or experiment.spec != self.experiment.spec:
             self._spec_at = self._version
         self._unreadable = False
@@ -138,18 +146,18 @@ class Store:
             if reading == self._spec_at:
                 self._take_in(reading, spec, accepted)
                 early, self._early = self._early, []
-                for place, one in enumerate(early, 1):
-                    self._put(one)
+                for place, (kind, one) in enumerate(early, 1):
+                    self._put(kind, one)
                     if place % _AT_ONCE == 0:
                         await asyncio.sleep(0)
 
     def put_trial(self, document: Object) -> None:
         """Take in a trial."""
-        self._put(document)
+        self._put("NASTrial", document)
 
     def put_pod(self, document: Object) -> None:
         """Take in a pod."""
-        self._put(document)
+        self._put("Pod", document)
 
     def drop_trial(self, name: str, at: int) -> None:
         """A trial was deleted, at resource version `at`."""
@@ -159,6 +167,8 @@ class Store:
         self._trial_versions[name] = at
         self._unfinished.pop(name, None)
         self._news.append(lambda ledger: ledger.remove(trial_number(name)))
+        self._trial_uids.pop(name, None)
+        self._left_out.drop("NASTrial", name)
         self.changed.set()
 
     def forget_trial(self, name: str) -> None:
@@ -173,9 +183,14 @@ class Store:
         if self._pod_versions.get(name, 0) > at:
             return
         self._pod_versions[name] = at
+        self._left_out.drop("Pod", name)
         known = self._attempts.pop(name, None)
         if known is not None and last is not None and self._ledger is not None:
-            attempt = attempt_of(last)
+            try:
+                attempt = attempt_of(last)
+            except Exception as error:  # whatever it is, others must not feel it
+                _LOG.warning("%s/%s: the last state of pod %s cannot be read: %s", *self.key, name, error)
+                attempt = known
             trial = self._unfinished.get(attempt.trial)
             if trial and trial.attempt_name == name and (trial.status.pod or attempt.started or attempt.disruption):
                 self._attempts[name] = attempt.departed(time.time())
@@ -195,15 +210,16 @@ class Store:
 
     def mark_leaving(self, attempt: Attempt, gone_by: float) -> None:
         """Note that a pod's deletion was asked for, before a watch says so."""
-        if attempt.name in self._attempts:
-            self._attempts[attempt.name] = dataclasses.replace(attempt, gone_by=gone_by)
+        known = self._attempts.get(attempt.name)
+        if known is not None and known.uid == attempt.uid and known.gone_by is None:
+            self._attempts[attempt.name] = dataclasses.replace(known, gone_by=gone_by)
 
     def _begin(self, uid: str) -> None:
         """A new experiment, perhaps in place of a deleted one of the same name."""
-        early, changed = self._early, self.changed
+        changed = self.changed
         self.__init__(self.key)  # type: ignore[misc]
         # The loop waits for the event that it knows.
-        self._uid, self._early, self.changed = uid, early, changed
+        self._uid, self.changed = uid, changed
 
     def _take_in(self, at: int, spec: ExperimentSpec, accepted: Accepted) -> None:
         self._read_at = at
@@ -216,41 +232,62 @@ class Store:
             space = accepted.space or ParameterSpace({})
             self._ledger = Ledger(space, spec.objectives, stage_plans(spec)[0].name)
 
-    def _put(self, document: Object) -> None:
-        if self.experiment is None or self._ledger is None:
-            self._early.append(document)
-            return
-        metadata = document["metadata"]
-        if metadata.get("labels", {}).get(EXPERIMENT_UID_LABEL) != self._uid:
+    def _put(self, kind: Kind, document: Object) -> None:
+        """Take in a trial or a pod. One that cannot be read is left out: whatever it is, the others go on."""
+        if (document["metadata"].get("labels") or {}).get(EXPERIMENT_UID_LABEL) != self._uid:
             return  # of a deleted experiment of the same name
-        name = metadata["name"]
-        is_pod = document.get("kind") == "Pod"
+        if self.experiment is None or self._ledger is None:
+            self._early.append((kind, document))
+            return
+        name, is_pod = document["metadata"]["name"], kind == "Pod"
         versions = self._pod_versions if is_pod else self._trial_versions
         if versions.get(name, 0) >= version(document):
             return
-        versions[name] = version(document)
-        if is_pod:
-            attempt = attempt_of(document)
-            if self._attempts.get(name) == attempt:
+        try:
+            if not (self._is_attempt(document) if is_pod else self._is_trial(document)):
                 return
-            self._attempts[name] = attempt
+            versions[name] = version(document)
+            if is_pod:
+                self._put_pod(attempt_of(document))
+            else:
+                self._put_trial(trial_of(document))
+        except Exception as error:
+            versions[name] = version(document)
+            self._left_out.put(kind, document, error)
+            self.changed.set()
         else:
-            self._put_trial(trial_of(document))
-        self.changed.set()
+            self._left_out.drop(kind, name)
+
+    def _is_trial(self, document: Object) -> bool:
+        """Whether a trial was made for this experiment, and not by someone who only says so."""
+        owned = controller_uid(document, "NASExperiment") == self._uid
+        return owned and bool(document["metadata"]["name"] == trial_name(self.key[1], document["spec"]["number"]))
+
+    def _is_attempt(self, document: Object) -> bool:
+        """Whether a pod was made for a trial of this experiment; of one that is deleted by now, perhaps."""
+        owner = controller_uid(document, "NASTrial")
+        trial = document["metadata"]["labels"].get(TRIAL_LABEL, "")
+        number = trial.removeprefix(f"{self.key[1]}-")
+        if owner is None or not number.isdecimal() or trial != trial_name(self.key[1], int(number)):
+            return False
+        return self._trial_uids.get(trial, owner) == owner
+
+    def _put_pod(self, attempt: Attempt) -> None:
+        if self._attempts.get(attempt.name) != attempt:
+            self._attempts[attempt.name] = attempt
+            self.changed.set()
 
     def _put_trial(self, trial: Trial) -> None:
+        if self._trial_uids.get(trial.name) != trial.uid:
+            self._trial_uids[trial.name] = trial.uid
+            for attempt in [a for a in self._attempts.values() if a.trial == trial.name and a.trial_uid != trial.uid]:
+                del self._attempts[attempt.name]
         self._unfinished.pop(trial.name, None)
         if not trial.finished:
             self._unfinished[trial.name] = trial
-        self._news.append(lambda ledger: _tell(ledger, trial))
+        self._news.append(lambda ledger: ledger.put(trial))
+        self.changed.set()
         self.readings.forget(trial)
         for name in past_attempts(trial):
             if name in self._attempts and self._attempts[name].gone:
                 del self._attempts[name]
-
-
-def _tell(ledger: Ledger, trial: Trial) -> None:
-    try:
-        ledger.put(trial)
-    except InvalidArchitectureError as error:
-        _LOG.warning("trial %s is left out: %s", trial.name, error)

@@ -10,7 +10,7 @@ from kubenas.experiment.front import Front, Judged
 from kubenas.experiment.objectives import feasible, score, values
 from kubenas.experiment.state import FINISHED, Fault, Trial, trial_number
 from kubenas.search.base import History, Observation, Strategy
-from kubenas.space.base import Architecture, Space
+from kubenas.space.base import Architecture, InvalidArchitectureError, Space
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,8 @@ class Ledger:
         self._searching = searching
         self.unfinished: dict[int, Trial] = {}
         self.ended: dict[int, Ended] = {}
+        # What is wrong with trials whose architectures are not in the space, by number: they count, but teach nothing.
+        self._unreadable: dict[int, str] = {}
         self._highest = -1
         self._forget()
 
@@ -66,6 +68,7 @@ class Ledger:
                 return
             self.remove(trial.number)
         self._highest = max(self._highest, trial.number)
+        architectures = self._parsed(trial)
         proposed = self._ahead.pop(trial.number, None)
         if proposed is not None and [a.to_json() for a in proposed] != [c.architecture for c in trial.candidates]:
             # Written by someone else, a leader before for example.
@@ -78,12 +81,13 @@ class Ledger:
                 self._history = None
             return
         self.unfinished.pop(trial.number, None)
-        self._end(_shortened(trial, self.space, self._objectives))
+        self._end(_shortened(trial, architectures, self._objectives))
 
     def remove(self, number: int) -> None:
         """Forget a deleted trial; what followed from it is worked out anew."""
         self.unfinished.pop(number, None)
         self.ended.pop(number, None)
+        self._unreadable.pop(number, None)
         ended = sorted(self.ended.values(), key=lambda e: e.order)
         self._highest = max((*self.unfinished, *self.ended), default=-1)
         self.ended = {}
@@ -206,7 +210,20 @@ class Ledger:
     def _architectures(self, number: int) -> list[Architecture]:
         if number in self.ended:
             return [c.architecture for c in self.ended[number].candidates]
-        return [self.space.parse(c.architecture) for c in self.unfinished[number].candidates]
+        return self._parsed(self.unfinished[number])
+
+    def unreadable(self) -> list[str]:
+        """What is wrong with trials whose architectures are not in the space, in order of their numbers."""
+        return [self._unreadable[number] for number in sorted(self._unreadable)]
+
+    def _parsed(self, trial: Trial) -> list[Architecture]:
+        """A trial's architectures; none where one of them is not in the space."""
+        try:
+            return [self.space.parse(c.architecture) for c in trial.candidates]
+        except InvalidArchitectureError as error:
+            message = f"NASTrial {trial.name} has an architecture that is not in the space: {error}"
+            self._unreadable[trial.number] = f"{message[:1000]}; it counts as a trial, but nothing is learned from it"
+            return []
 
     def propose(self, strategy: Strategy, number: int, count: int) -> list[Architecture]:
         """The candidates of the searching stage's trial `number`, as the strategy wants them."""
@@ -218,14 +235,15 @@ class Ledger:
         return proposals
 
 
-def _shortened(trial: Trial, space: Space, objectives: Sequence[Objective]) -> Ended:
+def _shortened(trial: Trial, architectures: Sequence[Architecture], objectives: Sequence[Objective]) -> Ended:
+    """What is kept of an ended trial; no candidates where its architectures could not be read."""
     status = trial.status
     results = {r.candidate: r for r in status.results}
     fault = None
     if status.phase != "Succeeded" and status.conditions:
         fault = Fault(status.conditions[0].reason, f"{trial.name}: {status.conditions[0].message}")
     candidates = []
-    for candidate in trial.candidates:
+    for candidate, architecture in zip(trial.candidates, architectures, strict=bool(architectures)):
         result = results.get(candidate.id)
         metrics = {m.name: m.value for m in result.metrics} if result else {}
         whole = status.phase == "Succeeded" and all(o.metric in metrics for o in objectives)
@@ -233,7 +251,7 @@ def _shortened(trial: Trial, space: Space, objectives: Sequence[Objective]) -> E
             Judged(
                 trial=trial.number,
                 candidate=candidate.id,
-                architecture=space.parse(candidate.architecture),
+                architecture=architecture,
                 metrics=metrics,
                 score=score(objectives, metrics) if whole else None,
                 source=result.source if result else None,

@@ -33,6 +33,7 @@ class Observed:
         attempts: by name; those that exist now.
         problems: what is wrong with the specification; nothing new is started while there are any.
         refusal: why the backend does not take attempts at present.
+        unreadable: what is wrong with objects of the experiment that had to be left out.
     """
 
     experiment: NASExperiment
@@ -42,6 +43,7 @@ class Observed:
     readings: Readings
     problems: Sequence[SpecError] = ()
     refusal: str | None = None
+    unreadable: Sequence[str] = ()
 
 
 def plan(observed: Observed, now: float) -> Plan:
@@ -80,6 +82,7 @@ def plan(observed: Observed, now: float) -> Plan:
         unschedulable=_unschedulable(observed, wakes, now),
         proposals=observed.strategy.fault if observed.strategy is not None else None,
         refusal=observed.refusal if end is None and not experiment.spec.suspend else None,
+        unreadable=observed.unreadable,
         starting=bool(start or create),
         running=sum(_runs(observed, trial) for trial in ledger.unfinished.values()),
     )

@@ -96,6 +96,9 @@ class Attempt:
     lingers: bool = False
     # How many it asks for, by resource or claim.
     devices: Mapping[str, float] = field(default_factory=dict)
+    # Tell it, and the trial that it was made for, from others of the same name, where the backend can.
+    uid: str = ""
+    trial_uid: str = ""
 
     def departed(self, now: float) -> Attempt:
         """The attempt once its pod was deleted."""

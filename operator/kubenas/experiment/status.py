@@ -15,7 +15,7 @@ from kubenas.experiment.front import Judged
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.objectives import improved
 from kubenas.experiment.stages import StagePlan, total_trials
-from kubenas.experiment.state import Attempt, Readings, metrics_of, moment, trial_name
+from kubenas.experiment.state import Attempt, Fault, Readings, metrics_of, moment, trial_name
 from kubenas.experiment.verdict import Verdict, best_candidate, front
 
 # A pod that no node takes for so long is worth a condition: an autoscaler would have begun to add a node.
@@ -40,6 +40,8 @@ class Seen:
     refusal: str | None
     # Why proposals are not what they should be.
     proposals: str | None
+    # What is wrong with objects that had to be left out.
+    unreadable: Sequence[str]
     starting: bool
     # Trials whose attempt runs now.
     running: int
@@ -78,6 +80,29 @@ def experiment_status(experiment: NASExperiment, ledger: Ledger, seen: Seen, now
     )
 
 
+def unreconciled(experiment: NASExperiment, fault: Fault, now: float) -> ExperimentStatus:
+    """The experiment's status where nothing new could be computed or written, with the reason."""
+    make = _conditions_of(experiment, now)
+    others = [c for c in experiment.status.conditions if c.type != "Reconciled"]
+    condition = make("Reconciled", False, fault.reason, f"{fault.message}; it is tried again"[:32768])
+    return experiment.status.model_copy(
+        update={"conditions": sorted([*others, condition], key=lambda c: c.type)},
+    )
+
+
+def rejected(generation: int, problems: Sequence[SpecError], now: float) -> ExperimentStatus:
+    """The status of an experiment that cannot be read."""
+    condition = Condition(
+        type="Accepted",
+        status="False",
+        reason="InvalidSpec",
+        message=_listed(problems),
+        observed_generation=generation,
+        last_transition_time=moment(now),
+    )
+    return ExperimentStatus(observed_generation=generation, phase="Rejected", conditions=[condition])
+
+
 def announcements(old: ExperimentStatus, new: ExperimentStatus) -> list[Announcement]:
     """What the change from `old` to `new` means to a person."""
     said = []
@@ -100,6 +125,7 @@ _WORTH_TELLING = frozenset(
         ("Accepted", "False"),
         ("MetricsAvailable", "False"),
         ("ProposalsAvailable", "False"),
+        ("Reconciled", "False"),
         ("TrialsScheduled", "False"),
         ("Suspended", "True"),
         ("Succeeded", "True"),
@@ -116,7 +142,8 @@ def _phase(experiment: NASExperiment, seen: Seen) -> Literal["Running", "Suspend
     return "Suspended" if experiment.spec.suspend else "Running"
 
 
-def _conditions(experiment: NASExperiment, seen: Seen, begun: bool, now: float) -> list[Condition]:
+def _conditions_of(experiment: NASExperiment, now: float) -> _Make:
+    """Makes conditions of an experiment; one that stays as it was keeps its time."""
     old = {c.type: c for c in experiment.status.conditions}
     generation = experiment.metadata.generation
 
@@ -133,11 +160,18 @@ def _conditions(experiment: NASExperiment, seen: Seen, begun: bool, now: float) 
             last_transition_time=before.last_transition_time if before and same else moment(now),
         )
 
+    return condition
+
+
+def _conditions(experiment: NASExperiment, seen: Seen, begun: bool, now: float) -> list[Condition]:
+    old = {c.type: c for c in experiment.status.conditions}
+    condition = _conditions_of(experiment, now)
     end, suspended = seen.end, experiment.spec.suspend
     found = [
         _accepted(seen, condition),
         _metrics(seen, old.get("MetricsAvailable"), condition),
         _proposals(seen, condition),
+        _reconciled(seen, condition),
         _scheduled(seen, condition),
     ]
     if end is not None:
@@ -168,7 +202,17 @@ def _conditions(experiment: NASExperiment, seen: Seen, begun: bool, now: float) 
 def _accepted(seen: Seen, condition: _Make) -> Condition:
     if not seen.problems:
         return condition("Accepted", True, "Valid", "The specification is valid.")
-    return condition("Accepted", False, "InvalidSpec", "; ".join(str(p) for p in seen.problems)[:32768])
+    return condition("Accepted", False, "InvalidSpec", _listed(seen.problems))
+
+
+def _listed(problems: Sequence[SpecError]) -> str:
+    return "; ".join(str(p) for p in problems)[:32768]
+
+
+def _reconciled(seen: Seen, condition: _Make) -> Condition:
+    if not seen.unreadable:
+        return condition("Reconciled", True, "Reconciled", "All that is known of the experiment is acted on.")
+    return condition("Reconciled", False, "ObjectLeftOut", "; ".join(seen.unreadable[:8])[:32768])
 
 
 def _metrics(seen: Seen, before: Condition | None, condition: _Make) -> Condition:
@@ -192,7 +236,7 @@ def _proposals(seen: Seen, condition: _Make) -> Condition:
 
 def _scheduled(seen: Seen, condition: _Make) -> Condition:
     if seen.refusal is not None:
-        message = f"A trial's pod was refused and is tried again; see spec.trialTemplate: {seen.refusal}"
+        message = f"A trial or its pod was refused and is tried again; see spec.trialTemplate: {seen.refusal}"
         return condition("TrialsScheduled", False, "PodRefused", message[:32768])
     if not seen.unschedulable:
         return condition("TrialsScheduled", True, "Scheduled", "No pod waits for a node for long.")
