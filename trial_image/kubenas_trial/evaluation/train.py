@@ -18,7 +18,7 @@ from kubenas_trial.checkpoint import Checkpoint
 from kubenas_trial.contract import Candidate
 from kubenas_trial.distributed import rank
 from kubenas_trial.evaluation.training import Training
-from kubenas_trial.measure.cost import count_flops, count_parameters, peak_memory_mb
+from kubenas_trial.measure.cost import count_flops, count_parameters, peak_memory_mb, reset_peak_memory
 from kubenas_trial.measure.measures import after_training, before_training
 from kubenas_trial.tasks.base import Task
 
@@ -53,6 +53,7 @@ def train(task: Task[Any, Any], space: SearchSpace, candidate: Candidate, seed: 
         NonFiniteMetricError: the loss, or a metric, is NaN or infinite.
     """
     leads = rank() == 0
+    reset_peak_memory(task.device)
     seed_epoch(seed, candidate.id, epoch=0)
     network = task.build(candidate.architecture, space)
     costs = {

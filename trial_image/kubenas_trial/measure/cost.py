@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import logging
 import resource
 from collections.abc import Sequence
-from typing import Any
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +16,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from kubenas_trial.measure.elementwise import ELEMENTWISE
+
+_LOG = logging.getLogger("kubenas_trial")
+_PROCESS: Final = Path("/proc/self")
+# Products of a state's width, and activations of it, in one step of a recurrent layer.
+_GATES: Final = {"RNN_TANH": (1, 1), "RNN_RELU": (1, 1), "GRU": (3, 3), "LSTM": (4, 5)}
 
 
 def count_parameters(network: nn.Module) -> int:
@@ -29,7 +38,11 @@ def count_flops(network: nn.Module, inputs: Sequence[Tensor]) -> int:
     training = network.training
     network.eval()
     try:
-        with torch.no_grad(), _Counter() as counter:
+        with torch.no_grad(), _Counter() as counter, ExitStack() as hooks:
+            for module in network.modules():
+                if isinstance(module, nn.RNNBase):
+                    hooks.callback(module.register_forward_pre_hook(counter.enter_recurrent).remove)
+                    hooks.callback(module.register_forward_hook(counter.leave_recurrent).remove)
             network(*inputs)
     finally:
         network.train(training)
@@ -47,12 +60,25 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.total: int = 0
+        self._inside = False
+
+    def enter_recurrent(self, _module: nn.Module, _inputs: tuple[Any, ...]) -> None:
+        """Count no operations: which ones a recurrent layer has depends on the device and on the library there."""
+        self._inside = True
+
+    def leave_recurrent(self, module: nn.Module, inputs: tuple[Any, ...], _outputs: Any) -> None:
+        """Count the layer by what it computes: inputs (…, …, features)."""
+        assert isinstance(module, nn.RNNBase)  # noqa: S101 - hooked so
+        self._inside = False
+        self.total += recurrent_flops(module, inputs[0].shape[:-1].numel())
 
     def __torch_dispatch__(
         self, func: Any, _types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
+        if self._inside:
+            return result
         if formula := flop_registry.get(func._overloadpacket):
             self.total += int(formula(*args, **kwargs, out_val=result)) // 2
         elif formula := ELEMENTWISE.get(func._overloadpacket):
@@ -64,8 +90,43 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return False
 
 
+def recurrent_flops(layer: nn.RNNBase, steps: int) -> int:
+    """FLOPs of `layer` over `steps` of all series together: its weights' multiply-adds and an activation of each gate.
+
+    A layer without projections, as all of this trainer are.
+    """
+    products, activations = _GATES[layer.mode]
+    directions = 2 if layer.bidirectional else 1
+    total = 0
+    for number in range(layer.num_layers):
+        inputs = layer.input_size if number == 0 else layer.hidden_size * directions
+        total += layer.hidden_size * (products * (inputs + layer.hidden_size) + activations)
+    return steps * directions * total
+
+
+def reset_peak_memory(device: torch.device) -> None:
+    """Have `peak_memory_mb` count from here, so that no candidate inherits the peak of an earlier one."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    try:
+        # 5 resets the peak alone, see proc_pid_clear_refs(5).
+        (_PROCESS / "clear_refs").write_text("5", encoding="ascii")
+    except OSError as error:
+        _LOG.warning("peak_memory_mb is that of all candidates so far: the peak cannot be reset here (%s)", error)
+
+
 def peak_memory_mb(device: torch.device) -> float:
-    """Most memory in use so far, in MB (10^6 bytes): of the GPU by torch's tensors, else of the process."""
+    """Most memory in use since `reset_peak_memory`, in MB (10^6 bytes): of a GPU by tensors, else of the process.
+
+    Of a process it can be no less than what libraries and data take, and what it had not given back by the reset.
+    """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e6
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    try:
+        status = (_PROCESS / "status").read_text(encoding="utf-8")
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6

@@ -12,7 +12,7 @@ from torch import Tensor
 _aten = torch.ops.aten
 _ACTIVATIONS = (
     *(_aten.relu, _aten.hardtanh, _aten.hardswish, _aten.hardsigmoid),
-    *(_aten.gelu, _aten.silu, _aten.tanh, _aten.sigmoid),
+    *(_aten.gelu, _aten.silu, _aten.tanh, _aten.sigmoid, _aten.leaky_relu),
 )
 
 
@@ -37,6 +37,7 @@ def _per_input(inputs: Tensor, *_: Any, **__: Any) -> int:
 # pooled value as many as its window has places.
 ELEMENTWISE: Final[Mapping[Any, Callable[..., int]]] = {
     **dict.fromkeys((_aten.native_batch_norm, _aten.cudnn_batch_norm, _aten.native_layer_norm), _per_output(2)),
+    _aten.native_group_norm: _per_output(2),
     **dict.fromkeys(_ACTIVATIONS, _per_output(1)),
     **dict.fromkeys((_aten.avg_pool2d, _aten.max_pool2d_with_indices), _window),
     _aten.mean: _per_input,

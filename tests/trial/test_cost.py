@@ -1,0 +1,94 @@
+"""FLOPs against an independent count, and the peak of memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pytest
+import torch
+from torch import nn
+
+from kubenas_trial.measure.cost import count_flops, peak_memory_mb, reset_peak_memory
+from kubenas_trial.networks.base import Series
+from kubenas_trial.networks.build import build_network
+from kubenas_trial.networks.rnn import RNN
+
+CPU = torch.device("cpu")
+# Activations of a state's value in one step.
+ACTIVATIONS: Mapping[Callable[..., nn.RNNBase], int] = {nn.RNN: 1, nn.GRU: 3, nn.LSTM: 5}
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("depth", [1, 3])
+@pytest.mark.parametrize("kind", ACTIVATIONS)
+def test_each_weight_of_a_recurrent_layer_is_a_multiply_add_of_each_step(
+    kind: Callable[..., nn.RNNBase], depth: int, bidirectional: bool, device: str
+) -> None:
+    steps, width = 7, 6
+    layer = kind(5, width, depth, batch_first=True, bidirectional=bidirectional, device=device)
+    weights = sum(weight.numel() for name, weight in layer.named_parameters() if name.startswith("weight"))
+    states = width * depth * (1 + bidirectional)
+    flops = count_flops(layer, (torch.zeros(2, steps, 5, device=device),))
+    assert flops == 2 * steps * (weights + ACTIVATIONS[kind] * states)
+
+
+def test_kinds_of_cells_compare_as_their_gates() -> None:
+    series = Series(channels=6, steps=17, classes=3)
+    costs = {
+        cell: count_flops(build_network({**RNN.default, "cell": cell}, RNN, {}, series), (torch.zeros(1, 6, 17),))
+        for cell in ("rnn", "gru", "lstm")
+    }
+    # What is around the cells is the same of all: a gate more costs as much each time, but for the state's activation.
+    steps, states = 9, 2 * 64
+    gate = (costs["gru"] - costs["rnn"]) / 2
+    assert costs["lstm"] == costs["gru"] + gate + steps * states
+
+
+@pytest.mark.parametrize(
+    ("module", "shape", "flops"),
+    [
+        (nn.GroupNorm(2, 4), (1, 4, 3, 3), 2 * 36),
+        (nn.LayerNorm(4), (3, 4), 2 * 12),
+        (nn.InstanceNorm2d(4), (1, 4, 3, 3), 2 * 36),
+        (nn.LeakyReLU(), (1, 4), 4),
+        (nn.Hardsigmoid(), (1, 4), 4),
+        (nn.ConvTranspose2d(4, 6, 2, stride=2), (1, 4, 3, 3), 4 * 6 * 4 * 9),
+        (nn.Conv2d(4, 4, 3, padding=1, groups=4), (1, 4, 3, 3), 4 * 9 * 9),
+        (nn.Conv1d(4, 6, 3, padding=2, dilation=2), (1, 4, 9), 4 * 6 * 3 * 9),
+        (nn.Linear(4, 6), (5, 4), 5 * 4 * 6),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else "",
+)
+def test_kinds_of_modules_against_a_count_by_hand(module: nn.Module, shape: tuple[int, ...], flops: int) -> None:
+    assert count_flops(module, (torch.zeros(shape),)) == flops
+
+
+class Attention(nn.Module):
+    def __init__(self, masked: bool) -> None:
+        super().__init__()
+        self.masked = masked
+
+    def forward(self, query: torch.Tensor, memory: torch.Tensor) -> torch.Tensor:
+        mask = torch.ones(query.shape[2], memory.shape[2], dtype=torch.bool) if self.masked else None
+        return nn.functional.scaled_dot_product_attention(query, memory, memory, attn_mask=mask)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_attention_is_two_products(masked: bool) -> None:
+    heads, queries, keys, width = 2, 5, 7, 8
+    inputs = (torch.zeros(1, heads, queries, width), torch.zeros(1, heads, keys, width))
+    assert count_flops(Attention(masked), inputs) == 2 * heads * queries * keys * width
+
+
+def test_a_peak_of_memory_is_not_inherited() -> None:
+    large = 64 * 2**20
+    reset_peak_memory(CPU)
+    before = peak_memory_mb(CPU)
+    block = torch.ones(large, dtype=torch.int8)
+    seen = peak_memory_mb(CPU)
+    assert seen > before + 0.9 * large / 1e6
+    del block
+    assert peak_memory_mb(CPU) == pytest.approx(seen, rel=0.1), "it is the peak, not what is in use"
+    reset_peak_memory(CPU)
+    assert peak_memory_mb(CPU) < seen - 0.8 * large / 1e6
