@@ -218,6 +218,18 @@ def test_what_no_result_can_have_is_refused_as_it_is_reported(
     assert len(message(tmp_path)["results"][0]["metrics"]) == 64
 
 
+def test_results_of_all_candidates_that_would_not_fit_are_refused_at_the_first_report(tmp_path: Path) -> None:
+    candidates = [{"id": str(number), "architecture": CELL, "epochs": 3} for number in range(16)]
+    metrics = {f"metric_{number}": number / 7 for number in range(12)}
+    environment = trial_environment(tmp_path, trial_document(candidates=candidates))
+    with pytest.raises(SystemExit) as ended, Trial.from_environment(environment) as trial:
+        trial.report(trial.candidates[0], 1, **metrics)
+    assert ended.value.code == 1
+    reason, text = error_of(tmp_path)
+    assert reason == "ResultsTooLarge"
+    assert text.startswith("the results of 16 candidates take ")
+
+
 def raised(error: BaseException) -> Callable[[Trial], None]:
     def body(_trial: Trial) -> None:
         raise error

@@ -150,7 +150,8 @@ class Trial:
 
         Raises:
             NonFiniteMetricError: a value is NaN or infinite.
-            TrialError: these are more metrics than a result can have, with reason ResultsTooLarge.
+            TrialError: these are more metrics than a result can have, or too many for the termination message once all
+                candidates have them, with reason ResultsTooLarge.
             TypeError: the step is no whole number, or a value is no number.
             ValueError: the step is negative, a name is none that Prometheus can carry, nothing is reported, or the
                 candidate is another trial's.
@@ -172,6 +173,11 @@ class Trial:
             )
         if self._exposition is None:
             return
+        # Before the others are trained in vain.
+        likely = (
+            {own.id: (number, values) for own in self.candidates} | self._reports | {candidate.id: (number, values)}
+        )
+        results_message([_result(name, *report) for name, report in likely.items()])
         self._reports[candidate.id] = number, values
         visible = {name: value for name, value in values.items() if not name.startswith(_TEST_PREFIX)}
         self._exposition.update(candidate.id, number, visible)
