@@ -198,7 +198,7 @@ def test_cityscapes_labels_are_the_evaluated_classes(tmp_path: Path, kind: str, 
     assert is_cityscapes(tmp_path)
     assert not is_mask_folder(tmp_path)
     data = read_cityscapes(tmp_path, PLAIN)
-    assert sizes(data) == [8, 2, 3]
+    assert sizes(data) == [8, 3, 2]
     assert len(data.classes) == 19
     [masks] = data.test[[0]].targets
     assert data.classes[int(masks[0, 0, 0])] == "car"
