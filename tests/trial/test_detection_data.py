@@ -272,6 +272,53 @@ def test_a_wrong_entry_is_named(tmp_path: Path, changes: dict[str, Any], text: s
     assert text in str(refused.value)
 
 
+def a_few_boxes(root: Path, form: str, boxes: Sequence[Sequence[float]]) -> DetectionData:
+    """Ten images of 40 x 20 pixels: the first with `boxes`, x1, y1, x2, y2 from 0, the others with one of the whole."""
+    each = [boxes, *[[(0, 0, 40, 20)]] * 9]
+    if form == "voc":
+        voc(root)
+        for number, some in enumerate(each):
+            objects = [("dog", (x1 + 1, y1 + 1, x2, y2)) for x1, y1, x2, y2 in some]
+            (root / "Annotations" / f"{number:03}.xml").write_text(voc_xml(*objects))
+        return read_voc(root, PLAIN)
+    coco_images(root, 10)
+    annotations = [
+        {"image_id": 7 + number, "category_id": 3, "bbox": [x1, y1, x2 - x1, y2 - y1]}
+        for number, some in enumerate(each)
+        for x1, y1, x2, y2 in some
+    ]
+    (root / "all.json").write_text(json.dumps(coco_document(10, annotations=annotations)))
+    return read_coco(root, PLAIN)
+
+
+@pytest.mark.parametrize("form", ["voc", "coco"])
+def test_boxes_a_few_pixels_outside_are_clipped_and_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, form: str
+) -> None:
+    data = a_few_boxes(tmp_path, form, [(-3, 5, 20, 10), (10, 0, 44, 20.1), (10, 10, 40.1, 20)])
+    [number] = [number for number, boxes in enumerate(data.train.boxes) if len(boxes) == 3]
+    torch.testing.assert_close(
+        data.train.boxes[number] * torch.tensor([40, 20, 40, 20]),
+        torch.tensor([[0, 5, 20, 10], [10, 0, 40, 20], [10, 10, 40, 20]], dtype=torch.float32),
+    )
+    [told] = caplog.messages
+    assert (
+        told == f"{tmp_path}: boxes that reach beyond their images, by 4 pixels at most, are clipped to them: 2 of 12"
+    )
+
+
+@pytest.mark.parametrize("form", ["voc", "coco"])
+@pytest.mark.parametrize(
+    ("box", "says"),
+    [((10, 0, 46, 20), "reaches beyond"), ((41, 0, 44, 20), "lies beyond"), ((-5, 0, 0, 9), "lies beyond")],
+)
+def test_boxes_far_or_wholly_outside_are_refused(
+    tmp_path: Path, form: str, box: tuple[float, float, float, float], says: str
+) -> None:
+    with pytest.raises(InvalidDatasetError, match=f"{says}.*the image of 40 x 20 pixels: correct or delete it"):
+        a_few_boxes(tmp_path, form, [box])
+
+
 def test_what_is_no_json_is_named(tmp_path: Path) -> None:
     (tmp_path / "all.json").write_text("{")
     with pytest.raises(InvalidDatasetError, match=r"all\.json: the file: Invalid JSON"):

@@ -14,11 +14,11 @@ from kubenas_trial.datasets.detection_data import (
     Box,
     DetectionData,
     DetectionDataSettings,
+    Frame,
     Item,
     detection_data,
-    frame,
-    shares,
-    turned,
+    frame_of,
+    item_of,
 )
 from kubenas_trial.datasets.published import one_each, part_of, parts_in
 from kubenas_trial.errors import InvalidDatasetError
@@ -123,7 +123,7 @@ def _images(document: _Document, file: Path, root: Path, part: str) -> Iterator[
     images = {image.id: image for image in document.images}
     folders = list(_folders(file, root, part))
     paths = {image.id: _path(image.file_name, folders, file) for image in document.images}
-    frames: dict[int | str, tuple[int, int, int]] = {}
+    frames: dict[int | str, Frame] = {}
     items: dict[int | str, list[Item]] = {number: [] for number in images}
     for place, annotation in enumerate(document.annotations):
         at = f"{file}: annotations.{place}"
@@ -135,15 +135,14 @@ def _images(document: _Document, file: Path, root: Path, part: str) -> Iterator[
         if number not in frames:
             image = images[number]
             written = (image.width, image.height) if image.width and image.height else None
-            frames[number] = frame(paths[number], written, file)
+            frames[number] = frame_of(paths[number], written, file)
         left, top, width, height = annotation.bbox
         if 0 in {width, height}:
             continue
         box: Box = (left, top, left + width, top + height)
-        *size, orientation = frames[number]
-        drawn = shares(box, size[0], size[1], at=f"{at} (image {images[number].file_name})")
-        place_in_image = turned(drawn, orientation)
-        items[number].append(Item(names[annotation.category_id], place_in_image, annotation.iscrowd != 0))
+        at = f"{at} (image {images[number].file_name})"
+        ignored = annotation.iscrowd != 0
+        items[number].append(item_of(names[annotation.category_id], box, frames[number], at, ignored=ignored))
     for number in images:
         yield AnnotatedImage(paths[number], tuple(items[number]))
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 import torch
 from pydantic import Field
@@ -31,12 +32,15 @@ from kubenas_trial.datasets.published import Numbers, join
 from kubenas_trial.errors import InvalidDatasetError
 from kubenas_trial.settings import TrainingSettings
 
+_LOG: Final = logging.getLogger("kubenas_trial")
 # Label of what only fills up a batch.
 PADDING = -1
 # A box of which less is left in a varied image no longer says what the object is.
 _LEFT = 0.3
-# Boxes may reach as many pixels beyond the image, as tools round and count from 0 or 1 differently.
-_TOLERANCE = 1.0
+# Pixels by which boxes may reach beyond the image: of more than rounding the user is told, as of a box drawn by hand or
+# counted from another origin; of more than the latter it is a box of another image.
+_ROUNDING = 0.5
+_FARTHEST = 5.0
 
 Box: TypeAlias = tuple[float, float, float, float]
 ImageSize: TypeAlias = Annotated[
@@ -58,11 +62,13 @@ class Item:
         label: name of its class.
         box: x1, y1, x2, y2 as shares of width and height.
         ignored: neither learned from nor counted, found or not: VOC's difficult objects and COCO's crowds.
+        clipped: pixels by which the box, as written, reaches beyond the image.
     """
 
     label: str
     box: Box
     ignored: bool = False
+    clipped: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +147,7 @@ def detection_data(
     def rarest(image: AnnotatedImage) -> str | None:
         return min((item.label for item in image.items), key=lambda label: (rarity[label], label), default=None)
 
+    _tell_clipped([item for part in parts.values() for image in part for item in image.items], at)
     images, numbers = join(parts, rarest, settings.split_seed, at)
     classes = _classes(images, numbers, at)
     size = settings.image_size
@@ -172,24 +179,44 @@ def from_tensors(
     return DetectionData(train, validation, test, tuple(classes), settings.image_size)
 
 
-def shares(box: Box, width: float, height: float, at: str) -> Box:
-    """A box in pixels, x1, y1, x2, y2, as shares of an image; what reaches a pixel beyond it is cut off.
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What the boxes of an image are drawn in.
+
+    Attributes:
+        width, height: in pixels.
+        orientation: EXIF's, by which they are turned as the image is; 1 for not at all.
+    """
+
+    width: int
+    height: int
+    orientation: int = 1
+
+
+def item_of(label: str, box: Box, frame: Frame, at: str, *, ignored: bool) -> Item:
+    """An object of a box in pixels of `frame`, x1, y1, x2, y2, clipped to it and turned upright.
 
     Raises:
-        InvalidDatasetError: the box has no area or lies outside; the message begins with `at`.
+        InvalidDatasetError: the box has no area in the image or reaches far beyond it; the message begins with `at`.
     """
     x1, y1, x2, y2 = box
     # Written so that NaN is refused as well.
     if not (x1 < x2 and y1 < y2):
         raise InvalidDatasetError(f"{at}: its box {box} has no area: correct or delete it")
-    beyond = max(-x1, -y1, x2 - width, y2 - height)
-    if not beyond <= _TOLERANCE:
-        raise InvalidDatasetError(f"{at}: its box {box} reaches beyond the image of {width:g} x {height:g} pixels")
-    return max(x1, 0) / width, max(y1, 0) / height, min(x2, width) / width, min(y2, height) / height
+    width, height = frame.width, frame.height
+    beyond = max(-x1, -y1, x2 - width, y2 - height, 0.0)
+    inside = min(x2, width) > max(x1, 0) and min(y2, height) > max(y1, 0)
+    if not (inside and beyond <= _FARTHEST):
+        raise InvalidDatasetError(
+            f"{at}: its box {box} {'reaches' if inside else 'lies'} beyond the image of {width} x {height} pixels: "
+            "correct or delete it"
+        )
+    clipped = max(x1, 0) / width, max(y1, 0) / height, min(x2, width) / width, min(y2, height) / height
+    return Item(label, _turned(clipped, frame.orientation), ignored, beyond)
 
 
-def frame(path: Path, written: tuple[int, int] | None, file: Path) -> tuple[int, int, int]:
-    """Width and height that the boxes of an image are in, and the orientation (EXIF's, 1 for none) to turn them by.
+def frame_of(path: Path, written: tuple[int, int] | None, file: Path) -> Frame:
+    """What the boxes of an image are drawn in.
 
     An image is read upright, and its boxes are taken so too; but where the size that was `written` down with them is
     that of the image as stored, lying on its side, they were drawn on this.
@@ -200,16 +227,16 @@ def frame(path: Path, written: tuple[int, int] | None, file: Path) -> tuple[int,
     width, height = image_size(path)
     stored = stored_size(path)
     if written is None or written == (width, height):
-        return width, height, 1
+        return Frame(width, height)
     if written == stored[:2]:
-        return stored
+        return Frame(*stored)
     raise InvalidDatasetError(
         f"{file}: says {written[0]} x {written[1]} pixels, but {path.name} has {width} x {height}: its boxes belong to "
         "another image, or the image was turned or resized after they were drawn"
     )
 
 
-def turned(box: Box, orientation: int) -> Box:
+def _turned(box: Box, orientation: int) -> Box:
     """A box of an image as stored, as shares, where it is in the upright one, for those that lie on their side."""
     x1, y1, x2, y2 = box
     match orientation:
@@ -222,6 +249,18 @@ def turned(box: Box, orientation: int) -> Box:
         case 8:
             return y1, 1 - x2, y2, 1 - x1
     return box
+
+
+def _tell_clipped(items: Sequence[Item], at: Path) -> None:
+    clipped = [item.clipped for item in items if item.clipped > _ROUNDING]
+    if clipped:
+        _LOG.warning(
+            "%s: boxes that reach beyond their images, by %g pixels at most, are clipped to them: %s of %s",
+            at,
+            max(clipped),
+            f"{len(clipped):,}",
+            f"{len(items):,}",
+        )
 
 
 def _classes(images: Sequence[AnnotatedImage], numbers: Numbers, at: Path) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -15,11 +15,11 @@ from kubenas_trial.datasets.detection_data import (
     Box,
     DetectionData,
     DetectionDataSettings,
+    Frame,
     Item,
     detection_data,
-    frame,
-    shares,
-    turned,
+    frame_of,
+    item_of,
 )
 from kubenas_trial.datasets.pictures import image_files
 from kubenas_trial.datasets.published import part_of
@@ -108,15 +108,12 @@ def _image(folder: _Folder, name: str, by_stem: dict[str, Path]) -> AnnotatedIma
     sides = [(document.findtext(f"size/{side}") or "").strip() for side in ("width", "height")]
     # Some tools leave the size out, or write 0.
     known = all(side.isdecimal() and int(side) for side in sides)
-    width, height, orientation = frame(image, (int(sides[0]), int(sides[1])) if known else None, file)
-    items = [
-        _item(element, file, number, width, height) for number, element in enumerate(document.findall("object"), 1)
-    ]
-    items = [replace(item, box=turned(item.box, orientation)) for item in items]
-    return AnnotatedImage(image, tuple(items))
+    frame = frame_of(image, (int(sides[0]), int(sides[1])) if known else None, file)
+    objects = enumerate(document.findall("object"), 1)
+    return AnnotatedImage(image, tuple(_item(element, file, number, frame) for number, element in objects))
 
 
-def _item(element: ElementTree.Element, file: Path, number: int, width: int, height: int) -> Item:
+def _item(element: ElementTree.Element, file: Path, number: int, frame: Frame) -> Item:
     label = (element.findtext("name") or "").strip()
     at = f"{file}: object {number} ({label})"
     if not label:
@@ -124,7 +121,7 @@ def _item(element: ElementTree.Element, file: Path, number: int, width: int, hei
     x1, y1, x2, y2 = (_number(element, side, at) for side in ("xmin", "ymin", "xmax", "ymax"))
     box: Box = (x1 - 1, y1 - 1, x2, y2)
     difficult = (element.findtext("difficult") or "0").strip() not in {"", "0"}
-    return Item(label, shares(box, width, height, at), difficult)
+    return item_of(label, box, frame, at, ignored=difficult)
 
 
 def _number(element: ElementTree.Element, side: str, at: str) -> float:
