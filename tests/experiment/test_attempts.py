@@ -409,6 +409,12 @@ def test_prune_keeps_the_last_values(curve: dict[int, float]) -> None:
     assert status.gpu_seconds == 10.0
 
 
+def test_prune_keeps_more_than_the_objectives_of_what_was_read_last() -> None:
+    status = prune(trial(), running(trial()), read({1: 0.25, 2: 0.5}, loss=1.5), Fault("Stage", "over"), RULES, NOW)
+    assert [(r.step, [m.name for m in r.metrics]) for r in status.results] == [(2, ["accuracy", "loss"])]
+    assert {m.name for point in status.curve for m in point.metrics} == {"accuracy"}
+
+
 def test_release_counts_no_failure_and_keeps_the_curve() -> None:
     status = release(trial(), running(trial()), read({1: 0.25}), RULES, NOW)
     assert status is not None

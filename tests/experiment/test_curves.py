@@ -19,15 +19,15 @@ CURVES = st.dictionaries(
 
 
 def test_later_readings_replace_earlier_ones() -> None:
-    known = merged([], {"0": {1: {"a": 0.1}, 2: {"a": 0.2}}}, FOUR)
-    assert curves_of(merged(known, {"0": {2: {"a": 0.5}, 3: {"a": 0.3}}}, FOUR)) == {
+    known = merged([], {"0": {1: {"a": 0.1}, 2: {"a": 0.2}}}, FOUR, ["a"])
+    assert curves_of(merged(known, {"0": {2: {"a": 0.5}, 3: {"a": 0.3}}}, FOUR, ["a"])) == {
         "0": {1: {"a": 0.1}, 2: {"a": 0.5}, 3: {"a": 0.3}}
     }
 
 
 def test_what_an_attempt_has_not_come_to_yet_is_not_an_earlier_ones() -> None:
-    known = merged([], {"0": {step: {"a": 0.1} for step in range(1, 6)}, "1": {1: {"a": 0.1}}}, FOUR)
-    assert curves_of(merged(known, {"0": {3: {"a": 0.5}, 4: {"a": 0.6}}}, FOUR)) == {
+    known = merged([], {"0": {step: {"a": 0.1} for step in range(1, 6)}, "1": {1: {"a": 0.1}}}, FOUR, ["a"])
+    assert curves_of(merged(known, {"0": {3: {"a": 0.5}, 4: {"a": 0.6}}}, FOUR, ["a"])) == {
         "0": {1: {"a": 0.1}, 2: {"a": 0.1}, 3: {"a": 0.5}, 4: {"a": 0.6}},
         "1": {1: {"a": 0.1}},
     }
@@ -35,8 +35,8 @@ def test_what_an_attempt_has_not_come_to_yet_is_not_an_earlier_ones() -> None:
 
 @given(CURVES)
 def test_merging_is_stable_and_bounded(read: Curves) -> None:
-    points = merged([], read, FOUR)
-    assert merged(points, None, FOUR) == points
+    points = merged([], read, FOUR, ["a", "b"])
+    assert merged(points, None, FOUR, ["a", "b"]) == points
     assert len(points) <= MAX_CURVE_POINTS
     assert points == sorted(points, key=lambda p: (p.candidate, p.step))
     for candidate_id, curve in read.items():
@@ -48,9 +48,9 @@ def test_merging_is_stable_and_bounded(read: Curves) -> None:
 @pytest.mark.parametrize("candidates", [1, 16])
 def test_a_long_curve_that_grows_stays_within_bounds(candidates: int) -> None:
     those = [candidate(i) for i in range(candidates)]
-    points = merged([], None, those)
+    points = merged([], None, those, ["a"])
     for step in range(1, 400):
-        points = merged(points, {c.id: {step: {"a": float(step)}} for c in those}, those)
+        points = merged(points, {c.id: {step: {"a": float(step)}} for c in those}, those, ["a"])
         assert len(points) <= MAX_CURVE_POINTS
     last = [p for p in points if p.step == 399]
     assert len(last) == candidates
@@ -71,14 +71,14 @@ def test_results_need_every_candidate_at_its_last_epoch() -> None:
     for epoch in (2, 2.5, 4):
         short: Curves = {**whole, "1": {3: {"a": 0.2, "epoch": epoch}}}
         assert whole_results(short, both, ["a"], "Prometheus") == []
-    partial = last_results(merged([], short, FOUR), both, ["a"], "Prometheus")
+    partial = last_results(short, both, ["a"], "Prometheus")
     assert [(r.candidate, r.step) for r in partial] == [("0", 300), ("1", 3)]
 
 
 def test_a_point_without_an_objective_is_no_final_value() -> None:
     curves: Curves = {"0": {2: {"a": 0.2, "b": 1.0, "epoch": 3}, 3: {"b": 1.0, "epoch": 3}}}
     assert whole_results({"0": {3: {"b": 1.0, "epoch": 3}}}, [candidate()], ["a", "b"], "Pod") == []
-    partial = last_results(merged([], curves, FOUR), [candidate()], ["a", "b"], "Pod")
+    partial = last_results(curves, [candidate()], ["a", "b"], "Pod")
     assert [r.step for r in partial] == [2]
 
 
@@ -98,9 +98,12 @@ def test_what_a_status_cannot_hold_is_left_out() -> None:
         },
         "not a candidate": {1: {"a": 0.1}},
     }
-    assert curves_of(merged([], read, FOUR)) == {"0": {1: {"a": 0.1}}}
-    many: Curves = {"0": {1: {f"m{i}": 0.0 for i in range(1000)}}}
-    assert [len(p.metrics) for p in merged([], many, FOUR)] == [64]
+    assert curves_of(merged([], read, FOUR, ["a"])) == {"0": {1: {"a": 0.1}}}
+
+
+def test_a_status_keeps_the_objectives_of_a_curve_alone() -> None:
+    many: Curves = {"0": {1: {f"m{i}": 0.0 for i in range(1000)} | {"epoch": 1.0, "a": 0.5}, 2: {"m0": 0.0}}}
+    assert curves_of(merged([], many, FOUR, ["a", "b"])) == {"0": {1: {"a": 0.5}}}
 
 
 @given(CURVES, CURVES)

@@ -63,6 +63,10 @@ def test_it_tells_of_its_health_and_work(workspace: Workspace, reserved: socket.
     assert "kubenas_leader 1.0" in lines
     assert 'kubenas_trials_ended_total{phase="Succeeded"} 3.0' in lines
     assert 'kubenas_api_requests_total{code="201",verb="create"} 8.0' in lines  # 3 trials, 3 pods, 2 events
+    sizes = dict(line.rsplit(" ", 1) for line in lines if line.startswith("kubenas_object_bytes_"))
+    assert sizes['kubenas_object_bytes_count{kind="Pod"}'] == "3.0"
+    assert float(sizes['kubenas_object_bytes_count{kind="NASTrial"}']) >= 6
+    assert float(sizes['kubenas_object_bytes_bucket{kind="NASTrial",le="8192.0"}']) > 0
     assert operator.terminate() == 0
 
 

@@ -13,7 +13,7 @@ from kubenas.api.document import MAX_DEPTH
 from kubenas.api.text import clean
 
 GROUP: Final = "kubenas.io"
-MAX_NAME: Final = 4096
+MAX_NAME: Final = 1024
 VERSION: Final = "v1alpha1"
 API_VERSION: Final = "kubenas.io/v1alpha1"
 
@@ -118,7 +118,7 @@ Name = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a
 ArchitectureName = Annotated[
     str,
     BeforeValidator(lambda name: name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 1]}…"),
-    Field(max_length=MAX_NAME, description="The architecture in one line, cut short after 4,096 characters."),
+    Field(max_length=MAX_NAME, description="The architecture in one line, cut short after 1,024 characters."),
 ]
 MetricName = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
 

@@ -19,7 +19,7 @@ from kubenas.api.base import (
     rules,
 )
 from kubenas.api.errors import SpecError, refuse_repeats
-from kubenas.api.objective import Objective
+from kubenas.api.objective import MAX_OBJECTIVES, Objective
 from kubenas.api.space import SearchSpace
 from kubenas.api.status import ExperimentStatus
 from kubenas.api.task import Task
@@ -168,7 +168,7 @@ class ExperimentSpec(Model):
 
     objectives: list[Objective] = Field(
         min_length=1,
-        max_length=8,
+        max_length=MAX_OBJECTIVES,
         description="What is improved; the first is the primary one, by which the best is chosen.",
         json_schema_extra=rules(
             # The equality of keyed lists overlooks their order, and the first objective is the primary one.

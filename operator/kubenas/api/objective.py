@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
 from kubenas.api.base import MetricName, Model, rule, rules
 from kubenas.api.errors import SpecError
+
+MAX_OBJECTIVES: Final = 8
 
 
 class Objective(Model):

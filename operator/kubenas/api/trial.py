@@ -20,11 +20,12 @@ from kubenas.api.base import (
     rule,
     rules,
 )
+from kubenas.api.objective import MAX_OBJECTIVES
 
 Phase = Literal["Pending", "Running", "Succeeded", "Pruned", "Failed"]
 Source = Literal["TerminationMessage", "Prometheus", "Pod"]
 
-MAX_CURVE_POINTS = 64
+MAX_CURVE_POINTS = 32
 # The largest whole number that every JSON reader takes for what it is.
 MAX_STEP = 2**53 - 1
 
@@ -73,7 +74,9 @@ class Point(Model):
 
     candidate: str = Field(max_length=63, description="The candidate's id.")
     step: int = Field(ge=0, le=MAX_STEP, description="The step, for example an epoch.")
-    metrics: list[MetricValue] = Field(max_length=64, description="The values.", json_schema_extra=keyed("name"))
+    metrics: list[MetricValue] = Field(
+        max_length=MAX_OBJECTIVES, description="The values of the objectives.", json_schema_extra=keyed("name")
+    )
 
 
 class Failure(Model):
@@ -112,7 +115,8 @@ class TrialStatus(Model):
     curve: list[Point] = Field(
         default_factory=list,
         max_length=MAX_CURVE_POINTS,
-        description="A short learning curve: of the last attempt, and of disrupted ones that it went on from.",
+        description="A short learning curve of the objectives: of the last attempt, and of disrupted ones that it went "
+        "on from.",
         json_schema_extra=keyed("candidate", "step"),
     )
     curve_time: Time | None = Field(default=None, description="When the learning curve was last read.")

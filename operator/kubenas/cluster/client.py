@@ -13,7 +13,7 @@ import aiohttp
 from kubernetes.aio import client as kubernetes
 from kubernetes.aio import config as kubernetes_config
 
-from kubenas.cluster.meters import REQUESTS
+from kubenas.cluster.meters import OBJECT_BYTES, REQUESTS
 
 Object: TypeAlias = dict[str, Any]
 Verb: TypeAlias = Literal["get", "create", "update", "delete"]
@@ -156,6 +156,8 @@ class Client:
         found = _decoded(data)
         if answer.status >= 400:
             raise ApiError(answer.status, str(found.get("reason", "")), str(found.get("message", data[:500])))
+        if verb in ("create", "update"):
+            OBJECT_BYTES.labels(str(found.get("kind", ""))).observe(len(data))
         return found
 
 

@@ -24,6 +24,13 @@ UNREADABLE = Counter(
 )
 READS = Counter("kubenas_metric_reads", "Readings of trials' values.", ["outcome"], registry=REGISTRY)
 TRIALS_ENDED = Counter("kubenas_trials_ended", "Trials that ended, by phase.", ["phase"], registry=REGISTRY)
+OBJECT_BYTES = Histogram(
+    "kubenas_object_bytes",
+    "Size of objects as the apiserver returned them after a write, by kind.",
+    ["kind"],
+    registry=REGISTRY,
+    buckets=tuple(2.0**power for power in range(10, 21)),
+)
 LEADER = Gauge("kubenas_leader", "1 while this replica holds the lease.", registry=REGISTRY)
 EXPERIMENTS = Gauge("kubenas_experiments", "Experiments, by phase.", ["phase"], registry=REGISTRY)
 LAG = Histogram(

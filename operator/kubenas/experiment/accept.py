@@ -8,6 +8,7 @@ from random import Random
 from typing import TYPE_CHECKING, Final
 
 from kubenas.api.errors import SpecError
+from kubenas.experiment.bounds import size_problem
 from kubenas.experiment.known_metrics import metric_problems
 from kubenas.experiment.limits import known_limits
 from kubenas.experiment.template import template_problems
@@ -84,6 +85,8 @@ def check(spec: ExperimentSpec, *, known: bool = False, at: Callable[[str], None
         return Found((*found, error), usable=False)
     at("objectives")
     found += metric_problems(spec, space)
+    too_large = size_problem(spec, space)
+    found += [too_large] if too_large else []
     at("trialTemplate")
     template = template_problems(spec.trial_template, space.decisions, spec.trials.candidates_per_trial)
     found += [problem.within("trialTemplate") for problem in islice(template, MAX_PROBLEMS)]

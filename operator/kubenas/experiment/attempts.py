@@ -9,7 +9,8 @@ from typing import Any
 
 from kubenas.api.base import Condition
 from kubenas.api.trial import Failure, Point, Result, TrialStatus
-from kubenas.experiment.curves import last_results, merged, missing_objective, whole_results
+from kubenas.experiment.bounds import MESSAGE_BYTES, cut, within_room
+from kubenas.experiment.curves import joined, last_results, merged, missing_objective, whole_results
 from kubenas.experiment.message import read_message
 from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Readings, Trial, earliest, moment
 
@@ -61,21 +62,21 @@ def advance(trial: Trial, attempt: Attempt | None, readings: Readings, rules: Ru
     if attempt is None:
         # One that is gone without anyone having seen why, as pods of a lost node may while no operator runs, tells
         # nothing of the trial.
-        return Step(None if status.pod is None else _again(trial, None, _curve(trial, readings), rules, now))
+        return Step(None if status.pod is None else _again(trial, None, _curve(trial, readings, rules), rules, now))
     if attempt.phase is AttemptPhase.ENDED:
         return _ended(trial, attempt, readings, rules, now)
     if attempt.fault:
-        return Step(_failed(trial, attempt, _curve(trial, readings), attempt.fault, rules, now))
+        return Step(_failed(trial, attempt, _curve(trial, readings, rules), attempt.fault, rules, now))
     if attempt.gone_by is not None and now >= attempt.gone_by + LOST_SECONDS:
         return _ended(trial, attempt, readings, rules, now)
     deadline = attempt.started + rules.timeout if attempt.started is not None and rules.timeout else None
     if deadline is not None and now >= deadline:
         fault = Fault("Timeout", f"the attempt ran longer than trials.timeout ({rules.timeout:.0f} s)")
-        return Step(_failed(trial, attempt, _curve(trial, readings), fault, rules, now))
+        return Step(_failed(trial, attempt, _curve(trial, readings, rules), fault, rules, now))
     missing = missing_objective(readings.curves.get(trial.attempt_name), trial.candidates, rules.required)
     if missing:
-        return Step(_failed(trial, attempt, _curve(trial, readings), missing, rules, now))
-    return _in_between(trial, attempt, readings, now, deadline)
+        return Step(_failed(trial, attempt, _curve(trial, readings, rules), missing, rules, now))
+    return _in_between(trial, attempt, readings, rules, now, deadline)
 
 
 def retry_at(status: TrialStatus) -> float:
@@ -89,19 +90,23 @@ def release(trial: Trial, attempt: Attempt | None, readings: Readings, rules: Ru
     """The status of a trial that is suspended: its attempt is given up, and not counted as a failure."""
     if attempt is None and trial.status.pod is None:
         return None
-    return _again(trial, attempt, _curve(trial, readings), rules, now)
+    return _again(trial, attempt, _curve(trial, readings, rules), rules, now)
 
 
 def prune(
     trial: Trial, attempt: Attempt | None, readings: Readings, fault: Fault, rules: Rules, now: float
 ) -> TrialStatus:
     """The status of a trial that is stopped before its end; the last values read of it are kept."""
-    curve = _curve(trial, readings)
-    results = last_results(curve, trial.candidates, rules.required, readings.source)
+    curve = _curve(trial, readings, rules)
+    # Not of the curve: it keeps the objectives alone.
+    shown = joined(trial.status.curve, readings.curves.get(trial.attempt_name))
+    results = last_results(shown, trial.candidates, rules.required, readings.source)
     return _finished(trial, attempt, "Pruned", fault, results, curve, rules, now)
 
 
-def _in_between(trial: Trial, attempt: Attempt, readings: Readings, now: float, deadline: float | None) -> Step:
+def _in_between(
+    trial: Trial, attempt: Attempt, readings: Readings, rules: Rules, now: float, deadline: float | None
+) -> Step:
     """Note that the attempt waits or runs, once it has done so for a moment."""
     status = trial.status
     settled = attempt.created + SETTLE_SECONDS
@@ -119,7 +124,7 @@ def _in_between(trial: Trial, attempt: Attempt, readings: Readings, now: float, 
     read = readings.curves.get(trial.attempt_name)
     last = status.curve_time or status.start_time
     if read and (last is None or now - last.timestamp() >= CURVE_SECONDS):
-        curve = merged(status.curve, read, trial.candidates)
+        curve = merged(status.curve, read, trial.candidates, rules.required)
         if curve != status.curve:
             changes |= {"curve": curve, "curve_time": moment(readings.read_at or now)}
     changed = status.model_copy(update=changes)
@@ -131,10 +136,11 @@ def _ended(trial: Trial, attempt: Attempt, readings: Readings, rules: Rules, now
     report = read_message(attempt.message, attempt.exit_code, trial.candidates, rules.required)
     if report.fault is None and not _read_out(attempt, readings, now):
         return Step(read_now=True, wake_at=_end_of(attempt, now) + READING_SECONDS)
-    curve = _curve(trial, readings)
+    curve = _curve(trial, readings, rules)
     if report.results:
-        said = Fault("Succeeded", "The trainer reported its results." + _left_out(report.left_out))
-        return Step(_finished(trial, attempt, "Succeeded", said, report.results, curve, rules, now))
+        said = Fault("Succeeded", "The trainer reported its results.")
+        ended = _finished(trial, attempt, "Succeeded", said, report.results, curve, rules, now, report.left_out)
+        return Step(ended)
     disruption = attempt.disruption.reason if attempt.disruption else trial.status.disruption
     if disruption is not None:
         return Step(_again(trial, attempt, curve, rules, now))
@@ -182,7 +188,8 @@ def _failed(
 ) -> TrialStatus:
     """A failed attempt: another one if there are retries left, else the trial has failed."""
     failures = trial.status.failures + 1
-    failure = Failure(attempt=trial.status.attempt, reason=fault.reason, message=fault.message[:4096], time=moment(now))
+    message = cut(fault.message, MESSAGE_BYTES)
+    failure = Failure(attempt=trial.status.attempt, reason=fault.reason, message=message, time=moment(now))
     if failures <= rules.retries and fault.reason not in PERMANENT:
         # The next attempt may begin anew: values of one that failed are none of its own.
         return _again(trial, attempt, [], rules, now).model_copy(update={"failures": failures, "last_failure": failure})
@@ -215,7 +222,9 @@ def _finished(
     curve: list[Point],
     rules: Rules,
     now: float,
+    left_out: Sequence[str] = (),
 ) -> TrialStatus:
+    kept, more = within_room(results, rules.required)
     started = attempt.started if attempt else None
     ended = attempt.ended if attempt and attempt.ended is not None else now
     return trial.status.model_copy(
@@ -226,14 +235,14 @@ def _finished(
             "start_time": moment(started) if started is not None else trial.status.start_time,
             "completion_time": moment(ended),
             "gpu_seconds": _gpu_seconds(trial, attempt, rules, now),
-            "results": list(results),
+            "results": kept,
             "curve": curve,
             "conditions": [
                 Condition(
                     type="Finished",
                     status="True",
                     reason=why.reason,
-                    message=why.message[:32768],
+                    message=cut(why.message + _left_out([*left_out, *more]), MESSAGE_BYTES),
                     observed_generation=1,
                     last_transition_time=moment(now),
                 )
@@ -254,9 +263,9 @@ def _left_out(metrics: Sequence[str]) -> str:
     return f" Not kept of them: {'; '.join(metrics[:_NAMED])}{more}." if metrics else ""
 
 
-def _curve(trial: Trial, readings: Readings) -> list[Point]:
+def _curve(trial: Trial, readings: Readings, rules: Rules) -> list[Point]:
     """All that is known of how the trial learns."""
-    return merged(trial.status.curve, readings.curves.get(trial.attempt_name), trial.candidates)
+    return merged(trial.status.curve, readings.curves.get(trial.attempt_name), trial.candidates, rules.required)
 
 
 def _gpu_seconds(trial: Trial, attempt: Attempt | None, rules: Rules, now: float) -> float:

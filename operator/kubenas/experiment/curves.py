@@ -14,7 +14,7 @@ from kubenas.experiment.state import Curve, Curves, Fault, metrics_of
 
 MAX_METRICS: Final = 64
 # Steps of a running trial that are kept in memory.
-MOST_STEPS: Final = 4 * MAX_CURVE_POINTS
+MOST_STEPS: Final = 8 * MAX_CURVE_POINTS
 # The metric by which a trainer says how many epochs are done, whatever its steps count.
 EPOCH: Final = "epoch"
 METRIC_NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,62}")
@@ -51,25 +51,38 @@ def gathered(known: Curves, read: Curves, candidates: Sequence[Candidate], requi
     return curves
 
 
-def merged(known: Sequence[Point], read: Curves | None, candidates: Sequence[Candidate]) -> list[Point]:
-    """What was read of the attempt, after what was known up to its first step, at most `MAX_CURVE_POINTS`.
+def joined(known: Sequence[Point], read: Curves | None) -> Curves:
+    """What was read of the attempt, after what was known up to its first step.
 
     So values of an earlier attempt stay as far as this one goes on from there, and are never among its own.
+    """
+    curves = curves_of(known)
+    for candidate, found in (read or {}).items():
+        if found:
+            first = min(found)
+            before = {step: values for step, values in curves.get(candidate, {}).items() if step < first}
+            curves[candidate] = before | found
+    return curves
+
+
+def merged(
+    known: Sequence[Point], read: Curves | None, candidates: Sequence[Candidate], required: Sequence[str]
+) -> list[Point]:
+    """What was read joined to what was known, as a status keeps it: `required` metrics at `MAX_CURVE_POINTS` steps.
+
     Of what was read, only what a status can hold: a trainer may serve anything.
     """
     if not read:
         return list(known)
-    curves = curves_of(known)
+    kept: Curves = {}
     for candidate in candidates:
-        found = {
-            step: dict(islice(storable.items(), MAX_METRICS))
-            for step, values in read.get(candidate.id, {}).items()
-            if 0 <= step <= MAX_STEP and (storable := _storable(values))
-        }
-        if found:
-            first = min(found)
-            before = {step: values for step, values in curves.get(candidate.id, {}).items() if step < first}
-            curves[candidate.id] = before | found
+        curve: Curve = {}
+        for step, values in read.get(candidate.id, {}).items():
+            told = {name: values[name] for name in required if math.isfinite(values.get(name, math.nan))}
+            if told and 0 <= step <= MAX_STEP:
+                curve[step] = told
+        kept[candidate.id] = curve
+    curves = joined(known, kept)
     share = max(2, MAX_CURVE_POINTS // max(1, len(curves)))
     return [
         Point(candidate=candidate, step=step, metrics=_values(curves[candidate][step]))
@@ -117,10 +130,9 @@ def missing_objective(read: Curves | None, candidates: Sequence[Candidate], requ
 
 
 def last_results(
-    points: Sequence[Point], candidates: Sequence[Candidate], required: Sequence[str], source: Source
+    curves: Curves, candidates: Sequence[Candidate], required: Sequence[str], source: Source
 ) -> list[Result]:
     """The last values of each candidate that has any, however far it has come."""
-    curves = curves_of(points)
     found = (_last_values(one, curves.get(one.id, {}), required, source) for one in candidates)
     return [result for result in found if result is not None]
 
