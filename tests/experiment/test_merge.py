@@ -76,7 +76,9 @@ TRAINER = objects(
         "volumeMounts": keyed(
             "mountPath", ["/tmp", "/more"], st.sampled_from([{"name": "tmp"}, {"name": "m", "subPath": "s"}])
         ),
-        "resources": directed(objects({"limits": directed(QUANTITIES), "requests": QUANTITIES})),
+        # In what is replaced as a whole, kubectl leaves further directives as they are.
+        "resources": directed(objects({"limits": QUANTITIES, "requests": QUANTITIES}))
+        | objects({"limits": directed(QUANTITIES), "requests": QUANTITIES}),
     }
 )
 # In what it has nothing of yet, kubectl leaves directives as they are, and the apiserver then refuses the pod.
