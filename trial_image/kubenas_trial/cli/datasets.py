@@ -33,6 +33,7 @@ def datasets(
 
     prepare_threads()
     from kubenas_trial.cli.request import read_settings
+    from kubenas_trial.datasets.unread import why_unread
     from kubenas_trial.errors import InvalidDatasetError, InvalidTrialError
     from kubenas_trial.tasks.load import TASKS, task_class
 
@@ -47,7 +48,8 @@ def datasets(
         found = [(kind, name) for kind in kinds for name in _looks_like(kind, check, form)]
         if not found:
             known = dict.fromkeys(name for kind in kinds for name in kind.formats)
-            raise InvalidDatasetError(f"--check: {check} looks like none of {', '.join(known)}")
+            unread = f"; it {why}" if (why := why_unread(check)) else ""
+            raise InvalidDatasetError(f"--check: {check} looks like none of {', '.join(known)}{unread}")
         codes = {_tell(kind, name, check, settings) for kind, name in found}
         if 0 not in codes:
             raise typer.Exit(max(codes))

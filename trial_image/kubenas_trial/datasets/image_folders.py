@@ -19,6 +19,7 @@ from kubenas_trial.datasets.image_data import ImageClassificationSettings, Image
 from kubenas_trial.datasets.pictures import converted, image_size, is_image, open_image, tensors
 from kubenas_trial.datasets.published import folders_in, join, one_each, part_folders, part_of, parts_in, words_of
 from kubenas_trial.datasets.text_files import open_text
+from kubenas_trial.datasets.unread import PICTURES, tell_unread
 from kubenas_trial.errors import InvalidDatasetError
 
 _LOG: Final = logging.getLogger("kubenas_trial")
@@ -62,6 +63,7 @@ def read_image_folder(path: Path, settings: ImageClassificationSettings) -> Imag
     Raises:
         InvalidDatasetError: a class has no images, or none to train on; an image cannot be read.
     """
+    tell_unread(path, PICTURES, below=True)
     parts = _parts(path)
     known = {each.label for name in ("", "train") for each in parts.get(name, ())}
     for part, examples in parts.items():

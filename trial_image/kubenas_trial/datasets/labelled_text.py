@@ -13,6 +13,7 @@ from typing import Final
 from kubenas_trial.datasets.data import SPLIT_NAMES, Chosen, stratified
 from kubenas_trial.datasets.published import by_part, files_in, shares_without
 from kubenas_trial.datasets.tables import SUFFIXES, Row, Table
+from kubenas_trial.datasets.unread import TEXTS, tell_unread
 from kubenas_trial.errors import InvalidDatasetError
 
 _LOG: Final = logging.getLogger("kubenas_trial")
@@ -44,6 +45,8 @@ def read_labelled(path: Path, kind: str, text: str | None, label: str | None, se
         InvalidDatasetError: a file is not as it should be; the message names it and the line.
     """
     files = [path] if path.is_file() else files_in(path, SUFFIXES[kind])
+    if path.is_dir():
+        tell_unread(path, TEXTS, below=False)
     named = by_part(path, {file.name: file for file in files})
     tables = {split: Table(file, kind, text, label) for split, file in named.items()}
     if "test" in tables and not tables["test"].has_labels():

@@ -16,6 +16,7 @@ from kubenas_trial.datasets.data import SPLIT_NAMES, Batch, Splits
 from kubenas_trial.datasets.published import files_in, part_of, parts_in
 from kubenas_trial.datasets.text_files import open_text
 from kubenas_trial.datasets.tokens import IGNORED, tokenize, train_byte_bpe
+from kubenas_trial.datasets.unread import TEXTS, tell_unread
 from kubenas_trial.errors import InvalidDatasetError
 from kubenas_trial.settings import TrainingSettings
 
@@ -118,6 +119,8 @@ def read_text(path: Path, settings: LanguageSettings) -> LanguageData:
     Raises:
         InvalidDatasetError: a file is not as it should be, or the text is too short.
     """
+    if path.is_dir():
+        tell_unread(path, TEXTS, below=False)
     parts = split_lines(path)
     tokenizer = train_byte_bpe(parts["train"], settings.vocabulary, _START)
     size = tokenizer.get_vocab_size()

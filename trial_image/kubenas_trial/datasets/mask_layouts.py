@@ -11,6 +11,7 @@ from typing import Final
 from kubenas_trial.datasets.masks import LabelledImage, labelled
 from kubenas_trial.datasets.pictures import image_files, is_image
 from kubenas_trial.datasets.published import folders_in, one_each, part_folders, part_of, words_of
+from kubenas_trial.datasets.unread import PICTURES, tell_unread
 from kubenas_trial.errors import InvalidDatasetError
 
 _LOG: Final = logging.getLogger("kubenas_trial")
@@ -39,6 +40,7 @@ def read_paired_masks(path: Path) -> dict[str, list[LabelledImage]]:
     folders = _folders(path)
     if not folders:
         raise InvalidDatasetError(f"{path} has no folders images and masks: put the images and their masks there")
+    tell_unread(path, PICTURES, below=True)
     one_each(path, ((part, masks) for part, _, masks in folders))
     for _, images, masks in folders:
         _tell_unused(images, masks)

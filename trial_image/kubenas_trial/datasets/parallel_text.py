@@ -13,6 +13,7 @@ from typing import Final
 from kubenas_trial.datasets.data import SPLIT_NAMES, Chosen, grouped
 from kubenas_trial.datasets.published import by_part, files_in, parts_in
 from kubenas_trial.datasets.text_files import open_text
+from kubenas_trial.datasets.unread import TEXTS, tell_unread
 from kubenas_trial.errors import InvalidDatasetError
 
 _TABLES: Final = (".tsv", ".tab", ".txt")
@@ -158,6 +159,8 @@ def read_table(path: Path, source: str | None, target: str | None, seed: int) ->
     Raises:
         InvalidDatasetError: something is wrong; the message names the file, and the line.
     """
+    if path.is_dir():
+        tell_unread(path, TEXTS, below=False)
     files = {file.name: file for file in (_tables(path) if path.is_dir() else [path])}
     named = by_part(path, files)
     return _split({split: TablePairs(file, source, target) for split, file in named.items()}, seed, path)

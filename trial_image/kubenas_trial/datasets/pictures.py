@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
 from kubenas_trial.datasets.published import files_in
+from kubenas_trial.datasets.unread import PICTURES
 from kubenas_trial.errors import InvalidDatasetError
 
 SUFFIXES: Final = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
@@ -82,6 +83,7 @@ def open_image(path: Path) -> Iterator[Image.Image]:
     """
     try:
         with Image.open(path) as image:
+            _refuse_floats(image, path)
             yield ImageOps.exif_transpose(image)
     except UNREADABLE as error:
         raise unreadable(path, error) from None
@@ -116,13 +118,24 @@ def stored_size(path: Path) -> tuple[int, int, int]:
     """
     try:
         with Image.open(path) as image:
+            _refuse_floats(image, path)
             return *image.size, image.getexif().get(ExifTags.Base.Orientation, 1)
     except UNREADABLE as error:
         raise unreadable(path, error) from None
 
 
+def _refuse_floats(image: Image.Image, path: Path) -> None:
+    if image.mode == "F":
+        raise InvalidDatasetError(
+            f"{path} has floating-point values, of which no file says what is black and what is white: convert it to "
+            "whole numbers of 8 or 16 bits"
+        )
+
+
 def unreadable(path: Path, error: Exception) -> InvalidDatasetError:
     """What is said of an image that cannot be read."""
+    if path.suffix.lower() in PICTURES.suffixes and path.exists():
+        return InvalidDatasetError(f"{path} is of a format that is not read: convert it to PNG or JPEG")
     problem = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read as an image ({error})"
     return InvalidDatasetError(f"{path} {problem}: replace it, or leave it out of the data set")
 

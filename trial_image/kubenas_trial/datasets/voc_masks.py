@@ -7,6 +7,7 @@ from typing import Final
 
 from kubenas_trial.datasets.masks import LabelledImage, labelled
 from kubenas_trial.datasets.pictures import image_files
+from kubenas_trial.datasets.unread import PICTURES, tell_unread
 from kubenas_trial.datasets.voc_lists import read_lists
 from kubenas_trial.errors import InvalidDatasetError
 
@@ -32,6 +33,8 @@ def read_voc_masks(path: Path) -> dict[str, list[LabelledImage]]:
     if len(roots) != 1:
         raise InvalidDatasetError(f"{path} holds {len(roots)} folders with {_MASKS}: name one of them")
     [root] = roots
+    for folder in (root / _IMAGES, root / _MASKS):
+        tell_unread(folder, PICTURES, below=False)
     masks = {file.stem: file for file in image_files(root / _MASKS)}
     if not masks:
         raise InvalidDatasetError(f"{root / _MASKS} holds no image: put the masks there")

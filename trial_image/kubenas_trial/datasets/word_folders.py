@@ -20,6 +20,7 @@ from kubenas_trial.datasets.audio_data import AudioData, AudioSettings, Waves, a
 from kubenas_trial.datasets.data import SPLIT_NAMES, grouped, stratified
 from kubenas_trial.datasets.published import files_in, folders_in, join, one_each, part_folders, shares_without
 from kubenas_trial.datasets.text_files import open_text
+from kubenas_trial.datasets.unread import SOUNDS, tell_unread
 from kubenas_trial.errors import InvalidDatasetError
 
 _LOG: Final = logging.getLogger("kubenas_trial")
@@ -68,6 +69,7 @@ def read_words(path: Path, settings: AudioSettings) -> AudioData:
         InvalidDatasetError: there are fewer than two words, one is empty or without a training example, a file cannot
             be read, or a list names one that is not there.
     """
+    tell_unread(path, SOUNDS, below=True)
     parts = _parts(path)
     root = parts.get("train", path)
     words = [folder.name for folder in _folders(root)]

@@ -12,6 +12,7 @@ import torch
 from kubenas.api.task import Dataset
 from kubenas.api.task import Task as TaskSpec
 from kubenas_trial.datasets.data import Splits
+from kubenas_trial.datasets.unread import why_unread
 from kubenas_trial.distributed import loaded_once
 from kubenas_trial.errors import InvalidDatasetError, InvalidTrialError, read
 from kubenas_trial.settings import TrainingSettings
@@ -107,5 +108,6 @@ def format_of(kind: type[AnyTask], path: Path, wanted: str | None) -> str:
             if found
             else f"looks like none of {known}: name the folder that holds the files, unpack what is packed, or "
         )
-        raise InvalidDatasetError(f"task.dataset.path: {path} {looks}say which by task.dataset.format")
+        unread = "" if found else f"; it {why}" if (why := why_unread(path)) else ""
+        raise InvalidDatasetError(f"task.dataset.path: {path} {looks}say which by task.dataset.format{unread}")
     return found[0]
