@@ -68,7 +68,7 @@ def watched_pods(cluster: Cluster) -> Iterator[dict[str, dict[str, Any]]]:
 
 
 def curve_in_prometheus(cluster: Cluster, trial: str) -> dict[int, dict[str, float]]:
-    """Step by step the values that Prometheus holds of a trial, put together by their time of scrape."""
+    """Step by step the objective that Prometheus holds of a trial, put together by the time of scrape."""
     labels = f'{{namespace="{NAMESPACE}",experiment="digits",trial="{trial}",candidate="0"}}'
     step_at: dict[float, int] = {}
     for series in samples(cluster, f"kubenas_trial_step{labels}"):
@@ -76,8 +76,8 @@ def curve_in_prometheus(cluster: Cluster, trial: str) -> dict[int, dict[str, flo
     curve: dict[int, dict[str, float]] = {}
     for series in samples(cluster, f"kubenas_trial_value{labels}"):
         for time, value in series["values"]:
-            if series["metric"]["metric"] != "epoch":
-                curve.setdefault(step_at[time], {})[series["metric"]["metric"]] = float(value)
+            if series["metric"]["metric"] == "accuracy":
+                curve[step_at[time]] = {"accuracy": float(value)}
     return curve
 
 

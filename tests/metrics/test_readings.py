@@ -56,15 +56,20 @@ async def stored(namespace: str, places: list[str]) -> Store:
         edges = ("0-1", "0-2", "0-3", "1-2", "1-3", "2-3")
         architecture = {edge: operations[number // 5**place % 5] for place, edge in enumerate(edges)}
         candidate = {"id": "0", "name": "cell", "architecture": architecture, "epochs": 9}
+        owner = {"apiVersion": "kubenas.io/v1alpha1", "controller": True}
         own = {"namespace": namespace, "labels": labels, "resourceVersion": str(2 + number)}
         store.put_trial(
             {
                 "kind": "NASTrial",
-                "metadata": {**own, "name": f"nas-{number}", "uid": f"trial-{number}"},
+                "metadata": {
+                    **own,
+                    "name": f"nas-{number}",
+                    "uid": f"trial-{number}",
+                    "ownerReferences": [{**owner, "kind": "NASExperiment", "name": "nas", "uid": uid}],
+                },
                 "spec": {"number": number, "observed": 0, "candidates": [candidate]},
             }
         )
-        owner = {"apiVersion": "kubenas.io/v1alpha1", "kind": "NASTrial", "controller": True}
         state = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
         store.put_pod(
             {
@@ -74,7 +79,9 @@ async def stored(namespace: str, places: list[str]) -> Store:
                     "name": f"nas-{number}-1",
                     "uid": f"pod-{number}",
                     "creationTimestamp": "2026-01-01T00:00:00Z",
-                    "ownerReferences": [{**owner, "name": f"nas-{number}", "uid": f"trial-{number}"}],
+                    "ownerReferences": [
+                        {**owner, "kind": "NASTrial", "name": f"nas-{number}", "uid": f"trial-{number}"}
+                    ],
                 },
                 "spec": {"containers": [{"name": "trainer"}]},
                 "status": {
