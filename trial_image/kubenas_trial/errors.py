@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -36,13 +37,36 @@ class InvalidTrialError(TrialError):
         super().__init__("InvalidTrial", message)
 
 
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """Problems of one kind: how many, and the messages of the first."""
+
+    kind: str
+    count: int
+    shown: tuple[str, ...]
+
+
 class InvalidDatasetError(TrialError):
-    """A data set cannot be used as it is: the message names the file, or the field, and what is wrong."""
+    """A data set cannot be used as it is: the message names the file, or the field, and what is wrong.
+
+    Attributes:
+        problems: all that is known to be wrong, by kinds, the one of the message first.
+    """
 
     exit_code = 65
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, kind: str = "other") -> None:
         super().__init__("InvalidDataset", message)
+        self.problems: tuple[Alike, ...] = (Alike(kind, 1, (message,)),)
+
+    @classmethod
+    def of(cls, problems: tuple[Alike, ...]) -> InvalidDatasetError:
+        """One error that tells all of `problems`, one or more."""
+        more = sum(each.count for each in problems) - 1
+        rest = f" (and {more:,} more problems, see `kubenas-trial datasets --check`)" if more else ""
+        error = InvalidDatasetError(problems[0].shown[0] + rest)
+        error.problems = problems
+        return error
 
 
 class NonFiniteMetricError(TrialError):

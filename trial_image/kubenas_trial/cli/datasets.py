@@ -11,6 +11,7 @@ import typer
 from kubenas_trial.cli.failure import failures_told
 
 if TYPE_CHECKING:
+    from kubenas_trial.errors import Alike
     from kubenas_trial.tasks.load import AnyTask
 
 
@@ -64,11 +65,14 @@ def _looks_like(kind: type[AnyTask], path: Path, form: str | None) -> Iterator[s
 def _tell(kind: type[AnyTask], form: str, path: Path, settings: dict[str, Any]) -> int:
     """Print what reading gives; the exit code that it would be worth."""
     from kubenas_trial.datasets.data import targets_in
-    from kubenas_trial.errors import TrialError, read
+    from kubenas_trial.errors import InvalidDatasetError, TrialError, read
 
     typer.echo(f"{kind.name}, format {form}: {kind.formats[form].summary}")
     try:
         data = kind.formats[form].read(path, read(kind.settings_model, settings, "--set"))
+    except InvalidDatasetError as error:
+        _tell_problems(error.problems)
+        return error.exit_code
     except TrialError as error:
         typer.echo(f"  problem     {error}")
         return error.exit_code
@@ -78,3 +82,18 @@ def _tell(kind: type[AnyTask], form: str, path: Path, settings: dict[str, Any]) 
         shown = ", ".join(classes[:10]) + (" …" if len(classes) > 10 else "")
         typer.echo(f"  classes     {len(classes)}: {shown}")
     return 0
+
+
+def _tell_problems(problems: tuple[Alike, ...]) -> None:
+    """Print each kind with its number and first messages; a single problem in one line."""
+    total = sum(each.count for each in problems)
+    if total == 1:
+        typer.echo(f"  problem     {problems[0].shown[0]}")
+        return
+    typer.echo(f"  problems    {total:,}, of {len(problems)} {'kinds' if len(problems) > 1 else 'kind'}")
+    for each in problems:
+        typer.echo(f"    {each.kind}: {each.count:,}")
+        for message in each.shown:
+            typer.echo(f"      {message}")
+        if each.count > len(each.shown):
+            typer.echo(f"      … and {each.count - len(each.shown):,} more")

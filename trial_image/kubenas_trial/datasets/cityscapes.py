@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from kubenas_trial.datasets.masks import IGNORED, INVALID, LabelledImage, labelled
+from kubenas_trial.datasets.problems import Problems, each_read
 from kubenas_trial.datasets.published import join, one_each, part_folders
 from kubenas_trial.datasets.segmentation_data import SegmentationData, SegmentationDataSettings, segmentation_data
 from kubenas_trial.errors import InvalidDatasetError
@@ -55,7 +56,13 @@ def read_cityscapes(path: Path, settings: SegmentationDataSettings) -> Segmentat
         InvalidDatasetError: a file is missing or cannot be read.
     """
     named = one_each(path, part_folders(path / "leftImg8bit"))
-    parts = {part: list(_scenes(folder, path)) for part, folder in named.items() if part != "test"}
+    parts: dict[str, list[LabelledImage]] = {}
+    problems = Problems()
+    for part, folder in named.items():
+        if part != "test":
+            with problems.noted():
+                parts[part] = each_read(lambda pair: labelled(*pair), _scenes(folder, path))
+    problems.refuse()
     files = [file for part in parts.values() for file in part]
     if not files:
         raise InvalidDatasetError(f"{path / 'leftImg8bit'} has no {{train,val}}/CITY/*{_IMAGE}: put the images there")
@@ -66,12 +73,12 @@ def read_cityscapes(path: Path, settings: SegmentationDataSettings) -> Segmentat
     return segmentation_data(cities, numbers, tuple(CLASSES), _table(by_train_ids=by_train_ids), settings)
 
 
-def _scenes(folder: Path, root: Path) -> Iterator[LabelledImage]:
+def _scenes(folder: Path, root: Path) -> Iterator[tuple[Path, Path]]:
     for image in sorted(folder.glob(f"*/*{_IMAGE}")):
         masks = root / "gtFine" / folder.name / image.parent.name
         stem = image.name.removesuffix(_IMAGE)
         by_train_ids = masks / f"{stem}{_TRAIN_IDS}"
-        yield labelled(image, by_train_ids if by_train_ids.is_file() else masks / f"{stem}{_LABEL_IDS}")
+        yield image, by_train_ids if by_train_ids.is_file() else masks / f"{stem}{_LABEL_IDS}"
 
 
 def _table(*, by_train_ids: bool) -> Tensor:

@@ -20,6 +20,7 @@ from kubenas_trial.datasets.detection_data import (
     frame_of,
     item_of,
 )
+from kubenas_trial.datasets.problems import Problems
 from kubenas_trial.datasets.published import one_each, part_of, parts_in
 from kubenas_trial.errors import InvalidDatasetError
 
@@ -73,8 +74,11 @@ def read_coco(path: Path, settings: DetectionDataSettings) -> DetectionData:
     if root.name == "annotations":
         root = root.parent
     parts: dict[str, list[AnnotatedImage]] = {}
+    problems = Problems()
     for part, file in files.items():
-        parts[part] = list(_images(_document(file), file, root, part))
+        with problems.noted():
+            parts[part] = list(_images(_document(file), file, root, part))
+    problems.refuse()
     return detection_data(parts, settings, path)
 
 
@@ -99,22 +103,27 @@ def _part(file: Path, root: Path) -> str | None:
 
 
 def _document(file: Path) -> _Document:
+    problems = Problems()
     try:
         document = _Document.model_validate_json(file.read_bytes().removeprefix(BOM_UTF8))
     except OSError as error:
         raise InvalidDatasetError(f"{file} cannot be read ({error})") from None
     except ValidationError as error:
-        problem = error.errors(include_url=False, include_context=False)[0]
-        where = ".".join(map(str, problem["loc"])) or "the file"
-        raise InvalidDatasetError(f"{file}: {where}: {problem['msg']}") from None
+        for problem in error.errors(include_url=False, include_context=False):
+            where = ".".join(map(str, problem["loc"])) or "the file"
+            problems.add(InvalidDatasetError(f"{file}: {where}: {problem['msg']}", "field that is missing or wrong"))
+        problems.refuse()
+        raise
     for name in ("images", "categories"):
         if not getattr(document, name):
             raise InvalidDatasetError(f"{file}: {name} is empty")
         seen: set[int | str] = set()
         for place, entry in enumerate(getattr(document, name)):
             if entry.id in seen:
-                raise InvalidDatasetError(f"{file}: {name}.{place}: an entry before it has the id {entry.id!r} too")
+                text = f"{file}: {name}.{place}: an entry before it has the id {entry.id!r} too"
+                problems.add(InvalidDatasetError(text, "id of two entries"))
             seen.add(entry.id)
+    problems.refuse()
     return document
 
 
@@ -122,29 +131,45 @@ def _images(document: _Document, file: Path, root: Path, part: str) -> Iterator[
     names = {category.id: category.name for category in document.categories}
     images = {image.id: image for image in document.images}
     folders = list(_folders(file, root, part))
-    paths = {image.id: _path(image.file_name, folders, file) for image in document.images}
-    frames: dict[int | str, Frame] = {}
+    problems = Problems()
+    paths: dict[int | str, Path] = {}
+    for image in document.images:
+        with problems.noted():
+            paths[image.id] = _path(image.file_name, folders, file)
+    # None of an image that cannot be read, which is told once, not of each of its boxes.
+    frames: dict[int | str, Frame | None] = {}
     items: dict[int | str, list[Item]] = {number: [] for number in images}
     for place, annotation in enumerate(document.annotations):
         at = f"{file}: annotations.{place}"
         number = annotation.image_id
-        if number not in images:
-            raise InvalidDatasetError(f"{at}: image_id {number!r} is the id of no image")
-        if annotation.category_id not in names:
-            raise InvalidDatasetError(f"{at}: category_id {annotation.category_id!r} is the id of no category")
-        if number not in frames:
-            image = images[number]
-            written = (image.width, image.height) if image.width and image.height else None
-            frames[number] = frame_of(paths[number], written, file)
-        left, top, width, height = annotation.bbox
-        if 0 in {width, height}:
-            continue
-        box: Box = (left, top, left + width, top + height)
-        at = f"{at} (image {images[number].file_name})"
-        ignored = annotation.iscrowd != 0
-        items[number].append(item_of(names[annotation.category_id], box, frames[number], at, ignored=ignored))
+        with problems.noted():
+            if number not in images:
+                raise InvalidDatasetError(f"{at}: image_id {number!r} is the id of no image", "image_id of no image")
+            if annotation.category_id not in names:
+                raise InvalidDatasetError(
+                    f"{at}: category_id {annotation.category_id!r} is the id of no category",
+                    "category_id of no category",
+                )
+            if number not in frames:
+                frames[number] = None
+                if number in paths:
+                    frames[number] = _frame(images[number], paths[number], file)
+            frame = frames[number]
+            left, top, width, height = annotation.bbox
+            if frame is None or 0 in {width, height}:
+                continue
+            box: Box = (left, top, left + width, top + height)
+            at = f"{at} (image {images[number].file_name})"
+            ignored = annotation.iscrowd != 0
+            items[number].append(item_of(names[annotation.category_id], box, frame, at, ignored=ignored))
+    problems.refuse()
     for number in images:
         yield AnnotatedImage(paths[number], tuple(items[number]))
+
+
+def _frame(image: _Image, path: Path, file: Path) -> Frame:
+    written = (image.width, image.height) if image.width and image.height else None
+    return frame_of(path, written, file)
 
 
 def _folders(file: Path, root: Path, part: str) -> Iterator[Path]:
@@ -162,4 +187,6 @@ def _path(name: str, folders: list[Path], file: Path) -> Path:
         if (folder / name).is_file():
             return folder / name
     looked = ", ".join(str(folder) for folder in folders if folder.is_dir())
-    raise InvalidDatasetError(f"{file}: image {name} is in none of {looked}: add it, or take it out of images")
+    raise InvalidDatasetError(
+        f"{file}: image {name} is in none of {looked}: add it, or take it out of images", "missing image"
+    )

@@ -28,6 +28,7 @@ from kubenas_trial.datasets.pictures import (
     stored_size,
     tensors,
 )
+from kubenas_trial.datasets.problems import Problems
 from kubenas_trial.datasets.published import Numbers, join
 from kubenas_trial.errors import InvalidDatasetError
 from kubenas_trial.settings import TrainingSettings
@@ -202,14 +203,15 @@ def item_of(label: str, box: Box, frame: Frame, at: str, *, ignored: bool) -> It
     x1, y1, x2, y2 = box
     # Written so that NaN is refused as well.
     if not (x1 < x2 and y1 < y2):
-        raise InvalidDatasetError(f"{at}: its box {box} has no area: correct or delete it")
+        raise InvalidDatasetError(f"{at}: its box {box} has no area: correct or delete it", "box without area")
     width, height = frame.width, frame.height
     beyond = max(-x1, -y1, x2 - width, y2 - height, 0.0)
     inside = min(x2, width) > max(x1, 0) and min(y2, height) > max(y1, 0)
     if not (inside and beyond <= _FARTHEST):
         raise InvalidDatasetError(
             f"{at}: its box {box} {'reaches' if inside else 'lies'} beyond the image of {width} x {height} pixels: "
-            "correct or delete it"
+            "correct or delete it",
+            "box beyond the image",
         )
     clipped = max(x1, 0) / width, max(y1, 0) / height, min(x2, width) / width, min(y2, height) / height
     return Item(label, _turned(clipped, frame.orientation), ignored, beyond)
@@ -232,7 +234,8 @@ def frame_of(path: Path, written: tuple[int, int] | None, file: Path) -> Frame:
         return Frame(*stored)
     raise InvalidDatasetError(
         f"{file}: says {written[0]} x {written[1]} pixels, but {path.name} has {width} x {height}: its boxes belong to "
-        "another image, or the image was turned or resized after they were drawn"
+        "another image, or the image was turned or resized after they were drawn",
+        "image of another size than written",
     )
 
 
@@ -273,12 +276,13 @@ def _classes(images: Sequence[AnnotatedImage], numbers: Numbers, at: Path) -> li
             raise InvalidDatasetError(
                 f"{at}: the {name} split of {len(split)} images has no box: nothing to measure by"
             )
+    problems = Problems()
     for number in (*numbers.validation, *numbers.test):
         for item in images[number].items:
             if not item.ignored and item.label not in classes:
-                raise InvalidDatasetError(
-                    f"{images[number].path}: class {item.label!r} has no training example: add some or delete it"
-                )
+                text = f"{images[number].path}: class {item.label!r} has no training example: add some or delete it"
+                problems.add(InvalidDatasetError(text, "class without training example"))
+    problems.refuse()
     return classes
 
 

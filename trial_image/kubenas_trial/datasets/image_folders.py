@@ -17,6 +17,7 @@ from torch import Tensor
 from kubenas_trial.datasets.data import SPLIT_NAMES
 from kubenas_trial.datasets.image_data import ImageClassificationSettings, ImageData, image_data, moved_and_mirrored
 from kubenas_trial.datasets.pictures import converted, image_size, is_image, open_image, tensors
+from kubenas_trial.datasets.problems import Problems
 from kubenas_trial.datasets.published import folders_in, join, one_each, part_folders, part_of, parts_in, words_of
 from kubenas_trial.datasets.text_files import open_text
 from kubenas_trial.datasets.unread import PICTURES, tell_unread
@@ -82,13 +83,16 @@ def read_image_folder(path: Path, settings: ImageClassificationSettings) -> Imag
     if few := sorted(known - trained):
         raise InvalidDatasetError(f"{path}: class {few[0]} has too few images for one to train on: add more")
     place = {name: number for number, name in enumerate(classes)}
-    look = _look([examples[number].path for number in numbers.train], settings.image_size)
+    problems = Problems()
+    look = _look([examples[number].path for number in numbers.train], settings.image_size, problems)
     images = tensors(
         [each.path for each in examples],
         partial(_read, look=look),
         look.height * look.width * len(look.mode),
         settings.memory_limit_mb,
     )
+    # Images in memory have all been read; of others only those that were looked at.
+    problems.refuse()
     labels = torch.tensor([place[each.label] for each in examples])
     return image_data(images, labels, numbers, classes, moved_and_mirrored if settings.augmentation else None)
 
@@ -169,13 +173,16 @@ def _listed(root: Path) -> Iterator[_Labelled]:
             yield _Labelled(file, label)
 
 
-def _look(paths: Sequence[Path], side: int | None) -> _Look:
+def _look(paths: Sequence[Path], side: int | None, problems: Problems) -> _Look:
     sizes: Counter[tuple[int, int]] = Counter()
     grey = True
     for path in paths[:: -(-len(paths) // _LOOKED_AT)]:
-        sizes[image_size(path)[::-1]] += 1
-        with Image.open(path) as image:
-            grey &= image.mode in _GREY
+        with problems.noted():
+            sizes[image_size(path)[::-1]] += 1
+            with Image.open(path) as image:
+                grey &= image.mode in _GREY
+    if not sizes:
+        problems.refuse()
     mode = "L" if grey else "RGB"
     if side is not None:
         return _Look(side, side, mode)

@@ -11,6 +11,7 @@ from torch import Tensor
 from kubenas_trial.datasets.colours import Colours, read_colours
 from kubenas_trial.datasets.mask_layouts import has_paired_masks, read_paired_masks
 from kubenas_trial.datasets.masks import IGNORED, INVALID, LabelledImage, occurring
+from kubenas_trial.datasets.problems import Problems, each_read
 from kubenas_trial.datasets.published import join
 from kubenas_trial.datasets.segmentation_data import SegmentationData, SegmentationDataSettings, segmentation_data
 from kubenas_trial.datasets.text_files import open_text
@@ -42,7 +43,8 @@ def read_mask_folder(path: Path, settings: SegmentationDataSettings) -> Segmenta
     """
     parts = read_voc_masks(path) if has_voc_masks(path) else read_paired_masks(path)
     colours = read_colours(path)
-    values = {pair: occurring(pair.mask, colours) for part in parts.values() for pair in part}
+    all_pairs = [pair for part in parts.values() for pair in part]
+    values = dict(zip(all_pairs, each_read(lambda pair: occurring(pair.mask, colours), all_pairs), strict=True))
     everywhere = torch.stack(list(values.values())).any(0)
     black_and_white = colours is None and everywhere.nonzero().flatten().tolist() == [0, IGNORED]
     # Which classes each mask has.
@@ -61,12 +63,15 @@ def read_mask_folder(path: Path, settings: SegmentationDataSettings) -> Segmenta
     else:
         names = _names(path, [present[pairs[number]] for number in numbers.train])
     listed = colours.path.name if colours else _NAMES[0]
+    problems = Problems()
     for pair in pairs:
         if unknown := [value for value in present[pair].nonzero().flatten().tolist() if value not in names]:
-            raise InvalidDatasetError(
+            text = (
                 f"{pair.mask} has the value {unknown[0]}, which is no class by {listed} or else the training masks: "
                 "correct the mask, or add training examples"
             )
+            problems.add(InvalidDatasetError(text, "mask of values that are no classes"))
+    problems.refuse()
     table = torch.full((256,), INVALID)
     table[list(names)] = torch.arange(len(names))
     table[[IGNORED, *void]] = 1 if black_and_white else IGNORED

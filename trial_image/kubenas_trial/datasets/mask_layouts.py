@@ -10,6 +10,7 @@ from typing import Final
 
 from kubenas_trial.datasets.masks import LabelledImage, labelled
 from kubenas_trial.datasets.pictures import image_files, is_image
+from kubenas_trial.datasets.problems import Problems
 from kubenas_trial.datasets.published import folders_in, one_each, part_folders, part_of, words_of
 from kubenas_trial.datasets.unread import PICTURES, tell_unread
 from kubenas_trial.errors import InvalidDatasetError
@@ -44,7 +45,13 @@ def read_paired_masks(path: Path) -> dict[str, list[LabelledImage]]:
     one_each(path, ((part, masks) for part, _, masks in folders))
     for _, images, masks in folders:
         _tell_unused(images, masks)
-    return {part: list(_pairs(images, masks)) for part, images, masks in folders}
+    parts: dict[str, list[LabelledImage]] = {}
+    problems = Problems()
+    for part, images, masks in folders:
+        with problems.noted():
+            parts[part] = list(_pairs(images, masks))
+    problems.refuse()
+    return parts
 
 
 def _folders(path: Path) -> list[tuple[str, Path, Path]]:
@@ -122,7 +129,11 @@ def _pairs(images: Path, masks: Path) -> Iterator[LabelledImage]:
         by_stem = {file.stem if file.stem in stems else _MASK.sub("", file.stem): file for file in image_files(masks)}
     if not files:
         raise InvalidDatasetError(f"{images} holds no image: put some there")
+    problems = Problems()
     for file in files:
-        yield labelled(file, by_stem.pop(file.stem, masks / f"{file.stem}.png"))
-    if by_stem:
-        raise InvalidDatasetError(f"{next(iter(by_stem.values()))} belongs to no image in {images}: add or delete it")
+        with problems.noted():
+            yield labelled(file, by_stem.pop(file.stem, masks / f"{file.stem}.png"))
+    for mask in by_stem.values():
+        text = f"{mask} belongs to no image in {images}: add or delete it"
+        problems.add(InvalidDatasetError(text, "mask without image"))
+    problems.refuse()

@@ -37,13 +37,14 @@ def labelled(image: Path, mask: Path) -> LabelledImage:
         InvalidDatasetError: one of them is missing or no image, or their sizes differ.
     """
     if not mask.is_file():
-        raise InvalidDatasetError(f"{mask} does not exist: {image} needs a mask, or is to be left out")
+        raise InvalidDatasetError(f"{mask} does not exist: {image} needs a mask, or is to be left out", "missing mask")
     sizes = [image_size(path) for path in (image, mask)]
     if sizes[0] != sizes[1]:
         (width, height), (mask_width, mask_height) = sizes
         raise InvalidDatasetError(
             f"{mask} has {mask_width} x {mask_height} pixels, but {image} has {width} x {height}, upright "
-            "as its camera says: make them equal"
+            "as its camera says: make them equal",
+            "mask of another size than its image",
         )
     return LabelledImage(image, mask)
 
@@ -70,17 +71,21 @@ def read_mask(path: Path, colours: Colours | None = None) -> Tensor:
         if (values[..., :3] != values[..., :1]).any():
             raise InvalidDatasetError(
                 f"{path} is in colours, which name no classes: save class numbers, as grey values or with a palette, "
-                "or list the colours as lines of NAME,R,G,B in class_dict.csv"
+                "or list the colours as lines of NAME,R,G,B in class_dict.csv",
+                "mask in colours",
             )
         values = values[..., 0]
     if blurred:
         if ((values > _BLUR) & (values < IGNORED - _BLUR)).any():
-            raise InvalidDatasetError(f"{path} is a JPEG, which blurs class numbers: save it as PNG")
+            raise InvalidDatasetError(
+                f"{path} is a JPEG, which blurs class numbers: save it as PNG", "mask that is a JPEG"
+            )
         values = np.where(values > _BLUR, IGNORED, 0)
     if not np.issubdtype(values.dtype, np.integer) or values.min() < 0 or values.max() > IGNORED:
         raise InvalidDatasetError(
             f"{path} has values from {values.min():g} to {values.max():g}: save the numbers of classes, 0, 1, 2 …, and "
-            f"{IGNORED} where there is none"
+            f"{IGNORED} where there is none",
+            "mask of values that are no classes",
         )
     return torch.from_numpy(values.astype(np.uint8))
 

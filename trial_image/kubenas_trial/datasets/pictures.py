@@ -13,6 +13,7 @@ from PIL import ExifTags, Image, ImageOps
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
+from kubenas_trial.datasets.problems import each_read
 from kubenas_trial.datasets.published import files_in
 from kubenas_trial.datasets.unread import PICTURES
 from kubenas_trial.errors import InvalidDatasetError
@@ -50,11 +51,14 @@ Tensors: TypeAlias = Tensor | FileTensors
 
 
 def tensors(paths: Sequence[Path], read: Callable[[Path], Tensor], size: int, memory_limit_mb: int) -> Tensors:
-    """What `read` gives for each of `paths`: all of it in memory, where `size` bytes each are within the limit."""
-    files = FileTensors(paths, read)
+    """What `read` gives for each of `paths`: all of it in memory, where `size` bytes each are within the limit.
+
+    Raises:
+        InvalidDatasetError: what is read into memory cannot be read.
+    """
     if len(paths) * size > memory_limit_mb * 10**6:
-        return files
-    return files[torch.arange(len(paths))]
+        return FileTensors(paths, read)
+    return torch.stack(each_read(read, paths))
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -128,16 +132,23 @@ def _refuse_floats(image: Image.Image, path: Path) -> None:
     if image.mode == "F":
         raise InvalidDatasetError(
             f"{path} has floating-point values, of which no file says what is black and what is white: convert it to "
-            "whole numbers of 8 or 16 bits"
+            "whole numbers of 8 or 16 bits",
+            "image of floating-point values",
         )
 
 
 def unreadable(path: Path, error: Exception) -> InvalidDatasetError:
     """What is said of an image that cannot be read."""
     if path.suffix.lower() in PICTURES.suffixes and path.exists():
-        return InvalidDatasetError(f"{path} is of a format that is not read: convert it to PNG or JPEG")
-    problem = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read as an image ({error})"
-    return InvalidDatasetError(f"{path} {problem}: replace it, or leave it out of the data set")
+        return InvalidDatasetError(
+            f"{path} is of a format that is not read: convert it to PNG or JPEG", "format that is not read"
+        )
+    missing = isinstance(error, FileNotFoundError)
+    problem = "does not exist" if missing else f"cannot be read as an image ({error})"
+    return InvalidDatasetError(
+        f"{path} {problem}: replace it, or leave it out of the data set",
+        "missing image" if missing else "image that cannot be read",
+    )
 
 
 def normalized(images: Tensor) -> Tensor:

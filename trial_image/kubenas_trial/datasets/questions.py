@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kubenas_trial.datasets.data import SPLIT_NAMES, grouped
+from kubenas_trial.datasets.problems import Problems
 from kubenas_trial.datasets.published import by_part, files_in, part_folders
 from kubenas_trial.datasets.text_files import open_text
 from kubenas_trial.errors import InvalidDatasetError
@@ -90,7 +91,12 @@ def read_questions(path: Path, seed: int) -> Questions:
         if "test" in named and not _answered(named["test"]):
             _LOG.warning("%s has no answers: the test split is cut from %s", named["test"], named["train"])
             del named["test"]
-        parts = {split: [question for _, question in _read(file)] for split, file in named.items()}
+        parts = {}
+        problems = Problems()
+        for split, file in named.items():
+            with problems.noted():
+                parts[split] = [question for _, question in _read(file)]
+        problems.refuse()
     for split, questions in parts.items():
         if not questions:
             raise InvalidDatasetError(f"{path}: there is no question for {split}: add some, or take its file out")
@@ -139,22 +145,31 @@ def _read(file: Path) -> Iterator[tuple[dict[str, Any], Question]]:
     bases = file.parent, file.parent / "images"
     folders = [folder for base in bases for folder in (base, base / file.stem) if folder.is_dir()]
     images: dict[str, Path] = {}
+    problems = Problems()
     with open_text(file) as opened:
         text = opened.read()
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         place = f"{file}, line {number}"
-        try:
-            document: Any = json.loads(line)
-        except ValueError as error:
-            raise InvalidDatasetError(f"{place}: is no JSON: {error}") from None
-        if not isinstance(document, dict):
-            raise InvalidDatasetError(f"{place}: is no JSON object with image, question and answer")
-        image, question, answer = (_field(document, name, place) for name in _FIELDS)
-        if image not in images:
-            images[image] = _image(folders, image, place)
-        yield document, Question(images[image], question, answer)
+        with problems.noted():
+            document = _object(line, place)
+            image, question, answer = (_field(document, name, place) for name in _FIELDS)
+            if image not in images:
+                images[image] = _image(folders, image, place)
+            yield document, Question(images[image], question, answer)
+    problems.refuse()
+
+
+def _object(line: str, place: str) -> dict[str, Any]:
+    try:
+        document: Any = json.loads(line)
+    except ValueError as error:
+        raise InvalidDatasetError(f"{place}: is no JSON: {error}", "line that is no JSON object") from None
+    if not isinstance(document, dict):
+        text = f"{place}: is no JSON object with image, question and answer"
+        raise InvalidDatasetError(text, "line that is no JSON object")
+    return document
 
 
 def _answered(file: Path) -> bool:
@@ -173,17 +188,21 @@ def _answered(file: Path) -> bool:
 def _field(document: Mapping[str, Any], name: str, place: str) -> str:
     known = [each for each in _FIELDS[name] if each in document]
     if not known:
-        raise InvalidDatasetError(f"{place}: has no field {name}, only {', '.join(document) or 'none'}")
+        raise InvalidDatasetError(
+            f"{place}: has no field {name}, only {', '.join(document) or 'none'}", "missing field"
+        )
     value = document[known[0]]
     if name == "answer" and isinstance(value, list) and value:
         # Of several people, each a string or an object: the commonest, first given first.
         given = [each.get("answer") if isinstance(each, dict) else each for each in value]
         value = json.loads(Counter(map(json.dumps, given)).most_common(1)[0][0])
     if not isinstance(value, str | int | float):
-        raise InvalidDatasetError(f"{place}: {name} is {value!r:.40}: give a string or a number")
+        raise InvalidDatasetError(
+            f"{place}: {name} is {value!r:.40}: give a string or a number", "field of another type"
+        )
     text = value if isinstance(value, str) else json.dumps(value)
     if not text.strip():
-        raise InvalidDatasetError(f"{place}: {name} is empty: fill it in, or take the line out")
+        raise InvalidDatasetError(f"{place}: {name} is empty: fill it in, or take the line out", "empty field")
     return text.strip()
 
 
@@ -195,4 +214,6 @@ def _image(folders: Sequence[Path], name: str, place: str) -> Path:
                 if (path := folder / f"{name}{suffix}").is_file():
                     return path
     looked = ", ".join(map(str, folders))
-    raise InvalidDatasetError(f"{place}: image {name!r:.80} is in none of {looked}: add it, or take the line out")
+    raise InvalidDatasetError(
+        f"{place}: image {name!r:.80} is in none of {looked}: add it, or take the line out", "missing image"
+    )

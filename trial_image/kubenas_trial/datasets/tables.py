@@ -12,6 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
+from kubenas_trial.datasets.problems import Problems
 from kubenas_trial.datasets.text_files import open_text
 from kubenas_trial.errors import InvalidDatasetError
 
@@ -83,10 +84,15 @@ class Table:
             return error.setting != "labelColumn"
 
     def __iter__(self) -> Iterator[Row]:
-        for row in self._rows():
-            if not row.label:
-                raise InvalidDatasetError(f"{row.place}: the label is empty: fill it in, or take the line out")
-            yield row
+        problems = Problems()
+        with problems.noted():
+            for row in self._rows():
+                if row.label:
+                    yield row
+                else:
+                    text = f"{row.place}: the label is empty: fill it in, or take the line out"
+                    problems.add(InvalidDatasetError(text, "empty label"))
+        problems.refuse()
 
     def _rows(self) -> Iterator[Row]:
         with open_text(self.path, newline="") as file:
@@ -132,6 +138,7 @@ class Table:
     def _separated(self, file: Iterable[str]) -> Iterator[Row]:
         header: list[str] | None = None
         columns: tuple[int, int] | None = None
+        problems = Problems()
         for number, fields in self._fields(file):
             if columns is None or header is None:
                 header = [field.strip() for field in fields]
@@ -143,10 +150,11 @@ class Table:
                 if text in TEXT_COLUMNS and label in LABEL_COLUMNS:
                     continue
             if len(fields) != len(header):
-                raise InvalidDatasetError(
-                    f"{self.path}, line {number}: {len(fields)} columns where the first line has {len(header)}"
-                )
+                text = f"{self.path}, line {number}: {len(fields)} columns where the first line has {len(header)}"
+                problems.add(InvalidDatasetError(text, "line of other columns"))
+                continue
             yield self._row(fields[columns[0]], fields[columns[1]], number)
+        problems.refuse()
 
     def _json(self, file: Iterable[str]) -> Iterator[Row]:
         columns: tuple[str, str] | None = None

@@ -7,6 +7,7 @@ from typing import Final
 
 from kubenas_trial.datasets.masks import LabelledImage, labelled
 from kubenas_trial.datasets.pictures import image_files
+from kubenas_trial.datasets.problems import Problems
 from kubenas_trial.datasets.unread import PICTURES, tell_unread
 from kubenas_trial.datasets.voc_lists import read_lists
 from kubenas_trial.errors import InvalidDatasetError
@@ -40,13 +41,15 @@ def read_voc_masks(path: Path) -> dict[str, list[LabelledImage]]:
         raise InvalidDatasetError(f"{root / _MASKS} holds no image: put the masks there")
     images = {file.stem: file for file in image_files(root / _IMAGES)}
     lists = read_lists(root / _LISTS, masks.keys()) or {"": list(masks)}
-    return {
-        part: [
-            labelled(images.get(name, root / _IMAGES / f"{name}.jpg"), masks.get(name, root / _MASKS / f"{name}.png"))
-            for name in names
-        ]
-        for part, names in lists.items()
-    }
+    parts: dict[str, list[LabelledImage]] = {part: [] for part in lists}
+    problems = Problems()
+    for part, names in lists.items():
+        for name in names:
+            image, mask = (root / _IMAGES / f"{name}.jpg"), (root / _MASKS / f"{name}.png")
+            with problems.noted():
+                parts[part].append(labelled(images.get(name, image), masks.get(name, mask)))
+    problems.refuse()
+    return parts
 
 
 def _roots(path: Path) -> list[Path]:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from kubenas_trial.datasets.audio_data import AudioData, AudioSettings, Waves, as_spectra
 from kubenas_trial.datasets.data import SPLIT_NAMES, grouped, stratified
+from kubenas_trial.datasets.problems import Problems, each_read
 from kubenas_trial.datasets.published import files_in, folders_in, join, one_each, part_folders, shares_without
 from kubenas_trial.datasets.text_files import open_text
 from kubenas_trial.datasets.unread import SOUNDS, tell_unread
@@ -49,7 +50,9 @@ class WaveFiles:
         return len(self.files)
 
     def __getitem__(self, indices: list[int], /) -> Tensor:
-        return torch.stack([read_wave(self.files[index], self.sample_rate, self.samples) for index in indices])
+        return torch.stack(
+            each_read(lambda index: read_wave(self.files[index], self.sample_rate, self.samples), indices)
+        )
 
 
 def has_words(path: Path) -> bool:
@@ -93,14 +96,16 @@ def read_words(path: Path, settings: AudioSettings) -> AudioData:
     _check(root, splits, labels, words)
     megabytes = len(files) * settings.samples * 4 / 1e6
     waves_of: list[tuple[Waves, list[int]]] = []
+    problems = Problems()
     for numbers in splits:
         waves = WaveFiles([files[number] for number in numbers], settings.sample_rate, settings.samples)
-        if megabytes > settings.memory_limit_mb:
-            for file in waves.files:
-                _open(file).close()
-            waves_of.append((waves, [labels[number] for number in numbers]))
-        else:
-            waves_of.append((waves[list(range(len(waves)))], [labels[number] for number in numbers]))
+        with problems.noted():
+            if megabytes > settings.memory_limit_mb:
+                each_read(lambda file: _open(file).close(), waves.files)
+                waves_of.append((waves, [labels[number] for number in numbers]))
+            else:
+                waves_of.append((waves[list(range(len(waves)))], [labels[number] for number in numbers]))
+    problems.refuse()
     return as_spectra(waves_of, words, settings)
 
 
@@ -112,7 +117,7 @@ def read_wave(file: Path, sample_rate: int, samples: int) -> Tensor:
     """
     with _open(file) as sound:
         if sound.frames == 0:
-            raise InvalidDatasetError(f"{file} has no samples: remove it")
+            raise InvalidDatasetError(f"{file} has no samples: remove it", "sound without samples")
         wanted = math.ceil(samples / sample_rate * sound.samplerate)
         try:
             sound.seek(max(0, (sound.frames - wanted) // 2))
@@ -121,7 +126,7 @@ def read_wave(file: Path, sample_rate: int, samples: int) -> Tensor:
             raise _unreadable(file, error) from error
         rate = sound.samplerate
     if not np.isfinite(wave).all():
-        raise InvalidDatasetError(f"{file} has samples that are no numbers: remove it")
+        raise InvalidDatasetError(f"{file} has samples that are no numbers: remove it", "sound of no numbers")
     if rate != sample_rate:
         # Only here, since it takes seconds to import.
         from scipy.signal import resample_poly  # noqa: PLC0415
@@ -140,17 +145,22 @@ def _open(file: Path) -> soundfile.SoundFile:
         raise _unreadable(file, error) from error
     if sound.samplerate > _FASTEST:
         raise InvalidDatasetError(
-            f"{file} says that it has {sound.samplerate:,} samples a second: replace or remove it"
+            f"{file} says that it has {sound.samplerate:,} samples a second: replace or remove it",
+            "sound of a rate that cannot be",
         )
     # What libsndfile notes while it reads the header.
     if (size := _SIZE.search(sound.extra_info)) and int(size["there"]) + _HEADER < int(size["said"]) < _UNKNOWN:
         sound.close()
-        raise InvalidDatasetError(f"{file} is cut off, {size['there']} bytes of {size['said']}: replace or remove it")
+        raise InvalidDatasetError(
+            f"{file} is cut off, {size['there']} bytes of {size['said']}: replace or remove it", "sound that is cut off"
+        )
     return sound
 
 
 def _unreadable(file: Path, error: Exception) -> InvalidDatasetError:
-    return InvalidDatasetError(f"{file} cannot be read as a sound ({error}): replace or remove it")
+    return InvalidDatasetError(
+        f"{file} cannot be read as a sound ({error}): replace or remove it", "sound that cannot be read"
+    )
 
 
 def _folders(path: Path) -> list[Path]:
