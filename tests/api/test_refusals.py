@@ -49,5 +49,18 @@ def test_every_problem_is_told_at_once() -> None:
     assert "spec.trials.max: must be greater than or equal to 1, not 0" in str(refusal.value)
 
 
+def test_every_problem_of_one_object_is_told_at_once() -> None:
+    wrong = {"name": "width", "type": "int", "min": 3.5, "max": 0.5, "values": ["a"], "numbers": [1]}
+    cell = {"nodes": 3, "operations": ["a", "b", "a"], "none": "c", "skip": "d", "edges": [[0, 1], [1, 7], [5, 2]]}
+    for space, fields in (
+        ({"parameters": [wrong]}, ["values", "numbers", "min", "min", "max"]),
+        ({"cell": cell}, ["operations[2]", "none", "skip", "edges[1]", "edges[2]"]),
+    ):
+        with pytest.raises(InvalidExperimentError) as refusal:
+            read_experiment(changed(("spec.searchSpace", space)))
+        told = [problem.field.rpartition(".")[2] for problem in refusal.value.problems]
+        assert told == fields
+
+
 def test_the_valid_manifest_is_read() -> None:
     assert read_experiment(VALID).spec.trials.max == 100

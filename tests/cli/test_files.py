@@ -113,6 +113,17 @@ def test_all_problems_at_once(file: Path) -> None:
     assert places == [":10: spec.searchSpace.preset", ":12: spec.trials.max", ":13: spec.trials.retries"]
 
 
+def test_all_problems_between_parameters_at_once(file: Path) -> None:
+    parameters = """parameters:
+    - {name: a, type: int, min: 1, max: 2}
+    - {name: b, type: int, min: 1, max: 2, when: {parameter: x, min: 1}}
+    - {name: c, type: int, min: 1, max: 2, when: {parameter: a, min: 3}}"""
+    file.write_text(VALID.replace("preset: nasbench201", parameters))
+    first, second = refused("validate", file)
+    assert first.startswith(":12: spec.searchSpace.parameters[1].when.parameter: x is no parameter")
+    assert second.startswith(":13: spec.searchSpace.parameters[2].when.min: a is never as large")
+
+
 def test_files_that_cannot_be_read(tmp_path: Path, file: Path) -> None:
     assert refused("run", file) == [": cannot be read: No such file or directory"]
     assert refused("run", tmp_path) == [": cannot be read: Is a directory"]

@@ -142,3 +142,26 @@ def test_errors_name_the_field(parameters: list[dict[str, Any]], says: str) -> N
     with pytest.raises(SpecError) as refused:
         _space(*parameters)
     assert str(refused.value).startswith(f"parameters{says}")
+
+
+def test_all_that_is_wrong_between_parameters_is_told_at_once() -> None:
+    with pytest.raises(SpecError) as refused:
+        _space(
+            OPERATION,
+            DEPTH,
+            _with(KERNEL, name="a", when={"parameter": "operation", "values": ["cnv", "pool", "conw"]}),
+            _with(KERNEL, name="b", when={"parameter": "depht", "min": 1}),
+            _with(KERNEL, name="c", repeat={"count": "operation"}, when={"parameter": "depth", "min": 9}),
+            _with(OPERATION, name="d", when={"parameter": "b", "min": 3}),
+            _with(KERNEL, name="e", repeat={"count": "rate"}),
+            RATE,
+        )
+    assert [problem.field for problem in refused.value.problems] == [
+        "parameters[2].when.values[0]",
+        "parameters[2].when.values[2]",
+        "parameters[3].when.parameter",
+        "parameters[4].repeat.count",
+        "parameters[4].when.min",
+        "parameters[6].repeat.count",
+    ], "d depends on b, and may be right"
+    assert str(refused.value).count("\n") == 5

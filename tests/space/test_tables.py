@@ -130,6 +130,26 @@ def test_errors_name_the_field(path: str, value: Any, says: str) -> None:
     assert str(refused.value).startswith(says)
 
 
+def test_all_that_is_wrong_with_costs_is_told_at_once() -> None:
+    one, two = [{"number": 1, "add": 0}], [{"number": 3, "add": 0}, {"number": 7, "add": 0}, {"number": 9, "add": 0}]
+    space = {
+        "parameters": [{"name": "kernel", "type": "ordinal", "numbers": [3, 5]}],
+        "costs": [
+            {"name": "kernel", "terms": [{"parameter": "depth", "values": one}, {"parameter": "widht", "values": one}]},
+            {"name": "size_mb", "terms": [{"parameter": "kernel", "values": two}]},
+        ],
+    }
+    with pytest.raises(SpecError) as refused:
+        build_space(SearchSpace.model_validate(space))
+    assert [problem.field for problem in refused.value.problems] == [
+        "costs[0].name",
+        "costs[0].terms[0].parameter",
+        "costs[0].terms[1].parameter",
+        "costs[1].terms[0].values[1].number",
+        "costs[1].terms[0].values[2].number",
+    ]
+
+
 def test_a_name_of_the_presets_own_costs_is_refused() -> None:
     edge = {"parameter": "0-1", "values": [{"value": name, "add": 0} for name in OPERATIONS]}
     spec = {"preset": "nasbench201", "costs": [{"name": "params", "terms": [edge]}]}

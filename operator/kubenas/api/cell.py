@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
 from kubenas.api.base import SET, Model, rule, rules
-from kubenas.api.errors import SpecError, refuse_repeats
+from kubenas.api.errors import SpecError, refuse, repeats
 
 MAX_NODES: Final = 12
 
@@ -88,54 +89,62 @@ class Cell(Model):
     @model_validator(mode="after")
     def _check(self) -> Cell:
         """The CEL rules once more, for files that no apiserver has seen, and what needs the graph."""
-        if [self.edges, self.inputs, self.max_edges].count(None) < 2:
-            raise SpecError("", _ONE_WIRING)
-        if self.inputs is not None and self.operations_on != "edges":
-            raise SpecError("operationsOn", f"inputs {_ON_EDGES}")
-        if self.max_edges is not None and self.operations_on != "nodes":
-            raise SpecError("operationsOn", f"maxEdges {_ON_NODES}")
-        refuse_repeats("operations", self.operations)
-        refuse_repeats("cells", self.cells)
-        refuse_repeats("weightless", self.weightless)
+        refuse(self._problems())
+        return self
+
+    def _problems(self) -> Iterator[SpecError]:
+        yield from repeats("operations", self.operations)
+        yield from repeats("cells", self.cells)
+        yield from repeats("weightless", self.weightless)
         named = [("none", self.none), ("skip", self.skip)]
         named += [(f"weightless[{index}]", one) for index, one in enumerate(self.weightless or ())]
         for field, operation in named:
             if operation is not None and operation not in self.operations:
-                raise SpecError(field, f"{operation!r} is no operation: there are {', '.join(self.operations)}")
+                yield SpecError(field, f"{operation!r} is no operation: there are {', '.join(self.operations)}")
         if self.none is not None and self.none == self.skip:
-            raise SpecError("skip", f"{self.skip!r} is also none: an operation is one or the other")
-        if self.inputs is not None or self.max_edges is not None:
-            self._check_chosen_wiring()
-        if self.edges is not None:
-            self._check_edges(self.edges)
-        return self
+            yield SpecError("skip", f"{self.skip!r} is also none: an operation is one or the other")
+        if [self.edges, self.inputs, self.max_edges].count(None) < 2:
+            yield SpecError("", _ONE_WIRING)
+        elif self.edges is not None:
+            yield from self._edges_problems(self.edges)
+        elif self.inputs is not None or self.max_edges is not None:
+            yield from self._chosen_wiring_problems()
 
-    def _check_chosen_wiring(self) -> None:
+    def _chosen_wiring_problems(self) -> Iterator[SpecError]:
         """What is chosen with inputs and maxEdges has no place for operations that take part of the graph away."""
+        if self.inputs is not None and self.operations_on != "edges":
+            yield SpecError("operationsOn", f"inputs {_ON_EDGES}")
+        if self.max_edges is not None and self.operations_on != "nodes":
+            yield SpecError("operationsOn", f"maxEdges {_ON_NODES}")
         wiring = "inputs" if self.inputs is not None else "maxEdges"
         for field in ("none", "skip", "weightless"):
             if getattr(self, field) is not None:
-                raise SpecError(field, f"is for fixed edges: with {wiring}, cells differ by their edges and operations")
+                yield SpecError(field, f"is for fixed edges: with {wiring}, cells differ by their edges and operations")
         if self.inputs is not None and self.nodes < 3:
-            raise SpecError("nodes", "must be 3 or more with inputs: nodes 0 and 1 are the cell's inputs")
+            yield SpecError("nodes", "must be 3 or more with inputs: nodes 0 and 1 are the cell's inputs")
         if self.max_edges is not None and self.nodes > 7:
-            raise SpecError("nodes", "must be 7 or less with maxEdges")
+            yield SpecError("nodes", "must be 7 or less with maxEdges")
 
-    def _check_edges(self, edges: list[list[int]]) -> None:
+    def _edges_problems(self, edges: list[list[int]]) -> Iterator[SpecError]:
+        usable = True
         for index, (source, target) in enumerate(edges):
-            for node in (source, target):
-                if node >= self.nodes:
-                    raise SpecError(f"edges[{index}]", f"names node {node}: nodes go from 0 to {self.nodes - 1}")
+            if (node := max(source, target)) >= self.nodes:
+                usable = False
+                yield SpecError(f"edges[{index}]", f"names node {node}: nodes go from 0 to {self.nodes - 1}")
             if source == target:
-                raise SpecError(f"edges[{index}]", f"makes a cycle: node {source} would read itself")
-        refuse_repeats("edges", edges)
+                usable = False
+                yield SpecError(f"edges[{index}]", f"makes a cycle: node {source} would read itself")
+        yield from repeats("edges", edges)
+        if not usable:
+            return
         later: dict[int, set[int]] = {node: set() for node in range(self.nodes)}
         for index, (source, target) in enumerate(edges):
             if source in _reached(later, target):
-                raise SpecError(f"edges[{index}]", f"makes a cycle: node {target} already leads to node {source}")
+                yield SpecError(f"edges[{index}]", f"makes a cycle: node {target} already leads to node {source}")
+                return
             later[source].add(target)
         if self.nodes - 1 not in _reached(later, 0):
-            raise SpecError("edges", f"no way leads from node 0, the input, to node {self.nodes - 1}, the output")
+            yield SpecError("edges", f"no way leads from node 0, the input, to node {self.nodes - 1}, the output")
 
 
 def _reached(later: dict[int, set[int]], start: int) -> set[int]:

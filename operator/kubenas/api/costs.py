@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from pydantic import ConfigDict, Field, model_validator
 
 from kubenas.api.base import MetricName, Model, keyed, rule, rules
-from kubenas.api.errors import SpecError, refuse_repeats
+from kubenas.api.errors import SpecError, refuse, repeats
 from kubenas.api.parameter import ValueNumber, ValueText
 
 MAX_TABLES: Final = 8
@@ -67,5 +67,5 @@ class CostTable(Model):
     @model_validator(mode="after")
     def _check(self) -> CostTable:
         """List keys once more, for files that no apiserver has seen."""
-        refuse_repeats("terms", [term.parameter for term in self.terms], "parameter")
+        refuse(repeats("terms", [term.parameter for term in self.terms], "parameter"))
         return self

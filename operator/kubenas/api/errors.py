@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
@@ -32,18 +32,54 @@ class SpecError(ValueError):
         """The same problem, its path seen from outside of `parent`."""
         return SpecError(_joined(parent, self.field), self.message)
 
+    @property
+    def problems(self) -> tuple[SpecError, ...]:
+        """Each field that is wrong, on its own."""
+        return (self,)
 
-def refuse_repeats(field: str, values: Sequence[object] | None, key: str = "") -> None:
-    """Refuse a list in which a value, or the value of its items' field `key`, is there twice.
+
+class CombinedSpecError(SpecError):
+    """Several fields that are wrong; its text has one line for each, its field is that of the first."""
+
+    def __init__(self, problems: Sequence[SpecError]) -> None:
+        super().__init__(problems[0].field, problems[0].message)
+        self.args = ("\n".join(map(str, problems)),)
+        self._problems = tuple(problems)
+
+    def within(self, parent: str) -> CombinedSpecError:
+        """The same problems, their paths seen from outside of `parent`."""
+        return CombinedSpecError([problem.within(parent) for problem in self._problems])
+
+    @property
+    def problems(self) -> tuple[SpecError, ...]:
+        """Each field that is wrong, on its own."""
+        return self._problems
+
+
+def combined(problems: Sequence[SpecError]) -> SpecError:
+    """One error for one or more problems."""
+    each = [one for problem in problems for one in problem.problems]
+    return each[0] if len(each) == 1 else CombinedSpecError(each)
+
+
+def refuse(problems: Iterable[SpecError]) -> None:
+    """Raise what is wrong, all of it at once, if anything is.
 
     Raises:
-        SpecError: on the second of them.
+        SpecError: its `problems` are all of them.
     """
+    found = list(problems)
+    if found:
+        raise combined(found)
+
+
+def repeats(field: str, values: Sequence[object] | None, key: str = "") -> Iterator[SpecError]:
+    """What is there twice in a list: values, or values of its items' field `key`; on the second of them."""
     listed = values or ()
     for index, value in enumerate(listed):
         if value in listed[:index]:
             at, each = (f"{field}[{index}].{key}", f"each {key}") if key else (f"{field}[{index}]", "each")
-            raise SpecError(at, f"{value!r} is there twice: {each} must be unique")
+            yield SpecError(at, f"{value!r} is there twice: {each} must be unique")
 
 
 def problems_of(error: ValidationError) -> list[SpecError]:
@@ -51,7 +87,7 @@ def problems_of(error: ValidationError) -> list[SpecError]:
 
     A validator that raises a `SpecError` names the field relative to its own model.
     """
-    return [_problem(details) for details in error.errors(include_url=False)]
+    return [one for details in error.errors(include_url=False) for one in _problem(details).problems]
 
 
 def _problem(details: ErrorDetails) -> SpecError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field, model_validator
@@ -18,7 +19,7 @@ from kubenas.api.base import (
     rule,
     rules,
 )
-from kubenas.api.errors import SpecError, refuse_repeats
+from kubenas.api.errors import SpecError, refuse, repeats
 from kubenas.api.objective import MAX_OBJECTIVES, Objective
 from kubenas.api.space import SearchSpace
 from kubenas.api.status import ExperimentStatus
@@ -234,14 +235,17 @@ class ExperimentSpec(Model):
     @model_validator(mode="after")
     def _check_lists(self) -> ExperimentSpec:
         """What the apiserver checks by CEL and list keys, for `kubenas run` and `kubenas validate`."""
-        refuse_repeats("objectives", [o.metric for o in self.objectives], "metric")
-        refuse_repeats("stages", [s.name for s in self.stages], "name")
+        refuse(self._problems())
+        return self
+
+    def _problems(self) -> Iterator[SpecError]:
+        yield from repeats("objectives", [o.metric for o in self.objectives], "metric")
+        yield from repeats("stages", [s.name for s in self.stages], "name")
         for index, stage in enumerate(self.stages[:-1]):
             if stage.keep is None:
-                raise SpecError(f"stages[{index}].keep", "is required in every stage but the last")
+                yield SpecError(f"stages[{index}].keep", "is required in every stage but the last")
         if self.stages and self.stages[-1].keep is not None:
-            raise SpecError(f"stages[{len(self.stages) - 1}].keep", "has no meaning in the last stage: remove it")
-        return self
+            yield SpecError(f"stages[{len(self.stages) - 1}].keep", "has no meaning in the last stage: remove it")
 
 
 class NASExperiment(Model):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Final
 
 from pydantic import Field, model_validator
 
 from kubenas.api.base import SET, Model, keyed
-from kubenas.api.errors import refuse_repeats
+from kubenas.api.errors import SpecError, refuse, repeats
 
 MAX_DEPTH: Final = 32
 
@@ -56,9 +57,12 @@ class Macro(Model):
     @model_validator(mode="after")
     def _check(self) -> Macro:
         """List keys and sets once more, for files that no apiserver has seen."""
-        refuse_repeats("resolution", self.resolution)
-        refuse_repeats("stages", [stage.name for stage in self.stages], "name")
+        refuse(self._problems())
+        return self
+
+    def _problems(self) -> Iterator[SpecError]:
+        yield from repeats("resolution", self.resolution)
+        yield from repeats("stages", [stage.name for stage in self.stages], "name")
         for place, stage in enumerate(self.stages):
             for field in ("depth", "width", "operation", "kernel", "expansion"):
-                refuse_repeats(f"stages[{place}].{field}", getattr(stage, field))
-        return self
+                yield from repeats(f"stages[{place}].{field}", getattr(stage, field))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
 from kubenas.api.base import MetricName, Model, rule, rules
-from kubenas.api.errors import SpecError
+from kubenas.api.errors import SpecError, refuse
 
 MAX_OBJECTIVES: Final = 8
 
@@ -52,10 +53,13 @@ class Objective(Model):
     @model_validator(mode="after")
     def _check(self) -> Objective:
         """The CEL rules once more, for files that no apiserver has seen."""
+        refuse(self._problems())
+        return self
+
+    def _problems(self) -> Iterator[SpecError]:
         if self.metric.startswith("test_"):
-            raise SpecError("metric", "is measured on the test split, which a search must not see")
+            yield SpecError("metric", "is measured on the test split, which a search must not see")
         if self.target is not None and self.limit is not None:
             sign = 1 if self.goal == "maximize" else -1
             if sign * self.target < sign * self.limit:
-                raise SpecError("target", "lies outside limit, so no architecture can reach it: change one of them")
-        return self
+                yield SpecError("target", "lies outside limit, so no architecture can reach it: change one of them")

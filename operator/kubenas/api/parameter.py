@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
 from kubenas.api.base import SET, Model, rule, rules
-from kubenas.api.errors import SpecError, refuse_repeats
+from kubenas.api.errors import SpecError, refuse, repeats
 
 MAX_REPEATS: Final = 64
 
@@ -156,38 +157,35 @@ class Parameter(Model):
     @model_validator(mode="after")
     def _check(self) -> Parameter:
         """The CEL rules once more, for files that no apiserver has seen."""
-        if self.type in ("choice", "ordinal"):
-            self._check_listed()
-        else:
-            self._check_range()
+        refuse(self._listed_problems() if self.type in ("choice", "ordinal") else self._range_problems())
         return self
 
-    def _check_listed(self) -> None:
+    def _listed_problems(self) -> Iterator[SpecError]:
         if self.type == "choice" and self.values is None:
-            raise SpecError("values", "is required: a choice needs values")
+            yield SpecError("values", "is required: a choice needs values")
         if self.type == "choice" and self.numbers is not None:
-            raise SpecError("numbers", "only an ordinal has numbers: remove it")
+            yield SpecError("numbers", "only an ordinal has numbers: remove it")
         if self.type == "ordinal" and (self.values is None) == (self.numbers is None):
-            raise SpecError("values", "an ordinal needs either values or numbers, in order")
+            yield SpecError("values", "an ordinal needs either values or numbers, in order")
         for field, listed in (("values", self.values), ("numbers", self.numbers)):
-            refuse_repeats(field, listed)
+            yield from repeats(field, listed)
         for name, bound in (("min", self.min), ("max", self.max)):
             if bound is not None:
-                raise SpecError(name, f"only an int or float has {name}: list what there is")
+                yield SpecError(name, f"only an int or float has {name}: list what there is")
         if self.scale != "linear":
-            raise SpecError("scale", "only an int or float has a log scale: remove it")
+            yield SpecError("scale", "only an int or float has a log scale: remove it")
 
-    def _check_range(self) -> None:
+    def _range_problems(self) -> Iterator[SpecError]:
         if self.values is not None:
-            raise SpecError("values", "only a choice or an ordinal has values: give min and max")
+            yield SpecError("values", "only a choice or an ordinal has values: give min and max")
         if self.numbers is not None:
-            raise SpecError("numbers", "only an ordinal has numbers: remove it")
-        if self.min is None or self.max is None:
-            raise SpecError("min" if self.min is None else "max", f"is required: {self.type} needs min and max")
-        if self.min > self.max:
-            raise SpecError("min", f"{self.min:g} is greater than max {self.max:g}")
-        if self.scale == "log" and self.min <= 0:
-            raise SpecError("min", f"a log scale needs min above 0, not {self.min:g}")
+            yield SpecError("numbers", "only an ordinal has numbers: remove it")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            yield SpecError("min", f"{self.min:g} is greater than max {self.max:g}")
+        if self.scale == "log" and self.min is not None and self.min <= 0:
+            yield SpecError("min", f"a log scale needs min above 0, not {self.min:g}")
         for name, bound in (("min", self.min), ("max", self.max)):
-            if self.type == "int" and not bound.is_integer():
-                raise SpecError(name, f"must be a whole number, as the parameter is an int, not {bound:g}")
+            if bound is None:
+                yield SpecError(name, f"is required: {self.type} needs min and max")
+            elif self.type == "int" and not bound.is_integer():
+                yield SpecError(name, f"must be a whole number, as the parameter is an int, not {bound:g}")

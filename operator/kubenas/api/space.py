@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field, model_validator
@@ -9,7 +10,7 @@ from pydantic import ConfigDict, Field, model_validator
 from kubenas.api.base import Model, keyed, rule, rules
 from kubenas.api.cell import Cell
 from kubenas.api.costs import MAX_TABLES, CostTable
-from kubenas.api.errors import SpecError, refuse_repeats
+from kubenas.api.errors import SpecError, refuse, repeats
 from kubenas.api.macro import Macro
 from kubenas.api.parameter import Parameter
 
@@ -94,8 +95,11 @@ class SearchSpace(Model):
     @model_validator(mode="after")
     def _check(self) -> SearchSpace:
         """The CEL rules once more, for files that no apiserver has seen."""
-        if [self.preset, self.parameters, self.cell, self.macro].count(None) != 3:
-            raise SpecError("", _ONE_OF)
-        refuse_repeats("parameters", [parameter.name for parameter in self.parameters or ()], "name")
-        refuse_repeats("costs", [table.name for table in self.costs or ()], "name")
+        refuse(self._problems())
         return self
+
+    def _problems(self) -> Iterator[SpecError]:
+        if [self.preset, self.parameters, self.cell, self.macro].count(None) != 3:
+            yield SpecError("", _ONE_OF)
+        yield from repeats("parameters", [parameter.name for parameter in self.parameters or ()], "name")
+        yield from repeats("costs", [table.name for table in self.costs or ()], "name")

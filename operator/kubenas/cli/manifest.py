@@ -62,7 +62,7 @@ def read_search_space(path: Path) -> SearchSpace:
         except ValidationError as error:
             found = problems_of(error)
         except SpecError as error:
-            found = [error]
+            found = list(error.problems)
     if found:
         raise _refused(path, document, found)
     return spec

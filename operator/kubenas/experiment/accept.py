@@ -82,7 +82,7 @@ def check(spec: ExperimentSpec, *, known: bool = False, at: Callable[[str], None
     try:
         space = searched_space(spec) if known else _checked_space(spec, at)
     except SpecError as error:
-        return Found((*found, error), usable=False)
+        return Found((*found, *error.problems), usable=False)
     at("objectives")
     found += metric_problems(spec, space)
     too_large = size_problem(spec, space)
@@ -109,7 +109,7 @@ def accepted(spec: ExperimentSpec, found: Found, space: DecisionSpace | None, gu
         try:
             strategy = build_strategy(spec.search, space, guarded=guarded)
         except SpecError as error:
-            problems.append(error)
+            problems += error.problems
     return Accepted(tuple(problem.within("spec") for problem in problems), space, strategy)
 
 

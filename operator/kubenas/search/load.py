@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
 
-from kubenas.api.errors import SpecError, problems_of
+from kubenas.api.errors import SpecError, combined, problems_of, refuse
 
 if TYPE_CHECKING:
     from kubenas.api.base import Model
@@ -69,11 +69,13 @@ def _settings(model: type[Model], search: Search) -> Model:
     try:
         return model.model_validate(search.settings)
     except ValidationError as error:
-        raise problems_of(error)[0].within("search.settings") from None
+        raise combined(problems_of(error)).within("search.settings") from None
 
 
 def _refuse_unknown(search: Search, known: Sequence[str]) -> None:
-    for name in search.settings:
-        if name not in known:
-            has = f"has {', '.join(known)}" if known else "has no settings"
-            raise SpecError(f"search.settings.{name}", f"is no setting of {search.algorithm}, which {has}")
+    has = f"has {', '.join(known)}" if known else "has no settings"
+    refuse(
+        SpecError(f"search.settings.{name}", f"is no setting of {search.algorithm}, which {has}")
+        for name in search.settings
+        if name not in known
+    )

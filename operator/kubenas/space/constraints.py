@@ -8,7 +8,7 @@ from functools import cached_property
 from random import Random
 from typing import Any, Final
 
-from kubenas.api.errors import SpecError
+from kubenas.api.errors import SpecError, refuse
 from kubenas.space.base import Architecture, Value
 from kubenas.space.cel_cost import MAX_COST, Bound, UnreadableError, check_cost, list_bound, text_bound
 from kubenas.space.conjuncts import FARTHEST, Conjunct, conjuncts
@@ -151,17 +151,21 @@ def compile_constraints(expressions: Sequence[str], space: DecisionSpace) -> lis
     """The constraints of `space`, compiled once.
 
     Raises:
-        SpecError: on `constraints[i]`, which is no CEL, names something that there is not, or may take too long.
+        SpecError: on each of `constraints[i]` that is no CEL, names something that there is not, or may take too long.
     """
     compiled: list[CelConstraint] = []
+    problems: list[SpecError] = []
     for index, expression in enumerate(expressions):
         try:
             compiled.append(CelConstraint(expression, space))
         except SpecError as error:
-            raise error.within(f"constraints[{index}]") from None
+            problems.append(error.within(f"constraints[{index}]"))
+            continue
         if (cost := sum(one.cost for one in compiled)) > MAX_COST:
             message = f"may take {cost:,} steps with those before it, but {MAX_COST:,} are allowed: leave one out"
-            raise SpecError(f"constraints[{index}]", message)
+            problems.append(SpecError(f"constraints[{index}]", message))
+            break
+    refuse(problems)
     return compiled
 
 

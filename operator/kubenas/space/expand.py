@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from kubenas.api.errors import SpecError
+from kubenas.api.errors import SpecError, combined, refuse
 from kubenas.api.parameter import MAX_REPEATS, Condition, Parameter
 from kubenas.space.base import Value
 from kubenas.space.decisions import Decision, When
@@ -23,25 +23,45 @@ def expand(parameters: Sequence[Parameter]) -> list[Decision]:
     """The decisions of (validated) `parameters`.
 
     Raises:
-        SpecError: a condition or a repeat names a parameter that cannot switch others on, or asks for values that it
-            does not have.
+        SpecError: conditions or repeats name parameters that cannot switch others on, or ask for values that those
+            do not have.
     """
     expanded: dict[str, list[Decision]] = {}
-    repeats = {parameter.name: parameter.repeat for parameter in parameters}
+    names = [parameter.name for parameter in parameters]
     taken: set[str] = set()
+    wrong: set[str] = set()
+    problems: list[SpecError] = []
     for index, parameter in enumerate(parameters):
         path = f"parameters[{index}]"
-        expanded[parameter.name] = made = _Expansion(parameter, path, expanded, [*repeats]).decisions()
-        for decision in made:
-            if decision.name in taken:
-                raise SpecError(f"{path}.name", f"{decision.name!r} is also what a repeated parameter makes: rename it")
-            taken.add(decision.name)
-        if len(taken) > MAX_DECISIONS:
-            raise SpecError(path, f"makes more than {MAX_DECISIONS:,} decisions in all: repeat fewer times")
+        if _needed(parameter) & wrong:
+            # What is wrong with it may be that of the other alone.
+            wrong.add(parameter.name)
+            continue
+        try:
+            expanded[parameter.name] = made = _Expansion(parameter, path, expanded, names).decisions()
+        except SpecError as error:
+            problems.append(error)
+            wrong.add(parameter.name)
+            continue
+        if twice := next((decision.name for decision in made if decision.name in taken), None):
+            problems.append(SpecError(f"{path}.name", f"{twice!r} is also what a repeated parameter makes: rename it"))
+        taken |= {decision.name for decision in made}
         values = sum(decision.domain.width for others in expanded.values() for decision in others)
+        if len(taken) > MAX_DECISIONS:
+            problems.append(SpecError(path, f"makes more than {MAX_DECISIONS:,} decisions in all: repeat fewer times"))
+            break
         if values > MAX_VALUES:
-            raise SpecError(path, f"makes {values:,} values of choices in all, of {MAX_VALUES:,} at most: give fewer")
+            more = f"makes {values:,} values of choices in all, of {MAX_VALUES:,} at most: give fewer"
+            problems.append(SpecError(path, more))
+            break
+    refuse(problems)
     return [decision for made in expanded.values() for decision in made]
+
+
+def _needed(parameter: Parameter) -> set[str]:
+    """Names of the others that it depends on."""
+    when, repeat = parameter.when, parameter.repeat
+    return {name for name in (when and when.parameter, repeat and repeat.count) if name}
 
 
 class _Expansion:
@@ -66,8 +86,11 @@ class _Expansion:
                 Decision(f"{name}.{layer}", self._domain, self._switch(when, layer, times) if when else None)
                 for layer in range(times)
             ]
-        count = self._one(repeat.count, f"{self._path}.repeat.count")
-        depths = self._depths(count)
+        try:
+            count = self._one(repeat.count, f"{self._path}.repeat.count")
+            depths = self._depths(count)
+        except SpecError as error:
+            raise combined([error, *self._condition_problems()]) from None
         return [
             Decision(
                 f"{name}.{layer}",
@@ -78,6 +101,16 @@ class _Expansion:
             )
             for layer in range(max(depths))
         ]
+
+    def _condition_problems(self) -> Sequence[SpecError]:
+        """What is wrong with the condition, however often the parameter is repeated."""
+        when = self._parameter.when
+        try:
+            if when:
+                self._having(self._found(when.parameter, f"{self._path}.when.parameter")[0], when)
+        except SpecError as error:
+            return error.problems
+        return ()
 
     def _depths(self, count: Decision) -> list[int]:
         field = f"{self._path}.repeat.count"
@@ -116,12 +149,13 @@ class _Expansion:
                 f"{path}.parameter", f"{when.parameter} has {size:,} values: {MAX_SWITCHES:,} at most can switch"
             )
         if when.values is not None:
-            for index, value in enumerate(when.values):
-                if not isinstance(domain, Choice) or value not in domain.values:
-                    hint = (
-                        f"one of {domain}" if isinstance(domain, Choice) and not numbers(domain) else "asked for by min"
-                    )
-                    raise SpecError(f"{path}.values[{index}]", f"{when.parameter} is never {value!r}: it is {hint}")
+            known = domain.values if isinstance(domain, Choice) else ()
+            hint = f"one of {domain}" if isinstance(domain, Choice) and not numbers(domain) else "asked for by min"
+            refuse(
+                SpecError(f"{path}.values[{index}]", f"{when.parameter} is never {value!r}: it is {hint}")
+                for index, value in enumerate(when.values)
+                if value not in known
+            )
             return other.having(when.values)
         least = when.min or 0.0
         if not (values := numbers(domain)):

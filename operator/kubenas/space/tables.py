@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from kubenas.api.costs import CostTable as TableSpec
 from kubenas.api.costs import CostTerm
-from kubenas.api.errors import SpecError
+from kubenas.api.errors import SpecError, refuse
 from kubenas.space.domains import Choice, Int
 from kubenas.space.reading import by_layer, layers_of
 
@@ -67,39 +67,48 @@ def read_tables(specs: Sequence[TableSpec], space: DecisionSpace) -> list[CostTa
     """The tables of (validated) `specs`, in order of their names, as a list of keys has no order.
 
     Raises:
-        SpecError: on the field below `costs` that names what there is not, or lacks a value.
+        SpecError: on the fields below `costs` that name what there is not, or lack a value.
     """
     decisions = space.decisions
     taken = {*space.costs(space.complete({}, Random(0))), "architecture"}
     names = {*decisions, *by_layer(dict.fromkeys(decisions))}
-    tables = []
+    tables: list[CostTable] = []
+    problems: list[SpecError] = []
     for place, spec in enumerate(specs):
         field = f"costs[{place}]"
         if spec.name in taken:
-            raise SpecError(f"{field}.name", f"the space has {spec.name} of its own: take another name")
+            problems.append(SpecError(f"{field}.name", f"the space has {spec.name} of its own: take another name"))
         if spec.name in names:
-            raise SpecError(f"{field}.name", f"{spec.name} is a decision: take another name")
+            problems.append(SpecError(f"{field}.name", f"{spec.name} is a decision: take another name"))
         try:
             tables.append(CostTable(spec, _added(spec, decisions)))
         except SpecError as error:
-            raise error.within(field) from None
+            problems.append(error.within(field))
+    refuse(problems)
     return sorted(tables, key=lambda table: table.spec.name)
 
 
 def _added(spec: TableSpec, decisions: Mapping[str, Decision]) -> dict[str, dict[Value, float]]:
     added: dict[str, dict[Value, float]] = {}
+    problems: list[SpecError] = []
     for place, term in enumerate(spec.terms):
         found = [decisions[term.parameter]] if term.parameter in decisions else layers_of(term.parameter, decisions)
         field = f"terms[{place}]"
         if not found:
-            raise SpecError(f"{field}.parameter", f"{term.parameter} is no decision: there are {_some(decisions)}")
+            missing = f"{term.parameter} is no decision: there are {_some(decisions)}"
+            problems.append(SpecError(f"{field}.parameter", missing))
         for decision in found:
             if decision.name in added:
-                raise SpecError(f"{field}.parameter", f"{decision.name} has a term already: each takes one")
+                twice = f"{decision.name} has a term already: each takes one"
+                problems.append(SpecError(f"{field}.parameter", twice))
+                break
             try:
                 added[decision.name] = _values(term, decision)
             except SpecError as error:
-                raise error.within(field) from None
+                # Layers are alike: what is wrong with one is wrong with all.
+                problems.append(error.within(field))
+                break
+    refuse(problems)
     return added
 
 
@@ -108,17 +117,23 @@ def _values(term: CostTerm, decision: Decision) -> dict[Value, float]:
     if not isinstance(domain, Choice | Int):
         raise SpecError("parameter", f"{decision.name} is a float: only decisions with values to list can have costs")
     found: dict[Value, float] = {}
+    problems: list[SpecError] = []
     for place, one in enumerate(term.values):
         field = f"values[{place}].{'value' if one.number is None else 'number'}"
         try:
             value = domain.parse(one.value if one.number is None else one.number)
         except ValueError as error:
-            raise SpecError(field, f"{decision.name}: {error}") from None
+            problems.append(SpecError(field, f"{decision.name}: {error}"))
+            continue
         if value in found:
-            raise SpecError(field, f"{value!r} is there twice: each value takes one cost")
+            problems.append(SpecError(field, f"{value!r} is there twice: each value takes one cost"))
         found[value] = one.add
-    if missing := _missing(domain, found):
-        raise SpecError("values", f"lacks {missing} of {decision.name}: give what each value adds, if only 0")
+    # Else what is missing may be what is misspelt.
+    if not problems and (missing := _missing(domain, found)):
+        problems.append(
+            SpecError("values", f"lacks {missing} of {decision.name}: give what each value adds, if only 0")
+        )
+    refuse(problems)
     return found
 
 

@@ -38,7 +38,7 @@ def read_space(text: str) -> SearchSpace:
     try:
         check_space_spec(space)
     except SpecError as error:
-        raise InvalidTrialError(f"{at}.{error}") from None
+        raise InvalidTrialError("\n".join(f"{at}.{problem}" for problem in error.problems)) from None
     return space
 
 
