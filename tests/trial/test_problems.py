@@ -75,6 +75,16 @@ def table(root: Path) -> None:
     (root / "train.csv").write_text("text,label\n" + "good,\n" * 2 + "fine,good\nnot,bad\n" * 5 + "so,so,so\n" * 4)
 
 
+def empty_classes(root: Path) -> None:
+    image(root / "cat" / "a.png")
+    for number in range(5):
+        (root / f"empty{number}").mkdir()
+
+
+def pairs(root: Path) -> None:
+    (root / "train.tsv").write_text("one\teins\n" * 20 + "two\nthree\n")
+
+
 @pytest.mark.parametrize(
     ("task", "make", "kinds"),
     [
@@ -98,6 +108,8 @@ def table(root: Path) -> None:
             questions,
             {"missing image": 2, "line that is no JSON object": 2, "missing field": 1},
         ),
+        ("image-classification", empty_classes, {"class without images": 5}),
+        ("translation", pairs, {"line of too few columns": 2}),
         ("text-classification", table, {"empty label": 2, "line of other columns": 4}),
     ],
 )

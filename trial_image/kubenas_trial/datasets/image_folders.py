@@ -151,14 +151,17 @@ def _images(root: Path) -> list[_Labelled]:
     if not folders:
         raise InvalidDatasetError(f"{root}: has no folders, one for each class: add them, or leave it out")
     images = []
+    problems = Problems()
     for folder in folders:
         found = sorted(file for file in folder.rglob("*") if is_image(file))
         if not found:
-            raise InvalidDatasetError(
+            text = (
                 f"{folder}: class {folder.name} has no images: add some, remove the folder, or name the one that holds "
                 "the classes' folders"
             )
+            problems.add(InvalidDatasetError(text, "class without images"))
         images += [_Labelled(file, folder.name) for file in found]
+    problems.refuse()
     return images
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from kubenas_trial.datasets.data import SPLIT_NAMES, Chosen, grouped
+from kubenas_trial.datasets.problems import Problems
 from kubenas_trial.datasets.published import by_part, files_in, parts_in
 from kubenas_trial.datasets.text_files import open_text
 from kubenas_trial.datasets.unread import TEXTS, tell_unread
@@ -65,6 +66,7 @@ class TablePairs:
 
     def __iter__(self) -> Iterator[Pair]:
         columns: tuple[int, int] | None = None
+        problems = Problems()
         for number, line in enumerate(_lines(self.path), start=1):
             if not line.strip():
                 continue
@@ -75,13 +77,16 @@ class TablePairs:
                     continue
                 self._refuse_number(cells, columns)
             if len(cells) <= max(columns):
-                raise InvalidDatasetError(
+                text = (
                     f"{self.path}, line {number}: has {len(cells)} columns, and column {max(columns) + 1} is wanted: "
                     "put a tab between source and target"
                 )
+                problems.add(InvalidDatasetError(text, "line of too few columns"))
+                continue
             pair = Pair(cells[columns[0]].strip(), cells[columns[1]].strip())
             if pair.source and pair.target:
                 yield pair
+        problems.refuse()
 
     def _refuse_number(self, cells: Sequence[str], columns: tuple[int, int]) -> None:
         """Where the first column, not asked for, has numbers, as in Tatoeba's exports, or scores, as in WikiMatrix."""
