@@ -195,6 +195,30 @@ def test_a_full_disk_is_told_and_a_later_run_goes_on(tmp_path: Path, small_disk:
     assert not any(f"  {name}  " in output for name in done), "what has ended is not run again"
 
 
+def test_a_trainer_that_meets_the_full_disk_first_has_not_failed(tmp_path: Path, small_disk: Path) -> None:
+    """It leaves too little room for its checkpoint, but enough for a status."""
+    fill = """
+with open(os.environ["KUBENAS_CHECKPOINT_DIR"] + "/0", "wb", buffering=0) as file:
+    while file.tell() < 1 << 20:
+        try:
+            file.write(bytes(4096))
+        except OSError:
+            file.truncate(file.tell() - (24 << 10))
+            raise
+finish()
+"""
+    file = write(tmp_path, trainer(tmp_path, fill), trials={"max": 1, "retries": 0})
+    state = small_disk / "state"
+    code, output, errors = ended(tmp_path, file, "--state", str(state))
+    assert (code, "failed" in output) == (1, False)
+    assert re.fullmatch(rf"{state}\S*: cannot be written \(No space left on device\): make room .*\n", errors)
+    subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
+    code, output, errors = ended(tmp_path, file, "--state", str(state))
+    assert (code, errors) == (0, ""), output
+    status = json.loads((state / "trials" / "tiny-0.json").read_text())["status"]
+    assert (status["phase"], status["attempt"], status["failures"]) == ("Succeeded", 2, 0)
+
+
 def test_a_state_that_is_removed_meanwhile_is_told(tmp_path: Path) -> None:
     body = "import shutil; shutil.rmtree(pathlib.Path(os.environ['KUBENAS_CHECKPOINT_DIR']).parents[1]); finish()"
     script = trainer(tmp_path, f"import os, pathlib; {body}")

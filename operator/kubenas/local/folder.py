@@ -29,6 +29,8 @@ _ModelT = TypeVar("_ModelT", NASExperiment, NASTrial)
 
 # How long trainers of a run that was killed may take to go.
 _GOING_SECONDS: Final = 5.0
+# What a trial's and the experiment's next states take at least.
+_ROOM_BYTES: Final = 64 * 1024
 # What past trials depend on, by its path in the specification: as the CRD's rules have it.
 IMMUTABLE: Final = ("objectives", "task", "searchSpace", "search.seed", "evaluation", "stages")
 
@@ -123,6 +125,23 @@ class StateFolder:
             checkpoints.mkdir(exist_ok=True)
             folder.mkdir()
         return folder, checkpoints
+
+    def check_room(self) -> None:
+        """See whether the state could be written now.
+
+        Raises:
+            StateError: it could not.
+        """
+        probe = self.path / ".room.partial"
+        with _writing(self.path):
+            try:
+                with probe.open("wb") as file:
+                    file.write(bytes(_ROOM_BYTES))
+                    file.flush()
+                    os.fsync(file.fileno())
+            finally:
+                with suppress(OSError):
+                    probe.unlink()
 
     def remove_leavings(self, trial: str) -> None:
         """Remove what is left of an earlier trial of that name, whose file was deleted by hand."""

@@ -109,14 +109,14 @@ class LocalRun:
                 while True:
                     self._woken.clear()
                     await self._prepare()
+                    if self._broken:
+                        raise self._broken
                     todo = plan(self._observed(), time.time())
                     if self._carry_out(todo):
                         continue
                     if self.experiment.status.completion_time is not None and not self._alive():
                         return self.experiment.status
                     await self._wait(client, todo)
-                    if self._broken:
-                        raise self._broken
             finally:
                 await self._stop_all()
 
@@ -197,6 +197,12 @@ class LocalRun:
             await trainer.run(command, self._folder.lock_fd)
         except OSError as error:
             self._broken = StateError(f"trial {trainer.trial} cannot be run: {error}")
+        if trainer.failed and not self._broken:
+            # A full disk is none of the trial's failures: a later run makes the attempt again.
+            try:
+                self._folder.check_room()
+            except StateError as error:
+                self._broken = error
         if trainer.stopped:
             del self._trainers[trainer.name]
         del self._tasks[trainer.name]

@@ -128,6 +128,11 @@ class Trainer:
         """Whether it was asked to end."""
         return self._gone_by is not None
 
+    @property
+    def failed(self) -> bool:
+        """Whether it has ended by itself with another exit code than 0."""
+        return not self.stopped and self._exit_code not in (None, 0)
+
     def attempt(self) -> Attempt:
         """What the plan sees of it."""
         return Attempt(
