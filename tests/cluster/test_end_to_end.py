@@ -20,6 +20,7 @@ from tests.cluster.conditions import until
 from tests.cluster.control_plane import REPOSITORY
 from tests.cluster.images import OWN_TRAINER
 from tests.cluster.installed import get, samples, search_namespace
+from tests.trial.process import unpacked
 
 pytestmark = pytest.mark.node
 
@@ -120,7 +121,7 @@ def test_digits_from_apply_to_the_best_architecture(kubenas: Cluster) -> None:
     for trial in trials:
         name, ended = trial["metadata"]["name"], trial["status"]
         assert ended["phase"] == "Succeeded", ended
-        message = json.loads(messages[ended["pod"]])["results"][0]
+        message = unpacked(messages[ended["pod"]])["results"][0]
         (result,) = ended["results"]
         assert result["source"] == "TerminationMessage"
         assert (result["step"], metrics(result)) == (message["step"], message["metrics"])

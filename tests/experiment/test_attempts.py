@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -269,6 +270,33 @@ def test_timeout() -> None:
     assert written(looked_at(trial(), replace(waiting, started=None), rules=limited)).failures == 0, "waiting is no run"
 
 
+def test_a_trial_succeeds_with_the_results_of_some_candidates() -> None:
+    of = trial(candidates=3)
+    failure = {"candidate": "1", "error": {"reason": "OutOfMemory", "message": "2 GiB"}}
+    message = json.loads(results({"accuracy": 0.5}, {}, {"accuracy": 0.25}))
+    message["results"][1] = failure
+    status = written(looked_at(of, ended(of, json.dumps(message))))
+    assert (status.phase, status.failures) == ("Succeeded", 0)
+    assert [one.candidate for one in status.results] == ["0", "2"]
+    assert [one.model_dump() for one in status.failed_candidates] == [
+        {"candidate": "1", "reason": "OutOfMemory", "message": "2 GiB"}
+    ]
+    said = "The trainer reported results of 2 candidates; failed have 1 (OutOfMemory)."
+    assert status.conditions[0].message == said
+
+
+def test_a_trial_without_any_result_fails_by_its_first_candidate() -> None:
+    of = trial(candidates=2)
+    failures = [{"candidate": str(n), "error": {"reason": f"Broken{n}", "message": "x"}} for n in range(2)]
+    attempt = ended(of, json.dumps({"results": failures}))
+    again = written(looked_at(of, attempt))
+    assert (again.phase, again.failures, again.failed_candidates) == ("Pending", 1, [])
+    status = written(looked_at(of, attempt, rules=replace(RULES, retries=0)))
+    assert status.phase == "Failed"
+    assert (status.conditions[0].reason, status.conditions[0].message) == ("Broken0", "candidate 0: x")
+    assert [one.reason for one in status.failed_candidates] == ["Broken0", "Broken1"]
+
+
 def shown(*values: Mapping[str, float]) -> Readings:
     """The last values of each candidate."""
     curves: Curves = {str(i): {step: dict(v)} for i, v in enumerate(values) if v for step in (int(v["epoch"]),)}
@@ -290,6 +318,10 @@ def test_a_candidate_that_has_ended_without_an_objective_fails_its_trial_at_once
         pytest.param(shown({"epoch": 3.0, "loss": 0.5}), id="its last report may still come"),
         pytest.param(shown({"epoch": 2.0, "loss": 0.5}, {"epoch": 1.0, "loss": 0.5}), id="not trained to its end"),
         pytest.param(shown({"epoch": 3.0, "accuracy": 0.5}, {"epoch": 1.0, "loss": 0.5}), id="reported"),
+        pytest.param(
+            shown({"epoch": 3.0, "loss": 0.5}, {"epoch": 3.0, "accuracy": 0.5}, {"epoch": 1.0, "loss": 0.5}),
+            id="another candidate has it",
+        ),
         pytest.param(Readings(), id="nothing read"),
     ],
 )

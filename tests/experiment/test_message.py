@@ -29,11 +29,69 @@ def test_results_come_in_the_order_of_the_candidates() -> None:
     assert [m.name for m in report.results[0].metrics] == ["a", "b"]
 
 
-def test_every_candidate_needs_a_result() -> None:
+def test_a_candidate_without_a_result_fails_alone() -> None:
     report = read_message(results({"accuracy": 1.0}), 0, [candidate(0), candidate(1)], ["accuracy"])
+    assert [one.candidate for one in report.results] == ["0"]
+    assert report.fault is None
+    [failed] = report.failed
+    assert (failed.candidate, failed.reason) == ("1", "InvalidResult")
+    assert failed.message == "the termination message has no result of candidate 1"
+
+
+GOOD = {"candidate": "0", "step": 3, "metrics": {"accuracy": 0.5}}
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason", "text"),
+    [
+        ({"error": {"reason": "OutOfMemory", "message": "2 GiB"}}, "OutOfMemory", "2 GiB"),
+        ({"error": {"reason": "no word", "message": "x" * 2000}}, "TrainerError", "x" * 1024),
+        ({"error": {}, "metrics": {"accuracy": 1}}, "TrainerError", "no message"),
+        ({"step": 3, "metrics": {"loss": 1}}, "MetricMissing", "the trainer reported no accuracy, an objective"),
+        ({"step": 3, "metrics": {"accuracy": float("nan")}}, "NonFiniteMetric", "accuracy, an objective, is nan"),
+        ({"step": -1, "metrics": {"accuracy": 1}}, "InvalidResult", "the result's step is -1"),
+        ({"step": 1}, "InvalidResult", "of candidate 1: results[1] is no object with candidate, step and metrics, or"),
+    ],
+)
+def test_each_candidate_fails_alone(entry: dict[str, Any], reason: str, text: str) -> None:
+    bad = {"candidate": "1", **entry}
+    report = read_message(json.dumps({"results": [GOOD, bad]}), 0, [candidate(0), candidate(1)], ["accuracy"])
+    assert [one.candidate for one in report.results] == ["0"]
+    [failed] = report.failed
+    assert (failed.candidate, failed.reason, report.fault) == ("1", reason, None)
+    assert text in failed.message
+    alone = read_message(json.dumps({"results": [bad]}), 0, [candidate(1), candidate(2)], ["accuracy"])
+    assert alone.fault is not None
+    assert alone.fault.reason == reason
+    assert alone.fault.message.startswith("candidate 1: ")
+    assert [one.candidate for one in alone.failed] == ["1", "2"]
+
+
+def test_packed_results_are_what_their_objects_are() -> None:
+    failure = {"candidate": "2", "error": {"reason": "OutOfMemory", "message": "2 GiB"}}
+    packed = {"metrics": ["accuracy", "loss"], "results": [["0", 3, [0.5, 1]], ["1", 2, [0.25, None]], failure]}
+    objects = {
+        "results": [
+            {"candidate": "0", "step": 3, "metrics": {"accuracy": 0.5, "loss": 1}},
+            {"candidate": "1", "step": 2, "metrics": {"accuracy": 0.25}},
+            failure,
+        ]
+    }
+    candidates = [candidate(n) for n in range(3)]
+    report = read_message(json.dumps(packed), 0, candidates, ["accuracy"])
+    assert report == read_message(json.dumps(objects), 0, candidates, ["accuracy"])
+    assert [(one.candidate, one.step) for one in report.results] == [("0", 3), ("1", 2)]
+    assert report.left_out == ()
+
+
+@pytest.mark.parametrize("names", [None, ["accuracy", "loss"], ["accuracy", 1], "ab", {"accuracy": 1, "loss": 2}])
+@pytest.mark.parametrize("values", [[0.5], "ab", None, {"accuracy": 0.5}, [[1], [2]]])
+def test_a_packed_result_that_is_none(names: Any, values: Any) -> None:
+    message = json.dumps({"metrics": names, "results": [["0", 3, values]]})
+    report = read_message(message, 0, [candidate()], ["accuracy"])
     assert report.results == ()
     assert report.fault is not None
-    assert "candidate 1" in report.fault.message
+    assert report.fault.reason == "InvalidResult"
 
 
 def test_a_missing_metric_is_named_with_those_there_are() -> None:
@@ -66,7 +124,15 @@ def test_no_message_raises(message: str) -> None:
 
 @given(st.lists(ENTRY, max_size=2), JSON)
 def test_no_malformed_entry_raises(entries: list[Any], fault: Any) -> None:
-    for document in ({"results": entries}, {"error": fault}, {"error": {"reason": fault, "message": fault}}):
+    rows = [list(entry.values()) if isinstance(entry, dict) else entry for entry in entries]
+    for document in (
+        {"results": entries},
+        {"metrics": fault, "results": rows},
+        {"metrics": ["accuracy"], "results": rows},
+        {"results": [{"candidate": "0", "error": fault}]},
+        {"error": fault},
+        {"error": {"reason": fault, "message": fault}},
+    ):
         for exit_code in (None, 0, 1):
             read_message(json.dumps(document), exit_code, [candidate()], ["accuracy"])
 
@@ -151,6 +217,15 @@ def test_a_step_that_is_none(step: str) -> None:
     fault = read_message(message, 0, [candidate()], ["accuracy"]).fault
     assert fault is not None
     assert "step is" in fault.message
+
+
+@pytest.mark.parametrize("exit_code", [0, 1])
+def test_a_packed_message_that_lost_its_beginning_says_so(exit_code: int) -> None:
+    rows = [[str(n), 3, [0.123456789] * 40] for n in range(16)]
+    whole = json.dumps({"metrics": [f"m{n}" for n in range(40)], "results": rows})
+    fault = read_message(whole[-MESSAGE_BYTES:], exit_code, [candidate(n) for n in range(16)], ["m1"]).fault
+    assert fault is not None
+    assert fault.reason == "ResultsTooLarge"
 
 
 @pytest.mark.parametrize("depth", [10, 900, 990, 1000, 100_000])

@@ -10,6 +10,7 @@ import pytest
 from kubenas.api.base import Condition
 from kubenas.api.errors import SpecError
 from kubenas.api.status import ExperimentStatus
+from kubenas.api.trial import FailedCandidate, TrialStatus
 from kubenas.experiment.actions import Plan
 from kubenas.experiment.attempts import LOST_SECONDS
 from kubenas.experiment.plan import plan
@@ -500,6 +501,19 @@ def test_an_unchanged_state_writes_nothing() -> None:
     second = planned(experiment(status_of(first)), trials=[runs], attempts=[running(trial(0))], now=NOW + 500)
     assert second.status is None
     assert second.announce == ()
+
+
+def test_a_failed_candidate_teaches_the_strategy_that_it_has_failed() -> None:
+    architectures = [{**candidate().architecture, "0-1": operation} for operation in ("none", "skip_connect")]
+    both = tuple(candidate(i).model_copy(update={"architecture": each}) for i, each in enumerate(architectures))
+    second = succeeded(0, 1, 0.5).status.results[0].model_copy(update={"candidate": "1"})
+    failed = FailedCandidate(candidate="0", reason="OutOfMemory", message="2 GiB")
+    status = TrialStatus(phase="Succeeded", order=1, results=[second], failed_candidates=[failed])
+    seen = observed(experiment(), [replace(trial(0), candidates=both, status=status)])
+    told = [(one.architecture.to_json(), one.score) for one in seen.ledger.history().observations]
+    assert told[0] == (architectures[0], None)
+    assert (told[1][0], told[1][1] is not None) == (architectures[1], True)
+    assert [judged.candidate for judged in seen.ledger.ranked(None)] == ["1"]
 
 
 def test_asked_twice_the_answer_is_the_same() -> None:

@@ -120,6 +120,18 @@ def test_a_result_without_the_objective_is_not_tried_again(workspace: Workspace)
     assert status["attempt"] == 1
 
 
+def test_a_candidate_that_fails_is_named_beside_the_results_of_the_others(workspace: Workspace) -> None:
+    workspace.apply(experiment(trials={"max": 2, "parallelism": 1, "retries": 0, "candidatesPerTrial": 2}))
+    failure = {"candidate": "0", "error": {"reason": "OutOfMemory", "message": "2 GiB"}}
+    message = json.dumps({"metrics": ["accuracy"], "results": [failure, ["1", 3, [0.5]]]})
+    workspace.set_pod("nas-0-1", endings.exited(0, message))
+    status = workspace.wait_trial("nas-0", lambda status: status.get("phase") == "Succeeded")
+    assert status["failedCandidates"] == [{"candidate": "0", "reason": "OutOfMemory", "message": "2 GiB"}]
+    (result,) = status["results"]
+    assert (result["candidate"], result["metrics"]) == ("1", [{"name": "accuracy", "value": 0.5}])
+    assert (status["value"], status.get("failures", 0)) == (0.5, 0)
+
+
 def test_a_pod_that_runs_too_long_is_stopped(workspace: Workspace) -> None:
     workspace.apply(one_trial(timeout="1s"))
     workspace.set_pod("nas-0-1", endings.running())

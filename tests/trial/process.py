@@ -71,8 +71,20 @@ def trial_environment(folder: Path, document: Mapping[str, Any] | None = None, *
 
 
 def message(folder: Path) -> Any:
-    """The termination message."""
-    return json.loads((folder / "termination-log").read_bytes())
+    """The termination message, its packed results as objects."""
+    return unpacked((folder / "termination-log").read_bytes())
+
+
+def unpacked(text: str | bytes) -> Any:
+    """A termination message with an object of each candidate, as the contract's other form has it."""
+    document = json.loads(text)
+    for index, row in enumerate(document.get("results", ())):
+        if isinstance(row, list):
+            values = dict(zip(document["metrics"], row[2], strict=True))
+            metrics = {name: value for name, value in values.items() if value is not None}
+            document["results"][index] = {"candidate": row[0], "step": row[1], "metrics": metrics}
+    document.pop("metrics", None)
+    return document
 
 
 def error_of(folder: Path) -> tuple[str, str]:

@@ -16,8 +16,10 @@ import numpy as np
 import pytest
 import torch
 
-from kubenas_trial.contract import NonFiniteMetricError, Trial, TrialError
+from kubenas.experiment.message import read_message
+from kubenas_trial.contract import InvalidTrialError, NonFiniteMetricError, Trial, TrialError
 from kubenas_trial.exposition import Exposition
+from tests.experiment.builders import candidate
 from tests.trial.process import (
     CELL,
     PATIENCE_SECONDS,
@@ -220,14 +222,55 @@ def test_what_no_result_can_have_is_refused_as_it_is_reported(
 
 def test_results_of_all_candidates_that_would_not_fit_are_refused_at_the_first_report(tmp_path: Path) -> None:
     candidates = [{"id": str(number), "architecture": CELL, "epochs": 3} for number in range(16)]
-    metrics = {f"metric_{number}": number / 7 for number in range(12)}
+    metrics = {f"metric_{number}": number / 7 for number in range(40)}
     environment = trial_environment(tmp_path, trial_document(candidates=candidates))
     with pytest.raises(SystemExit) as ended, Trial.from_environment(environment) as trial:
         trial.report(trial.candidates[0], 1, **metrics)
     assert ended.value.code == 1
     reason, text = error_of(tmp_path)
     assert reason == "ResultsTooLarge"
-    assert text.startswith("the results of 16 candidates take ")
+    assert text.startswith("the results of 16 candidates, 40 metrics each, take up to ")
+
+
+def three_candidates(folder: Path) -> dict[str, str]:
+    candidates = [{"id": str(number), "architecture": CELL, "epochs": 3} for number in range(3)]
+    return trial_environment(folder, trial_document(candidates=candidates))
+
+
+def test_a_candidate_that_fails_leaves_the_others_their_results(tmp_path: Path) -> None:
+    with Trial.from_environment(three_candidates(tmp_path)) as trial:
+        trial.report(trial.candidates[0], 1, accuracy=0.25)
+        trial.fail(trial.candidates[0], MemoryError("no room " * 1000))
+        trial.report(trial.candidates[1], 1, accuracy=0.5)
+    first, second, third = message(tmp_path)["results"]
+    assert (first["candidate"], first["error"]["reason"]) == ("0", "OutOfMemory")
+    assert first["error"]["message"].startswith("MemoryError: no room no room")
+    assert second == {"candidate": "1", "step": 1, "metrics": {"accuracy": 0.5}}
+    text = "the trainer ended without a report of candidate 2"
+    assert third == {"candidate": "2", "error": {"reason": "TrainerError", "message": text}}
+    report = read_message((tmp_path / "termination-log").read_text(), 0, [candidate(n) for n in range(3)], ["accuracy"])
+    assert [one.candidate for one in report.results] == ["1"]
+    assert [(one.candidate, one.reason) for one in report.failed] == [("0", "OutOfMemory"), ("2", "TrainerError")]
+
+
+def test_a_trial_fails_by_the_first_error_where_all_candidates_do(tmp_path: Path) -> None:
+    def fail_all(trial: Trial) -> None:
+        for number, each in enumerate(trial.candidates):
+            trial.fail(each, InvalidTrialError(f"no network {number}"))
+
+    with pytest.raises(SystemExit) as ended, Trial.from_environment(three_candidates(tmp_path)) as trial:
+        fail_all(trial)
+    assert ended.value.code == 64
+    assert error_of(tmp_path) == ("InvalidTrial", "no network 0")
+
+
+def test_a_failure_of_another_trial_s_candidate_is_refused(tmp_path: Path) -> None:
+    with Trial.from_environment(three_candidates(tmp_path)) as trial:
+        for each in trial.candidates:
+            trial.report(each, 1, accuracy=0.5)
+        with pytest.raises(ValueError, match="candidate 7: this trial has no such candidate"):
+            trial.fail(replace(trial.candidates[0], id="7"), ValueError())
+    assert all("metrics" in result for result in message(tmp_path)["results"])
 
 
 def raised(error: BaseException) -> Callable[[Trial], None]:

@@ -83,6 +83,30 @@ def test_a_seed_repeats_a_trial_and_another_does_not(tmp_path: Path) -> None:
     assert first != second, "each candidate has draws of its own"
 
 
+def test_a_candidate_that_cannot_be_trained_fails_alone(tmp_path: Path) -> None:
+    document = trial_document()
+    first, absent = document["candidates"][0] | {"epochs": 1}, str(tmp_path / "absent.safetensors")
+    document["candidates"] = [first | {"resumeFrom": absent}, first | {"id": "1"}]
+    with Trial.from_environment(trial_environment(tmp_path, document)) as trial:
+        run(trial)
+    failed, result = message(tmp_path)["results"]
+    assert (failed["candidate"], failed["error"]["reason"]) == ("0", "InvalidTrial")
+    assert absent in failed["error"]["message"]
+    assert (result["candidate"], result["step"]) == ("1", 1)
+    assert 0 < result["metrics"]["test_accuracy"] <= 1
+
+
+def test_more_metrics_than_the_message_holds_are_refused_before_any_training(tmp_path: Path) -> None:
+    document = trial_document()
+    document["task"]["settings"]["measure"] = ["latency_ms", "onnx_latency_ms", "size_mb", "int8"]
+    document["candidates"] = [document["candidates"][0] | {"id": str(number)} for number in range(16)]
+    with TrialProcess(trial_environment(tmp_path, document)) as trial:
+        assert trial.exit_code() == 1
+    reason, text = error_of(tmp_path)
+    assert (reason, "list fewer in task.settings.measure" in text) == ("ResultsTooLarge", True)
+    assert "epoch 1" not in trial.log
+
+
 def test_a_trial_does_not_import_torchs_compiler(tmp_path: Path) -> None:
     script = """
 import sys

@@ -8,10 +8,10 @@ from typing import get_args
 import pytest
 import torch
 
+from kubenas.api.metric_names import ALWAYS, MEASURES, TASKS, metric_names
 from kubenas.api.space import SearchSpace
 from kubenas.api.task import Dataset
 from kubenas.api.task import Task as TaskSpec
-from kubenas.experiment.known_metrics import ALWAYS, MEASURES, TASKS
 from kubenas.space.load import build_space
 from kubenas_trial.contract import Candidate
 from kubenas_trial.evaluation.train import train
@@ -48,4 +48,6 @@ def test_a_trial_reports_all_that_is_known() -> None:
     own = {*TASKS["image-classification"]}
     known = {*own, *ALWAYS, *(name for names in MEASURES.values() for name in names), *(f"int8_{name}" for name in own)}
     found = {name for name in reports.all[-1] if not name.startswith("test_")}
-    assert found == known | build_space(space).costs(architecture).keys()
+    costs = build_space(space).costs(architecture)
+    assert found == known | costs.keys()
+    assert reports.all[-1].keys() == {*metric_names("image-classification", MEASURES, costs)}

@@ -11,7 +11,7 @@ Everything a trainer of one's own needs, in a few lines:
                 trial.report(candidate, step=epoch, accuracy=train_one_epoch(model))
 
 Whatever happens inside the `with`, the trial ends as the operator expects: with the results, or with one error that
-says why there are none.
+says why there are none. Of several candidates one can fail alone, by `trial.fail(candidate, error)`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import operator
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,10 +30,10 @@ from pathlib import Path
 from kubenas.space.base import Architecture, InvalidArchitectureError, Space
 from kubenas.space.load import build_space
 from kubenas_trial.document import TrialDocument, read_document
-from kubenas_trial.errors import InvalidTrialError, NonFiniteMetricError, TrialError, exit_code
+from kubenas_trial.errors import InvalidTrialError, NonFiniteMetricError, TrialError, exit_code, told
 from kubenas_trial.exposition import Exposition
 from kubenas_trial.sigterm import Sigterm
-from kubenas_trial.termination import Result, error_message, results_message, write
+from kubenas_trial.termination import Failed, Result, check_room, error_message, results_message, write
 
 __all__ = ["Candidate", "InvalidTrialError", "NonFiniteMetricError", "Trial", "TrialError"]
 
@@ -91,6 +91,7 @@ class Trial:
         self._sigterm = sigterm
         self._termination_log = _termination_log(environment)
         self._reports: dict[str, tuple[int, dict[str, float]]] = {}
+        self._failures: dict[str, TrialError] = {}
 
     @classmethod
     @contextmanager
@@ -100,7 +101,8 @@ class Trial:
         At the end the results go into the termination message, and the process stays up until the last values were
         scraped (at most KUBENAS_SCRAPE_LIMIT seconds). An exception inside ends the process with `errors.exit_code` and
         its reason and text in the termination message; SIGTERM with 143, or with 0 once the results are written.
-        sys.exit() and sys.exit(0) inside are an end like any other: the results are written before.
+        sys.exit() and sys.exit(0) inside are an end like any other: the results are written before. A candidate that
+        has none fails alone if another has one.
 
         Of several processes that train together (torchrun, accelerate, Lightning) the one of rank 0 reports: in the
         others `report` does nothing, no port is opened and no message is written.
@@ -127,7 +129,7 @@ class Trial:
                     if raised.code not in {None, 0}:
                         raise
                     exit_0 = raised
-                message = results_message(trial._final_results())
+                message = results_message(trial._outcomes())
                 with sigterm.held():
                     write(termination_log, message)
                     sigterm.code = 0
@@ -157,8 +159,7 @@ class Trial:
                 candidate is another trial's.
         """
         at = f"candidate {candidate.id}, step {step}"
-        if all(candidate.id != own.id for own in self.candidates):
-            raise ValueError(f"{at}: this trial has no such candidate")
+        self._check_own(candidate, at)
         if not metrics:
             raise ValueError(f"{at}: no metric is reported")
         number = _step(at, step)
@@ -177,10 +178,32 @@ class Trial:
         likely = (
             {own.id: (number, values) for own in self.candidates} | self._reports | {candidate.id: (number, values)}
         )
-        results_message([_result(name, *report) for name, report in likely.items()])
+        results_message([self._outcome(own.id, *likely[own.id]) for own in self.candidates])
         self._reports[candidate.id] = number, values
         visible = {name: value for name, value in values.items() if not name.startswith(_TEST_PREFIX)}
         self._exposition.update(candidate.id, number, visible)
+
+    def fail(self, candidate: Candidate, error: BaseException) -> None:
+        """Give up `candidate` alone: its result is `error`, whatever it has reported, and the others have theirs.
+
+        The trial fails where no candidate has a result, by the error of the first.
+
+        Raises:
+            ValueError: the candidate is another trial's.
+        """
+        self._check_own(candidate, f"candidate {candidate.id}")
+        if self._exposition is None:
+            return
+        _LOG.error("candidate %s has failed", candidate.id, exc_info=error)
+        self._failures[candidate.id] = told(error)
+
+    def check_room(self, metrics: Iterable[str]) -> None:
+        """Check that the results will fit, before anything is trained, where the names of all metrics are known.
+
+        Raises:
+            TrialError: they might not, with reason ResultsTooLarge.
+        """
+        check_room([(candidate.id, candidate.epochs) for candidate in self.candidates], metrics)
 
     def abort(self, error: TrialError) -> None:
         """End the process with `error` at once, from any thread: for when the main one may wait for ever."""
@@ -203,11 +226,24 @@ class Trial:
         self.checkpoint_dir.mkdir(parents=True, exist_ok=True)
         return self.checkpoint_dir / f"{candidate.id}.safetensors"
 
-    def _final_results(self) -> list[Result]:
-        missing = [candidate.id for candidate in self.candidates if candidate.id not in self._reports]
-        if missing:
-            raise TrialError("TrainerError", f"the trainer ended without a report of candidate {', '.join(missing)}")
-        return [_result(candidate.id, *self._reports[candidate.id]) for candidate in self.candidates]
+    def _check_own(self, candidate: Candidate, at: str) -> None:
+        if all(candidate.id != own.id for own in self.candidates):
+            raise ValueError(f"{at}: this trial has no such candidate")
+
+    def _outcomes(self) -> list[Result | Failed]:
+        """What becomes of each candidate; raises the first's error where none has a result."""
+        for candidate in self.candidates:
+            if candidate.id not in self._reports:
+                missing = TrialError("TrainerError", f"the trainer ended without a report of candidate {candidate.id}")
+                self._failures.setdefault(candidate.id, missing)
+        if all(candidate.id in self._failures for candidate in self.candidates):
+            raise self._failures[self.candidates[0].id]
+        return [self._outcome(one.id, *self._reports.get(one.id, (0, {}))) for one in self.candidates]
+
+    def _outcome(self, candidate: str, step: int, values: Mapping[str, float]) -> Result | Failed:
+        if candidate in self._failures:
+            return Failed(candidate, self._failures[candidate])
+        return Result(candidate, step, {name: value for name, value in values.items() if name != _EPOCH})
 
 
 def _candidates(document: TrialDocument, space: Space) -> Iterator[Candidate]:
@@ -229,10 +265,6 @@ def _rank(environment: Mapping[str, str]) -> int:
     # torchrun and accelerate set both, Lightning the latter.
     numbers = (environment.get(variable, "") for variable in ("RANK", "LOCAL_RANK"))
     return next((int(number) for number in numbers if number.isdecimal()), 0)
-
-
-def _result(candidate: str, step: int, values: Mapping[str, float]) -> Result:
-    return Result(candidate, step, {name: value for name, value in values.items() if name != _EPOCH})
 
 
 def _step(at: str, step: int) -> int:

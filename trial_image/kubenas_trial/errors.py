@@ -91,6 +91,14 @@ def exit_code(error: BaseException) -> int:
     return error.exit_code if isinstance(error, TrialError) else 1
 
 
+def told(error: BaseException) -> TrialError:
+    """What is said of `error`, without the frames that it came through, which hold all that it was raised among."""
+    text = str(error) or type(error).__name__
+    said = TrialError(reason(error), text if isinstance(error, TrialError) else f"{type(error).__name__}: {text}")
+    said.exit_code = exit_code(error)
+    return said
+
+
 def read(model: type[M], document: Any, at: str, extra: Literal["ignore"] | None = None) -> M:
     """`document` as a `model`; `extra` ignores unknown fields, at any depth, instead of what the model does.
 

@@ -7,6 +7,7 @@ import os
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
+from kubenas.api.metric_names import metric_names
 from kubenas_trial.contract import Candidate, Trial
 from kubenas_trial.threads import cpu_limit
 
@@ -14,25 +15,34 @@ _LOG = logging.getLogger("kubenas_trial")
 
 
 def run(trial: Trial) -> None:
-    """Evaluate every candidate of `trial`.
+    """Evaluate every candidate of `trial`; one that cannot be fails alone, unless several processes train together.
 
     Raises:
+        TrialError: results might not fit into the termination message.
         InvalidTrialError: the task, its data set or its settings are unknown here.
         InvalidDatasetError: the data set cannot be read.
         TrialError: another process of the trial has failed.
     """
     cpus = prepare_threads()
     # Only here, since torch takes seconds to import: by now SIGTERM is heeded and the metrics port is open.
-    from kubenas_trial.distributed import joined, rank  # noqa: PLC0415
+    from kubenas_trial.distributed import joined, rank, world_size  # noqa: PLC0415
     from kubenas_trial.evaluation.train import train  # noqa: PLC0415
     from kubenas_trial.tasks.load import load_task  # noqa: PLC0415
 
     # Asked to end, rank 0 does its step, which needs the others, and writes a checkpoint; then it ends them.
     with joined(trial.abort, cpus) as device, trial.uninterrupted() if rank() else nullcontext():
         task = load_task(trial.document.task, trial.data_dir, device)
+        costs = trial.space.costs(trial.candidates[0].architecture)
+        trial.check_room(metric_names(trial.document.task.name, task.settings.measure, costs))
         for candidate in trial.candidates:
             reporter = _Logged(trial) if rank() == 0 else trial
-            train(task, trial.document.search_space, candidate, trial.seed, reporter)
+            try:
+                train(task, trial.document.search_space, candidate, trial.seed, reporter)
+            except Exception as error:
+                # The others would no longer be at the same step.
+                if world_size() > 1:
+                    raise
+                trial.fail(candidate, error)
 
 
 def prepare_threads() -> int | None:

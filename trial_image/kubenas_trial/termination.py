@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kubenas_trial.errors import TrialError, reason
+from kubenas_trial.errors import TrialError, told
 
 # The kubelet keeps no more of a container's termination message.
 LIMIT_BYTES = 4096
+# Of numbers that take too much room; those of float32 are still exact.
+_DIGITS = 9
+# No rounded number is longer.
+_LONGEST = -1234567890000000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,33 +27,56 @@ class Result:
     metrics: dict[str, float]
 
 
-def results_message(results: Sequence[Result]) -> bytes:
-    """The message of a trial that ended well.
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A candidate without a result, and why."""
+
+    candidate: str
+    error: TrialError
+
+
+def results_message(outcomes: Sequence[Result | Failed]) -> bytes:
+    """The message of a trial that ended well: names once, then a row of numbers, or an error, of each candidate.
+
+    Numbers are exact, or have 9 digits where the exact ones do not fit; long texts of errors are cut to what is left.
 
     Raises:
         TrialError: it would not fit, with reason ResultsTooLarge.
     """
-    message = _encode({"results": [{"candidate": r.candidate, "step": r.step, "metrics": r.metrics} for r in results]})
-    if len(message) > LIMIT_BYTES:
-        raise TrialError(
-            "ResultsTooLarge",
-            f"the results of {len(results)} candidates take {len(message)} bytes and a termination message holds "
-            f"{LIMIT_BYTES}: report fewer metrics, or lower trials.candidatesPerTrial",
-        )
-    return message
+    names = list(dict.fromkeys(name for one in outcomes if isinstance(one, Result) for name in one.metrics))
+    for digits in (None, _DIGITS):
+        message = _encode(_packed(outcomes, names, digits, text_bytes=0))
+        if len(message) <= LIMIT_BYTES:
+            failed = sum(isinstance(one, Failed) for one in outcomes)
+            share = (LIMIT_BYTES - len(message)) // failed if failed else 0
+            return _encode(_packed(outcomes, names, digits, share))
+    raise TrialError(
+        "ResultsTooLarge",
+        f"the results of {len(outcomes)} candidates, {len(names)} metrics each, take up to {len(message)} bytes and a "
+        f"termination message holds {LIMIT_BYTES}: lower trials.candidatesPerTrial, or report fewer metrics (KubeNAS' "
+        "own trainer: list fewer in task.settings.measure)",
+    )
+
+
+def check_room(candidates: Sequence[tuple[str, int]], names: Iterable[str]) -> None:
+    """Check that results fit whatever their numbers will be, before anything is trained.
+
+    Args:
+        candidates: the id of each, and the largest step that it will report.
+        names: metrics that each will have.
+
+    Raises:
+        TrialError: they might not, with reason ResultsTooLarge.
+    """
+    longest = dict.fromkeys(names, _LONGEST)
+    results_message([Result(name, step, longest) for name, step in candidates])
 
 
 def error_message(error: BaseException) -> bytes:
     """The message of a trial that failed; a long text is cut at its end."""
-    text = str(error) or type(error).__name__
-    if not isinstance(error, TrialError):
-        text = f"{type(error).__name__}: {text}"
-    message = _encode_error(reason(error), text)
-    while len(message) > LIMIT_BYTES:
-        # A character may take up to 12 bytes once escaped, so this never cuts too much at once.
-        text = text[: -max(1, (len(message) - LIMIT_BYTES) // 12) - 1].rstrip("…") + "…"
-        message = _encode_error(reason(error), text)
-    return message
+    said = told(error)
+    room = LIMIT_BYTES - len(_encode({"error": _error(said, text_bytes=0)}))
+    return _encode({"error": _error(said, room)})
 
 
 def write(path: Path, message: bytes) -> None:
@@ -66,9 +93,35 @@ def read_error(path: Path) -> tuple[str, str] | None:
     return str(error["reason"]), str(error["message"])
 
 
-def _encode_error(word: str, text: str) -> bytes:
-    return _encode({"error": {"reason": word, "message": text}})
+def _packed(
+    outcomes: Sequence[Result | Failed], names: Sequence[str], digits: int | None, text_bytes: int
+) -> dict[str, Any]:
+    rows: list[Any] = []
+    for one in outcomes:
+        if isinstance(one, Failed):
+            rows.append({"candidate": one.candidate, "error": _error(one.error, text_bytes)})
+        else:
+            numbers = [_number(one.metrics[name], digits) if name in one.metrics else None for name in names]
+            rows.append([one.candidate, one.step, numbers])
+    return {"metrics": list(names), "results": rows}
 
 
-def _encode(document: dict[str, Any]) -> bytes:
+def _number(value: float, digits: int | None) -> float:
+    if digits is not None and not (value.is_integer() and abs(value) < 10**15):
+        value = float(f"{value:.{digits}g}")
+    # Shorter without a point.
+    return int(value) if value.is_integer() and abs(value) < 10**16 else value
+
+
+def _error(error: TrialError, text_bytes: int) -> dict[str, str]:
+    """Reason and text, which takes at most so many bytes of JSON; a longer one ends with …"""
+    text = str(error)
+    while text and (more := len(_encode(text)) - 2 - text_bytes) > 0:
+        # A character may take up to 12 bytes once escaped, so this never cuts too much at once.
+        text = text[: -max(1, more // 12) - 1].rstrip("…")
+        text = f"{text}…" if text else ""
+    return {"reason": error.reason[:63], "message": text}
+
+
+def _encode(document: Any) -> bytes:
     return json.dumps(document, allow_nan=False, separators=(",", ":")).encode()

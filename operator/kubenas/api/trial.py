@@ -69,6 +69,14 @@ class Result(Model):
     )
 
 
+class FailedCandidate(Model):
+    """Why one candidate has no result although its trial may have."""
+
+    candidate: str = Field(max_length=63, description="Its id.")
+    reason: str = Field(max_length=63, description="One CamelCase word for programs.")
+    message: Message = Field(max_length=1024, description="What happened, for people.")
+
+
 class Point(Model):
     """One point of a learning curve."""
 
@@ -111,6 +119,12 @@ class TrialStatus(Model):
     value: float | None = Field(default=None, description="Value of the primary objective, of its best candidate.")
     results: list[Result] = Field(
         default_factory=list, max_length=16, description="Final values.", json_schema_extra=keyed("candidate")
+    )
+    failed_candidates: list[FailedCandidate] = Field(
+        default_factory=list,
+        max_length=16,
+        description="Candidates without a result, as the trainer reported them; the others have theirs.",
+        json_schema_extra=keyed("candidate"),
     )
     curve: list[Point] = Field(
         default_factory=list,

@@ -31,9 +31,9 @@ def print_summary(console: Console, run: LocalRun, path: Path) -> None:
     """Print how `run`, whose state is in `path`, has ended."""
     status, objectives = run.experiment.status, run.experiment.spec.objectives
     results = [
-        (trial, index, {m.name: m.value for m in result.metrics})
+        (trial, result.candidate, {m.name: m.value for m in result.metrics})
         for trial in run.trials.values()
-        for index, result in enumerate(trial.status.results)
+        for result in trial.status.results
         if all(o.metric in {m.name for m in result.metrics} for o in objectives)
     ]
     results.sort(key=lambda entry: score(objectives, entry[2]), reverse=True)
@@ -47,7 +47,7 @@ def print_summary(console: Console, run: LocalRun, path: Path) -> None:
 
 
 def _table(
-    results: Sequence[tuple[Trial, int, Mapping[str, float]]], objectives: Sequence[Objective], run: LocalRun
+    results: Sequence[tuple[Trial, str, Mapping[str, float]]], objectives: Sequence[Objective], run: LocalRun
 ) -> Table:
     names = _columns(objectives, (metrics for _, _, metrics in results))
     table = Table(box=None, padding=(0, 2, 0, 0))
@@ -56,8 +56,8 @@ def _table(
         table.add_column(name, justify="right")
     table.add_column("time", justify="right")
     table.add_column("architecture", overflow="fold")
-    for trial, index, metrics in results:
-        candidate, seconds = trial.candidates[index], trial_seconds(trial)
+    for trial, name, metrics in results:
+        candidate, seconds = next(one for one in trial.candidates if one.id == name), trial_seconds(trial)
         best = run.experiment.status.best
         table.add_row(
             trial.name if len(trial.candidates) == 1 else f"{trial.name}/{candidate.id}",

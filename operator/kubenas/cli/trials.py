@@ -33,10 +33,12 @@ def trials(
         for candidate in trial.spec.candidates:
             source = next((r.source for r in state.results if r.candidate == candidate.id), "")
             values = {m.name: m.value for r in state.results if r.candidate == candidate.id for m in r.metrics}
-            failed = state.phase == "Failed" and state.last_failure is not None
+            reason = next((f.reason for f in state.failed_candidates if f.candidate == candidate.id), None)
+            if reason is None and state.phase == "Failed" and state.last_failure is not None:
+                reason = state.last_failure.reason
             table.add_row(
                 trial.metadata.name if len(trial.spec.candidates) == 1 else f"{trial.metadata.name}/{candidate.id}",
-                f"Failed: {state.last_failure.reason}" if failed and state.last_failure else state.phase or "Pending",
+                f"Failed: {reason}" if reason else state.phase or "Pending",
                 str(state.attempt),
                 number_text(values[metric]) if metric in values else "",
                 source,

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kubenas.api.base import Condition
-from kubenas.api.trial import Failure, Point, Result, TrialStatus
+from kubenas.api.trial import FailedCandidate, Failure, Point, Result, TrialStatus
 from kubenas.experiment.bounds import MESSAGE_BYTES, cut, within_room
 from kubenas.experiment.curves import joined, last_results, merged, missing_objective, whole_results
-from kubenas.experiment.message import read_message
+from kubenas.experiment.message import Report, read_message
 from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Readings, Trial, earliest, moment
 
 # An attempt that waits or runs is noted once it is this old, so that a short trial costs one write.
@@ -138,8 +138,8 @@ def _ended(trial: Trial, attempt: Attempt, readings: Readings, rules: Rules, now
         return Step(read_now=True, wake_at=_end_of(attempt, now) + READING_SECONDS)
     curve = _curve(trial, readings, rules)
     if report.results:
-        said = Fault("Succeeded", "The trainer reported its results.")
-        ended = _finished(trial, attempt, "Succeeded", said, report.results, curve, rules, now, report.left_out)
+        said, kept = Fault("Succeeded", _reported(report)), report.results
+        ended = _finished(trial, attempt, "Succeeded", said, kept, curve, rules, now, report.left_out, report.failed)
         return Step(ended)
     disruption = attempt.disruption.reason if attempt.disruption else trial.status.disruption
     if disruption is not None:
@@ -152,7 +152,7 @@ def _ended(trial: Trial, attempt: Attempt, readings: Readings, rules: Rules, now
         if results:
             said = Fault("Succeeded", f"The trainer left no message; its results are those read ({readings.source}).")
             return Step(_finished(trial, attempt, "Succeeded", said, results, curve, rules, now))
-    return Step(_failed(trial, attempt, curve, fault, rules, now))
+    return Step(_failed(trial, attempt, curve, fault, rules, now, report.failed if fault is report.fault else ()))
 
 
 def _read_out(attempt: Attempt, readings: Readings, now: float) -> bool:
@@ -184,7 +184,13 @@ def _fault(attempt: Attempt, reported: Fault | None) -> Fault:
 
 
 def _failed(
-    trial: Trial, attempt: Attempt | None, curve: list[Point], fault: Fault, rules: Rules, now: float
+    trial: Trial,
+    attempt: Attempt | None,
+    curve: list[Point],
+    fault: Fault,
+    rules: Rules,
+    now: float,
+    candidates: Sequence[FailedCandidate] = (),
 ) -> TrialStatus:
     """A failed attempt: another one if there are retries left, else the trial has failed."""
     failures = trial.status.failures + 1
@@ -193,7 +199,7 @@ def _failed(
     if failures <= rules.retries and fault.reason not in PERMANENT:
         # The next attempt may begin anew: values of one that failed are none of its own.
         return _again(trial, attempt, [], rules, now).model_copy(update={"failures": failures, "last_failure": failure})
-    ended = _finished(trial, attempt, "Failed", fault, [], curve, rules, now)
+    ended = _finished(trial, attempt, "Failed", fault, [], curve, rules, now, failed=candidates)
     return ended.model_copy(update={"failures": failures, "last_failure": failure})
 
 
@@ -223,6 +229,7 @@ def _finished(
     rules: Rules,
     now: float,
     left_out: Sequence[str] = (),
+    failed: Sequence[FailedCandidate] = (),
 ) -> TrialStatus:
     kept, more = within_room(results, rules.required)
     started = attempt.started if attempt else None
@@ -236,6 +243,7 @@ def _finished(
             "completion_time": moment(ended),
             "gpu_seconds": _gpu_seconds(trial, attempt, rules, now),
             "results": kept,
+            "failed_candidates": list(failed),
             "curve": curve,
             "conditions": [
                 Condition(
@@ -256,6 +264,13 @@ def _signal_of(exit_code: int | None) -> str:
         return f" ({signal.Signals((exit_code or 0) - 128).name})"
     except ValueError:
         return ""
+
+
+def _reported(report: Report) -> str:
+    if not report.failed:
+        return "The trainer reported its results."
+    failed = ", ".join(f"{one.candidate} ({one.reason})" for one in report.failed)
+    return f"The trainer reported results of {len(report.results)} candidates; failed have {failed}."
 
 
 def _left_out(metrics: Sequence[str]) -> str:

@@ -113,16 +113,18 @@ def whole_results(
 
 
 def missing_objective(read: Curves | None, candidates: Sequence[Candidate], required: Sequence[str]) -> Fault | None:
-    """An objective that a candidate has not shown although its turn is over, so that its trial can have no result.
+    """An objective that no candidate has shown although the turn of one is over: the trainer does not report it.
 
-    Candidates are evaluated one after another, and each shows its last report until the end.
+    Candidates are evaluated one after another, and each shows its last report until the end. One that alone lacks an
+    objective fails alone, once the results of the others are there.
     """
     shown = [candidate for candidate in candidates if (read or {}).get(candidate.id)]
-    for candidate in shown[:-1]:
+    ever = {name for curve in (read or {}).values() for values in curve.values() for name in values}
+    missing = next((name for name in required if name not in ever), None)
+    for candidate in shown[:-1] if missing else ():
         curve = (read or {})[candidate.id]
         last = curve[max(curve)]
-        missing = next((name for name in required if name not in last), None)
-        if missing and last.get(EPOCH) == candidate.epochs:
+        if last.get(EPOCH) == candidate.epochs:
             there = ", ".join(name for name in sorted(last) if name != EPOCH) or "nothing"
             message = f"candidate {candidate.id} has ended without {missing}, an objective; it reported {there}"
             return Fault("MetricMissing", message)

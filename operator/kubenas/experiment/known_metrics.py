@@ -5,34 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from random import Random
-from typing import Any, Final
+from typing import Any
 
 from kubenas.api.errors import SpecError
 from kubenas.api.experiment import ExperimentSpec, TrialTemplate
+from kubenas.api.metric_names import ALWAYS, MEASURES, TASKS, of_measure
 from kubenas.experiment.contract import TRAINER
 from kubenas.space.decisions import DecisionSpace
-
-TASKS: Final[Mapping[str, tuple[str, ...]]] = {
-    "image-classification": ("accuracy", "loss"),
-    "object-detection": ("map", "map_50"),
-    "semantic-segmentation": ("mean_iou", "pixel_accuracy"),
-    "text-classification": ("accuracy", "f1", "loss"),
-    "text-representation": ("probe_accuracy", "mlm_loss"),
-    "language-model": ("perplexity", "bits_per_character", "loss"),
-    "translation": ("bleu", "chrf", "loss"),
-    "keyword-spotting": ("accuracy", "loss"),
-    "node-classification": ("accuracy", "loss"),
-    "visual-question-answering": ("accuracy", "loss"),
-}
-ALWAYS: Final = ("params", "flops", "seconds", "peak_memory_mb")
-INT8: Final = "int8"
-# What each entry of `task.settings.measure` adds; int8 also the task's metrics.
-MEASURES: Final[Mapping[str, tuple[str, ...]]] = {
-    "latency_ms": ("latency_ms", "latency_ms_lower", "latency_ms_upper"),
-    "onnx_latency_ms": ("onnx_latency_ms", "onnx_latency_ms_lower", "onnx_latency_ms_upper"),
-    "size_mb": ("size_mb",),
-    INT8: ("int8_size_mb",),
-}
 
 
 def metric_problems(spec: ExperimentSpec, space: DecisionSpace) -> Iterator[SpecError]:
@@ -46,9 +25,9 @@ def metric_problems(spec: ExperimentSpec, space: DecisionSpace) -> Iterator[Spec
     further: dict[str, str] = {}
     for name in MEASURES:
         if name in wanted:
-            reported |= {*_of(name, task)}
+            reported |= {*of_measure(name, task)}
         else:
-            further |= dict.fromkeys(_of(name, task), name)
+            further |= dict.fromkeys(of_measure(name, task), name)
     for index, objective in enumerate(spec.objectives):
         metric = objective.metric
         if metric in reported:
@@ -66,10 +45,6 @@ def metric_problems(spec: ExperimentSpec, space: DecisionSpace) -> Iterator[Spec
                 f"{metric} is no metric that trials of {task} report: {meant}There are {', '.join(sorted(reported))}, "
                 f"and by task.settings.measure {', '.join(MEASURES)}",
             )
-
-
-def _of(measure: str, task: str) -> list[str]:
-    return [*MEASURES[measure], *([f"{INT8}_{name}" for name in TASKS[task]] if measure == INT8 else [])]
 
 
 def _own_program(template: TrialTemplate) -> bool:

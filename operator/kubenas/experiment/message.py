@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kubenas.api.base import MetricValue
-from kubenas.api.trial import MAX_STEP, Candidate, Result
+from kubenas.api.trial import MAX_STEP, Candidate, FailedCandidate, Result
 from kubenas.experiment.curves import MAX_METRICS, METRIC_NAME
 from kubenas.experiment.state import Fault, metrics_of
 
@@ -18,7 +18,7 @@ from kubenas.experiment.state import Fault, metrics_of
 MESSAGE_BYTES: Final = 4096
 # What is cut may begin within a character, or with spaces.
 _SLACK_BYTES: Final = 16
-_OF_RESULTS: Final = re.compile(r'"(?:results|candidate|metrics)"\s*:')
+_OF_RESULTS: Final = re.compile(r'"(?:results|candidate|metrics)"\s*:|\["[^"]{1,63}",\s*\d+,\s*\[')
 _ERROR_KEYS: Final = frozenset({"reason", "message"})
 _REASON: Final = re.compile(r"[A-Z][A-Za-z0-9]{0,62}")
 
@@ -27,11 +27,13 @@ _REASON: Final = re.compile(r"[A-Z][A-Za-z0-9]{0,62}")
 class Report:
     """What a termination message says: results, or what went wrong; neither if there is none.
 
+    Each candidate fails alone: `failed` are those without a result, and `fault` is set where none has one.
     `left_out` says which metrics of the results no status can hold, and why.
     """
 
     results: tuple[Result, ...] = ()
     fault: Fault | None = None
+    failed: tuple[FailedCandidate, ...] = ()
     left_out: tuple[str, ...] = ()
 
 
@@ -51,21 +53,36 @@ def read_message(
     Args:
         message: what the container left; longer ones have lost their beginning.
         exit_code: of the trainer, None where it is not known.
-        candidates: those that must each have a result.
+        candidates: those that should each have a result.
         required: metrics that each result must have.
     """
-    left_out: list[str] = []
     try:
         document = _document(message.strip(), exit_code)
-        if document is None:
-            return Report()
-        if isinstance(document.get("error"), Mapping):
-            return Report(fault=_trainer_fault(document["error"]))
-        entries = _entries(document["results"])
-        results = [_result(one, entries, len(candidates) > 1, required, left_out) for one in candidates]
     except _UnusableError as error:
         return Report(fault=error.fault)
-    return Report(tuple(results), left_out=tuple(left_out))
+    if document is None:
+        return Report()
+    if isinstance(document.get("error"), Mapping):
+        return Report(fault=_trainer_fault(document["error"]))
+    entries, malformed = _entries(document["results"], document.get("metrics"))
+    results: list[Result] = []
+    faults: dict[str, Fault] = {}
+    left_out: list[str] = []
+    for candidate in candidates:
+        of = f"candidate {candidate.id}: " if len(candidates) > 1 else ""
+        try:
+            results.append(_result(candidate, of, entries, malformed, required, left_out))
+        except _UnusableError as error:
+            faults[candidate.id] = error.fault
+    failed = tuple(
+        FailedCandidate(candidate=name, reason=fault.reason, message=fault.message[:1024])
+        for name, fault in faults.items()
+    )
+    if results:
+        return Report(tuple(results), failed=failed, left_out=tuple(left_out))
+    name, first = next(iter(faults.items()))
+    of = f"candidate {name}: " if len(candidates) > 1 else ""
+    return Report(fault=Fault(first.reason, f"{of}{first.message}"), failed=failed)
 
 
 def _document(text: str, exit_code: int | None) -> Mapping[str, Any] | None:
@@ -94,30 +111,53 @@ def _document(text: str, exit_code: int | None) -> Mapping[str, Any] | None:
     return None
 
 
-def _entries(results: Sequence[Any]) -> dict[str, Mapping[str, Any]]:
-    for index, entry in enumerate(results):
-        if not isinstance(entry, Mapping) or not isinstance(entry.get("metrics"), Mapping):
-            raise _UnusableError(
-                f"results[{index}] of the termination message is no object with candidate, step and metrics"
-            )
-    return {str(entry["candidate"]): entry for entry in results if isinstance(entry.get("candidate"), str | int)}
+def _entries(results: Sequence[Any], names: Any) -> tuple[dict[str, Mapping[str, Any]], str]:
+    """Entries of the results by candidate, and what is wrong with the first that is none."""
+    entries: dict[str, Mapping[str, Any]] = {}
+    malformed = ""
+    for index, written in enumerate(results):
+        entry = _unpacked(written, names) if isinstance(written, list) else written
+        if (
+            isinstance(entry, Mapping)
+            and isinstance(entry.get("candidate"), str | int)
+            and (isinstance(entry.get("metrics"), Mapping) or isinstance(entry.get("error"), Mapping))
+        ):
+            entries[str(entry["candidate"])] = entry
+        elif not malformed and isinstance(written, list):
+            malformed = f": results[{index}] is not [candidate, step, values] with a value for each name in metrics"
+        elif not malformed:
+            malformed = f": results[{index}] is no object with candidate, step and metrics, or candidate and error"
+    return entries, malformed
+
+
+def _unpacked(row: Sequence[Any], names: Any) -> Mapping[str, Any] | None:
+    """The object that a packed result stands for: a value for each of the names, null where there is none."""
+    if len(row) != 3 or not isinstance(row[2], list) or not isinstance(names, list) or len(names) != len(row[2]):
+        return None
+    if not all(isinstance(name, str) for name in names):
+        return None
+    metrics = {name: value for name, value in zip(names, row[2], strict=True) if value is not None}
+    return {"candidate": row[0], "step": row[1], "metrics": metrics}
 
 
 def _result(
     candidate: Candidate,
+    of: str,
     entries: Mapping[str, Mapping[str, Any]],
-    named: bool,
+    malformed: str,
     required: Sequence[str],
     left_out: list[str],
 ) -> Result:
     """A candidate's result; an unusable metric is fatal only where it is an objective."""
     entry = entries.get(candidate.id)
     if entry is None:
-        raise _UnusableError(f"the termination message has no result of candidate {candidate.id}")
-    of = f"candidate {candidate.id}: " if named else ""
+        raise _UnusableError(f"the termination message has no result of candidate {candidate.id}{malformed}")
+    if isinstance(entry.get("error"), Mapping):
+        fault = _trainer_fault(entry["error"])
+        raise _UnusableError(fault.message, fault.reason)
     step = _whole(entry.get("step"))
     if step is None:
-        raise _UnusableError(f"{of}the result's step is {_short(entry.get('step'))}, not a whole number from 0")
+        raise _UnusableError(f"the result's step is {_short(entry.get('step'))}, not a whole number from 0")
     metrics: dict[str, float] = {}
     # Objectives first: of too many metrics the first ones are kept.
     for name, value in sorted(entry["metrics"].items(), key=lambda item: item[0] not in required):
@@ -126,7 +166,7 @@ def _result(
             metrics[name] = number
         elif name in required:
             reason = "NonFiniteMetric" if _is_number(value) else "InvalidResult"
-            raise _UnusableError(f"{of}{name}, an objective, is {_short(value)}, not a finite number", reason)
+            raise _UnusableError(f"{name}, an objective, is {_short(value)}, not a finite number", reason)
         elif not METRIC_NAME.fullmatch(name):
             left_out.append(f"{of}{name[:64]} (a name has up to 63 letters, digits and _, and begins with no digit)")
         elif number is None:
@@ -136,9 +176,7 @@ def _result(
     for name in required:
         if name not in metrics:
             there = ", ".join(sorted(metrics)) or "nothing"
-            raise _UnusableError(
-                f"{of}the trainer reported no {name}, an objective; it reported {there}", "MetricMissing"
-            )
+            raise _UnusableError(f"the trainer reported no {name}, an objective; it reported {there}", "MetricMissing")
     values = [MetricValue(name=n, value=v) for n, v in metrics_of(metrics)]
     return Result(candidate=candidate.id, step=step, metrics=values, source="TerminationMessage")
 
