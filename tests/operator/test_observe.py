@@ -16,6 +16,7 @@ from kubenas.cluster.store import Store
 from kubenas.experiment.plan import plan
 from kubenas.experiment.state import AttemptPhase, Readings
 from tests.operator import endings
+from tests.operator.hostile import owner
 from tests.operator.test_store import KEY, document
 
 if TYPE_CHECKING:
@@ -30,10 +31,11 @@ def pod(status: Object | None = None, version: int = 20, deleted: bool = False, 
     metadata: dict[str, Any] = {
         "name": "nas-0-1",
         "namespace": "default",
+        "uid": "pod",
         "resourceVersion": str(version),
         "creationTimestamp": endings.moment(60),
         "labels": {"kubenas.io/experiment": "nas", "kubenas.io/experiment-uid": UID, "kubenas.io/trial": "nas-0"},
-        "ownerReferences": [{"kind": "NASTrial", "name": "nas-0", "uid": "trial", "controller": True}],
+        "ownerReferences": [owner("NASTrial", "nas-0", "trial")],
     }
     if deleted:
         metadata["deletionTimestamp"] = endings.moment()
@@ -163,6 +165,7 @@ def trial_document(number: int, version: int, **state: Any) -> Object:
             "uid": "trial",
             "resourceVersion": str(version),
             "labels": labels,
+            "ownerReferences": [owner("NASExperiment", "nas", UID)],
         },
         "spec": {"number": number, "observed": 0, "candidates": [candidate]},
         "status": state,
