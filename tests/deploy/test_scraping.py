@@ -129,6 +129,12 @@ def targets(url: str, namespace: str) -> list[Any]:
     return [one for one in active if one["labels"]["namespace"] == namespace]
 
 
+def dropped(url: str, namespace: str) -> set[str]:
+    """The pods of a namespace that are found and left out; Prometheus lists them anew with each discovery."""
+    found = [one["discoveredLabels"] for one in ask(url, "targets", state="dropped")["droppedTargets"]]
+    return {one["__meta_kubernetes_pod_name"] for one in found if one["__meta_kubernetes_namespace"] == namespace}
+
+
 def curves(url: str, namespace: str, uid: str = "uid-1", pod: str = POD) -> Any:
     """The curve that the operator reads of an experiment whose trial runs in a pod."""
 
@@ -182,12 +188,7 @@ def test_other_experiments_pods_and_jobs_have_no_part_in_a_curve(
     assert curves(prometheus, namespace, pod="digits-0-2") == {}
     assert curves(prometheus, namespace, pod="digits-0.1") == {}
     assert curves(prometheus, "another") == {}
-    dropped = {
-        one["discoveredLabels"]["__meta_kubernetes_pod_name"]
-        for one in ask(prometheus, "targets", state="dropped")["droppedTargets"]
-        if one["discoveredLabels"]["__meta_kubernetes_namespace"] == namespace
-    }
-    assert dropped == {"forged", "unlabelled"}
+    until(lambda: dropped(prometheus, namespace) == {"forged", "unlabelled"})
 
 
 @pytest.mark.parametrize(
