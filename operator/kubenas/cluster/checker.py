@@ -124,6 +124,7 @@ class Checker:
                 pass_fds=[theirs.fileno()],
                 env={name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ},
                 stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
             )
 
     def _stop(self) -> None:
