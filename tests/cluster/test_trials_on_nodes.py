@@ -13,6 +13,7 @@ from tests.cluster.conditions import until
 from tests.cluster.images import BASE
 from tests.cluster.installed import get, search_namespace
 from tests.cluster.test_cluster import pod
+from tests.operator.harness import experiment
 
 pytestmark = pytest.mark.node
 
@@ -66,21 +67,8 @@ def apply(kubenas: Cluster, name: str, *script: str, **spec: Any) -> None:
         "command": ["python3", "-c", "\n".join(script)],
         "resources": {"limits": {"memory": "64Mi"}},
     }
-    document = {
-        "apiVersion": "kubenas.io/v1alpha1",
-        "kind": "NASExperiment",
-        "metadata": {"name": name},
-        "spec": {
-            "objectives": [{"metric": "accuracy"}],
-            "task": {"name": "image-classification"},
-            "searchSpace": {"preset": "nasbench201"},
-            "search": {"algorithm": "random", "seed": 1},
-            "evaluation": {"epochs": 3},
-            "metrics": {"source": "Pod", "interval": "1s"},
-            "trialTemplate": {"spec": {"terminationGracePeriodSeconds": 1, "containers": [trainer]}},
-            **spec,
-        },
-    }
+    template = {"spec": {"terminationGracePeriodSeconds": 1, "containers": [trainer]}}
+    document = experiment(name, **{"search": {"algorithm": "random", "seed": 1}, "trialTemplate": template, **spec})
     kubenas.kubectl("apply", WHERE, "--filename=-", stdin=json.dumps(document))
 
 

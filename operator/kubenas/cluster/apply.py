@@ -92,7 +92,7 @@ class Applier:
             await self._client.delete(experiments(*self._store.key), experiment.metadata.uid)
         if self._refused:
             # Only now: the status says so by then.
-            raise RefusedError(self._refused.code, self._refused.reason, str(self._refused))
+            raise RefusedError(self._refused.code, self._refused.reason, self._refused.message)
         return wake
 
     async def report(self, fault: Fault) -> None:

@@ -38,12 +38,14 @@ class ApiError(Exception):
     Attributes:
         code: HTTP status.
         reason: Kubernetes' word for it, for example AlreadyExists.
+        message: what it said, for people.
     """
 
     def __init__(self, code: int, reason: str, message: str) -> None:
         super().__init__(f"{reason or code}: {message}")
         self.code = code
         self.reason = reason
+        self.message = message
 
 
 async def connect(kubeconfig: str | None, context: str | None = None) -> kubernetes.ApiClient:
