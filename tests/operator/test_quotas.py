@@ -94,7 +94,9 @@ def test_a_limit_range_that_wants_more_is_told(workspace: Workspace) -> None:
 def test_a_search_goes_on_with_as_many_pods_as_a_quota_has_room_for(workspace: Workspace) -> None:
     quota(workspace, pods="1")
     workspace.apply(experiment(trials={"max": 3, "parallelism": 2}))
-    workspace.set_pod("nas-0-1", endings.running())
+    # Both are asked for at once, and either may come first.
+    until(lambda: workspace.pods() != [])
+    workspace.set_pod(workspace.pods()[0]["metadata"]["name"], endings.running())
     said = workspace.wait_condition("TrialsScheduled", status="False")
     assert "exceeded quota: bound, requested: pods=1, used: pods=1, limited: pods=1" in said["message"]
     with workspace.control_plane.fake_pods(seconds=0.1):
