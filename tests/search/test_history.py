@@ -15,10 +15,11 @@ from kubenas.space.parameters import ParameterSpace
 SPACE = ParameterSpace({"n": Int(0, 5, "linear")})
 
 
-@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5), st.booleans())))
-def test_against_plain_lists(steps: list[tuple[bool, int, bool]]) -> None:
-    """Proposals and results in any order, repeats of one architecture included."""
-    history = History(SPACE)
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5), st.booleans())), st.sets(st.integers(0, 5)))
+def test_against_plain_lists(steps: list[tuple[bool, int, bool]], earlier: set[int]) -> None:
+    """Proposals and results in any order, repeats of one architecture included, whatever was known before."""
+    known_before = [Observation(Architecture({"n": n}), (0.0, float(-n))) for n in earlier]
+    history = History(SPACE, known_before)
     pending: list[Architecture] = []
     ended: list[Observation] = []
     for proposes, n, succeeds in steps:
@@ -34,6 +35,7 @@ def test_against_plain_lists(steps: list[tuple[bool, int, bool]]) -> None:
         else:
             with pytest.raises(ValueError, match="not pending"):
                 history.observe(Observation(architecture, None))
+        assert list(history.earlier) == known_before
         assert list(history.pending) == pending
         assert list(history.observations) == ended
         assert list(history.scored) == [observation for observation in ended if observation.score is not None]
@@ -51,3 +53,8 @@ def test_cells_that_compute_the_same_are_seen() -> None:
     history.propose([space.parse("|none~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|")])
     assert history.seen(space.parse("|skip_connect~0|+|none~0|none~1|+|none~0|nor_conv_3x3~1|none~2|"))
     assert not history.seen(space.parse("|skip_connect~0|+|none~0|none~1|+|none~0|nor_conv_1x1~1|none~2|"))
+
+
+def test_earlier_results_have_scores() -> None:
+    with pytest.raises(ValueError, match="has no score"):
+        History(SPACE, [Observation(Architecture({"n": 0}), None)])

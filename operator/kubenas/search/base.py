@@ -60,19 +60,39 @@ class Observation:
 
 
 class History:
-    """All that a strategy may look at: ended candidates in order of ending, and those that still run.
+    """All that a strategy may look at: ended candidates in order of ending, those that still run, and earlier results.
 
     Grows at the end only, so a restart that reads the same trials makes an equal history.
+
+    Args:
+        space: of the search.
+        earlier: see the property; those without a score are left out by the caller.
+
+    Raises:
+        ValueError: an earlier result has no score.
     """
 
-    def __init__(self, space: Space) -> None:
+    def __init__(self, space: Space, earlier: Sequence[Observation] = ()) -> None:
         self._space = space
+        self._earlier = tuple(earlier)
+        for observation in self._earlier:
+            _ = observation.known_score
         self._observations: list[Observation] = []
         self._scored: list[Observation] = []
         # By number, so that one that ends leaves the others in order at no cost.
         self._pending: dict[int, Architecture] = {}
         self._numbers: dict[Architecture, deque[int]] = {}
         self._keys: set[str] = set()
+
+    @property
+    def earlier(self) -> Sequence[Observation]:
+        """Results known before the search began: of earlier stages, or of another experiment.
+
+        In a fixed order, each architecture once, with as many objectives as this search has. They were judged in
+        another way, such as with fewer epochs: their scores can be compared with each other, but not with those of
+        `observations`. None of them counts as proposed, seen or observed, so an architecture of theirs may be proposed.
+        """
+        return self._earlier
 
     @property
     def observations(self) -> Sequence[Observation]:

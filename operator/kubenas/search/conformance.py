@@ -8,7 +8,7 @@ Example:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from random import Random
 from typing import Final, TypeAlias
@@ -169,12 +169,16 @@ def _outcome(case: Case, architecture: Architecture) -> Observation:
 
 def _copy(space: Space, history: History) -> History:
     """An equal history, read from JSON."""
-    copied = History(space)
+    copied = History(space, [_reread_result(space, one) for one in history.earlier])
     copied.propose(_reread(space, observation.architecture) for observation in history.observations)
     copied.propose(_reread(space, architecture) for architecture in history.pending)
     for observation in history.observations:
-        copied.observe(Observation(_reread(space, observation.architecture), observation.score, observation.values))
+        copied.observe(_reread_result(space, observation))
     return copied
+
+
+def _reread_result(space: Space, observation: Observation) -> Observation:
+    return replace(observation, architecture=_reread(space, observation.architecture))
 
 
 def _reread(space: Space, architecture: Architecture) -> Architecture:
