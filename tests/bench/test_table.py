@@ -20,7 +20,7 @@ from kubenas.space.base import Architecture
 from kubenas.space.conformance import check_space
 from kubenas.space.decisions import Decision
 from kubenas.space.domains import Choice
-from kubenas.space.nasbench201 import NASBench201
+from kubenas.space.presets.nasbench201 import NASBench201
 from tests.bench.tables import ALL, HEADER, published, rows_of, small, source, write
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from kubenas.space.nasbench201 import NASBench201
+from kubenas.space.presets.nasbench201 import NASBench201
 from tests.cluster.cluster import Cluster
 from tests.cluster.conditions import until
 from tests.cluster.control_plane import REPOSITORY

@@ -9,7 +9,7 @@ import pytest
 
 from kubenas.experiment.accept import accept, searched_space
 from kubenas.search.base import History
-from kubenas.space.decisions import DecisionSpace
+from kubenas.space.base import Space
 from tests.experiment.builders import experiment
 
 WIDTHS = [{"number": width, "add": width / 8} for width in (8, 16, 32)]
@@ -23,7 +23,7 @@ SPACE = {
 ACCURACY = {"metric": "accuracy"}
 
 
-def limited(limit: float, metric: str = "latency_ms", goal: str = "minimize", **spec: Any) -> DecisionSpace:
+def limited(limit: float, metric: str = "latency_ms", goal: str = "minimize", **spec: Any) -> Space:
     objectives = [ACCURACY, {"metric": metric, "goal": goal, "limit": limit}]
     of = experiment(**{"objectives": objectives, "searchSpace": SPACE, **spec}).spec
     accepted = accept(of)

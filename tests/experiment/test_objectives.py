@@ -12,7 +12,7 @@ from kubenas.api.objective import Objective
 from kubenas.api.status import MAX_FRONT
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.objectives import hypervolume, improved, values
-from kubenas.space.nasbench201 import NASBench201
+from kubenas.space.presets.nasbench201 import NASBench201
 from tests.experiment.builders import experiment, observed, planned, succeeded
 
 ACCURACY = Objective(metric="accuracy", reference=0.0)

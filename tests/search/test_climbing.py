@@ -13,7 +13,7 @@ from kubenas.search.random import RandomSearch
 from kubenas.search.regularized_evolution import RegularizedEvolution, RegularizedEvolutionSettings
 from kubenas.search.reinforce import Reinforce, ReinforceSettings
 from kubenas.space.base import Architecture, Space
-from kubenas.space.decisions import Decision, DecisionSpace, When
+from kubenas.space.decisions import Decision, When
 from kubenas.space.domains import Choice, Float, Int
 from kubenas.space.parameters import ParameterSpace
 
@@ -108,9 +108,7 @@ def test_the_controller_learns_one_choice_by_the_one_before() -> None:
 
 def test_the_controller_learns_what_others_switch_on() -> None:
     kernel = Decision("kernel", Choice((3, 5, 7)), When("convolution", frozenset({"yes"})))
-    space = DecisionSpace(
-        [Decision("convolution", Choice(("no", "yes"))), kernel, Decision("x", Float(0, 1, "linear"))]
-    )
+    space = Space([Decision("convolution", Choice(("no", "yes"))), kernel, Decision("x", Float(0, 1, "linear"))])
     strategy, history = Reinforce(space, 0, ReinforceSettings()), History(space)
     for _ in range(300):
         (one,) = strategy.propose(history, 1)

@@ -22,10 +22,10 @@ from kubenas.search.conformance import CONDITIONAL, MIXED, TINY, asked, check_st
 from kubenas.search.external import External, ExternalSettings
 from kubenas.search.load import build_strategy
 from kubenas.search.service import repaired, space_document
-from kubenas.space.constraints import compile_constraints
-from kubenas.space.decisions import DecisionSpace
+from kubenas.space.base import Space
+from kubenas.space.cel_constraint import compile_constraints
+from kubenas.space.cost_limit import CostLimit
 from kubenas.space.load import build_space
-from kubenas.space.tables import CostLimit
 from tests.search.server import Handle, Server, serving
 
 
@@ -38,7 +38,7 @@ def _always(document: Any) -> Handle:
     return lambda _: (200, json.dumps(document).encode())
 
 
-def _external(server: Server, space: DecisionSpace = TINY, timeout: str = "20s") -> External:
+def _external(server: Server, space: Space = TINY, timeout: str = "20s") -> External:
     return External(space, 3, ExternalSettings(base_url=server.url, timeout=timeout))
 
 

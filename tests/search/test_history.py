@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from kubenas.search.base import History, Observation
 from kubenas.space.base import Architecture
 from kubenas.space.domains import Int
-from kubenas.space.nasbench201 import NASBench201
 from kubenas.space.parameters import ParameterSpace
+from kubenas.space.presets.nasbench201 import NASBench201
 
 SPACE = ParameterSpace({"n": Int(0, 5, "linear")})
 

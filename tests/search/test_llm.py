@@ -18,7 +18,7 @@ from kubenas.search.base import History, Observation
 from kubenas.search.conformance import TINY, asked, check_strategy
 from kubenas.search.llm import FAILURES, KEY_VARIABLE, LLM, URL_VARIABLE, LLMSettings
 from kubenas.search.load import build_strategy
-from kubenas.space.nasbench201 import NASBench201
+from kubenas.space.presets.nasbench201 import NASBench201
 from tests.search.server import Handle, Server, serving
 
 KEY = "sk-very-secret"

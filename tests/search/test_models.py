@@ -19,8 +19,8 @@ from kubenas.search import relevance
 from kubenas.search.base import History, Observation
 from kubenas.search.gaussian_process import GaussianProcess
 from kubenas.search.load import build_strategy
-from kubenas.space.base import Architecture
-from kubenas.space.decisions import Decision, DecisionSpace, When
+from kubenas.space.base import Architecture, Space
+from kubenas.space.decisions import Decision, When
 from kubenas.space.domains import Choice, Float, Int
 from kubenas.space.parameters import ParameterSpace
 
@@ -31,7 +31,7 @@ Function = Callable[[Architecture], tuple[float, float] | None]
 
 CUBE = ParameterSpace({f"x{number}": Float(0.0, 1.0, "linear") for number in range(4)})
 BEST = (0.3, 0.7, 0.2, 0.9)
-TRAINING = DecisionSpace(
+TRAINING = Space(
     [
         Decision("optimizer", Choice(("sgd", "adam"))),
         Decision("rate", Float(1e-5, 1.0, "log")),
@@ -62,7 +62,7 @@ def narrowed(point: Architecture) -> tuple[float, float] | None:
 
 
 @cache
-def search(algorithm: Algorithm, seed: int, space: DecisionSpace, function: Function, trials: int) -> History:
+def search(algorithm: Algorithm, seed: int, space: Space, function: Function, trials: int) -> History:
     """Four at a time; not to be changed, as tests share them."""
     strategy, history = build_strategy(Search(algorithm=algorithm, seed=seed), space), History(space)
     while len(history.observations) < trials:
@@ -72,7 +72,7 @@ def search(algorithm: Algorithm, seed: int, space: DecisionSpace, function: Func
     return history
 
 
-def regret(algorithm: Algorithm, space: DecisionSpace, function: Function, trials: int, best: float = 0.0) -> float:
+def regret(algorithm: Algorithm, space: Space, function: Function, trials: int, best: float = 0.0) -> float:
     """How far the best within limits is from the best there is, mean over seeds."""
     found = [search(algorithm, seed, space, function, trials) for seed in range(SEEDS)]
     return best - fmean(max(one.known_score[1] for one in history.scored if one.feasible) for history in found)
@@ -80,7 +80,7 @@ def regret(algorithm: Algorithm, space: DecisionSpace, function: Function, trial
 
 @pytest.mark.parametrize("algorithm", list(TRIALS))
 @pytest.mark.parametrize(("space", "function"), [(CUBE, sphere), (TRAINING, training)], ids=["sphere", "conditions"])
-def test_finds_more_than_chance(algorithm: Algorithm, space: DecisionSpace, function: Function) -> None:
+def test_finds_more_than_chance(algorithm: Algorithm, space: Space, function: Function) -> None:
     trials = TRIALS[algorithm]
     assert regret(algorithm, space, function, trials) < 0.5 * regret("random", space, function, trials)
 

@@ -26,8 +26,8 @@ from kubenas.search.refits import fitted_at
 from kubenas.search.surrogate import Surrogate, normal_scores, without_outliers
 from kubenas.space.base import Architecture, Space
 from kubenas.space.domains import Float
-from kubenas.space.nasbench201 import NASBench201
 from kubenas.space.parameters import ParameterSpace
+from kubenas.space.presets.nasbench201 import NASBench201
 
 SPACE = NASBench201()
 
@@ -184,7 +184,7 @@ from threadpoolctl import threadpool_info
 from kubenas.api.experiment import Search
 from kubenas.search.base import History, Observation
 from kubenas.search.load import build_strategy
-from kubenas.space.nasbench201 import NASBench201
+from kubenas.space.presets.nasbench201 import NASBench201
 
 space = NASBench201()
 strategy, history = build_strategy(Search(settings={"initial": 2}), space), History(space)

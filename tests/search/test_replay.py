@@ -12,7 +12,7 @@ import pytest
 from kubenas.api.experiment import Search
 from kubenas.search.base import History, Observation
 from kubenas.search.load import build_strategy
-from kubenas.space.nasbench201 import NASBench201
+from kubenas.space.presets.nasbench201 import NASBench201
 
 DATA = Path(os.environ.get("KUBENAS_DATA") or Path(__file__).parents[3] / "shared" / "data")
 TABLE = DATA / "nasbench201.csv"

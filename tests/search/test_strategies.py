@@ -18,8 +18,8 @@ from kubenas.search.random import RandomSearch
 from kubenas.search.regularized_evolution import RegularizedEvolution, RegularizedEvolutionSettings
 from kubenas.space.base import Architecture, Space
 from kubenas.space.domains import Choice, Float, Int
-from kubenas.space.nasbench201 import NASBench201
 from kubenas.space.parameters import ParameterSpace
+from kubenas.space.presets.nasbench201 import NASBench201
 
 # Those that ask services have tests of their own.
 ALGORITHMS: tuple[Algorithm, ...] = tuple(name for name in get_args(Algorithm) if name not in {"llm", "external"})

@@ -14,10 +14,11 @@ from pydantic import ValidationError
 from kubenas.api.cell import Cell
 from kubenas.api.errors import problems_of
 from kubenas.space.base import Architecture, InvalidArchitectureError
-from kubenas.space.cell import CellSpace, build_cell_space
+from kubenas.space.cells.space import CellSpace, build_cell_space
 from kubenas.space.conformance import check_space, check_uniform
-from kubenas.space.nasbench201 import NASBench201
-from kubenas.space.nasbench201_encodings import OPERATIONS, path_counts
+from kubenas.space.enumeration import enumerate_assignments
+from kubenas.space.presets.nasbench201 import NASBench201
+from kubenas.space.presets.nasbench201_encodings import OPERATIONS, path_counts
 from tests.properties import examples
 
 
@@ -55,7 +56,7 @@ def test_draws_are_uniform_over_cells(space: CellSpace) -> None:
 @small
 def test_multiplicity_is_the_number_of_ways_to_write_a_cell(space: CellSpace) -> None:
     ways: dict[str, list[Architecture]] = {}
-    for architecture in space._assigned():
+    for architecture in enumerate_assignments(space.decisions.values()):
         if space.allows(architecture):
             ways.setdefault(space.key(architecture), []).append(architecture)
     assert len(ways) == space.size()
@@ -65,7 +66,7 @@ def test_multiplicity_is_the_number_of_ways_to_write_a_cell(space: CellSpace) ->
 @small
 def test_cells_that_are_one_have_the_same_paths(space: CellSpace) -> None:
     rows: dict[str, list[float]] = {}
-    for architecture in space._assigned():
+    for architecture in enumerate_assignments(space.decisions.values()):
         if space.allows(architecture) and len(space.cells) == 1:
             paths = space.encodings["paths"](architecture)
             # Nothing reaches the output, or there is a way to it.
@@ -79,7 +80,7 @@ def test_nasbench201_in_the_language_is_the_preset() -> None:
         nodes=4, operations=list(OPERATIONS), none="none", skip="skip_connect", weightless=["avg_pool_3x3"]
     )
     keys: dict[str, str] = {}
-    for architecture in written._assigned():
+    for architecture in enumerate_assignments(written.decisions.values()):
         assert keys.setdefault(written.key(architecture), preset.key(architecture)) == preset.key(architecture)
     assert len(keys) == len(set(keys.values())) == written.size() == 5260
     for architecture in preset.enumerate():
@@ -116,7 +117,7 @@ def test_cells_with_inputs_are_one_just_where_renumbered(name: str) -> None:
     space = SMALL[name]
     inner = [int(decision.removesuffix(".inputs")) for decision in space.decisions if decision.endswith(".inputs")]
     keys: dict[Any, str] = {}
-    for cell in space._assigned():
+    for cell in enumerate_assignments(space.decisions.values()):
         orders = (dict(zip(inner, order, strict=True)) for order in permutations(inner))
         least = min(renumbered(cell, order) for order in orders)
         assert keys.setdefault(least, space.key(cell)) == space.key(cell)

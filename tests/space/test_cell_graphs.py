@@ -7,9 +7,9 @@ from itertools import permutations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubenas.space.cell_graphs import ordered_graphs
+from kubenas.space.cells.graph import Edge, Graph, canonical, orders
+from kubenas.space.cells.ordered_graphs import ordered_graphs
 from kubenas.space.conformance import check_space
-from kubenas.space.graph import Edge, Graph, canonical, orders
 from kubenas.space.presets.nasbench101 import nasbench101
 
 

@@ -9,9 +9,8 @@ import pytest
 
 from kubenas.api.errors import SpecError
 from kubenas.api.space import SearchSpace
-from kubenas.space.base import InvalidArchitectureError
+from kubenas.space.base import InvalidArchitectureError, Space
 from kubenas.space.conformance import check_space, check_uniform
-from kubenas.space.decisions import DecisionSpace
 from kubenas.space.load import build_space, check_space_spec
 
 PARAMETERS: list[dict[str, Any]] = [
@@ -23,7 +22,7 @@ PARAMETERS: list[dict[str, Any]] = [
 ]
 
 
-def _checked(*constraints: str) -> DecisionSpace:
+def _checked(*constraints: str) -> Space:
     return check_space_spec(SearchSpace.model_validate({"parameters": PARAMETERS, "constraints": list(constraints)}))
 
 

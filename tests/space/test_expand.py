@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from kubenas.api.errors import SpecError
 from kubenas.api.space import SearchSpace
+from kubenas.space.base import Space
 from kubenas.space.conformance import check_space, check_uniform
-from kubenas.space.decisions import DecisionSpace
 from kubenas.space.load import build_space
 
 OPERATION = {"name": "operation", "type": "choice", "values": ["conv", "pool"]}
@@ -20,7 +20,7 @@ KERNEL = {"name": "kernel", "type": "ordinal", "numbers": [3, 5, 7.5]}
 RATE = {"name": "rate", "type": "float", "min": 0.1, "max": 1}
 
 
-def _space(*parameters: dict[str, Any]) -> DecisionSpace:
+def _space(*parameters: dict[str, Any]) -> Space:
     return build_space(SearchSpace.model_validate({"parameters": list(parameters)}))
 
 
@@ -42,7 +42,7 @@ SPACES = {
 
 
 @pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
-def test_conforms(space: DecisionSpace) -> None:
+def test_conforms(space: Space) -> None:
     check_space(space)
     check_uniform(space)
 

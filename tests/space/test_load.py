@@ -5,7 +5,7 @@ from __future__ import annotations
 from kubenas.api.space import SearchSpace
 from kubenas.space.domains import Choice, Float, Int
 from kubenas.space.load import build_space
-from kubenas.space.nasbench201 import NASBench201
+from kubenas.space.presets.nasbench201 import NASBench201
 
 
 def test_preset() -> None:

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from kubenas.space.base import Architecture, InvalidArchitectureError
 from kubenas.space.conformance import check_space, check_uniform
-from kubenas.space.nasbench201 import DECISIONS, NASBench201
-from kubenas.space.nasbench201_encodings import EDGES, OPERATIONS
+from kubenas.space.presets.nasbench201 import DECISIONS, NASBench201
+from kubenas.space.presets.nasbench201_encodings import EDGES, OPERATIONS
 
 SPACE = NASBench201()
 CELLS = st.tuples(*[st.sampled_from(OPERATIONS)] * 6).map(lambda chosen: _cell(*chosen))

@@ -14,9 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubenas.api.space import Preset, SearchSpace
-from kubenas.space.base import InvalidArchitectureError
+from kubenas.space.base import InvalidArchitectureError, Space
 from kubenas.space.conformance import check_space, check_uniform
-from kubenas.space.decisions import DecisionSpace
 from kubenas.space.load import build_space
 from tests.properties import examples
 
@@ -32,7 +31,7 @@ def _table(name: str) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("space", PRESETS.values(), ids=PRESETS)
-def test_conforms(space: DecisionSpace) -> None:
+def test_conforms(space: Space) -> None:
     check_space(space)
 
 

@@ -14,10 +14,9 @@ from kubenas.api.experiment import Search
 from kubenas.api.space import SearchSpace
 from kubenas.search.base import History
 from kubenas.search.load import build_strategy
-from kubenas.space.base import Architecture
+from kubenas.space.base import Architecture, Space
+from kubenas.space.cel_conjuncts import conjuncts
 from kubenas.space.conformance import check_uniform
-from kubenas.space.conjuncts import conjuncts
-from kubenas.space.decisions import DecisionSpace
 from kubenas.space.load import build_space, check_space_spec
 from kubenas.space.sampler import PROBED
 
@@ -101,5 +100,5 @@ def test_violation_is_0_just_where_all_hold_and_less_where_less_is_missing(value
 
 
 def test_a_space_with_constraints_of_another_kind_counts_them() -> None:
-    space = DecisionSpace(list(SPACE.decisions.values()), [lambda a: a["p0"] == 1, lambda a: a["p1"] == 1])
+    space = Space(list(SPACE.decisions.values()), [lambda a: a["p0"] == 1, lambda a: a["p1"] == 1])
     assert space.violation(Architecture({"p0": 1, "p1": 2, "p2": 3})) == 1.0

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from kubenas.api.errors import SpecError
 from kubenas.api.space import SearchSpace
 from kubenas.search.encoding import Encoder
+from kubenas.space.base import Space
 from kubenas.space.conformance import check_space
-from kubenas.space.decisions import DecisionSpace
 from kubenas.space.load import build_space, check_space_spec
-from kubenas.space.nasbench201_encodings import OPERATIONS
+from kubenas.space.presets.nasbench201_encodings import OPERATIONS
 
 PARAMETERS: list[dict[str, Any]] = [
     {"name": "depth", "type": "int", "min": 1, "max": 3},
@@ -158,6 +158,6 @@ def test_a_name_of_the_presets_own_costs_is_refused() -> None:
 
 
 def test_a_space_without_tables_is_as_before() -> None:
-    space: DecisionSpace = build_space(SearchSpace.model_validate({"parameters": PARAMETERS}))
+    space: Space = build_space(SearchSpace.model_validate({"parameters": PARAMETERS}))
     assert space.costs(space.sample(Random(0))) == {}
     assert list(space.encodings) == ["one-hot"]

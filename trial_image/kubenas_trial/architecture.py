@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any
 
-from kubenas.space.base import Architecture, InvalidArchitectureError, Value
-from kubenas.space.decisions import Decision, DecisionSpace
-from kubenas.space.reading import by_layer
+from kubenas.space.base import Architecture, InvalidArchitectureError, Space, Value
+from kubenas.space.decisions import Decision
+from kubenas.space.layers import by_layer
 from kubenas_trial.errors import InvalidTrialError
 
 
-def read_architecture(text: str, space: DecisionSpace) -> Architecture:
+def read_architecture(text: str, space: Space) -> Architecture:
     """The architecture in JSON, or in the notation that `space.name` writes.
 
     Raises:
@@ -36,7 +36,7 @@ def read_architecture(text: str, space: DecisionSpace) -> Architecture:
         raise InvalidTrialError(f"architecture: {error}") from None
 
 
-def default_architecture(space: DecisionSpace, known: Mapping[str, Value]) -> Architecture:
+def default_architecture(space: Space, known: Mapping[str, Value]) -> Architecture:
     """A sound architecture to begin with: the decisions that are `known`, of the others the middle value.
 
     Raises:
@@ -56,7 +56,7 @@ def default_architecture(space: DecisionSpace, known: Mapping[str, Value]) -> Ar
     return architecture
 
 
-def random_architecture(space: DecisionSpace, seed: int) -> Architecture:
+def random_architecture(space: Space, seed: int) -> Architecture:
     """One of all, as `seed` decides."""
     return space.sample(Random(seed))
 
@@ -70,7 +70,7 @@ def _known(decision: Decision, known: Mapping[str, Value]) -> Value:
     return decision.domain.at_share(0.5)
 
 
-def _read_assignments(text: str, space: DecisionSpace) -> dict[str, Value]:
+def _read_assignments(text: str, space: Space) -> dict[str, Value]:
     """What `name=value name=value,value` decides; the values of layers belong to those that are switched on."""
     layered = by_layer(dict.fromkeys(space.decisions))
     left: dict[str, list[str]] = {}
@@ -89,7 +89,7 @@ def _read_assignments(text: str, space: DecisionSpace) -> dict[str, Value]:
     return decided
 
 
-def _read_in_order(text: str, space: DecisionSpace) -> dict[str, Value] | None:
+def _read_in_order(text: str, space: Space) -> dict[str, Value] | None:
     """The decisions one after another, where there are as many words as decisions."""
     words = text.split()
     return dict(zip(space.decisions, words, strict=True)) if len(words) == len(space.decisions) else None

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from kubenas.api.errors import SpecError, problems_of
 from kubenas.api.space import SearchSpace
 from kubenas.bench.rows import Rows
-from kubenas.space.base import Architecture, InvalidArchitectureError
-from kubenas.space.decisions import Decision, DecisionSpace, When
+from kubenas.space.base import Architecture, InvalidArchitectureError, Space
+from kubenas.space.decisions import Decision, When
 from kubenas.space.domains import Choice, Number
 from kubenas.space.load import build_space
 
@@ -23,7 +23,7 @@ _SEPARATORS: Final = "|;,/~+> :-_"
 _MOST_POSITIONS: Final = 256
 
 
-class ListedSpace(DecisionSpace):
+class ListedSpace(Space):
     """The architectures of a list: some of all ways to choose.
 
     Where no single change leads to another one of the list, the nearest by Hamming distance are beside it.
@@ -65,7 +65,7 @@ class ListedSpace(DecisionSpace):
         return [other for other, count in differing.items() if count == least]
 
 
-def read_architectures(rows: Rows, columns: Sequence[str], name: str) -> tuple[DecisionSpace, list[Architecture]]:
+def read_architectures(rows: Rows, columns: Sequence[str], name: str) -> tuple[Space, list[Architecture]]:
     """The space of that name, and what architecture each row is.
 
     Raises:
@@ -81,7 +81,7 @@ def read_architectures(rows: Rows, columns: Sequence[str], name: str) -> tuple[D
     return space, _parsed(rows, cells, space)
 
 
-def _parsed(rows: Rows, cells: Mapping[str, list[str]], space: DecisionSpace) -> list[Architecture]:
+def _parsed(rows: Rows, cells: Mapping[str, list[str]], space: Space) -> list[Architecture]:
     found = []
     names = _decisions(space, list(cells))
     for index in range(len(rows)):
@@ -93,21 +93,21 @@ def _parsed(rows: Rows, cells: Mapping[str, list[str]], space: DecisionSpace) ->
     return found
 
 
-def _decisions(space: DecisionSpace, columns: list[str]) -> list[str]:
+def _decisions(space: Space, columns: list[str]) -> list[str]:
     """What the columns stand for: decisions by their names, or else all decisions in the space's order."""
     decisions = list(space.decisions)
     by_name = set(columns) <= set(decisions) or len(columns) != len(decisions)
     return columns if by_name else decisions
 
 
-def _document(space: DecisionSpace, names: Sequence[str], texts: Sequence[str]) -> Any:
+def _document(space: Space, names: Sequence[str], texts: Sequence[str]) -> Any:
     """A row's architecture as `Space.parse` reads it; an empty cell is a decision that is switched off."""
     if len(texts) == 1:
         return json.loads(texts[0]) if texts[0].startswith("{") else texts[0]
     return {name: _value(space, name, text) for name, text in zip(names, texts, strict=True) if text}
 
 
-def _value(space: DecisionSpace, name: str, text: str) -> Any:
+def _value(space: Space, name: str, text: str) -> Any:
     """A cell as the decision's value; text that is none of its values is left for the space to refuse."""
     decision = space.decisions.get(name)
     if decision is not None and isinstance(decision.domain, Choice):
@@ -120,7 +120,7 @@ def _value(space: DecisionSpace, name: str, text: str) -> Any:
     return text
 
 
-def _choices(rows: Rows, cells: Mapping[str, list[str]]) -> tuple[DecisionSpace, list[Architecture]]:
+def _choices(rows: Rows, cells: Mapping[str, list[str]]) -> tuple[Space, list[Architecture]]:
     """A choice for each position of the only column, or for each column; those with one category are none.
 
     Positions are those between separators, or characters. Where rows have several lengths, that is a decision too, and
@@ -153,7 +153,7 @@ def _choices(rows: Rows, cells: Mapping[str, list[str]]) -> tuple[DecisionSpace,
         )
         for part in parts
     ]
-    space = DecisionSpace(decisions)
+    space = Space(decisions)
     if len(set(architectures)) == space.size():
         return space, architectures
     return ListedSpace(decisions, architectures), architectures

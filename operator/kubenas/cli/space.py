@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kubenas.api.space import SearchSpace
-    from kubenas.space.decisions import DecisionSpace, When
+    from kubenas.space.base import Space
+    from kubenas.space.decisions import When
 
 space = typer.Typer(help="Look at search spaces.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -50,7 +51,7 @@ def describe(
         typer.echo(line)
 
 
-def _lines(spec: SearchSpace, described: DecisionSpace, rng: Random) -> Iterator[str]:
+def _lines(spec: SearchSpace, described: Space, rng: Random) -> Iterator[str]:
     yield f"size: {_size(described)}"
     yield "decisions:"
     width = max(map(len, described.decisions))
@@ -69,17 +70,17 @@ def _lines(spec: SearchSpace, described: DecisionSpace, rng: Random) -> Iterator
             yield "  costs: " + ", ".join(f"{name} {cost:.6g}" for name, cost in costs.items())
 
 
-def _condition(described: DecisionSpace, when: When) -> str:
-    from kubenas.space.shown import text
+def _condition(described: Space, when: When) -> str:
+    from kubenas.space.text import format_value
 
     domain = described.decisions[when.decision].domain
     values = [value for place in range(domain.size() or 0) if (value := domain.at(place)) in when.values]
     if len(values) > 2 and all(isinstance(value, int) for value in values):
         return f"{when.decision} is one of {len(values)} from {values[0]} to {values[-1]}"
-    return f"{when.decision} is {' or '.join(map(text, values))}"
+    return f"{when.decision} is {' or '.join(map(format_value, values))}"
 
 
-def _size(described: DecisionSpace) -> str:
+def _size(described: Space) -> str:
     size = described.size()
     if size is not None:
         return f"{size:,}" if size < 10**15 else f"{Decimal(size):.3e}"

@@ -23,7 +23,7 @@ from typing import Any, Final
 from kubenas.api.errors import SpecError
 from kubenas.api.experiment import ExperimentSpec
 from kubenas.experiment.accept import Accepted, Found, accepted, check
-from kubenas.space.decisions import DecisionSpace
+from kubenas.space.base import Space
 
 # Of a core.
 SECONDS: Final = 20
@@ -51,7 +51,7 @@ class Checker:
         self._control: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
-    async def accept(self, namespace: str, spec: ExperimentSpec, space: DecisionSpace | None) -> Accepted:
+    async def accept(self, namespace: str, spec: ExperimentSpec, space: Space | None) -> Accepted:
         """As `accept`, guarded; a check that takes too long or too much memory is a problem too.
 
         Args:

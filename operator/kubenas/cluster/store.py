@@ -30,7 +30,7 @@ from kubenas.experiment.plan import Observed
 from kubenas.experiment.stages import stage_plans
 from kubenas.experiment.state import Attempt, Readings, Trial, past_attempts, trial_name, trial_number
 from kubenas.search.base import Strategy
-from kubenas.space.decisions import DecisionSpace
+from kubenas.space.base import Space
 from kubenas.space.parameters import ParameterSpace
 
 Key: TypeAlias = tuple[str, str]
@@ -64,7 +64,7 @@ class Store:
         self._spec_at = 0
         self._read_at = 0
         self._unreadable = False
-        self._space: DecisionSpace | None = None
+        self._space: Space | None = None
         self._ledger: Ledger | None = None
         self._strategy: Strategy | None = None
         self._attempts: dict[str, Attempt] = {}

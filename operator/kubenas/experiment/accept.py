@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from kubenas.api.experiment import ExperimentSpec
     from kubenas.search.base import Strategy
-    from kubenas.space.decisions import DecisionSpace
+    from kubenas.space.base import Space
 
 
 # Of a trial template, how many are told.
@@ -39,7 +39,7 @@ class Accepted:
     """
 
     problems: tuple[SpecError, ...]
-    space: DecisionSpace | None
+    space: Space | None
     strategy: Strategy | None
 
 
@@ -56,7 +56,7 @@ class Found:
     usable: bool
 
 
-def accept(spec: ExperimentSpec, space: DecisionSpace | None = None, *, guarded: bool = False) -> Accepted:
+def accept(spec: ExperimentSpec, space: Space | None = None, *, guarded: bool = False) -> Accepted:
     """Check a specification that its models have read, and build what it describes.
 
     May take long: constraints are tried out. An operator, which others share, has `check` done where it can be killed.
@@ -93,7 +93,7 @@ def check(spec: ExperimentSpec, *, known: bool = False, at: Callable[[str], None
     return Found(tuple(found), usable=True)
 
 
-def accepted(spec: ExperimentSpec, found: Found, space: DecisionSpace | None, guarded: bool) -> Accepted:
+def accepted(spec: ExperimentSpec, found: Found, space: Space | None, guarded: bool) -> Accepted:
     """What a checked specification comes to.
 
     Args:
@@ -113,13 +113,13 @@ def accepted(spec: ExperimentSpec, found: Found, space: DecisionSpace | None, gu
     return Accepted(tuple(problem.within("spec") for problem in problems), space, strategy)
 
 
-def searched_space(spec: ExperimentSpec) -> DecisionSpace:
+def searched_space(spec: ExperimentSpec) -> Space:
     """The search space of an accepted specification, within the limits that are known without training."""
     space = build_space(spec.search_space)
     return space.within(list(known_limits(spec, space).values()))
 
 
-def _checked_space(spec: ExperimentSpec, at: Callable[[str], None]) -> DecisionSpace:
+def _checked_space(spec: ExperimentSpec, at: Callable[[str], None]) -> Space:
     try:
         space = check_space_spec(spec.search_space, lambda field: at(f"searchSpace.{field}"))
     except SpecError as error:

@@ -15,7 +15,7 @@ from kubenas.space.domains import Choice, Domain
 
 if TYPE_CHECKING:
     from kubenas.api.experiment import ExperimentSpec
-    from kubenas.space.decisions import DecisionSpace
+    from kubenas.space.base import Space
 
 # Results of all candidates together. A termination message, which has 4 KiB, always fits.
 RESULTS_BYTES: Final = 32 * 1024
@@ -56,7 +56,7 @@ def within_room(results: Sequence[Result], required: Sequence[str]) -> tuple[lis
     return kept, left_out
 
 
-def size_problem(spec: ExperimentSpec, space: DecisionSpace) -> SpecError | None:
+def size_problem(spec: ExperimentSpec, space: Space) -> SpecError | None:
     """What makes a trial's document too large to be handed to its program, if anything does."""
     longest = "x" * MAX_NAME_LENGTH
     empty = Trial(trial_name(longest, spec.trials.max), spec.trials.max, "", "", 0, None, (), TrialStatus())

@@ -11,10 +11,10 @@ from kubenas.api.errors import SpecError
 from kubenas.api.experiment import ExperimentSpec, TrialTemplate
 from kubenas.api.metric_names import ALWAYS, MEASURES, TASKS, of_measure
 from kubenas.experiment.contract import TRAINER
-from kubenas.space.decisions import DecisionSpace
+from kubenas.space.base import Space
 
 
-def metric_problems(spec: ExperimentSpec, space: DecisionSpace) -> Iterator[SpecError]:
+def metric_problems(spec: ExperimentSpec, space: Space) -> Iterator[SpecError]:
     """The objectives that no trial would report; none where the trainer is the user's own, or the task."""
     task = spec.task.name
     if task not in TASKS or _own_program(spec.trial_template):

@@ -5,17 +5,17 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
-from kubenas.space.tables import CostLimit
+from kubenas.space.cost_limit import CostLimit
 
 if TYPE_CHECKING:
     from kubenas.api.experiment import ExperimentSpec
-    from kubenas.space.decisions import DecisionSpace
+    from kubenas.space.base import Space
 
 # Builds a network of another size than the published one, whose costs are others.
 _NETWORK = "network"
 
 
-def known_limits(spec: ExperimentSpec, space: DecisionSpace) -> dict[int, CostLimit]:
+def known_limits(spec: ExperimentSpec, space: Space) -> dict[int, CostLimit]:
     """The limits on metrics that follow from the architecture, by their objective's place.
 
     These are costs of `searchSpace.costs`, and those of the space itself where trials build the published network.

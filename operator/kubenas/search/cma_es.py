@@ -15,7 +15,6 @@ from kubenas.search.base import History, Observation, Strategy
 from kubenas.search.scalarize import scalarized
 from kubenas.search.unseen import draw_unseen
 from kubenas.space.base import Architecture, Space, Value
-from kubenas.space.decisions import DecisionSpace
 from kubenas.space.domains import Number
 
 # Points of the distribution before one that was proposed before is mutated.
@@ -44,7 +43,7 @@ class CMAES(Strategy):
 
     def _forget(self) -> None:
         self._told: list[Observation] = []
-        dimensions = len(self.space.decisions) if isinstance(self.space, DecisionSpace) else 0
+        dimensions = len(self.space.decisions)
         # the package knows no distribution over one number
         self._optimizer = CMA(
             mean=np.full(max(2, dimensions), 0.5),
@@ -56,8 +55,6 @@ class CMAES(Strategy):
     def next(self, history: History, rng: Random) -> Architecture | None:
         """One architecture that was not proposed before, or None where there is none left."""
         space = self.space
-        if not isinstance(space, DecisionSpace):
-            return draw_unseen(space, history, rng)
         self._tell(space, history)
         self._optimizer.reseed_rng(rng.randrange(2**31))
         asked = space.sample(rng)
@@ -71,7 +68,7 @@ class CMAES(Strategy):
                 return asked
         return draw_unseen(space, history, rng)
 
-    def _tell(self, space: DecisionSpace, history: History) -> None:
+    def _tell(self, space: Space, history: History) -> None:
         if self._told != history.observations[: len(self._told)]:
             self._forget()
         size = self._optimizer.population_size
@@ -87,7 +84,7 @@ class CMAES(Strategy):
             )
 
 
-def _point(space: DecisionSpace, architecture: Architecture) -> NDArray[np.float64]:
+def _point(space: Space, architecture: Architecture) -> NDArray[np.float64]:
     """Where an architecture lies; in the middle of what is switched off."""
     shares = [0.5] * max(2, len(space.decisions))
     for place, decision in enumerate(space.decisions.values()):
@@ -102,7 +99,7 @@ def _point(space: DecisionSpace, architecture: Architecture) -> NDArray[np.float
     return np.array(shares)
 
 
-def _at(space: DecisionSpace, point: NDArray[np.float64]) -> Architecture:
+def _at(space: Space, point: NDArray[np.float64]) -> Architecture:
     decided: dict[str, Value] = {}
     shares = dict(zip(space.decisions, point.tolist(), strict=False))
     while (decision := space.next_decision(decided)) is not None:

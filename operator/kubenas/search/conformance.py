@@ -16,17 +16,17 @@ from typing import Final, TypeAlias
 from kubenas.search.base import History, Observation, Strategy
 from kubenas.space.base import Architecture, Space
 from kubenas.space.conformance import require
-from kubenas.space.decisions import Decision, DecisionSpace, When
+from kubenas.space.decisions import Decision, When
 from kubenas.space.domains import Choice, Float, Int, Ordinal
-from kubenas.space.nasbench201 import NASBench201
 from kubenas.space.parameters import ParameterSpace
+from kubenas.space.presets.nasbench201 import NASBench201
 
 Build: TypeAlias = Callable[[Space, int], Strategy]
 
 PARALLELISM: Final = 8
 
 TINY: Final = ParameterSpace({"operation": Choice(("a", "b", "c")), "layers": Int(1, 4, "linear")})
-CONDITIONAL: Final = DecisionSpace(
+CONDITIONAL: Final = Space(
     [
         Decision("depth", Ordinal((1, 2, 3))),
         Decision("kernel.0", Ordinal((3, 5, 7))),

@@ -11,7 +11,6 @@ from weakref import WeakKeyDictionary
 from kubenas.search.base import History, Strategy
 from kubenas.search.unseen import LISTED, draw_unseen
 from kubenas.space.base import Architecture, Space, Value
-from kubenas.space.decisions import DecisionSpace
 from kubenas.space.domains import Choice, Domain, Float, Ordinal
 
 # The finest grid that a number is divided by; 2 ** 20 + 1 values tell apart more than any trainer does.
@@ -57,7 +56,7 @@ class GridSearch(Strategy):
         size = self.space.size()
         if size is not None and size <= LISTED:
             yield from _strided(list(self.space.enumerate()), self.seed)
-        elif isinstance(self.space, DecisionSpace):
+        else:
             for level in range(FINEST):
                 yield from _level(self.space, level, Random(f"{self.seed}/{level}"))
 
@@ -73,7 +72,7 @@ def _strided(listed: list[Architecture], seed: int) -> Iterator[Architecture]:
         yield listed[(start + number * step) % len(listed)]
 
 
-def _level(space: DecisionSpace, level: int, rng: Random) -> Iterator[Architecture]:
+def _level(space: Space, level: int, rng: Random) -> Iterator[Architecture]:
     """The grid of one fineness, from a corner that is drawn; at most `LISTED` points, drawn where there are more."""
     axes = {decision.name: _values(decision.domain, level) for decision in space.decisions.values()}
     total = 1

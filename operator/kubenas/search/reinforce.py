@@ -14,7 +14,7 @@ from kubenas.search.base import History, Observation, Strategy
 from kubenas.search.scalarize import scalarized
 from kubenas.search.unseen import draw_unseen
 from kubenas.space.base import Architecture, Space, Value
-from kubenas.space.decisions import Decision, DecisionSpace
+from kubenas.space.decisions import Decision
 from kubenas.space.domains import Number
 
 # Draws from the policy before one of its proposals is mutated.
@@ -64,8 +64,6 @@ class Reinforce(Strategy):
     def next(self, history: History, rng: Random) -> Architecture | None:
         """A draw from the policy that was not proposed before, or None where there is nothing left."""
         space = self.space
-        if not isinstance(space, DecisionSpace):
-            return draw_unseen(space, history, rng)
         self._learn(space, history)
         drawn = self._draw(space, rng)
         for _ in range(DRAWS):
@@ -78,7 +76,7 @@ class Reinforce(Strategy):
             drawn = space.mutate(drawn, rng)
         return draw_unseen(space, history, rng)
 
-    def _learn(self, space: DecisionSpace, history: History) -> None:
+    def _learn(self, space: Space, history: History) -> None:
         if self._learnt != history.observations[: len(self._learnt)]:
             self._forget()
         for observation in history.observations[len(self._learnt) :]:
@@ -101,7 +99,7 @@ class Reinforce(Strategy):
         worse, equal = sum(score < scores[-1] for score in scores), scores.count(scores[-1])
         return (failed + worse + equal / 2) / len(recent)
 
-    def _step(self, space: DecisionSpace, architecture: Architecture, advantage: float) -> None:
+    def _step(self, space: Space, architecture: Architecture, advantage: float) -> None:
         """One step along the gradient of the log-probability, and of the entropy."""
         before = ""
         for decision in space.active(architecture):
@@ -114,7 +112,7 @@ class Reinforce(Strategy):
                 logits[choice] += self.settings.learning_rate * (advantage * towards + evenness)
             before = f"{decision.name}={taken}"
 
-    def _draw(self, space: DecisionSpace, rng: Random) -> Architecture:
+    def _draw(self, space: Space, rng: Random) -> Architecture:
         decided: dict[str, Value] = {}
         before = ""
         while (decision := space.next_decision(decided)) is not None:

@@ -12,10 +12,9 @@ from kubenas.search.asking import Answer
 from kubenas.search.base import History, Observation, Preparation, Strategy
 from kubenas.search.regularized_evolution import RegularizedEvolution, RegularizedEvolutionSettings
 from kubenas.space.base import Architecture, InvalidArchitectureError, Space, Value
-from kubenas.space.constraints import CelConstraint
-from kubenas.space.decisions import DecisionSpace
+from kubenas.space.cel_constraint import CelConstraint
+from kubenas.space.cost_limit import CostLimit
 from kubenas.space.domains import Choice, Domain, Number, Ordinal
-from kubenas.space.tables import CostLimit
 
 # Mutations of an architecture that was proposed before; each starts from the one before.
 MUTATIONS: Final = 32
@@ -96,7 +95,7 @@ def repaired(space: Space, document: Any, rng: Random) -> Architecture | None:
     try:
         return space.parse(document)
     except InvalidArchitectureError:
-        if not isinstance(space, DecisionSpace) or not isinstance(document, dict):
+        if not isinstance(document, dict):
             return None
     right: dict[str, Value] = {}
     for decision in space.decisions.values():
@@ -110,8 +109,6 @@ def repaired(space: Space, document: Any, rng: Random) -> Architecture | None:
 
 def space_document(space: Space) -> dict[str, Any]:
     """The decisions of `space`, their values and conditions, its constraints in CEL and its costs, as JSON."""
-    if not isinstance(space, DecisionSpace):
-        return {"decisions": [], "constraints": []}
     decisions = []
     for decision in space.decisions.values():
         document = {"name": decision.name, **_domain_document(decision.domain)}

@@ -10,7 +10,6 @@ from scipy.stats import qmc
 from kubenas.search.base import History, Strategy
 from kubenas.search.unseen import draw_unseen
 from kubenas.space.base import Architecture, Space, Value
-from kubenas.space.decisions import DecisionSpace
 
 # Points gone on for after one that was proposed before or that constraints refuse.
 SKIPPED: Final = 64
@@ -29,12 +28,12 @@ class SobolSearch(Strategy):
     def __init__(self, space: Space, seed: int) -> None:
         super().__init__(space, seed)
         self._points: list[list[float]] = []
-        dimensions = len(space.decisions) if isinstance(space, DecisionSpace) else 0
+        dimensions = len(space.decisions)
         self._sequence = qmc.Sobol(dimensions, scramble=True, rng=seed) if 0 < dimensions <= DIMENSIONS else None
 
     def next(self, history: History, rng: Random) -> Architecture | None:
         """The point with the number of the proposal, or one after it."""
-        if isinstance(self.space, DecisionSpace) and self._sequence is not None:
+        if self._sequence is not None:
             for number in range(history.proposed, history.proposed + SKIPPED):
                 architecture = _at(self.space, self._point(number))
                 if self.space.allows(architecture) and not history.seen(architecture):
@@ -48,7 +47,7 @@ class SobolSearch(Strategy):
         return self._points[number]
 
 
-def _at(space: DecisionSpace, point: list[float]) -> Architecture:
+def _at(space: Space, point: list[float]) -> Architecture:
     decided: dict[str, Value] = {}
     shares = dict(zip(space.decisions, point, strict=True))
     while (decision := space.next_decision(decided)) is not None:

@@ -23,7 +23,7 @@ from kubenas.search.base import History, Observation, Preparation, Strategy
 from kubenas.search.nsga2 import ranked
 from kubenas.search.unseen import draw_unseen
 from kubenas.space.base import Architecture, Space, Value
-from kubenas.space.decisions import Decision, DecisionSpace
+from kubenas.space.decisions import Decision
 from kubenas.space.domains import Domain, Float, Int
 
 # Points of the sampler before one that was proposed before is mutated.
@@ -95,7 +95,7 @@ class TPE(Strategy):
         given = self._answers.given(history)
         if given is not None and given < len(self._answers.proposals):
             return self._answers.proposals[given]
-        if not isinstance(space, DecisionSpace) or not self._asks(history):
+        if not self._asks(history):
             return draw_unseen(space, history, rng)
         study = self._study(space, history, rng.randrange(2**31))
         asked: Architecture | None = None
@@ -111,11 +111,9 @@ class TPE(Strategy):
 
     def _asks(self, history: History) -> bool:
         """Whether the sampler decides, not a draw."""
-        return (
-            isinstance(self.space, DecisionSpace) and history.unfailed >= self.settings.initial and bool(history.scored)
-        )
+        return history.unfailed >= self.settings.initial and bool(history.scored)
 
-    def _study(self, space: DecisionSpace, history: History, seed: int) -> optuna.Study:
+    def _study(self, space: Space, history: History, seed: int) -> optuna.Study:
         objectives = len(history.scored[0].objectives)
         with warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning):
             sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=1, constant_liar=True)
@@ -135,7 +133,7 @@ class TPE(Strategy):
             )
         return study
 
-    def _trial(self, space: DecisionSpace, observation: Observation) -> FrozenTrial:
+    def _trial(self, space: Space, observation: Observation) -> FrozenTrial:
         trial = self._trials.get(observation)
         if trial is None:
             if len(self._trials) >= 2 * (BEST + LATEST):
@@ -176,14 +174,14 @@ def _remembered(scored: Sequence[Observation]) -> Sequence[Observation]:
     return [*(earlier[place] for place in sorted(order[:BEST])), *scored[-LATEST:]]
 
 
-def _ask(space: DecisionSpace, study: optuna.Study) -> Architecture:
+def _ask(space: Space, study: optuna.Study) -> Architecture:
     trial = study.ask()
     asked = suggested(space, trial)
     study.tell(trial, state=TrialState.FAIL)
     return asked
 
 
-def suggested(space: DecisionSpace, trial: optuna.Trial) -> Architecture:
+def suggested(space: Space, trial: optuna.Trial) -> Architecture:
     """What a trial's sampler decides, one decision after another as they are switched on."""
     decided: dict[str, Value] = {}
     while (decision := space.next_decision(decided)) is not None:
@@ -205,7 +203,7 @@ def _choices(domain: Domain) -> list[Value]:
     return [domain.at(place) for place in range(domain.size() or 0)]
 
 
-def _distributions(space: DecisionSpace, architecture: Architecture) -> dict[str, BaseDistribution]:
+def _distributions(space: Space, architecture: Architecture) -> dict[str, BaseDistribution]:
     return {decision.name: _distribution(decision) for decision in space.active(architecture)}
 
 

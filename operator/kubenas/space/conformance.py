@@ -15,7 +15,8 @@ from itertools import islice
 from random import Random
 from typing import Any, Final
 
-from kubenas.space.base import Architecture, InvalidArchitectureError, Space
+from kubenas.space.architecture import Architecture, InvalidArchitectureError
+from kubenas.space.base import Space
 
 DRAWS: Final = 200
 # Larger spaces are enumerated only this far.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from kubenas.space.base import Architecture
-from kubenas.space.decisions import Decision, DecisionSpace
+from kubenas.space.architecture import Architecture
+from kubenas.space.base import Space
+from kubenas.space.decisions import Decision
 
 Costs = Callable[[Architecture], dict[str, float]]
 
 
-class CostedSpace(DecisionSpace):
+class CostedSpace(Space):
     """A space that knows what its architectures cost.
 
     Args:
@@ -35,11 +36,3 @@ class CostedSpace(DecisionSpace):
 def whole(architecture: Architecture, name: str) -> int:
     """The value of a decision whose values are whole numbers."""
     return int(architecture[name])
-
-
-def layer_values(architecture: Architecture, name: str) -> list[float]:
-    """The numbers of `name.0`, `name.1` and so on, as many as are switched on."""
-    values: list[float] = []
-    while (layer := f"{name}.{len(values)}") in architecture:
-        values.append(float(architecture[layer]))
-    return values

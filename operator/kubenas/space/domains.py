@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Final, Literal
 
-from kubenas.space.base import Value
+from kubenas.space.architecture import Value
 
 Scale = Literal["linear", "log"]
 

@@ -7,10 +7,10 @@ from typing import Final
 
 from kubenas.api.errors import SpecError, combined, refuse
 from kubenas.api.parameter import MAX_REPEATS, Condition, Parameter
-from kubenas.space.base import Value
+from kubenas.space.architecture import Value
 from kubenas.space.decisions import Decision, When
 from kubenas.space.domains import Choice, Domain, Float, Int, Ordinal
-from kubenas.space.parameters import numbers
+from kubenas.space.layers import numbers
 
 MAX_DECISIONS: Final = 1024
 # Values of choices and all other decisions together: a model sees a number for each.

@@ -6,16 +6,15 @@ from collections.abc import Callable
 from importlib import import_module
 
 from kubenas.api.space import SearchSpace
-from kubenas.space.cell import build_cell_space
-from kubenas.space.constraints import check_constraints, compile_constraints
-from kubenas.space.decisions import DecisionSpace
+from kubenas.space.base import Space
+from kubenas.space.cel_constraint import check_constraints, compile_constraints
+from kubenas.space.cells.space import build_cell_space
 from kubenas.space.expand import expand
 from kubenas.space.macro import build_macro_space
-from kubenas.space.nasbench201 import NASBench201
 from kubenas.space.tables import read_tables
 
 
-def build_space(spec: SearchSpace) -> DecisionSpace:
+def build_space(spec: SearchSpace) -> Space:
     """The space of a (validated) `spec`.
 
     Raises:
@@ -29,7 +28,7 @@ def build_space(spec: SearchSpace) -> DecisionSpace:
     return space.within(compile_constraints(spec.constraints, space))
 
 
-def check_space_spec(spec: SearchSpace, at: Callable[[str], None] = lambda _: None) -> DecisionSpace:
+def check_space_spec(spec: SearchSpace, at: Callable[[str], None] = lambda _: None) -> Space:
     """The space of `spec`, once its constraints are seen to leave something.
 
     Args:
@@ -45,20 +44,18 @@ def check_space_spec(spec: SearchSpace, at: Callable[[str], None] = lambda _: No
     return space
 
 
-def _unconstrained(spec: SearchSpace) -> DecisionSpace:
+def _unconstrained(spec: SearchSpace) -> Space:
     if spec.preset is not None:
         return _preset(spec.preset)
     if spec.cell is not None:
         return build_cell_space(spec.cell)
     if spec.macro is not None:
         return build_macro_space(spec.macro)
-    return DecisionSpace(expand(spec.parameters or ()))
+    return Space(expand(spec.parameters or ()))
 
 
-def _preset(name: str) -> DecisionSpace:
+def _preset(name: str) -> Space:
     """A preset is what the function of its name gives, in the module of its name."""
-    if name == "nasbench201":
-        return NASBench201()
     name = name.replace("-", "_")
-    space: DecisionSpace = getattr(import_module(f"kubenas.space.presets.{name}"), name)()
+    space: Space = getattr(import_module(f"kubenas.space.presets.{name}"), name)()
     return space

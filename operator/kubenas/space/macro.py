@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from kubenas.api.macro import Macro, MacroStage
-from kubenas.space.base import Value
-from kubenas.space.decisions import Decision, DecisionSpace
+from kubenas.space.architecture import Value
+from kubenas.space.base import Space
+from kubenas.space.decisions import Decision
 from kubenas.space.domains import Choice, Ordinal
-from kubenas.space.parameters import layers
+from kubenas.space.layers import layers
 
 
-def build_macro_space(macro: Macro) -> DecisionSpace:
+def build_macro_space(macro: Macro) -> Space:
     """A depth and a width for each stage, an operation, a kernel and an expansion for each block."""
     decisions = [Decision("resolution", Ordinal(tuple(macro.resolution)))] if macro.resolution else []
     for stage in macro.stages:
         decisions += _stage(stage)
-    return DecisionSpace(decisions)
+    return Space(decisions)
 
 
 def _stage(stage: MacroStage) -> Iterator[Decision]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from random import Random
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
+from kubenas.space.architecture import Architecture, Value
+from kubenas.space.constraint import Constraint
+from kubenas.space.decisions import Decision
 from kubenas.space.domains import Number
-
-if TYPE_CHECKING:
-    from kubenas.space.base import Architecture
-    from kubenas.space.decisions import DecisionSpace
 
 # Draws before one is made by other means, where a space is not too large for so many.
 DRAWS: Final = 10_000
@@ -32,14 +32,32 @@ class EmptySpaceError(ValueError):
     """No architecture of the space is within its constraints, or none was found."""
 
 
-def countable(space: DecisionSpace) -> int:
-    """The largest number of its assignments that are gone through one by one."""
-    return _scaled(COUNTED, space)
+class Samplable(Protocol):
+    """What is asked of a space to draw from it; see `Space`."""
+
+    @property
+    def constraints(self) -> Sequence[Constraint]: ...  # noqa: D102
+    @property
+    def effort(self) -> int: ...  # noqa: D102
+    @property
+    def assignments(self) -> int | None: ...  # noqa: D102
+    def attempt(self, rng: Random) -> Architecture | None: ...  # noqa: D102
+    def enumerate(self) -> Iterator[Architecture]: ...  # noqa: D102
+    def complete(self, decided: Mapping[str, Value], rng: Random) -> Architecture: ...  # noqa: D102
+    def active(self, architecture: Mapping[str, Value]) -> Iterator[Decision]: ...  # noqa: D102
+    def violation(self, architecture: Architecture) -> float: ...  # noqa: D102
+    def mutate(self, architecture: Architecture, rng: Random) -> Architecture: ...  # noqa: D102
+    def changed(self, architecture: Architecture, rng: Random) -> Architecture: ...  # noqa: D102
 
 
-def _scaled(number: int, space: DecisionSpace) -> int:
+def max_listed(effort: int) -> int:
+    """The largest number of assignments that are gone through one by one, in a space of so much effort."""
+    return _scaled(COUNTED, effort)
+
+
+def _scaled(number: int, effort: int) -> int:
     """As many as take no longer than `number` of them for a space of `EFFORT`."""
-    return max(1, min(number, number * EFFORT // max(1, space.effort)))
+    return max(1, min(number, number * EFFORT // max(1, effort)))
 
 
 class Sampler:
@@ -51,7 +69,7 @@ class Sampler:
     a space that was drawn from once can always be drawn from.
     """
 
-    def __init__(self, space: DecisionSpace) -> None:
+    def __init__(self, space: Samplable) -> None:
         self._space = space
 
     def sample(self, rng: Random) -> Architecture:
@@ -60,7 +78,7 @@ class Sampler:
         Raises:
             EmptySpaceError: there is none, or none was found.
         """
-        for _ in range(0 if self._rare else _scaled(DRAWS, self._space)):
+        for _ in range(0 if self._rare else _scaled(DRAWS, self._space.effort)):
             if (architecture := self._space.attempt(rng)) is not None:
                 return architecture
         if self._listed is not None:
@@ -72,14 +90,14 @@ class Sampler:
         if self._first is None:
             raise EmptySpaceError("the constraints leave no architecture, or too few to find")
         architecture = self._first
-        for _ in range(_scaled(WALK, self._space)):
+        for _ in range(_scaled(WALK, self._space.effort)):
             architecture = self._space.mutate(architecture, rng)
         return architecture
 
     @cached_property
     def _rare(self) -> bool:
         rng, met = Random(0), 0
-        for _ in range(_scaled(PROBED, self._space) if self._space.constraints else 0):
+        for _ in range(_scaled(PROBED, self._space.effort) if self._space.constraints else 0):
             met += self._space.attempt(rng) is not None
             if met == LEAST:
                 return False
@@ -88,7 +106,7 @@ class Sampler:
     @cached_property
     def _listed(self) -> tuple[Architecture, ...] | None:
         ways = self._space.assignments
-        return tuple(self._space.enumerate()) if ways is not None and ways <= countable(self._space) else None
+        return tuple(self._space.enumerate()) if ways is not None and ways <= max_listed(self._space.effort) else None
 
     @cached_property
     def _first(self) -> Architecture | None:
@@ -98,7 +116,7 @@ class Sampler:
         for _ in range(REPAIRS):
             architecture = self._space.complete({}, rng)
             broken = self._space.violation(architecture)
-            for _ in range(_scaled(CHANGES, self._space)):
+            for _ in range(_scaled(CHANGES, self._space.effort)):
                 if broken == 0.0:
                     return architecture
                 changed = self._changed(architecture, rng)

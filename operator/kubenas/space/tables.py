@@ -1,69 +1,22 @@
-"""Costs that are sums over decisions, and limits on costs."""
+"""Cost tables as users write them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING
 
 from kubenas.api.costs import CostTable as TableSpec
 from kubenas.api.costs import CostTerm
 from kubenas.api.errors import SpecError, refuse
+from kubenas.space.architecture import Value
+from kubenas.space.base import Space
+from kubenas.space.cost_table import CostTable
+from kubenas.space.decisions import Decision
 from kubenas.space.domains import Choice, Int
-from kubenas.space.reading import by_layer, layers_of
-
-if TYPE_CHECKING:
-    from kubenas.space.base import Architecture, Value
-    from kubenas.space.decisions import Decision, DecisionSpace
+from kubenas.space.layers import by_layer, layers_of
 
 
-@dataclass(frozen=True)
-class CostTable:
-    """A cost by decision and value; what is switched off costs nothing.
-
-    Attributes:
-        spec: as it was written.
-        added: what each value of a decision adds, by the decision's name.
-    """
-
-    spec: TableSpec
-    added: Mapping[str, Mapping[Value, float]]
-
-    def __call__(self, architecture: Architecture) -> float:
-        """The cost, summed in the order of the decisions, so that it is always the same to the last bit."""
-        return self.spec.base + sum(
-            self.added[name][value] for name, value in architecture.items() if name in self.added
-        )
-
-
-@dataclass(frozen=True)
-class CostLimit:
-    """A constraint on a cost, in CEL as it would be written.
-
-    Attributes:
-        upper: whether the cost must be at most the limit, or at least.
-    """
-
-    space: DecisionSpace
-    cost: str
-    limit: float
-    upper: bool
-
-    def __call__(self, architecture: Architecture) -> bool:
-        """Whether it is kept."""
-        return self.violation(architecture) == 0.0
-
-    def violation(self, architecture: Architecture) -> float:
-        """How far the cost is beyond the limit, in the cost's unit."""
-        excess = self.space.costs(architecture)[self.cost] - self.limit
-        return max(0.0, excess if self.upper else -excess)
-
-    def __str__(self) -> str:
-        return f"{self.cost} {'<=' if self.upper else '>='} {self.limit!r}"
-
-
-def read_tables(specs: Sequence[TableSpec], space: DecisionSpace) -> list[CostTable]:
+def read_tables(specs: Sequence[TableSpec], space: Space) -> list[CostTable]:
     """The tables of (validated) `specs`, in order of their names, as a list of keys has no order.
 
     Raises:
@@ -74,8 +27,8 @@ def read_tables(specs: Sequence[TableSpec], space: DecisionSpace) -> list[CostTa
     names = {*decisions, *by_layer(dict.fromkeys(decisions))}
     tables: list[CostTable] = []
     problems: list[SpecError] = []
-    for place, spec in enumerate(specs):
-        field = f"costs[{place}]"
+    for index, spec in enumerate(specs):
+        field = f"costs[{index}]"
         if spec.name in taken:
             problems.append(SpecError(f"{field}.name", f"the space has {spec.name} of its own: take another name"))
         if spec.name in names:
@@ -91,9 +44,9 @@ def read_tables(specs: Sequence[TableSpec], space: DecisionSpace) -> list[CostTa
 def _added(spec: TableSpec, decisions: Mapping[str, Decision]) -> dict[str, dict[Value, float]]:
     added: dict[str, dict[Value, float]] = {}
     problems: list[SpecError] = []
-    for place, term in enumerate(spec.terms):
+    for index, term in enumerate(spec.terms):
         found = [decisions[term.parameter]] if term.parameter in decisions else layers_of(term.parameter, decisions)
-        field = f"terms[{place}]"
+        field = f"terms[{index}]"
         if not found:
             missing = f"{term.parameter} is no decision: there are {_some(decisions)}"
             problems.append(SpecError(f"{field}.parameter", missing))
@@ -118,8 +71,8 @@ def _values(term: CostTerm, decision: Decision) -> dict[Value, float]:
         raise SpecError("parameter", f"{decision.name} is a float: only decisions with values to list can have costs")
     found: dict[Value, float] = {}
     problems: list[SpecError] = []
-    for place, one in enumerate(term.values):
-        field = f"values[{place}].{'value' if one.number is None else 'number'}"
+    for index, one in enumerate(term.values):
+        field = f"values[{index}].{'value' if one.number is None else 'number'}"
         try:
             value = domain.parse(one.value if one.number is None else one.number)
         except ValueError as error:
@@ -140,7 +93,7 @@ def _values(term: CostTerm, decision: Decision) -> dict[Value, float]:
 def _missing(domain: Choice | Int, found: Mapping[Value, float]) -> str:
     if domain.size() == len(found):
         return ""
-    return _some(domain.at(place) for place in range(domain.size()) if domain.at(place) not in found)
+    return _some(domain.at(index) for index in range(domain.size()) if domain.at(index) not in found)
 
 
 def _some(names: Iterable[object]) -> str:

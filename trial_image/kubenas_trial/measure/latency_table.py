@@ -14,8 +14,7 @@ import numpy as np
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import KFold, cross_val_predict
 
-from kubenas.space.base import Architecture, Value
-from kubenas.space.decisions import DecisionSpace
+from kubenas.space.base import Architecture, Space, Value
 from kubenas.space.domains import Choice
 from kubenas_trial.errors import InvalidTrialError
 from kubenas_trial.measure.predictor import FOLDS, spearman
@@ -57,7 +56,7 @@ class LatencyTable:
         return {"name": name, "base": round(self.base, 6), "terms": terms}
 
 
-def fit_latency_table(space: DecisionSpace, measured: Mapping[Architecture, float]) -> LatencyTable:
+def fit_latency_table(space: Space, measured: Mapping[Architecture, float]) -> LatencyTable:
     """The table that fits latencies best, by ridge regression; its penalty is chosen by leave-one-out errors.
 
     A value that was never measured adds about as much as the others do on average.

@@ -6,8 +6,7 @@ import csv
 import math
 from pathlib import Path
 
-from kubenas.space.base import Architecture
-from kubenas.space.decisions import DecisionSpace
+from kubenas.space.base import Architecture, Space
 from kubenas_trial.architecture import read_architecture
 from kubenas_trial.errors import InvalidDatasetError, InvalidTrialError
 
@@ -15,7 +14,7 @@ from kubenas_trial.errors import InvalidDatasetError, InvalidTrialError
 FEWEST = 10
 
 
-def read_latencies(path: Path, space: DecisionSpace, architecture: str, latency: str) -> dict[Architecture, float]:
+def read_latencies(path: Path, space: Space, architecture: str, latency: str) -> dict[Architecture, float]:
     """Latency of each architecture in a CSV file with a header; the mean where one is there several times.
 
     Args:
@@ -46,7 +45,7 @@ def read_latencies(path: Path, space: DecisionSpace, architecture: str, latency:
     return {each: sum(values) / len(values) for each, values in found.items()}
 
 
-def _architecture(text: str | None, space: DecisionSpace, at: str) -> Architecture:
+def _architecture(text: str | None, space: Space, at: str) -> Architecture:
     try:
         return read_architecture(text or "", space)
     except InvalidTrialError as error:

@@ -9,7 +9,7 @@ from operator import add
 import torch
 from torch import Tensor, nn
 
-from kubenas.space.graph import Graph
+from kubenas.space.cells.graph import Graph
 
 
 class CellGraph(nn.Module):

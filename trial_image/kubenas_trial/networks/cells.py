@@ -11,7 +11,7 @@ from torch import nn
 from kubenas.api.cell import Cell
 from kubenas.api.space import SearchSpace
 from kubenas.space.base import Architecture, Value
-from kubenas.space.cell import build_cell_space
+from kubenas.space.cells.space import build_cell_space
 from kubenas_trial.errors import InvalidTrialError
 from kubenas_trial.networks.base import AnyFamily, Family, Images, Skeleton
 from kubenas_trial.networks.cell_graph import CellGraph

@@ -9,8 +9,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from kubenas.space.base import Architecture, Value
-from kubenas.space.cell import CellSpace
-from kubenas.space.graph import Graph
+from kubenas.space.cells.graph import Graph
+from kubenas.space.cells.space import CellSpace
 from kubenas.space.presets.darts import darts as darts_space
 from kubenas_trial.networks.base import Family, Images, Skeleton
 from kubenas_trial.networks.cell_graph import CellGraph

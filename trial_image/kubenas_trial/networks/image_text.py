@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from kubenas.space.base import Architecture, Value
-from kubenas.space.costed import layer_values
+from kubenas.space.layers import layer_values
 from kubenas.space.presets.image_text import EXPANSION
 from kubenas_trial.networks.attention import Attention, Positions, TransformerLayer, padding_mask, scaled
 from kubenas_trial.networks.base import Family, ImageText, Skeleton

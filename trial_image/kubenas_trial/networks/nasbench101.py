@@ -12,8 +12,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from kubenas.space.base import Architecture, Value
-from kubenas.space.cell import CellSpace
-from kubenas.space.graph import Graph
+from kubenas.space.cells.graph import Graph
+from kubenas.space.cells.space import CellSpace
 from kubenas.space.presets.nasbench101 import nasbench101 as nasbench101_space
 from kubenas_trial.networks.backbones import conv_norm
 from kubenas_trial.networks.base import Family, Images, Skeleton

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from kubenas.space.base import Architecture, Value
-from kubenas.space.costed import layer_values
+from kubenas.space.layers import layer_values
 from kubenas.space.presets.seq2seq import ENCODER_LAYERS, INNER
 from kubenas_trial.networks.attention import (
     Attention,

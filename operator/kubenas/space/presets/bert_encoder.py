@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from kubenas.space.base import Architecture, InvalidArchitectureError
-from kubenas.space.decisions import Decision, DecisionSpace
+from kubenas.space.architecture import Architecture, InvalidArchitectureError
+from kubenas.space.base import Space
+from kubenas.space.decisions import Decision
 from kubenas.space.domains import Choice, Ordinal
-from kubenas.space.parameters import layers
+from kubenas.space.layers import layers
 
 # Self-attention by scaled dot product or weighted multiplicative attention, linear transform by Fourier or cosine
 # transform, dynamic-span convolution with a kernel of 5 or 9.
@@ -15,7 +16,7 @@ OPERATIONS: Final = ("SA/SDP", "SA/WMA", "LT/DFT", "LT/DCT", "DSC/5", "DSC/9")
 _FIELDS: Final = ("operation", "heads", "ffn_size", "ffn_layers")
 
 
-class BERTEncoder(DecisionSpace):
+class BERTEncoder(Space):
     """2 or 4 layers, each with its own operation, heads, and size and number of feed-forward layers.
 
     With hidden sizes of 128 or 256 that makes 10,621,440 encoders.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from kubenas.space.decisions import Decision, DecisionSpace
+from kubenas.space.base import Space
+from kubenas.space.decisions import Decision
 from kubenas.space.domains import Choice, Ordinal
-from kubenas.space.parameters import layers
+from kubenas.space.layers import layers
 
 
-def detector() -> DecisionSpace:
+def detector() -> Space:
     """A residual backbone of 4 stages, a pyramid on its last three and a head shared by all levels.
 
     Pyramids are FPN (Lin et al., CVPR 2017, arXiv:1612.03144), PANet (arXiv:1803.01534) and BiFPN (EfficientDet,
@@ -15,7 +16,7 @@ def detector() -> DecisionSpace:
     """
     repeats = Decision("pyramid_repeats", Ordinal((1, 2, 3)))
     head_depth = Decision("head_depth", Ordinal((1, 2, 3, 4)))
-    return DecisionSpace(
+    return Space(
         [
             Decision("resolution", Ordinal((256, 320, 384, 448, 512))),
             Decision("backbone_width", Ordinal((16, 24, 32, 48, 64))),

@@ -8,9 +8,11 @@ from functools import cache, cached_property
 from itertools import pairwise
 from typing import Final
 
-from kubenas.space.base import Architecture, Value
-from kubenas.space.decisions import Decision, SymmetricSpace
+from kubenas.space.architecture import Architecture, Value
+from kubenas.space.base import SymmetricSpace
+from kubenas.space.decisions import Decision
 from kubenas.space.domains import Choice
+from kubenas.space.enumeration import enumerate_assignments
 
 OPERATIONS: Final = ("gat", "gcn", "gin", "cheb", "sage", "arma", "graph", "fc", "skip")
 # For each of four nodes the one that it reads: 0 is the network's input, 1 to 4 are the nodes.
@@ -80,7 +82,11 @@ class GNN(SymmetricSpace):
 
     def _allowed(self) -> Iterator[Architecture]:
         some_operation = _SomeOperation()
-        return (architecture for architecture in self._assigned() if some_operation(architecture))
+        return (
+            architecture
+            for architecture in enumerate_assignments(self.decisions.values())
+            if some_operation(architecture)
+        )
 
     def _adjacency(self, architecture: Architecture) -> list[float]:
         return self.one_hot(self._first.get(self.key(architecture), architecture))

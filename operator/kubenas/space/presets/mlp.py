@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from kubenas.space.base import Architecture
-from kubenas.space.costed import CostedSpace, layer_values
+from kubenas.space.architecture import Architecture
+from kubenas.space.costed import CostedSpace
 from kubenas.space.decisions import Decision
 from kubenas.space.domains import Choice, Float, Int, Ordinal
-from kubenas.space.parameters import layers
+from kubenas.space.layers import layer_values, layers
 
 
 def mlp() -> CostedSpace:

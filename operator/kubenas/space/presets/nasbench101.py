@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kubenas.api.cell import Cell
-from kubenas.space.cell import CellSpace, build_cell_space
+from kubenas.space.cells.space import CellSpace, build_cell_space
 
 
 def nasbench101() -> CellSpace:

@@ -7,8 +7,9 @@ from itertools import combinations, product
 from math import comb, prod
 from typing import Any, Final
 
-from kubenas.space.base import Architecture, InvalidArchitectureError, Value
-from kubenas.space.decisions import Decision, SymmetricSpace
+from kubenas.space.architecture import Architecture, InvalidArchitectureError, Value
+from kubenas.space.base import SymmetricSpace
+from kubenas.space.decisions import Decision
 from kubenas.space.domains import Choice
 from kubenas.space.presets.blocks import Cost, inverted_residual
 

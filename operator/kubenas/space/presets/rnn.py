@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from kubenas.space.base import Architecture
+from kubenas.space.architecture import Architecture
 from kubenas.space.costed import CostedSpace, whole
 from kubenas.space.decisions import Decision
 from kubenas.space.domains import Choice, Float, Int, Ordinal
-from kubenas.space.parameters import layers
+from kubenas.space.layers import layers
 
 # Matrices that a cell has for its input, and as many for its state.
 GATES: Final = {"rnn": 1, "gru": 3, "lstm": 4}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from kubenas.space.base import Architecture
-from kubenas.space.costed import CostedSpace, layer_values, whole
+from kubenas.space.architecture import Architecture
+from kubenas.space.costed import CostedSpace, whole
 from kubenas.space.decisions import Decision
 from kubenas.space.domains import Int, Ordinal
-from kubenas.space.parameters import layers
+from kubenas.space.layers import layer_values, layers
 from kubenas.space.presets.blocks import attention, feed_forward
 
 ENCODER_LAYERS: Final = 6

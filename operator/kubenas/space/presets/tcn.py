@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from kubenas.space.base import Architecture
-from kubenas.space.costed import CostedSpace, layer_values, whole
+from kubenas.space.architecture import Architecture
+from kubenas.space.costed import CostedSpace, whole
 from kubenas.space.decisions import Decision
 from kubenas.space.domains import Choice, Float, Ordinal
-from kubenas.space.parameters import layers
+from kubenas.space.layers import layer_values, layers
 
 
 def tcn() -> CostedSpace:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from kubenas.space.decisions import Decision, DecisionSpace
+from kubenas.space.base import Space
+from kubenas.space.decisions import Decision
 from kubenas.space.domains import Choice, Ordinal
-from kubenas.space.parameters import layers
+from kubenas.space.layers import layers
 
 
-def unet() -> DecisionSpace:
+def unet() -> Space:
     """2 to 5 levels, each with its own blocks and way to join the encoder's map to the decoder's.
 
     Joins are those of U-Net (concat), LinkNet (add, arXiv:1707.03718) and Attention U-Net (attention,
     arXiv:1804.03999); the choice of how maps shrink and grow follows NAS-Unet (Weng et al., IEEE Access 2019).
     """
     depth = Decision("depth", Ordinal((2, 3, 4, 5)))
-    return DecisionSpace(
+    return Space(
         [
             Decision("base_width", Ordinal((8, 16, 32, 48, 64))),
             Decision("normalization", Choice(("batch", "group", "instance"))),

@@ -9,10 +9,10 @@ from itertools import combinations, permutations, product
 from math import comb, factorial, prod
 
 from kubenas.api.cell import Cell
-from kubenas.space.cell_wiring import Values, Wiring
+from kubenas.space.cells.graph import Edge, Graph, canonical, cycles, orders
+from kubenas.space.cells.wiring import Values, Wiring
 from kubenas.space.decisions import Decision
 from kubenas.space.domains import Choice
-from kubenas.space.graph import Edge, Graph, canonical, cycles, orders
 from kubenas.space.sampler import COUNTED
 
 ENTRIES = 2

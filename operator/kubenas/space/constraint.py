@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias, runtime_checkable
 
-from kubenas.space.base import Architecture
+from kubenas.space.architecture import Architecture
 
 Constraint: TypeAlias = Callable[[Architecture], bool]
 

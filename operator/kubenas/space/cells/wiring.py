@@ -8,9 +8,9 @@ from functools import cached_property
 from itertools import product
 from random import Random
 
-from kubenas.space.base import Value
+from kubenas.space.architecture import Value
+from kubenas.space.cells.graph import Edge, Graph, path_sequences
 from kubenas.space.decisions import Decision
-from kubenas.space.graph import Edge, Graph, path_sequences
 
 # Path counts leave out sequences so long that a cell would have more numbers than this (truncated as in White et al.,
 # "A Study on Encodings for Neural Architecture Search", NeurIPS 2020, arXiv:2007.04965).

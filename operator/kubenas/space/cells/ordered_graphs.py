@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from kubenas.space.graph import Edge, cycles
+from kubenas.space.cells.graph import Edge, cycles
 
 Numbers: TypeAlias = npt.NDArray[np.int64]
 

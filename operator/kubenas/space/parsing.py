@@ -1,21 +1,15 @@
-"""Decisions as JSON documents have them."""
+"""Decisions in JSON documents."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any
 
-from kubenas.space.base import Architecture, InvalidArchitectureError
-
-if TYPE_CHECKING:
-    from kubenas.space.base import Value
-    from kubenas.space.decisions import Decision
-
-_LAYER: Final = re.compile(r"(.+)\.\d+")
+from kubenas.space.architecture import Architecture, InvalidArchitectureError, Value
+from kubenas.space.decisions import Decision
 
 
-def read_decisions(document: Any, decisions: Mapping[str, Decision]) -> Architecture:
+def parse_decisions(document: Any, decisions: Mapping[str, Decision]) -> Architecture:
     """The architecture in an object with just the decisions that are switched on.
 
     Raises:
@@ -45,22 +39,6 @@ def read_decisions(document: Any, decisions: Mapping[str, Decision]) -> Architec
                 f"{name} is not switched on by {when.decision if when else name}: leave it out"
             )
     return Architecture(values)
-
-
-def by_layer(values: Mapping[str, Value | None]) -> dict[str, list[Value]]:
-    """What `NAME.0`, `NAME.1` and so on are decided to be, by `NAME`; None is left out."""
-    found: dict[str, list[Value]] = {}
-    for name, value in values.items():
-        if (match := _LAYER.fullmatch(name)) and match[1] not in values:
-            found.setdefault(match[1], [])
-            if value is not None:
-                found[match[1]].append(value)
-    return found
-
-
-def layers_of(name: str, decisions: Mapping[str, Decision]) -> list[Decision]:
-    """The decisions `name.0`, `name.1` and so on."""
-    return [one for one in decisions.values() if (match := _LAYER.fullmatch(one.name)) and match[1] == name]
 
 
 def _listed(names: Mapping[str, object]) -> str:

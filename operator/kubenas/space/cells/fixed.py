@@ -8,10 +8,10 @@ from functools import cached_property
 from graphlib import TopologicalSorter
 
 from kubenas.api.cell import Cell
-from kubenas.space.cell_wiring import Values, Wiring
+from kubenas.space.cells.graph import Edge, Graph, canonical
+from kubenas.space.cells.wiring import Values, Wiring
 from kubenas.space.decisions import Decision
 from kubenas.space.domains import Choice
-from kubenas.space.graph import Edge, Graph, canonical
 from kubenas.space.sampler import COUNTED
 
 

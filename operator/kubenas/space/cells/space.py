@@ -7,13 +7,13 @@ from math import prod
 from random import Random
 
 from kubenas.api.cell import Cell
-from kubenas.space.base import Architecture, Value
-from kubenas.space.cell_fixed import FixedWiring
-from kubenas.space.cell_free import FreeWiring
-from kubenas.space.cell_inputs import InputsWiring
-from kubenas.space.cell_wiring import Wiring
-from kubenas.space.decisions import SymmetricSpace
-from kubenas.space.graded import Constraint
+from kubenas.space.architecture import Architecture, Value
+from kubenas.space.base import SymmetricSpace
+from kubenas.space.cells.fixed import FixedWiring
+from kubenas.space.cells.free import FreeWiring
+from kubenas.space.cells.inputs import InputsWiring
+from kubenas.space.cells.wiring import Wiring
+from kubenas.space.constraint import Constraint
 
 Encode = Callable[[Wiring, Architecture], list[float]]
 

@@ -11,12 +11,12 @@ from random import Random
 import numpy as np
 
 from kubenas.api.cell import Cell
-from kubenas.space.base import Value
-from kubenas.space.cell_graphs import OrderedGraphs, edge_slots, ordered_graphs
-from kubenas.space.cell_wiring import Values, Wiring
+from kubenas.space.architecture import Value
+from kubenas.space.cells.graph import Edge, Graph, canonical, orders
+from kubenas.space.cells.ordered_graphs import OrderedGraphs, edge_slots, ordered_graphs
+from kubenas.space.cells.wiring import Values, Wiring
 from kubenas.space.decisions import Decision
 from kubenas.space.domains import Choice, Ordinal
-from kubenas.space.graph import Edge, Graph, canonical, orders
 
 
 class FreeWiring(Wiring):

@@ -10,10 +10,11 @@ from operator import itemgetter
 from random import Random
 from typing import Any, Final
 
-from kubenas.space.base import Architecture, InvalidArchitectureError
-from kubenas.space.decisions import Decision, DecisionSpace
+from kubenas.space.architecture import Architecture, InvalidArchitectureError
+from kubenas.space.base import Space
+from kubenas.space.decisions import Decision
 from kubenas.space.domains import Choice
-from kubenas.space.nasbench201_encodings import EDGES, OPERATIONS, adjacency, costs, path_counts
+from kubenas.space.presets.nasbench201_encodings import EDGES, OPERATIONS, adjacency, costs, path_counts
 from kubenas.space.sampler import EmptySpaceError
 
 WEIGHTED: Final = frozenset({"nor_conv_1x1", "nor_conv_3x3"})
@@ -33,7 +34,7 @@ Operations = tuple[str, str, str, str, str, str]
 Edge = tuple[int, int]
 
 
-class NASBench201(DecisionSpace):
+class NASBench201(Space):
     """Cells of 4 nodes, with one of 5 operations on each of the 6 edges between them.
 
     There are 15,625 strings but fewer different cells. `key` tells apart what computes different functions: `none`
@@ -141,6 +142,11 @@ class NASBench201(DecisionSpace):
             lines.append(f"node {target}  " + (" + ".join(terms) or "nothing"))
         lines[-1] += "  -> the cell's output"
         return "\n".join(lines)
+
+
+def nasbench201() -> NASBench201:
+    """The space."""
+    return NASBench201()
 
 
 def _architecture(operations: list[str]) -> Architecture:

@@ -9,12 +9,13 @@ from random import Random
 from typing import Any, Final
 
 from kubenas.api.errors import SpecError, refuse
-from kubenas.space.base import Architecture, Value
+from kubenas.space.architecture import Architecture, Value
+from kubenas.space.base import Space
+from kubenas.space.cel_conjuncts import FARTHEST, Conjunct, conjuncts
 from kubenas.space.cel_cost import MAX_COST, Bound, UnreadableError, check_cost, list_bound, text_bound
-from kubenas.space.conjuncts import FARTHEST, Conjunct, conjuncts
-from kubenas.space.decisions import Decision, DecisionSpace
+from kubenas.space.decisions import Decision
 from kubenas.space.domains import Choice
-from kubenas.space.reading import by_layer
+from kubenas.space.layers import by_layer
 from kubenas.space.sampler import EmptySpaceError
 
 # Architectures that every constraint is evaluated for, and those drawn to see which one is met by none.
@@ -41,7 +42,7 @@ class CelConstraint:
         SpecError: the expression is no CEL, names something that there is not, or may take too long.
     """
 
-    def __init__(self, expression: str, space: DecisionSpace) -> None:
+    def __init__(self, expression: str, space: Space) -> None:
         import cel  # noqa: PLC0415 - takes most of a second, and few spaces have constraints
 
         self._space = space
@@ -131,7 +132,7 @@ class CelConstraint:
         return [architecture[layer] for layer in self._layers[name] if layer in architecture]
 
 
-def _bounds(space: DecisionSpace, layers: dict[str, list[str]]) -> dict[str, Bound]:
+def _bounds(space: Space, layers: dict[str, list[str]]) -> dict[str, Bound]:
     """How large what an expression may name can be."""
     single = {name: _largest(decision) for name, decision in space.decisions.items()}
     found = single | {name: list_bound([single[layer] for layer in layered]) for name, layered in layers.items()}
@@ -147,7 +148,7 @@ def _largest(decision: Decision) -> Bound:
     return max((text_bound(str(value)) for value in domain.values), key=lambda bound: bound.size)
 
 
-def compile_constraints(expressions: Sequence[str], space: DecisionSpace) -> list[CelConstraint]:
+def compile_constraints(expressions: Sequence[str], space: Space) -> list[CelConstraint]:
     """The constraints of `space`, compiled once.
 
     Raises:
@@ -169,7 +170,7 @@ def compile_constraints(expressions: Sequence[str], space: DecisionSpace) -> lis
     return compiled
 
 
-def check_constraints(space: DecisionSpace, at: Callable[[str], None] = lambda _: None) -> None:
+def check_constraints(space: Space, at: Callable[[str], None] = lambda _: None) -> None:
     """Bounded work to see that constraints can be evaluated, give true or false, and leave something.
 
     Args:
@@ -198,7 +199,7 @@ def check_constraints(space: DecisionSpace, at: Callable[[str], None] = lambda _
     raise SpecError(field, f"{subject} no architecture, or too few to find")
 
 
-def _met(space: DecisionSpace, constraint: CelConstraint) -> bool:
+def _met(space: Space, constraint: CelConstraint) -> bool:
     """Whether any of some draws fulfils one constraint."""
     rng = Random(0)
     return any(constraint(space.complete({}, rng)) for _ in range(DRAWN))
