@@ -22,7 +22,7 @@ from time import perf_counter
 from typing import Final
 
 from benchmarks.graph_tables import ARCHITECTURE, write_tables
-from kubenas.api.experiment import Search
+from kubenas.api.search import Search
 from kubenas.bench.figures import Figures, figures, reach, reported_curve
 from kubenas.bench.runner import Budget, run_all
 from kubenas.bench.table import Goal, Source, Table

@@ -26,7 +26,7 @@ from typing import Any, Final
 
 import yaml
 
-from kubenas.api.experiment import Search
+from kubenas.api.search import Search
 from kubenas_trial.tasks.load import TASKS
 
 ROOT: Final = Path(__file__).resolve().parents[1]

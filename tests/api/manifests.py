@@ -24,7 +24,10 @@ VALID: Final[dict[str, Any]] = {
                 {"name": "width", "type": "float", "min": 0.25, "max": 4, "scale": "log"},
             ]
         },
-        "stages": [{"name": "search", "epochs": 4, "keep": 3}, {"name": "final", "epochs": 40}],
+        "stages": [
+            {"name": "search", "evaluation": {"epochs": 4}, "keep": {"top": 3}},
+            {"name": "final", "evaluation": {"epochs": 40, "seeds": 3}},
+        ],
     },
 }
 
@@ -196,16 +199,23 @@ WRONG: Final = [
     Wrong("no epochs", "spec.evaluation.epochs", 0, "spec.evaluation.epochs", "greater than or equal to 1"),
     Wrong("half an epoch", "spec.evaluation.epochs", 1.5, "spec.evaluation.epochs", "must be of type integer"),
     # stages
-    Wrong("stage without keep", "spec.stages.0.keep", ABSENT, "spec.stages", "every stage but the last needs keep"),
-    Wrong("last stage with keep", "spec.stages.1.keep", 1, "spec.stages", "the last has none"),
-    Wrong("keep of none", "spec.stages.0.keep", 0, "spec.stages[0].keep", "greater than or equal to 1"),
+    Wrong("stage without keep", "spec.stages.0.keep", ABSENT, "spec.stages", "the next stage has no search of its own"),
+    Wrong("last stage with keep", "spec.stages.1.keep", {"top": 1}, "spec.stages", "no meaning in the last stage"),
+    Wrong("keep of none", "spec.stages.0.keep.top", 0, "spec.stages[0].keep.top", "greater than or equal to 1"),
+    Wrong("keep of two kinds", "spec.stages.0.keep", {"top": 1, "front": True, "max": 2}, "spec.stages[0].keep", "one"),
+    Wrong("keep of no kind", "spec.stages.0.keep", {}, "spec.stages[0].keep", "exactly one of top and front"),
+    Wrong("front without max", "spec.stages.0.keep", {"front": True}, "spec.stages[0].keep", "go together"),
+    Wrong("max without front", "spec.stages.0.keep.max", 2, "spec.stages[0].keep", "go together"),
+    Wrong("front that is none", "spec.stages.0.keep", {"front": False, "max": 2}, "spec.stages[0].keep", "exactly one"),
+    Wrong("trials of what is taken", "spec.stages.1.trials", {"max": 5}, "spec.stages", "takes what was kept before"),
+    Wrong("seeds", "spec.evaluation.seeds", 0, "spec.evaluation.seeds", "greater than or equal to 1"),
     Wrong("stage twice", "spec.stages.1.name", "search", "spec.stages[1]", "Duplicate value"),
     Wrong("stage name", "spec.stages.0.name", "Search", "spec.stages[0].name", "should match"),
-    Wrong("stage without epochs", "spec.stages.0.epochs", ABSENT, "spec.stages[0].epochs", "Required value"),
+    Wrong("epochs beside evaluation", "spec.stages.0.epochs", 3, "spec.stages[0].epochs", "unknown field"),
     Wrong(
         "9 stages",
         "spec.stages",
-        [{"name": f"s{n}", "epochs": 1, **({"keep": 1} if n < 8 else {})} for n in range(9)],
+        [{"name": f"s{n}", **({"keep": {"top": 1}} if n < 8 else {})} for n in range(9)],
         "spec.stages",
         "at most 8 items",
     ),

@@ -33,8 +33,10 @@ FREE = {
         "spec.trialTemplate.spec",
         "status.best.architecture",
         "status.paretoFront[].architecture",
+        "status.finalists[].architecture",
+        "spec.stages[].search.settings",
     },
-    "NASTrial": {"spec.candidates[].architecture"},
+    "NASTrial": {"spec.candidates[].architecture", "status.results[].architecture"},
 }
 # Words of the field rather than of the API, spelt as the papers and frameworks do.
 TERMS = {
@@ -45,8 +47,11 @@ TERMS = {
     "spec.searchSpace.parameters[].scale",
     "spec.search.algorithm",
     "spec.evaluation.method",
+    "spec.stages[].search.algorithm",
+    "spec.stages[].evaluation.method",
 }
-BOOLEANS = {"spec.suspend"}  # as Job and CronJob have it
+# As Job and CronJob have it; and one of the ways to keep candidates.
+BOOLEANS = {"spec.suspend", "spec.stages[].keep.front"}
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,11 @@ from hypothesis import strategies as st
 from kubenas.api.base import Condition, Metadata, MetricValue, Model, duration_seconds, time_text
 from kubenas.api.cell import Cell
 from kubenas.api.costs import CostTable, CostTerm, CostValue
+from kubenas.api.evaluation import Evaluation
 from kubenas.api.experiment import (
     Budget,
-    Evaluation,
     ExperimentSpec,
     NASExperiment,
-    Search,
-    Stage,
     Storage,
     Trials,
 )
@@ -27,8 +25,10 @@ from kubenas.api.macro import Macro, MacroStage
 from kubenas.api.objective import Objective
 from kubenas.api.parameter import Condition as When
 from kubenas.api.parameter import Parameter, Repeat
+from kubenas.api.search import Search
 from kubenas.api.space import Preset, SearchSpace
-from kubenas.api.status import Best, Counts, ExperimentStatus
+from kubenas.api.stage import Keep, Stage, StageTrials
+from kubenas.api.status import Best, Counts, ExperimentStatus, Measured
 from kubenas.api.task import Task
 from kubenas.api.trial import Candidate, Failure, Point, Result, TrialSpec, TrialStatus
 
@@ -157,10 +157,20 @@ conditions = distinct(
 )
 
 
+evaluations = made(Evaluation, epochs=st.integers(1, 99), seeds=st.integers(1, 32))
+counts = st.integers(1, 99)
+keeps = st.one_of(made(Keep, top=counts), made(Keep, front=st.just(value=True), max=counts))
+
+
 @st.composite
 def funnels(draw: st.DrawFn) -> list[Stage]:
     stages = [
-        Stage(name=name, epochs=draw(st.integers(1, 99)), keep=draw(st.integers(1, 99)))
+        Stage(
+            name=name,
+            evaluation=draw(optional(evaluations)),
+            trials=StageTrials(candidates_per_trial=draw(optional(st.integers(1, 16)))),
+            keep=draw(keeps),
+        )
         for name in draw(st.lists(names, max_size=4, unique=True))
     ]
     return [*stages[:-1], stages[-1].model_copy(update={"keep": None})] if stages else []
@@ -181,7 +191,7 @@ experiment_specs = made(
         seed=st.integers(0, 2**53 - 1),
         settings=free_objects,
     ),
-    evaluation=made(Evaluation, epochs=st.integers(1, 1000)),
+    evaluation=evaluations,
     stages=funnels(),
     trials=made(Trials, max=st.integers(1, 1000), timeout=optional(durations)),
     budget=made(Budget, gpu_hours=optional(st.floats(0.1, 1e9)), wall_clock=optional(durations)),
@@ -189,28 +199,38 @@ experiment_specs = made(
     suspend=st.booleans(),
     ttl_seconds_after_finished=optional(st.integers(0, 2**31 - 1)),
 )
+bests = made(
+    Best,
+    trial=names,
+    candidate=names,
+    value=numbers,
+    seeds=optional(st.integers(1, 32)),
+    name=texts,
+    architecture=free_objects,
+    metrics=distinct(made(Measured, name=metric_names, value=numbers, spread=optional(numbers.map(abs))), "name"),
+)
 experiment_statuses = made(
     ExperimentStatus,
     observed_generation=optional(st.integers(0, 99)),
     conditions=conditions,
     start_time=optional(times),
     counts=optional(made(Counts, running=st.integers(0, 99))),
-    best=optional(
-        made(Best, trial=names, candidate=names, value=numbers, name=texts, architecture=free_objects, metrics=metrics)
-    ),
+    best=optional(bests),
+    finalists=distinct(bests, "trial"),
 )
 trial_specs = made(
     TrialSpec,
     number=st.integers(0, 10**6),
-    observed=st.integers(0, 10**6),
+    results_seen=st.integers(0, 10**6),
     stage=optional(names),
+    seed=st.integers(0, 31),
     candidates=distinct(
         made(
             Candidate,
             id=names,
             name=texts,
-            architecture=free_objects,
-            epochs=st.integers(1, 99),
+            architecture=optional(free_objects),
+            epochs=optional(st.integers(1, 99)),
             resume_from=optional(texts),
         ),
         "id",

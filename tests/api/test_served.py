@@ -11,7 +11,7 @@ import yaml
 
 from kubenas.api.base import Condition, Metadata, MetricValue
 from kubenas.api.experiment import NASExperiment
-from kubenas.api.status import Best, Cost, Counts, ExperimentStatus
+from kubenas.api.status import Best, Cost, Counts, ExperimentStatus, Measured
 from kubenas.api.trial import Candidate, Failure, NASTrial, Point, Result, TrialSpec, TrialStatus
 from kubenas.api.validate import read_experiment
 from tests.api.conftest import ROOT
@@ -75,7 +75,7 @@ def test_an_experiment_s_status_is_kept_as_written(namespace: str, api: Api) -> 
             value=0.93,
             name="relu, depth 3",
             architecture={"activation": "relu", "depth": 3, "width": 0.5},
-            metrics=VALUES,
+            metrics=[Measured(name=v.name, value=v.value, spread=0.5) for v in VALUES],
         ),
         cost=Cost(gpu_hours=1.25),
         selector="kubenas.io/experiment=digits",
@@ -93,7 +93,7 @@ def test_a_trial_is_kept_as_written(namespace: str, api: Api) -> None:
         metadata=Metadata(name="digits-4"),
         spec=TrialSpec(
             number=4,
-            observed=2,
+            results_seen=2,
             candidates=[Candidate(id="0", name="depth 3", architecture={"depth": 3}, epochs=12)],
         ),
         status=TrialStatus(

@@ -14,9 +14,8 @@ from kubenas.api.trial import Candidate, TrialStatus
 from kubenas.experiment.actions import Plan
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.plan import Observed, plan
-from kubenas.experiment.stages import stage_plans
+from kubenas.experiment.stages import ResolvedStage, resolve, with_strategies
 from kubenas.experiment.state import Attempt, AttemptPhase, Readings, Trial
-from kubenas.search.load import build_strategy
 from kubenas.space.load import build_space
 
 NOW = 1_000_000.0
@@ -57,8 +56,9 @@ def trial(number: int = 0, candidates: int = 1, stage: str | None = None, **stat
         number=number,
         uid=f"uid-{number}",
         resource_version="1",
-        observed=0,
+        results_seen=0,
         stage=stage,
+        seed=0,
         candidates=tuple(candidate(i) for i in range(candidates)),
         status=TrialStatus(**status),
     )
@@ -93,17 +93,25 @@ def observed(
     problems: Sequence[SpecError] = (),
 ) -> Observed:
     space = build_space(of.spec.search_space)
-    ledger = Ledger(space, of.spec.objectives, stage_plans(of.spec)[0].name)
+    stages = stages_of(of)
+    ledger = Ledger(space, of.spec.objectives, stages)
     for known in trials:
         ledger.put(known)
     return Observed(
         experiment=of,
+        stages=stages,
         ledger=ledger,
-        strategy=build_strategy(of.spec.search, space),
         attempts={a.name: a for a in attempts},
         readings=readings or Readings(read_at=NOW),
         problems=problems,
     )
+
+
+def stages_of(of: NASExperiment) -> tuple[ResolvedStage, ...]:
+    """The stages of an experiment, with their strategies."""
+    stages, problems = with_strategies(resolve(of.spec), build_space(of.spec.search_space), guarded=False)
+    assert not problems
+    return stages
 
 
 def planned(of: NASExperiment, *, now: float = NOW, **seen: Any) -> Plan:

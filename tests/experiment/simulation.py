@@ -20,9 +20,8 @@ from kubenas.api.trial import Candidate, TrialStatus
 from kubenas.experiment.actions import NewTrial, Plan, WriteTrial
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.plan import Observed, plan
-from kubenas.experiment.stages import stage_plans
+from kubenas.experiment.stages import resolve, with_strategies
 from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Readings, Trial
-from kubenas.search.load import build_strategy
 from kubenas.space.load import build_space
 from tests.experiment.builders import GPU, NOW
 
@@ -61,6 +60,12 @@ def accuracy(candidate: Candidate) -> float:
     """What a candidate comes to, whenever it is trained."""
     digest = hashlib.sha256(json.dumps(candidate.architecture, sort_keys=True).encode()).digest()
     return int.from_bytes(digest[:4], "big") / 2**32
+
+
+def epochs(candidate: Candidate) -> int:
+    """How long it is trained."""
+    assert candidate.epochs is not None
+    return candidate.epochs
 
 
 class World:
@@ -143,10 +148,14 @@ class World:
         """Values of all attempts that have reached their end, as Prometheus has them."""
         trials = {trial.name: trial for trial in self.trials.values()}
         return {
-            name: {c.id: {c.epochs: {"accuracy": accuracy(c), "epoch": c.epochs}} for c in trials[one.trial].candidates}
+            name: {c.id: {epochs(c): self._values(c)} for c in trials[one.trial].candidates}
             for name, one in self.attempts.items()
             if one.trial in trials and one.exit_code == 0
         }
+
+    @staticmethod
+    def _values(candidate: Candidate) -> dict[str, float]:
+        return {"accuracy": accuracy(candidate), "epoch": epochs(candidate)}
 
     def _at(self, delay: float, event: Callable[[], None]) -> None:
         heapq.heappush(self._events, (self.now + delay, next(self._tick), event))
@@ -202,8 +211,9 @@ class Controller:
         self.world = world
         spec = world.experiment.spec
         space = build_space(spec.search_space)
-        self.strategy = build_strategy(spec.search, space)
-        self.ledger = Ledger(space, spec.objectives, stage_plans(spec)[0].name)
+        self.stages, problems = with_strategies(resolve(spec), space, guarded=False)
+        assert not problems
+        self.ledger = Ledger(space, spec.objectives, self.stages)
         trials = list(world.trials.values())
         world.rng.shuffle(trials)
         for trial in trials:
@@ -214,7 +224,7 @@ class Controller:
         world.unseen_trials.clear()
 
     def observed(self) -> Observed:
-        return Observed(self.world.experiment, self.ledger, self.strategy, dict(self.attempts), self.readings)
+        return Observed(self.world.experiment, self.stages, self.ledger, dict(self.attempts), self.readings)
 
     def hear(self, chance: float) -> bool:
         """Take in what has changed, each change with a chance; whether there was any."""
@@ -279,9 +289,7 @@ class Controller:
 
     def _create(self, new: NewTrial) -> None:
         self._may_crash()
-        spec = new.spec
-        fresh = Trial(new.name, spec.number, "", "", spec.observed, spec.stage, tuple(spec.candidates), TrialStatus())
-        written = self.world.create_trial(fresh)
+        written = self.world.create_trial(Trial.new(new.name, new.spec))
         self.ledger.put(written)
         self._start(written)
 

@@ -49,15 +49,14 @@ WRONG = [
         "spec.search.settings.sampleSize",
         "greater than populationSize",
     ),
-    ("keep above trials", ("spec.trials.max", 2), "spec.stages[0].keep", "more than the 2 candidates"),
+    ("keep above trials", ("spec.trials.max", 2), "spec.stages[0].keep.top", "more than the 2 candidates"),
     (
         "keep above the stage before",
         (
             "spec.stages",
-            [{"name": f"s{n}", "epochs": 1, "keep": keep} for n, keep in enumerate((2, 3))]
-            + [{"name": "z", "epochs": 1}],
+            [{"name": f"s{n}", "keep": {"top": keep}} for n, keep in enumerate((2, 3))] + [{"name": "z"}],
         ),
-        "spec.stages[1].keep",
+        "spec.stages[1].keep.top",
         "more than the 2 candidates",
     ),
     ("label key", ("spec.trialTemplate.metadata.labels", {"a b": ""}), "labels[a b]", "no valid key"),
@@ -132,7 +131,7 @@ def test_all_problems_are_told() -> None:
         env(name="A", value=1),
     )
     assert [problem.field for problem in accept(read_experiment(document).spec).problems] == [
-        "spec.stages[0].keep",
+        "spec.stages[0].keep.top",
         f"{TRAINER}.env[0].value",
         "spec.search.settings.a",
     ]

@@ -20,6 +20,7 @@ from kubenas.experiment.attempts import Rules, advance, prune
 from kubenas.experiment.bounds import DOCUMENT_BYTES, size_problem
 from kubenas.experiment.contract import trial_document
 from kubenas.experiment.curves import gathered
+from kubenas.experiment.stages import resolve
 from kubenas.experiment.state import Attempt, Curves, Fault, Readings, Trial
 from kubenas.space.load import build_space
 from tests.experiment.builders import NOW, candidate, ended, error, experiment, results, running, trial
@@ -46,7 +47,7 @@ texts = st.one_of(
 def as_stored(of: Trial, status: TrialStatus) -> bytes:
     document = NASTrial(
         metadata=Metadata(name=of.name),
-        spec=TrialSpec(number=of.number, observed=0, candidates=list(of.candidates)),
+        spec=TrialSpec(number=of.number, results_seen=0, candidates=list(of.candidates)),
         status=status,
     ).dump()
     read = json.loads(json.dumps(document))
@@ -161,5 +162,5 @@ def test_the_largest_accepted_document_fits_an_environment_variable() -> None:
     those = tuple(
         candidate(i).model_copy(update={"architecture": longest, "resume_from": "r" * 1024}) for i in range(9)
     )
-    document = trial_document(of.metadata.name, of.spec, replace(trial(), candidates=those), "/c")
+    document = trial_document(of.metadata.name, of.spec, resolve(of.spec)[0], replace(trial(), candidates=those), "/c")
     assert len(document) <= DOCUMENT_BYTES

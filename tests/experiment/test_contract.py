@@ -9,13 +9,14 @@ import pytest
 
 from kubenas.api.trial import TrialStatus
 from kubenas.experiment.contract import trial_document, trial_seed
+from kubenas.experiment.stages import resolve
 from tests.experiment.builders import candidate, experiment, trial
 
 
 def test_document_has_all_that_a_trainer_needs() -> None:
     of = replace(trial(7), status=TrialStatus(attempt=2))
     spec = experiment(search={"seed": 3}).spec
-    document = json.loads(trial_document("nas", spec, of))
+    document = json.loads(trial_document("nas", spec, resolve(spec)[0], of))
     assert document == {
         "experiment": "nas",
         "trial": "nas-7",
@@ -34,9 +35,9 @@ def test_a_checkpoint_is_named_as_the_trial_sees_it() -> None:
     resumed = candidate().model_copy(update={"resume_from": "nas-1/0.safetensors"})
     of = replace(trial(), candidates=(resumed,))
     spec = experiment().spec
-    inside = json.loads(trial_document("nas", spec, of, "/checkpoints"))["candidates"][0]["resumeFrom"]
-    assert inside == "/checkpoints/nas-1/0.safetensors"
-    assert json.loads(trial_document("nas", spec, of))["candidates"][0]["resumeFrom"] is None
+    for checkpoints, expected in (("/checkpoints", "/checkpoints/nas-1/0.safetensors"), (None, None)):
+        document = json.loads(trial_document("nas", spec, resolve(spec)[0], of, checkpoints))
+        assert document["candidates"][0]["resumeFrom"] == expected
 
 
 def test_seeds_differ_and_fit_in_31_bits() -> None:
@@ -49,7 +50,10 @@ def test_seeds_differ_and_fit_in_31_bits() -> None:
 def test_schedules_reach_to_the_last_stage_where_stages_go_on_from_checkpoints(
     claim: dict[str, str] | None, expected: int
 ) -> None:
-    stages = [{"name": "search", "epochs": 3, "keep": 2}, {"name": "final", "epochs": 12}]
+    stages = [
+        {"name": "search", "evaluation": {"epochs": 3}, "keep": {"top": 2}},
+        {"name": "final", "evaluation": {"epochs": 12}},
+    ]
     spec = experiment(stages=stages, storage=claim).spec
-    document = json.loads(trial_document("nas", spec, trial(0)))
+    document = json.loads(trial_document("nas", spec, resolve(spec)[0], trial(0)))
     assert document["candidates"][0]["horizon"] == expected

@@ -50,8 +50,9 @@ def test_what_is_proposed_is_within() -> None:
     objectives = [ACCURACY, {"metric": "latency_ms", "goal": "minimize", "limit": 4}]
     accepted = accept(experiment(objectives=objectives, searchSpace=SPACE).spec)
     assert accepted.space is not None
-    assert accepted.strategy is not None
-    proposed = accepted.strategy.propose(History(accepted.space), 20)
+    strategy = accepted.stages[0].strategy
+    assert strategy is not None
+    proposed = strategy.propose(History(accepted.space), 20)
     assert 0 < len(proposed) == accepted.space.size()
     assert max(accepted.space.costs(one)["latency_ms"] for one in proposed) == 4
 

@@ -13,7 +13,7 @@ from kubenas.api.status import MAX_FRONT
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.objectives import hypervolume, improved, values
 from kubenas.space.presets.nasbench201 import NASBench201
-from tests.experiment.builders import experiment, observed, planned, succeeded
+from tests.experiment.builders import experiment, observed, planned, stages_of, succeeded
 
 ACCURACY = Objective(metric="accuracy", reference=0.0)
 LATENCY = Objective(metric="latency", goal="minimize", reference=10.0)
@@ -46,23 +46,23 @@ def test_front_does_not_depend_on_the_order_in_which_trials_are_read() -> None:
     ]
     of = experiment(objectives=TWO)
     for order in permutations(trials):
-        ledger = Ledger(NASBench201(), of.spec.objectives, None)
+        ledger = Ledger(NASBench201(), of.spec.objectives, stages_of(of))
         for trial in order:
             ledger.put(trial)
-        assert [judged.trial for judged in ledger.front(None).members] == [1, 0]
+        assert [judged.trial for judged in ledger.stage(None).front.members] == [1, 0]
 
 
 def test_what_does_not_change_the_front_leaves_it_as_it_is() -> None:
     """So nothing is worked out again at looks that no better candidate has come before."""
     of = experiment(objectives=TWO)
-    ledger = Ledger(NASBench201(), of.spec.objectives, None)
+    ledger = Ledger(NASBench201(), of.spec.objectives, stages_of(of))
     ledger.put(succeeded(0, 1, 0.5, latency=4.0))
-    front = ledger.front(None)
+    front = ledger.stage(None).front
     ledger.put(succeeded(1, 2, 0.4, latency=5.0))
-    assert ledger.front(None) is front
+    assert ledger.stage(None).front is front
     ledger.put(succeeded(2, 3, 0.9, latency=8.0))
-    assert [judged.trial for judged in ledger.front(None).members] == [2, 0]
-    assert ledger.front(None).hypervolume == pytest.approx(0.5 * 6 + 0.4 * 2)
+    assert [judged.trial for judged in ledger.stage(None).front.members] == [2, 0]
+    assert ledger.stage(None).front.hypervolume == pytest.approx(0.5 * 6 + 0.4 * 2)
 
 
 def test_status_tells_the_front_and_its_hypervolume() -> None:
@@ -80,7 +80,7 @@ def test_status_tells_the_front_and_its_hypervolume() -> None:
 def test_front_is_what_nothing_dominates_and_its_status_is_bounded(points: list[tuple[int, int]]) -> None:
     of = experiment(objectives=TWO)
     trials = [succeeded(n, n + 1, float(a), latency=float(b)) for n, (a, b) in enumerate(points)]
-    front = observed(of, trials=trials).ledger.front(None).members
+    front = observed(of, trials=trials).ledger.stage(None).front.members
     undominated = [p for p in points if not any(q != p and q[0] >= p[0] and q[1] <= p[1] for q in points)]
     assert sorted(points[judged.trial] for judged in front) == sorted(undominated)
     status = planned(of, trials=trials).status

@@ -16,6 +16,7 @@ from kubenas.experiment.attempts import LOST_SECONDS
 from kubenas.experiment.plan import plan
 from kubenas.experiment.state import AttemptPhase, Fault, Readings, Trial, Waiting, moment
 from tests.experiment.builders import (
+    CELL,
     NOW,
     candidate,
     ended,
@@ -43,13 +44,13 @@ def numbers(made: Plan) -> list[int]:
     return [new.spec.number for new in made.create]
 
 
-# Filling the places
+# Filling the slots
 
 
 def test_the_first_trials() -> None:
     made = planned(experiment(trials={"max": 8, "parallelism": 3}))
     assert [new.name for new in made.create] == ["nas-0", "nas-1", "nas-2"]
-    assert [new.spec.observed for new in made.create] == [0, 0, 0]
+    assert [new.spec.results_seen for new in made.create] == [0, 0, 0]
     assert len({new.spec.candidates[0].name for new in made.create}) == 3
     assert made.create[0].spec.candidates[0].epochs == 3
     assert status_of(made).phase == "Running"
@@ -81,7 +82,7 @@ def test_an_ending_counts_once_it_is_written() -> None:
     assert [(w.trial.name, w.status.phase, w.status.order) for w in made.write[:1]] == [("nas-0", "Succeeded", 1)]
     assert (made.start, made.create, made.stop) == ((), (), ())
     after = planned(of, trials=[succeeded(0, 1, 0.5), trial(1)], attempts=gone)
-    assert [(new.spec.number, new.spec.observed) for new in after.create] == [(2, 1)]
+    assert [(new.spec.number, new.spec.results_seen) for new in after.create] == [(2, 1)]
     assert [a.name for a in after.stop] == ["nas-0-1"]
 
 
@@ -95,12 +96,12 @@ def test_a_missing_number_is_proposed_again_as_it_was(missing: int) -> None:
     known = [first]
     for order, (number, spec) in enumerate(sorted(proposed.items()), start=2):
         if number != missing:
-            known.append(replace(succeeded(number, order, 0.6), observed=1, candidates=tuple(spec.candidates)))
+            known.append(replace(succeeded(number, order, 0.6), results_seen=1, candidates=tuple(spec.candidates)))
     again = planned(of, trials=known).create[0].spec
     if missing < max(proposed):
         assert again == proposed[missing]
     else:
-        assert (again.number, again.observed) == (missing, 5)
+        assert (again.number, again.results_seen) == (missing, 5)
 
 
 def test_a_trial_s_value_is_its_best_candidate_s_primary_objective() -> None:
@@ -477,6 +478,7 @@ def test_all_conditions_are_there_from_the_first_look() -> None:
     assert set(kinds) == {
         "Accepted",
         "Failed",
+        "Generalizes",
         "MetricsAvailable",
         "ProposalsAvailable",
         "Reconciled",
@@ -504,16 +506,16 @@ def test_an_unchanged_state_writes_nothing() -> None:
 
 
 def test_a_failed_candidate_teaches_the_strategy_that_it_has_failed() -> None:
-    architectures = [{**candidate().architecture, "0-1": operation} for operation in ("none", "skip_connect")]
+    architectures = [{**CELL, "0-1": operation} for operation in ("none", "skip_connect")]
     both = tuple(candidate(i).model_copy(update={"architecture": each}) for i, each in enumerate(architectures))
     second = succeeded(0, 1, 0.5).status.results[0].model_copy(update={"candidate": "1"})
     failed = FailedCandidate(candidate="0", reason="OutOfMemory", message="2 GiB")
     status = TrialStatus(phase="Succeeded", order=1, results=[second], failed_candidates=[failed])
     seen = observed(experiment(), [replace(trial(0), candidates=both, status=status)])
-    told = [(one.architecture.to_json(), one.score) for one in seen.ledger.history().observations]
+    told = [(one.architecture.to_json(), one.score) for one in seen.ledger.history(seen.stages[0]).observations]
     assert told[0] == (architectures[0], None)
     assert (told[1][0], told[1][1] is not None) == (architectures[1], True)
-    assert [judged.candidate for judged in seen.ledger.ranked(None)] == ["1"]
+    assert [judged.candidate for judged in seen.ledger.stage(None).ranked()] == ["1"]
 
 
 def test_asked_twice_the_answer_is_the_same() -> None:
@@ -523,13 +525,16 @@ def test_asked_twice_the_answer_is_the_same() -> None:
 
 # The funnel
 
-STAGES = [{"name": "wide", "epochs": 1, "keep": 2}, {"name": "narrow", "epochs": 9}]
+STAGES = [
+    {"name": "wide", "evaluation": {"epochs": 1}, "keep": {"top": 2}},
+    {"name": "narrow", "evaluation": {"epochs": 9}},
+]
 
 
 def of_stage(number: int, order: int, accuracy: float, stage: str, of: int | None = None) -> Trial:
     """A trial of the architecture of its own number, or of another trial's."""
     architecture = {
-        **candidate().architecture,
+        **CELL,
         "0-1": ["none", "skip_connect", "nor_conv_1x1"][(number if of is None else of) % 3],
     }
     made = replace(succeeded(number, order, accuracy), stage=stage)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,11 +14,13 @@ from kubenas.api.experiment import NASExperiment
 from kubenas.api.status import ExperimentStatus
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.plan import plan
+from kubenas.experiment.stages import ResolvedStage
 from kubenas.experiment.state import Trial
 from kubenas.search.base import History, Observation
 from kubenas.search.load import build_strategy
+from kubenas.space.base import Architecture, Space
 from kubenas.space.load import build_space
-from tests.experiment.builders import NOW, experiment, observed, running, succeeded, trial
+from tests.experiment.builders import NOW, experiment, observed, running, stages_of, succeeded, trial
 from tests.experiment.simulation import Chances, Controller, World, accuracy, run
 from tests.properties import examples
 
@@ -57,8 +60,16 @@ def experiments(draw: st.DrawFn) -> NASExperiment:
     if draw(st.booleans()):
         spec["budget"] = {"gpuHours": draw(st.floats(0.001, 1))}
     if draw(st.booleans()):
-        keep = draw(st.integers(1, spec["trials"]["max"]))
-        spec["stages"] = [{"name": "wide", "epochs": 1, "keep": keep}, {"name": "narrow", "epochs": 9}]
+        seeds = draw(st.integers(1, min(3, spec["trials"]["max"])))
+        keep = draw(st.integers(1, max(1, spec["trials"]["max"] // seeds)))
+        spec["stages"] = [
+            {"name": "wide", "evaluation": {"epochs": 1, "seeds": seeds}, "keep": {"top": keep}},
+            {"name": "narrow", "evaluation": {"epochs": 9, "seeds": draw(st.integers(1, 2))}},
+        ]
+        if draw(st.booleans()):
+            spec["stages"][1]["search"] = {"algorithm": "regularized-evolution"}
+            if draw(st.booleans()):
+                del spec["stages"][0]["keep"]
     return experiment(**spec)
 
 
@@ -103,22 +114,73 @@ def end_reason(of: NASExperiment) -> str:
 def assert_proposals_follow_from_what_was_known(of: NASExperiment, trials: list[Trial]) -> None:
     """Each proposal is what the strategy answers to (space, ended trials it could know, smaller numbers, seed)."""
     space = build_space(of.spec.search_space)
-    first_stage = of.spec.stages[0].name if of.spec.stages else None
-    searched = [t for t in trials if t.stage == first_stage]
-    for made in searched:
-        known = [t for t in searched if (t.status.order or 0) <= made.observed]
-        history = History(space)
-        for earlier in sorted(known, key=lambda t: t.status.order or 0):
-            assert earlier.number < made.number
-            history.propose(space.parse(c.architecture) for c in earlier.candidates)
-            for candidate in earlier.candidates:
-                score = (0.0, accuracy(candidate)) if earlier.status.phase == "Succeeded" else None
-                history.observe(Observation(space.parse(candidate.architecture), score))
-        for other in searched[: searched.index(made)]:
-            if other not in known:
-                history.propose(space.parse(c.architecture) for c in other.candidates)
-        proposals = build_strategy(of.spec.search, space).propose(history, len(made.candidates))
-        assert [a.to_json() for a in proposals] == [c.architecture for c in made.candidates]
+    stages = stages_of(of)
+    for stage in stages:
+        groups = groups_of(stage, trials)
+        for number, group in groups.items():
+            first = group[0]
+            assert [(t.number, t.seed) for t in group] == [(number + i, i) for i in range(len(group))]
+            assert all(architectures(space, t) == architectures(space, first) for t in group)
+            if stage.search is None:
+                continue
+            history = History(space, earlier(space, stages[: stage.index], trials))
+            known = results(space, stage, groups, first.results_seen)
+            for ended, observations in known.items():
+                assert ended < number
+                history.propose(one.architecture for one in observations)
+                for one in observations:
+                    history.observe(one)
+            for other in groups:
+                if other < number and other not in known:
+                    history.propose(architectures(space, groups[other][0]))
+            proposals = build_strategy(stage.search, space).propose(history, len(first.candidates))
+            assert proposals == architectures(space, first)
+
+
+def architectures(space: Space, of: Trial) -> list[Architecture]:
+    return [space.parse(c.architecture) for c in of.candidates if c.architecture is not None]
+
+
+def groups_of(stage: ResolvedStage, trials: list[Trial]) -> dict[int, list[Trial]]:
+    """A stage's trials of the same candidates, by the number of the first."""
+    found: dict[int, list[Trial]] = {}
+    for one in trials:
+        if one.stage == stage.name:
+            found.setdefault(one.number - one.seed, []).append(one)
+    return found
+
+
+def results(
+    space: Space, stage: ResolvedStage, groups: dict[int, list[Trial]], results_seen: int
+) -> dict[int, list[Observation]]:
+    """Candidates with all seeds by then, in order of ending, by the number of their first trial."""
+    ended = {
+        max(t.status.order or 0 for t in group): number
+        for number, group in groups.items()
+        if len(group) == stage.seeds and all((t.status.order or 10**9) <= results_seen for t in group)
+    }
+    found = {}
+    for _, number in sorted(ended.items()):
+        well = any(t.status.phase == "Succeeded" for t in groups[number])
+        found[number] = [
+            Observation(space.parse(c.architecture or {}), (0.0, accuracy(c)) if well else None, (accuracy(c),) * well)
+            for c in groups[number][0].candidates
+        ]
+    return found
+
+
+def earlier(space: Space, before: Sequence[ResolvedStage], trials: list[Trial]) -> list[Observation]:
+    """What a strategy knows of the stage before its own."""
+    if not before:
+        return []
+    stage = before[-1]
+    ended = results(space, stage, groups_of(stage, trials), 10**9)
+    scored = {one.architecture: one for group in ended.values() for one in group if one.score is not None}
+    if stage.keep is None:
+        return list(scored.values())
+    best = [one for _, group in sorted(ended.items()) for one in group if one.score is not None]
+    best.sort(key=lambda one: one.known_score, reverse=True)
+    return list({one.architecture: one for one in best}.values())[: stage.keep.top]
 
 
 def assert_status_fits(status: ExperimentStatus, trials: list[Trial]) -> None:
@@ -150,7 +212,7 @@ def test_one_at_a_time_accidents_change_nothing(seed: int, crash: float, deliver
 
 def told(world: World) -> list[tuple[Any, ...]]:
     return [
-        (t.number, t.observed, t.candidates, t.status.phase, t.status.order, [r.metrics for r in t.status.results])
+        (t.number, t.results_seen, t.candidates, t.status.phase, t.status.order, [r.metrics for r in t.status.results])
         for _, t in sorted(world.trials.items())
     ]
 
@@ -166,9 +228,10 @@ def test_crashes_happen() -> None:
 def test_a_ledger_depends_on_its_trials_alone(events: list[tuple[int, str]]) -> None:
     """However trials came, ended and went: what follows equals what a restart would find."""
     of = experiment()
-    space = build_space(of.spec.search_space)
-    lived = Ledger(space, of.spec.objectives, None)
-    strategy = build_strategy(of.spec.search, space)
+    space, stages = build_space(of.spec.search_space), stages_of(of)
+    lived = Ledger(space, of.spec.objectives, stages)
+    strategy = stages[0].strategy
+    assert strategy is not None
     there: dict[int, Trial] = {}
     for order, (number, event) in enumerate(events, start=1):
         if event == "remove":
@@ -181,17 +244,18 @@ def test_a_ledger_depends_on_its_trials_alone(events: list[tuple[int, str]]) -> 
             there[number] = replace(there[number], resource_version=str(order))
             lived.put(there[number])
         if order % 3 == 0:
-            lived.history()
-            lived.propose(strategy, lived.next_number(), 1)
-    read = Ledger(space, of.spec.objectives, None)
+            lived.history(stages[0])
+            lived.stage(None).propose(strategy, lived.next_number(), 1)
+    read = Ledger(space, of.spec.objectives, stages)
     for known in there.values():
         read.put(known)
     assert (len(lived), lived.next_number(), lived.last_order) == (len(read), read.next_number(), read.last_order)
-    assert (lived.best(None), lived.ranked(None)) == (read.best(None), read.ranked(None))
+    mine, theirs = lived.stage(None), read.stage(None)
+    assert (mine.best, mine.ranked()) == (theirs.best, theirs.ranked())
     assert [lived.count(p) for p in ("Succeeded", "Failed")] == [read.count(p) for p in ("Succeeded", "Failed")]
-    mine, theirs = lived.history(), read.history()
-    assert list(mine.observations) == list(theirs.observations)
-    assert sorted(map(str, mine.pending)) == sorted(map(str, theirs.pending))
+    seen, found = lived.history(stages[0]), read.history(stages[0])
+    assert list(seen.observations) == list(found.observations)
+    assert sorted(map(str, seen.pending)) == sorted(map(str, found.pending))
 
 
 def test_speed() -> None:

@@ -1,4 +1,4 @@
-"""The funnel, whatever the sizes: every candidate that is kept is run once in the next stage, and the search ends."""
+"""Stages of any sizes: what is kept is run once in the next stage, with all its seeds, and the search ends."""
 
 from __future__ import annotations
 
@@ -7,36 +7,39 @@ import json
 from dataclasses import replace
 from itertools import pairwise
 from random import Random
+from statistics import fmean
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kubenas.api.status import ExperimentStatus
 from kubenas.api.trial import Candidate, TrialSpec, TrialStatus
 from kubenas.experiment.state import Trial
 from tests.experiment.builders import experiment, planned
+from tests.properties import examples
 
-MOST_LOOKS = 300
+MOST_RECONCILES = 400
+ALGORITHMS = ("random", "grid", "regularized-evolution")
 NAMES = ("wide", "middle", "narrow")
 
 
-def value(candidate: Candidate) -> float:
-    """What a candidate comes to, in every stage alike; several come to the same."""
+def value(candidate: Candidate, seed: int = 0) -> float:
+    """What a training comes to, in every stage alike; several come to the same."""
     digest = hashlib.sha256(json.dumps(candidate.architecture, sort_keys=True).encode()).digest()
-    return digest[0] % 8 / 8
+    return digest[0] % 8 / 8 + seed * (digest[1] % 4) / 64
 
 
 class Funnel:
-    """An experiment whose trials end at a look, by what is drawn."""
+    """An experiment whose trials end at a reconcile, by what is drawn."""
 
     def __init__(self, spec: dict[str, Any]) -> None:
         self.spec = spec
         self.status = ExperimentStatus()
         self.trials: dict[int, Trial] = {}
 
-    def look(self, each: int) -> list[TrialSpec]:
+    def reconcile(self, each: int) -> list[TrialSpec]:
         """What is to be created now, with `each` candidates a trial."""
         trials = {**self.spec["trials"], "candidatesPerTrial": each}
         of = experiment(self.status, **{**self.spec, "trials": trials})
@@ -46,9 +49,7 @@ class Funnel:
 
     def create(self, spec: TrialSpec) -> None:
         assert spec.number not in self.trials, "a number is given twice"
-        self.trials[spec.number] = Trial(
-            f"nas-{spec.number}", spec.number, "", "1", spec.observed, spec.stage, tuple(spec.candidates), TrialStatus()
-        )
+        self.trials[spec.number] = Trial.new(f"nas-{spec.number}", spec, resource_version="1")
 
     def end(self, number: int, *, well: bool) -> None:
         of = self.trials[number]
@@ -57,7 +58,7 @@ class Funnel:
             "order": 1 + max((t.status.order or 0) for t in self.trials.values()),
         }
         if well:
-            metrics = [[{"name": "accuracy", "value": value(c)}] for c in of.candidates]
+            metrics = [[{"name": "accuracy", "value": value(c, of.seed)}] for c in of.candidates]
             status["phase"] = "Succeeded"
             status["results"] = [
                 {"candidate": c.id, "step": c.epochs, "source": "TerminationMessage", "metrics": m}
@@ -68,44 +69,82 @@ class Funnel:
     def unfinished(self) -> list[int]:
         return [n for n, t in sorted(self.trials.items()) if not t.finished]
 
-    def ran(self, stage: str, *, well: bool = False) -> list[str]:
-        """Architectures of a stage, of those that succeeded the best first and of equal ones the earliest."""
-        found = [
-            (-value(c), t.number, int(c.id), json.dumps(c.architecture, sort_keys=True))
-            for t in self.trials.values()
-            if t.stage == stage and (t.status.phase == "Succeeded" or not well)
-            for c in t.candidates
-        ]
+    def of_stage(self, stage: str) -> list[Trial]:
+        return [trial for _, trial in sorted(self.trials.items()) if trial.stage == stage]
+
+    def groups(self, stage: str) -> list[list[Trial]]:
+        """Trials of the same candidates, by the number of the first."""
+        found: dict[int, list[Trial]] = {}
+        for one in self.of_stage(stage):
+            found.setdefault(one.number - one.seed, []).append(one)
+        return list(found.values())
+
+    def ran(self, stage: str) -> list[str]:
+        """Architectures of a stage, each once for all its seeds."""
+        return [written(c) for group in self.groups(stage) for c in group[0].candidates]
+
+    def best(self, stage: str) -> list[str]:
+        """Architectures of a stage with a result, by their mean: the best first, of equal ones the earliest."""
+        found = []
+        for group in self.groups(stage):
+            well = [t for t in group if t.status.phase == "Succeeded"]
+            for index, c in enumerate(group[0].candidates if well else ()):
+                mean = fmean(value(t.candidates[index], t.seed) for t in well)
+                found.append((-mean, well[0].number, index, written(c)))
         return [architecture for *_, architecture in sorted(found)]
 
 
+def written(candidate: Candidate) -> str:
+    return json.dumps(candidate.architecture, sort_keys=True)
+
+
 def check(funnel: Funnel) -> None:
-    """Each stage has run what the one before has kept, each once."""
+    """Each stage has run with all its seeds what it should, each candidate once."""
     stages = funnel.spec["stages"]
+    for stage in stages:
+        seeds = stage.get("evaluation", {}).get("seeds", 1)
+        for group in funnel.groups(stage["name"]):
+            assert [one.seed for one in group] == [*range(seeds)]
+            assert len({tuple(map(written, one.candidates)) for one in group}) == 1
     for before, stage in pairwise(stages):
-        kept = list(dict.fromkeys(funnel.ran(before["name"], well=True)))[: before["keep"]]
-        assert sorted(funnel.ran(stage["name"])) == sorted(kept)
+        if "search" not in stage:
+            keep = before["keep"]
+            # With one objective the front is the best alone.
+            kept = list(dict.fromkeys(funnel.best(before["name"])))[: keep.get("top", 1)]
+            assert sorted(funnel.ran(stage["name"])) == sorted(kept)
 
 
-@settings(max_examples=150, deadline=None)
+def drawn_stages(rng: Random) -> list[dict[str, Any]]:
+    """Stages of any kind that can follow one another."""
+    stages: list[dict[str, Any]] = []
+    for index, name in enumerate(NAMES[: rng.randint(2, 3)]):
+        stage: dict[str, Any] = {"name": name, "evaluation": {"epochs": 1 + index, "seeds": rng.choice([1, 1, 2, 3])}}
+        if rng.random() < 0.3:
+            stage["search"] = {"algorithm": rng.choice(ALGORITHMS), "seed": rng.randint(0, 9)}
+            stage["trials"] = {"max": rng.randint(3, 12)}
+        stage["keep"] = rng.choice([{"top": rng.randint(1, 2)}, {"front": True, "max": rng.randint(1, 9)}])
+        stages.append(stage)
+    del stages[-1]["keep"]
+    return stages
+
+
+@examples(150)
 @given(st.integers(0, 2**32))
-def test_every_kept_candidate_is_run_once_and_it_ends(seed: int) -> None:
+def test_every_stage_runs_what_it_should_once_and_it_ends(seed: int) -> None:
     rng = Random(seed)
     values = [str(n) for n in range(rng.randint(1, 4))]
     parameters = [{"name": n, "type": "choice", "values": values} for n in ("a", "b")[: rng.randint(1, 2)]]
-    names = NAMES[: rng.randint(2, 3)]
-    most, each = rng.randint(1, 20), rng.randint(1, 4)
+    most, each = rng.randint(3, 20), rng.randint(1, 4)
     spec: dict[str, Any] = {
         "searchSpace": {"parameters": parameters},
-        "search": {"algorithm": rng.choice(["random", "grid", "regularized-evolution"])},
-        "stages": [{"name": name, "epochs": 1 + i, "keep": rng.randint(1, 9)} for i, name in enumerate(names)],
+        "search": {"algorithm": rng.choice(ALGORITHMS)},
+        "stages": drawn_stages(rng),
         "trials": {"max": most, "parallelism": rng.randint(1, 5), "maxFailures": 1000},
     }
-    del spec["stages"][-1]["keep"]
     funnel, failing = Funnel(spec), rng.choice([0, 0.2, 0.7])
-    for _ in range(MOST_LOOKS):
+    for _ in range(MOST_RECONCILES):
         each = rng.choice([each, each, rng.randint(1, 4)])
-        created = funnel.look(each)
+        created = funnel.reconcile(each)
         if funnel.status.completion_time is not None:
             break
         # A crash between writes leaves any of them out.
@@ -117,15 +156,17 @@ def test_every_kept_candidate_is_run_once_and_it_ends(seed: int) -> None:
                 funnel.end(number, well=rng.random() >= failing)
     assert funnel.status.completion_time is not None, "the experiment does not end"
     assert not funnel.unfinished()
-    assert len([t for t in funnel.trials.values() if t.stage == "wide"]) <= most
     check(funnel)
+    for stage in spec["stages"]:
+        if "search" in stage or stage is spec["stages"][0]:
+            assert len(funnel.of_stage(stage["name"])) <= stage.get("trials", {}).get("max", most)
 
 
 def run(spec: dict[str, Any], *each: int) -> Funnel:
-    """An experiment without failures, one trial at a time; `each` candidates a look, the last number for the rest."""
+    """An experiment without failures, one trial at a time; `each` candidates a trial, the last number for the rest."""
     funnel = Funnel(spec)
-    for look in range(MOST_LOOKS):
-        for new in funnel.look(each[min(look, len(each) - 1)]):
+    for number in range(MOST_RECONCILES):
+        for new in funnel.reconcile(each[min(number, len(each) - 1)]):
             funnel.create(new)
             funnel.end(new.number, well=True)
         if funnel.status.completion_time is not None:
@@ -138,7 +179,10 @@ def spec_of(architectures: int, most: int, keep: int) -> dict[str, Any]:
         "searchSpace": {
             "parameters": [{"name": "a", "type": "choice", "values": [str(n) for n in range(architectures)]}]
         },
-        "stages": [{"name": "wide", "epochs": 1, "keep": keep}, {"name": "narrow", "epochs": 9}],
+        "stages": [
+            {"name": "wide", "evaluation": {"epochs": 1}, "keep": {"top": keep}},
+            {"name": "narrow", "evaluation": {"epochs": 9}},
+        ],
         "trials": {"max": most, "parallelism": 1},
     }
 

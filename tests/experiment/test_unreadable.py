@@ -52,6 +52,9 @@ def test_a_search_goes_on_where_names_are_longer_than_a_field_holds() -> None:
     made = plan(observed(experiment(searchSpace=space, search={"algorithm": "random"})), NOW)
     (first, *_) = made.create
     (candidate,) = first.spec.candidates
-    assert len(candidate.name) == MAX_NAME
-    assert candidate.name.endswith("…")
-    assert all(candidate.architecture[f"p{i}"] in values for i in range(20))
+    name, architecture = candidate.name, candidate.architecture
+    assert name is not None
+    assert architecture is not None
+    assert len(name) == MAX_NAME
+    assert name.endswith("…")
+    assert all(architecture[f"p{i}"] in values for i in range(20))

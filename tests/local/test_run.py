@@ -346,7 +346,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "spec.searchSpace": {"searchSpace": {"parameters": [{"name": "a", "type": "choice", "values": ["b"]}]}},
     "spec.search.seed": {"search": {"seed": 7}},
     "spec.evaluation": {"evaluation": {"epochs": 4}},
-    "spec.stages": {"stages": [{"name": "only", "epochs": 1}]},
+    "spec.stages": {"stages": [{"name": "only"}]},
 }
 
 

@@ -119,7 +119,7 @@ def history(state: Path) -> list[tuple[Any, ...]]:
     return [
         (
             trial["spec"]["number"],
-            trial["spec"]["observed"],
+            trial["spec"]["resultsSeen"],
             trial["spec"]["candidates"],
             trial["status"]["phase"],
             trial["status"]["order"],

@@ -115,7 +115,7 @@ def trial(rng: Random, index: int, victim: Object) -> Object:
         },
         "spec": {
             "number": rng.choice([0, 1, 1_000_000]),
-            "observed": rng.choice([0, 1_000_000]),
+            "resultsSeen": rng.choice([0, 1_000_000]),
             "stage": rng.choice([None, "none"]),
             "candidates": [candidate],
         },
@@ -149,7 +149,7 @@ def some_experiment(rng: Random, index: int) -> Object:
             },
             {"objectives": [{"metric": "accuracy", "target": 1e308}, {"metric": "x", "limit": -1e308}]},
             {"budget": {"gpuHours": 1e-300, "wallClock": "1s"}},
-            {"stages": [{"name": f"s{i}", "epochs": 1_000_000, "keep": 1} for i in range(4)]},
+            {"stages": [{"name": f"s{i}", "evaluation": {"epochs": 1_000_000}, "keep": {"top": 1}} for i in range(4)]},
             {"search": {"algorithm": "predictor", "seed": 2**31 - 1, "settings": {"x": nested(100)}}},
         ]
     )

@@ -43,7 +43,7 @@ def history(searched: NASExperiment, count: int) -> Iterator[Object]:
         architecture = space.sample(rng)
         value = drawn(architecture.to_json())
         candidate = Candidate(id="0", name=space.name(architecture), architecture=architecture.to_json(), epochs=3)
-        spec = TrialSpec(number=number, observed=number, candidates=[candidate])
+        spec = TrialSpec(number=number, results_seen=number, candidates=[candidate])
         status = TrialStatus(
             phase="Succeeded",
             order=number + 1,

@@ -109,7 +109,7 @@ def _check_proposals(searched: NASExperiment, trials: Sequence[NASTrial]) -> Non
     space = build_space(searched.spec.search_space)
     by_order = sorted(trials, key=lambda trial: trial.status.order or 0)
     for trial in trials:
-        known = [t for t in by_order if (t.status.order or 0) <= trial.spec.observed]
+        known = [t for t in by_order if (t.status.order or 0) <= trial.spec.results_seen]
         history = History(space)
         for ended in known:
             architecture = space.parse(ended.spec.candidates[0].architecture)

@@ -182,7 +182,10 @@ def test_two_experiments_run_side_by_side(workspace: Workspace) -> None:
 
 @pytest.mark.usefixtures("operator")
 def test_a_funnel_trains_the_best_of_a_stage_for_longer(workspace: Workspace) -> None:
-    stages = [{"name": "search", "epochs": 1, "keep": 2}, {"name": "train", "epochs": 5}]
+    stages = [
+        {"name": "search", "evaluation": {"epochs": 1}, "keep": {"top": 2}},
+        {"name": "train", "evaluation": {"epochs": 5}},
+    ]
     with workspace.control_plane.fake_pods():
         workspace.apply(experiment(stages=stages, trials={"max": 5, "parallelism": 2}))
         workspace.wait_condition("Succeeded")

@@ -167,7 +167,7 @@ def trial_document(number: int, version: int, **state: Any) -> Object:
             "labels": labels,
             "ownerReferences": [owner("NASExperiment", "nas", UID)],
         },
-        "spec": {"number": number, "observed": 0, "candidates": [candidate]},
+        "spec": {"number": number, "resultsSeen": 0, "candidates": [candidate]},
         "status": state,
     }
 

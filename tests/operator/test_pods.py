@@ -13,6 +13,7 @@ from kubenas.api.experiment import NASExperiment
 from kubenas.api.trial import Candidate
 from kubenas.cluster.pods import PodDefaults, pod_manifest
 from kubenas.experiment.contract import trial_document
+from kubenas.experiment.stages import resolve
 from kubenas.experiment.state import Trial
 from tests.cluster.fake_pods import expanded
 from tests.experiment import builders
@@ -26,7 +27,7 @@ def experiment(uid: str = UID, **spec: Any) -> NASExperiment:
 
 
 def pod(of: NASExperiment, trial: Trial) -> dict[str, Any]:
-    manifest = pod_manifest(of, trial, PodDefaults("registry.example/trial@sha256:" + "0" * 64))
+    manifest = pod_manifest(of, resolve(of.spec)[0], trial, PodDefaults("registry.example/trial@sha256:" + "0" * 64))
     spec: dict[str, Any] = manifest["spec"]
     return spec
 
@@ -62,7 +63,7 @@ def test_a_trial_reads_its_document_as_it_was_written(setting: str, value: str) 
     of = experiment(task={"name": "image-classification", "settings": {"note": setting}})
     trial = trial_of(value)
     _, environment = started(pod(of, trial))
-    assert environment["KUBENAS_TRIAL"] == trial_document("nas", of.spec, trial, "/checkpoints")
+    assert environment["KUBENAS_TRIAL"] == trial_document("nas", of.spec, resolve(of.spec)[0], trial, "/checkpoints")
     read = json.loads(environment["KUBENAS_TRIAL"])
     assert read["task"]["settings"] == {"note": setting}
     assert read["candidates"][0]["architecture"] == {"act": value}

@@ -57,7 +57,7 @@ def test_ten_thousand_trials_are_taken_up_without_a_request_for_each(workspace: 
         known.propose([architecture])
         known.observe(Observation(architecture, (0.0, trial.status.results[0].metrics[0].value)))
     (proposal,) = build_strategy(searched.spec.search, space).propose(known, 1)
-    assert made.spec.number == made.spec.observed == TRIALS
+    assert made.spec.number == made.spec.results_seen == TRIALS
     assert made.spec.candidates[0].architecture == proposal.to_json()
 
     workspace.set_pod(f"nas-{TRIALS}-1", endings.exited(0, endings.results(accuracy=2.0)))

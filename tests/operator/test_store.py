@@ -52,13 +52,13 @@ async def test_nothing_is_planned_with_what_another_specification_was_read_to_be
     await reading
     first = store.observed()
     assert first is not None
-    assert (first.experiment.spec.search.seed, first.strategy and first.strategy.seed) == (1, 1)
+    assert (first.experiment.spec.search.seed, first.stages[0].strategy and first.stages[0].strategy.seed) == (1, 1)
     store.put_experiment(document("one", 3, search={"algorithm": "sobol", "seed": 1}))
     assert store.observed() is None
     await store.read()
     second = store.observed()
     assert second is not None
-    assert type(second.strategy).__name__ == "SobolSearch"
+    assert type(second.stages[0].strategy).__name__ == "SobolSearch"
     assert second.ledger is first.ledger
 
 

@@ -73,13 +73,13 @@ async def test_a_missing_trial_is_asked_for_as_others_are() -> None:
         search = {"algorithm": "external", "settings": {"baseUrl": server.url}}
         of = experiment(trials={"max": 8, "parallelism": 8}, search=search)
         seen = observed(of, trials=[succeeded(0, 1, 0.5), trial(2)])
-        assert seen.strategy is not None
         assert plan(seen, NOW).create == ()
-        work = preparation(seen, NOW)
-        assert work is not None
+        prepared = preparation(seen, NOW)
+        assert prepared is not None
+        strategy, work = prepared
         assert server.requests == []
-        seen.strategy.accept(work, await work.run(*work.arguments))
+        strategy.accept(work, await work.run(*work.arguments))
         (made,) = plan(seen, NOW).create
-    assert (made.spec.number, made.spec.observed) == (1, 0)
+    assert (made.spec.number, made.spec.results_seen) == (1, 0)
     assert made.spec.candidates[0].architecture == cell
     assert [request["number"] for request in server.requests] == [1]

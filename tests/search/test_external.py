@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from examples.external_strategy import propose
 from kubenas.api.errors import SpecError
-from kubenas.api.experiment import Search
+from kubenas.api.search import Search
 from kubenas.api.space import SearchSpace
 from kubenas.search.asking import LARGEST
 from kubenas.search.base import History, Observation

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from kubenas.api.errors import SpecError
-from kubenas.api.experiment import Search
+from kubenas.api.search import Search
 from kubenas.search.asking import ServiceError
 from kubenas.search.base import History
 from kubenas.search.conformance import TINY, asked

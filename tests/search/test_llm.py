@@ -13,7 +13,7 @@ import pytest
 
 from examples.external_strategy import propose
 from kubenas.api.errors import SpecError
-from kubenas.api.experiment import Search
+from kubenas.api.search import Search
 from kubenas.search.base import History, Observation
 from kubenas.search.conformance import TINY, asked, check_strategy
 from kubenas.search.llm import FAILURES, KEY_VARIABLE, LLM, URL_VARIABLE, LLMSettings

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy.optimize import check_grad
 from scipy.spatial.distance import cdist
 
-from kubenas.api.experiment import Algorithm, Search
+from kubenas.api.search import Algorithm, Search
 from kubenas.search import relevance
 from kubenas.search.base import History, Observation
 from kubenas.search.gaussian_process import GaussianProcess

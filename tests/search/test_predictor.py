@@ -16,7 +16,7 @@ from scipy.integrate import quad
 from scipy.stats import norm
 
 from kubenas.api.errors import SpecError
-from kubenas.api.experiment import Search
+from kubenas.api.search import Search
 from kubenas.search.acquisition import hypervolume_sequence, log_expected_improvement
 from kubenas.search.base import History, Observation, Score, Strategy
 from kubenas.search.load import build_strategy
@@ -181,7 +181,7 @@ def test_surrogate_predicts_what_it_was_not_shown() -> None:
 
 _THREADS = """
 from threadpoolctl import threadpool_info
-from kubenas.api.experiment import Search
+from kubenas.api.search import Search
 from kubenas.search.base import History, Observation
 from kubenas.search.load import build_strategy
 from kubenas.space.presets.nasbench201 import NASBench201

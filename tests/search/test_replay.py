@@ -9,7 +9,7 @@ from statistics import mean
 
 import pytest
 
-from kubenas.api.experiment import Search
+from kubenas.api.search import Search
 from kubenas.search.base import History, Observation
 from kubenas.search.load import build_strategy
 from kubenas.space.presets.nasbench201 import NASBench201

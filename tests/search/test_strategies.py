@@ -9,7 +9,7 @@ from typing import Any, get_args
 import pytest
 
 from kubenas.api.errors import SpecError
-from kubenas.api.experiment import Algorithm, Search
+from kubenas.api.search import Algorithm, Search
 from kubenas.search.base import History, Observation, Strategy
 from kubenas.search.conformance import check_strategy
 from kubenas.search.load import ALGORITHMS as LOADED

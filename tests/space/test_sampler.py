@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubenas.api.errors import SpecError
-from kubenas.api.experiment import Search
+from kubenas.api.search import Search
 from kubenas.api.space import SearchSpace
 from kubenas.search.base import History
 from kubenas.search.load import build_strategy

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -14,14 +14,16 @@ from kubenas.api.base import (
     FreeObject,
     Metadata,
     Model,
-    Name,
     keyed,
     rule,
     rules,
 )
 from kubenas.api.errors import SpecError, refuse, repeats
+from kubenas.api.evaluation import Evaluation
 from kubenas.api.objective import MAX_OBJECTIVES, Objective
+from kubenas.api.search import Search
 from kubenas.api.space import SearchSpace
+from kubenas.api.stage import MAX_STAGES, Stage, stage_problems, stage_schema
 from kubenas.api.status import ExperimentStatus
 from kubenas.api.task import Task
 
@@ -33,59 +35,10 @@ DeviceShare = Annotated[float, Field(ge=0, le=1)]
 
 # A pod is named EXPERIMENT-NUMBER-ATTEMPT, and its name must fit in a label's 63 characters.
 MAX_NAME_LENGTH: Final = 52
-Algorithm: TypeAlias = Literal[
-    "random",
-    "grid",
-    "sobol",
-    "regularized-evolution",
-    "local-search",
-    "reinforce",
-    "predictor",
-    "bayesian",
-    "tpe",
-    "cma-es",
-    "nsga2",
-    "llm",
-    "external",
-]
 _DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _NAME_MESSAGE: Final = (
     f"must be at most {MAX_NAME_LENGTH} lower case letters, digits and hyphens, with no hyphen at its ends"
 )
-
-
-class Search(Model):
-    """Which architecture is tried next."""
-
-    algorithm: Algorithm = Field(default="predictor", description="The search strategy.")
-    seed: int = Field(
-        default=0,
-        ge=0,
-        le=2**53 - 1,
-        description="Seed of every random draw; the same seed and the same results give the same proposals.",
-        json_schema_extra=rules(rule("self == oldSelf", "seed is immutable: past trials were drawn with it")),
-    )
-    settings: FreeObject = Field(default_factory=dict, description="Settings of the algorithm.")
-
-
-class Evaluation(Model):
-    """How an architecture is judged."""
-
-    method: Literal["train"] = Field(default="train", description="train: train it and report its validation metrics.")
-    epochs: int = Field(default=12, ge=1, le=1_000_000, description="Epochs that each candidate is trained.")
-
-
-class Stage(Model):
-    """One step of a funnel: the first searches, each later one trains the best of the one before for longer."""
-
-    name: Name = Field(description="Name of the stage.")
-    epochs: int = Field(ge=1, le=1_000_000, description="Epochs that each candidate is trained in this stage.")
-    keep: int | None = Field(
-        default=None,
-        ge=1,
-        le=10_000,
-        description="How many of its best candidates go on to the next stage; every stage but the last needs it.",
-    )
 
 
 class Trials(Model):
@@ -202,20 +155,15 @@ class ExperimentSpec(Model):
     )
     stages: list[Stage] = Field(
         default_factory=list,
-        max_length=8,
-        description="Optional funnel: the first stage searches with trials.max trials, each later one trains the "
-        "candidates kept by the one before; epochs of a stage take the place of evaluation.epochs.",
-        json_schema_extra=rules(
+        max_length=MAX_STAGES,
+        description="Stages that follow one another, each with its own search, evaluation and number of trials. "
+        "The first one searches; a later one takes what the one before has kept, or searches with what is known by "
+        "then. Without stages the whole experiment is one.",
+        json_schema_extra=stage_schema(
             rule(
                 "self == oldSelf && self.map(s, s.name) == oldSelf.map(s, s.name)",
-                "stages is immutable: past trials were trained by it; start a new experiment",
+                "stages is immutable: past trials were run by it; start a new experiment",
             ),
-            rule(
-                "self.size() == 0 || self.filter(s, has(s.keep)).size() == self.size() - 1 && "
-                "!has(self[self.size() - 1].keep)",
-                "every stage but the last needs keep, and the last has none",
-            ),
-            **keyed("name"),
         ),
     )
     trials: Trials = Field(default_factory=Trials, description="How many trials, and what happens when one fails.")
@@ -240,12 +188,7 @@ class ExperimentSpec(Model):
 
     def _problems(self) -> Iterator[SpecError]:
         yield from repeats("objectives", [o.metric for o in self.objectives], "metric")
-        yield from repeats("stages", [s.name for s in self.stages], "name")
-        for index, stage in enumerate(self.stages[:-1]):
-            if stage.keep is None:
-                yield SpecError(f"stages[{index}].keep", "is required in every stage but the last")
-        if self.stages and self.stages[-1].keep is not None:
-            yield SpecError(f"stages[{len(self.stages) - 1}].keep", "has no meaning in the last stage: remove it")
+        yield from stage_problems(self.stages)
 
 
 class NASExperiment(Model):

@@ -10,6 +10,7 @@ from kubenas.api.base import ArchitectureName, Condition, FreeObject, MetricValu
 from kubenas.api.trial import Source
 
 MAX_FRONT: Final = 32
+MAX_FINALISTS: Final = 16
 
 
 class Counts(Model):
@@ -22,16 +23,28 @@ class Counts(Model):
     failed: int = Field(default=0, ge=0, description="Trials that failed for good.")
 
 
-class Best(Model):
-    """The best architecture found so far: within every limit, best by the primary objective."""
+class Measured(MetricValue):
+    """A metric of a candidate, over all its trainings."""
 
-    trial: str = Field(max_length=253, description="Name of its trial.")
+    value: float = Field(description="In the metric's own unit; the mean where there were several trainings.")
+    spread: float | None = Field(
+        default=None, ge=0, description="Standard deviation over the trainings, where there were several."
+    )
+
+
+class Best(Model):
+    """A candidate that stands out, with what is known of it."""
+
+    trial: str = Field(max_length=253, description="Name of its trial; of several, of the first with a result.")
     candidate: str = Field(max_length=63, description="Which candidate of the trial.")
     value: float = Field(description="Its value of the primary objective.")
+    seeds: int | None = Field(
+        default=None, ge=1, description="Trainings with a result, where evaluation.seeds asks for several."
+    )
     source: Source | None = Field(default=None, description="Where its values were read, as in its trial's results.")
     name: ArchitectureName
     architecture: FreeObject = Field(description="The architecture, decision by decision.")
-    metrics: list[MetricValue] = Field(max_length=64, description="All its metrics.", json_schema_extra=keyed("name"))
+    metrics: list[Measured] = Field(max_length=64, description="All its metrics.", json_schema_extra=keyed("name"))
 
 
 class Cost(Model):
@@ -53,19 +66,29 @@ class ExperimentStatus(Model):
         default_factory=list,
         max_length=16,
         description="Accepted, Running, MetricsAvailable, ProposalsAvailable, Reconciled, TrialsScheduled, "
-        "Suspended, Succeeded, Failed.",
+        "Generalizes, Suspended, Succeeded, Failed.",
         json_schema_extra=keyed("type"),
     )
     start_time: Time | None = Field(default=None, description="When the first trial was started.")
     completion_time: Time | None = Field(default=None, description="When the experiment ended.")
     progress: str | None = Field(default=None, max_length=32, description="Ended trials of all, for example 3/8.")
     counts: Counts | None = Field(default=None, description="Trials by phase.")
-    best: Best | None = Field(default=None, description="The best architecture found so far.")
+    best: Best | None = Field(
+        default=None,
+        description="The best so far of the last stage with results: within every limit, by the primary objective.",
+    )
     pareto_front: list[Best] = Field(
         default_factory=list,
         max_length=MAX_FRONT,
         description="With several objectives: the architectures that no other one is better than in all of them, the "
         "best by the primary objective first; at most 32, spread evenly.",
+        json_schema_extra=keyed("trial", "candidate"),
+    )
+    finalists: list[Best] = Field(
+        default_factory=list,
+        max_length=MAX_FINALISTS,
+        description="Where the last stage trains its candidates with several seeds: its candidates, the best first; at "
+        "most 16.",
         json_schema_extra=keyed("trial", "candidate"),
     )
     hypervolume: float | None = Field(

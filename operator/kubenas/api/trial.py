@@ -20,6 +20,7 @@ from kubenas.api.base import (
     rule,
     rules,
 )
+from kubenas.api.evaluation import MAX_SEEDS
 from kubenas.api.objective import MAX_OBJECTIVES
 
 Phase = Literal["Pending", "Running", "Succeeded", "Pruned", "Failed"]
@@ -31,12 +32,15 @@ MAX_STEP = 2**53 - 1
 
 
 class Candidate(Model):
-    """One architecture to evaluate."""
+    """One candidate to evaluate: what the stage's evaluation needs of it, and no more."""
 
     id: str = Field(min_length=1, max_length=63, description="Its number within the trial, from 0.")
-    name: ArchitectureName
-    architecture: FreeObject = Field(description="The architecture, decision by decision.")
-    epochs: int = Field(ge=1, le=1_000_000, description="Epochs to train.")
+    name: ArchitectureName | None = None
+    architecture: FreeObject | None = Field(
+        default=None,
+        description="The architecture, decision by decision; absent where the evaluation itself finds one.",
+    )
+    epochs: int | None = Field(default=None, ge=1, le=1_000_000, description="Epochs to train.")
     resume_from: str | None = Field(
         default=None, max_length=1024, description="Checkpoint of the same architecture to go on from."
     )
@@ -45,16 +49,23 @@ class Candidate(Model):
 class TrialSpec(Model):
     """What the trial evaluates; never changed."""
 
-    number: int = Field(ge=0, le=1_000_000, description="Its place in the experiment, from 0.")
-    observed: int = Field(
+    number: int = Field(ge=0, le=1_000_000, description="Its number in the experiment, from 0.")
+    results_seen: int = Field(
         ge=0,
         le=1_000_000,
         description="Results known when it was proposed (those whose status.order is at most this): with the seed "
         "and the trials of smaller number they determine the proposal.",
     )
     stage: str | None = Field(default=None, max_length=63, description="The stage that it belongs to.")
+    seed: int = Field(
+        default=0,
+        ge=0,
+        le=MAX_SEEDS - 1,
+        description="Which of the evaluation's seeds it trains with, from 0. Trials of the same candidates follow one "
+        "another by number.",
+    )
     candidates: list[Candidate] = Field(
-        min_length=1, max_length=16, description="The architectures.", json_schema_extra=keyed("id")
+        min_length=1, max_length=16, description="The candidates.", json_schema_extra=keyed("id")
     )
 
 
@@ -64,6 +75,9 @@ class Result(Model):
     candidate: str = Field(max_length=63, description="Its id.")
     step: int = Field(ge=0, le=MAX_STEP, description="The step that the values belong to, for example an epoch.")
     metrics: list[MetricValue] = Field(max_length=64, description="The values.", json_schema_extra=keyed("name"))
+    architecture: FreeObject | None = Field(
+        default=None, description="The architecture that was found, where the candidate has none."
+    )
     source: Source = Field(
         description="Where they were read: the pod's termination message is exact, else what it had shown."
     )
@@ -115,7 +129,9 @@ class TrialStatus(Model):
     start_time: Time | None = Field(default=None, description="When this attempt's pod began to run.")
     completion_time: Time | None = Field(default=None, description="When the trial ended.")
     gpu_seconds: float = Field(default=0.0, ge=0, description="GPU seconds of ended attempts.")
-    order: int | None = Field(default=None, ge=1, description="Its place among the ended trials, in order of ending.")
+    order: int | None = Field(
+        default=None, ge=1, description="Its number among the ended trials, in order of ending, from 1."
+    )
     value: float | None = Field(default=None, description="Value of the primary objective, of its best candidate.")
     results: list[Result] = Field(
         default_factory=list, max_length=16, description="Final values.", json_schema_extra=keyed("candidate")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kubenas.api.errors import SpecError
-from kubenas.api.experiment import Search
+from kubenas.api.search import Search
 from kubenas.bench.peers import PEERS, build_peer, replay
 from kubenas.bench.simulation import Run, simulate
 from kubenas.bench.table import Table

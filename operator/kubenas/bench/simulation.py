@@ -12,12 +12,11 @@ from time import perf_counter
 from typing import Final
 
 from kubenas.api.experiment import NASExperiment
-from kubenas.api.trial import TrialStatus
 from kubenas.bench.table import Table
 from kubenas.experiment.actions import NewTrial, Plan, WriteTrial
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.plan import Observed, plan
-from kubenas.experiment.stages import stage_plans
+from kubenas.experiment.stages import resolve
 from kubenas.experiment.state import Attempt, AttemptPhase, Readings, Trial
 from kubenas.search.base import History, Strategy
 from kubenas.space.base import Architecture
@@ -81,7 +80,8 @@ class _Backend:
         self._table = table
         self._experiment = _experiment(table, evaluations, workers)
         spec = self._experiment.spec
-        self._ledger = Ledger(table.space, spec.objectives, stage_plans(spec)[0].name)
+        self._stages = [replace(stage, strategy=self.strategy) for stage in resolve(spec)]
+        self._ledger = Ledger(table.space, spec.objectives, self._stages)
         self._attempts: dict[str, Attempt] = {}
         self._now = BEGIN
         self._version = count(1)
@@ -100,7 +100,7 @@ class _Backend:
     def _settle(self) -> None:
         """Carry out plans until there is nothing to do; between two ends nothing happens that would wake the loop."""
         while True:
-            observed = Observed(self._experiment, self._ledger, self.strategy, self._attempts, _READINGS)
+            observed = Observed(self._experiment, self._stages, self._ledger, self._attempts, _READINGS)
             todo = plan(observed, self._now)
             if not (todo.write or todo.stop or todo.start or todo.create or todo.status):
                 return
@@ -122,13 +122,11 @@ class _Backend:
     def _create(self, new: NewTrial) -> None:
         spec = new.spec
         version = next(self._version)
-        trial = Trial(
-            new.name, spec.number, "", str(version), spec.observed, spec.stage, tuple(spec.candidates), TrialStatus()
-        )
+        trial = Trial.new(new.name, spec, resource_version=str(version))
         self._ledger.put(trial)
         name = trial.attempt_name
         self._attempts[name] = Attempt(name, trial.name, AttemptPhase.RUNNING, created=self._now, started=self._now)
-        row = self._table.row(self._table.space.parse(spec.candidates[0].architecture))
+        row = self._table.row(self._table.space.parse(spec.candidates[0].architecture or {}))
         seconds = 0.0 if row is None else float(self._table.seconds[row])
         heapq.heappush(self._ends, (self._now + seconds, version, name, row))
 

@@ -21,7 +21,7 @@ from kubenas.api.status import Counts, ExperimentStatus
 from kubenas.cli.summary import trial_seconds
 from kubenas.cli.text import duration_text, number_text
 from kubenas.experiment.actions import Announcement
-from kubenas.experiment.stages import stage_plans, total_trials
+from kubenas.experiment.stages import resolve
 from kubenas.experiment.state import Trial
 
 # The rate over a whole run: its trials are too few for a shorter time.
@@ -38,7 +38,7 @@ class Display:
         self._console = console
         self._name = experiment.metadata.name
         self._objective = experiment.spec.objectives[0].metric
-        self._total = total_trials(stage_plans(experiment.spec))
+        self._total = sum(stage.most_trials for stage in resolve(experiment.spec))
         self._done = 0
         self._progress = Progress(
             TextColumn("[bold]{task.description}"),
@@ -74,7 +74,7 @@ class Display:
         else:
             outcome = (status.phase or "").lower()
         time = "" if seconds is None else duration_text(seconds)
-        names = ", ".join(candidate.name for candidate in trial.candidates)
+        names = ", ".join(candidate.name or "" for candidate in trial.candidates)
         width = len(str(self._total))
         self._print(f"{self._done:>{width}}/{self._total}  {trial.name}  {outcome}  {time}  [dim]{escape(names)}[/]")
 
@@ -88,6 +88,8 @@ class Display:
     def status_changed(self, status: ExperimentStatus, running: int) -> None:
         """Show how far it is."""
         counts = status.counts or Counts()
+        # Fewer than at first, where less was kept than could have been.
+        self._total = int((status.progress or f"/{self._total}").rpartition("/")[2])
         self._done = counts.succeeded + counts.pruned + counts.failed
         best = f"best {self._objective} {number_text(status.best.value)}" if status.best else ""
         if self._task is None:
@@ -96,7 +98,7 @@ class Display:
             self._task = self._progress.add_task(
                 self._name, total=self._total, completed=self._done, running=running, best=best
             )
-        self._progress.update(self._task, completed=self._done, running=running, best=best)
+        self._progress.update(self._task, total=self._total, completed=self._done, running=running, best=best)
 
     def announced(self, announcement: Announcement) -> None:
         """Say what needs attention; the end itself is told last."""

@@ -63,7 +63,7 @@ def _table(
             trial.name if len(trial.candidates) == 1 else f"{trial.name}/{candidate.id}",
             *(number_text(metrics[name]) if name in metrics else "" for name in names),
             "" if seconds is None else duration_text(seconds),
-            escape(candidate.name),
+            escape(candidate.name or ""),
             style="bold" if best and (best.trial, best.candidate) == (trial.name, candidate.id) else "",
         )
     return table

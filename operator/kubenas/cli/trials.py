@@ -43,7 +43,7 @@ def trials(
                 number_text(values[metric]) if metric in values else "",
                 source,
                 state.node or "",
-                escape(candidate.name),
+                escape(candidate.name or ""),
             )
     log_console().print(table)
 

@@ -22,6 +22,8 @@ from kubenas.cluster.ownership import controller_uid
 from kubenas.cluster.pods import PodDefaults, pod_manifest, trial_manifest
 from kubenas.cluster.store import Store
 from kubenas.experiment.actions import Announcement, NewTrial, Plan, WriteTrial
+from kubenas.experiment.plan import Observed
+from kubenas.experiment.stages import ResolvedStage, stage_of
 from kubenas.experiment.state import Attempt, Fault, Trial, earliest
 from kubenas.experiment.status import announcements, rejected, unreconciled
 
@@ -57,8 +59,8 @@ class Applier:
         """Let the deletions that are under way through."""
         await asyncio.gather(*self._stopping.values(), return_exceptions=True)
 
-    async def apply(self, plan: Plan, experiment: NASExperiment) -> float | None:
-        """Carry out what was planned for an experiment as it was then. What the apiserver answers goes into the store.
+    async def apply(self, plan: Plan, observed: Observed) -> float | None:
+        """Carry out what was planned for what was observed. What the apiserver answers goes into the store.
 
         Returns:
             when to look again, if nothing changes before.
@@ -67,11 +69,12 @@ class Applier:
             RefusedError: a trial or a pod was refused; the status says so.
             ApiError: a step failed; all others were tried, but the status was left out.
         """
+        experiment, stages = observed.experiment, observed.stages
         self._refused = None
         # In this order they get their turn: what waits for a pod to start first, pods that are of no use last.
         steps = [
-            *(self._create(experiment, new) for new in plan.create),
-            *(self._start(experiment, trial) for trial in plan.start),
+            *(self._create(experiment, stages, new) for new in plan.create),
+            *(self._start(experiment, stages, trial) for trial in plan.start),
             *(self._write_trial(experiment, write) for write in plan.write),
         ]
         tasks = [asyncio.create_task(step) for step in steps]
@@ -164,7 +167,7 @@ class Applier:
         finally:
             del self._stopping[attempt.name]
 
-    async def _create(self, experiment: NASExperiment, new: NewTrial) -> None:
+    async def _create(self, experiment: NASExperiment, stages: Sequence[ResolvedStage], new: NewTrial) -> None:
         manifest = trial_manifest(experiment, new.name, new.spec)
         try:
             document = await self._made(trials(self._namespace), manifest)
@@ -172,10 +175,10 @@ class Applier:
             self._refuse(error)
             return
         self._store.put_trial(document)
-        await self._start(experiment, trial_of(document))
+        await self._start(experiment, stages, trial_of(document))
 
-    async def _start(self, experiment: NASExperiment, trial: Trial) -> None:
-        manifest = pod_manifest(experiment, trial, self._defaults)
+    async def _start(self, experiment: NASExperiment, stages: Sequence[ResolvedStage], trial: Trial) -> None:
+        manifest = pod_manifest(experiment, stage_of(stages, trial), trial, self._defaults)
         try:
             self._store.put_pod(await self._made(pods(self._namespace), manifest))
         except ApiError as error:

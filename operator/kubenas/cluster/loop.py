@@ -20,7 +20,7 @@ from kubenas.experiment.actions import Plan
 from kubenas.experiment.plan import Observed, plan, preparation
 from kubenas.experiment.state import Fault, earliest
 from kubenas.search.asker import Asker
-from kubenas.search.base import Preparation
+from kubenas.search.base import Preparation, Strategy
 from kubenas.space import deadline
 from kubenas.space.deadline import DeadlineError
 from kubenas.space.sampler import EmptySpaceError
@@ -57,8 +57,8 @@ class _Decision:
 
     observed: Observed
     plan: Plan | None = None
-    request: Preparation | None = None
-    computation: Preparation | None = None
+    request: tuple[Strategy, Preparation] | None = None
+    computation: tuple[Strategy, Preparation] | None = None
 
 
 class Loop:
@@ -98,9 +98,9 @@ class Loop:
                     await self._applier.reject()
                     return None
                 planned = decision.plan
-                if decision.request is not None and decision.observed.strategy is not None:
-                    self._asker.ask(decision.observed.strategy, decision.request)
-                done = await self._applier.apply(planned, decision.observed.experiment)
+                if decision.request is not None:
+                    self._asker.ask(*decision.request)
+                done = await self._applier.apply(planned, decision.observed)
                 wake = earliest(self._read(planned, time.time()), done)
         except (ApiError, NotLeaderError) as error:
             self._note(error)
@@ -125,11 +125,11 @@ class Loop:
         for left in reversed(range(_PREPARATIONS + 1)):
             workers = _LOOKING_LONG if self._takes_long else _LOOKING
             decision = await asyncio.get_running_loop().run_in_executor(workers, self._decide, left > 0)
-            if decision is None or decision.computation is None or decision.observed.strategy is None:
+            if decision is None or decision.computation is None:
                 break
-            work = decision.computation
+            strategy, work = decision.computation
             result = await asyncio.get_running_loop().run_in_executor(_FITTING, _fit, work)
-            decision.observed.strategy.accept(work, result)
+            strategy.accept(work, result)
         if decision is not None and decision.observed.experiment.metadata.uid != self._store.uid:
             return None  # another one has taken its place, and its change is yet to be looked at
         return decision
@@ -144,10 +144,11 @@ class Loop:
                 observed = self._store.observed()
                 if observed is None:
                     return None
-                work, now = preparation(observed, time.time()), time.time()
-                if work is not None and not work.waits and prepares:
-                    return _Decision(observed, computation=work)
-                return _Decision(observed, plan(observed, now), request=work if work and work.waits else None)
+                prepared, now = preparation(observed, time.time()), time.time()
+                waits = prepared is not None and prepared[1].waits
+                if prepared is not None and not waits and prepares:
+                    return _Decision(observed, computation=prepared)
+                return _Decision(observed, plan(observed, now), request=prepared if waits else None)
         finally:
             self._takes_long = time.monotonic() - began > _LONG_SECONDS
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from kubenas.api.trial import Candidate, TrialStatus
+from kubenas.api.trial import TrialSpec, TrialStatus
 from kubenas.cluster.client import Object
 from kubenas.cluster.devices import devices
 from kubenas.cluster.names import TRAINER, TRIAL_LABEL
@@ -35,16 +35,13 @@ def version(document: Object) -> int:
 
 def trial_of(document: Object) -> Trial:
     """A NASTrial."""
-    metadata, spec = document["metadata"], document["spec"]
-    return Trial(
-        name=metadata["name"],
-        number=spec["number"],
+    metadata = document["metadata"]
+    return Trial.of(
+        metadata["name"],
+        TrialSpec.model_validate(document["spec"]),
+        TrialStatus.model_validate(document.get("status") or {}),
         uid=metadata["uid"],
         resource_version=metadata["resourceVersion"],
-        observed=spec["observed"],
-        stage=spec.get("stage"),
-        candidates=tuple(Candidate.model_validate(c) for c in spec["candidates"]),
-        status=TrialStatus.model_validate(document.get("status") or {}),
     )
 
 

@@ -26,6 +26,7 @@ from kubenas.experiment.contract import (
 )
 from kubenas.experiment.merge import merged
 from kubenas.experiment.placeholders import substitute
+from kubenas.experiment.stages import ResolvedStage
 from kubenas.experiment.state import Trial
 
 # The user of the trial image; fsGroup gives it the volumes.
@@ -64,10 +65,12 @@ def trial_manifest(experiment: NASExperiment, name: str, spec: TrialSpec) -> dic
     }
 
 
-def pod_manifest(experiment: NASExperiment, trial: Trial, defaults: PodDefaults) -> dict[str, Any]:
+def pod_manifest(
+    experiment: NASExperiment, stage: ResolvedStage, trial: Trial, defaults: PodDefaults
+) -> dict[str, Any]:
     """The pod to create for the trial's current attempt: restricted by default, the user's template over it."""
     template = experiment.spec.trial_template
-    document = trial_document(experiment.metadata.name, experiment.spec, trial, _CHECKPOINTS)
+    document = trial_document(experiment.metadata.name, experiment.spec, stage, trial, _CHECKPOINTS)
     base = _pod_spec(experiment, defaults, document, f"{_CHECKPOINTS}/{trial.name}")
     return {
         "apiVersion": "v1",

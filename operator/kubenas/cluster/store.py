@@ -27,9 +27,8 @@ from kubenas.cluster.unreadable import Kind, Unreadable
 from kubenas.experiment.accept import Accepted
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.plan import Observed
-from kubenas.experiment.stages import stage_plans
+from kubenas.experiment.stages import ResolvedStage
 from kubenas.experiment.state import Attempt, Readings, Trial, past_attempts, trial_name, trial_number
-from kubenas.search.base import Strategy
 from kubenas.space.base import Space
 from kubenas.space.parameters import ParameterSpace
 
@@ -60,13 +59,13 @@ class Store:
         self.refusal: str | None = None
         self._uid = ""
         self._version = 0
-        # Resource versions at which the specification last changed, and of the one that `_strategy` was made from.
+        # Resource versions at which the specification last changed, and of the one that `_stages` were made from.
         self._spec_at = 0
         self._read_at = 0
         self._unreadable = False
         self._space: Space | None = None
         self._ledger: Ledger | None = None
-        self._strategy: Strategy | None = None
+        self._stages: tuple[ResolvedStage, ...] = ()
         self._attempts: dict[str, Attempt] = {}
         # Newest known resource version by name; kept for deleted objects, so that late events do not revive them.
         self._trial_versions: dict[str, int] = {}
@@ -87,7 +86,7 @@ class Store:
         return Observed(
             experiment=self.experiment,
             ledger=self._ledger,
-            strategy=self._strategy,
+            stages=self._stages,
             attempts=dict(self._attempts),
             readings=self.readings,
             problems=self.problems,
@@ -225,12 +224,12 @@ class Store:
         self._read_at = at
         if not self._unreadable:
             self.problems = list(accepted.problems)
-        self._space, self._strategy = accepted.space, accepted.strategy
+        self._space, self._stages = accepted.space, accepted.stages
         self.readings.source = spec.metrics.source
         if self._ledger is None:
             # Without a space there is nothing to search; `problems` says why.
             space = accepted.space or ParameterSpace({})
-            self._ledger = Ledger(space, spec.objectives, stage_plans(spec)[0].name)
+            self._ledger = Ledger(space, spec.objectives, self._stages)
 
     def _put(self, kind: Kind, document: Object) -> None:
         """Take in a trial or a pod. One that cannot be read is left out: whatever it is, the others go on."""

@@ -11,16 +11,15 @@ from kubenas.api.errors import SpecError
 from kubenas.experiment.bounds import size_problem
 from kubenas.experiment.known_metrics import metric_problems
 from kubenas.experiment.limits import known_limits
+from kubenas.experiment.stages import ResolvedStage, resolve, size_problems, with_strategies
 from kubenas.experiment.template import template_problems
-from kubenas.search.load import build_strategy
 from kubenas.space.load import build_space, check_space_spec
 from kubenas.space.sampler import EmptySpaceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from kubenas.api.experiment import ExperimentSpec
-    from kubenas.search.base import Strategy
     from kubenas.space.base import Space
 
 
@@ -35,12 +34,12 @@ class Accepted:
     Attributes:
         problems: what is wrong with it, by paths that begin with `spec`; none where it can be acted on.
         space: None where it is what is wrong.
-        strategy: None where its settings are wrong, or the space.
+        stages: with their strategies, save where their settings are wrong, or the space.
     """
 
     problems: tuple[SpecError, ...]
     space: Space | None
-    strategy: Strategy | None
+    stages: tuple[ResolvedStage, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ def check(spec: ExperimentSpec, *, known: bool = False, at: Callable[[str], None
         known: whether the space was checked before.
         at: is told which field is looked at next.
     """
-    found = list(_stage_problems(spec))
+    found = list(size_problems(spec))
     at("searchSpace")
     try:
         space = searched_space(spec) if known else _checked_space(spec, at)
@@ -88,7 +87,8 @@ def check(spec: ExperimentSpec, *, known: bool = False, at: Callable[[str], None
     too_large = size_problem(spec, space)
     found += [too_large] if too_large else []
     at("trialTemplate")
-    template = template_problems(spec.trial_template, space.decisions, spec.trials.candidates_per_trial)
+    each = max(stage.candidates_per_trial for stage in resolve(spec))
+    template = template_problems(spec.trial_template, space.decisions, each)
     found += [problem.within("trialTemplate") for problem in islice(template, MAX_PROBLEMS)]
     return Found(tuple(found), usable=True)
 
@@ -102,15 +102,13 @@ def accepted(spec: ExperimentSpec, found: Found, space: Space | None, guarded: b
         space: as for `accept`.
         guarded: as for `accept`.
     """
-    problems, strategy = list(found.problems), None
+    problems, stages = list(found.problems), resolve(spec)
     if space is None and found.usable:
         space = searched_space(spec)
     if space is not None:
-        try:
-            strategy = build_strategy(spec.search, space, guarded=guarded)
-        except SpecError as error:
-            problems += error.problems
-    return Accepted(tuple(problem.within("spec") for problem in problems), space, strategy)
+        stages, wrong = with_strategies(stages, space, guarded=guarded)
+        problems += wrong
+    return Accepted(tuple(problem.within("spec") for problem in problems), space, stages)
 
 
 def searched_space(spec: ExperimentSpec) -> Space:
@@ -136,14 +134,3 @@ def _checked_space(spec: ExperimentSpec, at: Callable[[str], None]) -> Space:
                 f"leaves no architecture, or too few to find: {limit} is known without training",
             ) from None
     return space
-
-
-def _stage_problems(spec: ExperimentSpec) -> Iterator[SpecError]:
-    """Each stage can keep only what it was given."""
-    given = spec.trials.max * spec.trials.candidates_per_trial
-    for index, stage in enumerate(spec.stages):
-        if stage.keep is not None and stage.keep > given:
-            yield SpecError(
-                f"stages[{index}].keep", f"{stage.keep} is more than the {given} candidates of stage {stage.name}"
-            )
-        given = min(given, stage.keep or given)

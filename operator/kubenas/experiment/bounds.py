@@ -10,6 +10,7 @@ from kubenas.api.errors import SpecError
 from kubenas.api.experiment import MAX_NAME_LENGTH
 from kubenas.api.trial import Result, TrialStatus
 from kubenas.experiment.contract import trial_document
+from kubenas.experiment.stages import resolve
 from kubenas.experiment.state import Trial, trial_name
 from kubenas.space.domains import Choice, Domain
 
@@ -59,15 +60,17 @@ def within_room(results: Sequence[Result], required: Sequence[str]) -> tuple[lis
 def size_problem(spec: ExperimentSpec, space: Space) -> SpecError | None:
     """What makes a trial's document too large to be handed to its program, if anything does."""
     longest = "x" * MAX_NAME_LENGTH
-    empty = Trial(trial_name(longest, spec.trials.max), spec.trials.max, "", "", 0, None, (), TrialStatus())
-    room = DOCUMENT_BYTES - len(trial_document(longest, spec, empty))
+    stage = max(resolve(spec), key=lambda one: one.candidates_per_trial)
+    empty = Trial(trial_name(longest, spec.trials.max), spec.trials.max, "", "", 0, stage.name, 0, (), TrialStatus())
+    room = DOCUMENT_BYTES - len(trial_document(longest, spec, stage, empty))
     each = _AROUND_BYTES + sum(_size(one.name) + _longest(one.domain) + 2 for one in space.decisions.values())
-    count = spec.trials.candidates_per_trial
+    count = stage.candidates_per_trial
     if count * each <= room:
         return None
     if each <= room:
+        own = bool(spec.stages) and spec.stages[stage.index].trials.candidates_per_trial is not None
         return SpecError(
-            "trials.candidatesPerTrial",
+            f"stages[{stage.index}].trials.candidatesPerTrial" if own else "trials.candidatesPerTrial",
             f"{count} architectures of up to {each:,} bytes are more than a program can be handed in its environment: "
             f"lower it to {room // each}",
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from kubenas.api.experiment import ExperimentSpec
+from kubenas.experiment.stages import ResolvedStage
 from kubenas.experiment.state import Trial
 
 TRIAL_VARIABLE = "KUBENAS_TRIAL"
@@ -15,10 +16,16 @@ METRICS_PORT = 8080
 TRAINER = "trainer"
 
 
-def trial_document(experiment: str, spec: ExperimentSpec, trial: Trial, checkpoints: str | None = None) -> str:
+def trial_document(
+    experiment: str, spec: ExperimentSpec, stage: ResolvedStage, trial: Trial, checkpoints: str | None = None
+) -> str:
     """The JSON object that a trial reads from its environment.
 
     Args:
+        experiment: its name.
+        spec: its specification.
+        stage: the trial's.
+        trial: what is to be evaluated.
         checkpoints: the folder that holds each trial's folder of checkpoints, as the trial sees it.
     """
     return json.dumps(
@@ -28,14 +35,15 @@ def trial_document(experiment: str, spec: ExperimentSpec, trial: Trial, checkpoi
             "attempt": trial.status.attempt,
             "seed": trial_seed(spec.search.seed, trial.number),
             "task": spec.task.dump(),
-            "evaluation": spec.evaluation.dump(),
+            # Each seed is a trial of its own.
+            "evaluation": {name: value for name, value in stage.evaluation.dump().items() if name != "seeds"},
             "searchSpace": spec.search_space.dump(),
             "candidates": [
                 {
                     "id": c.id,
                     "architecture": c.architecture,
                     "epochs": c.epochs,
-                    "horizon": horizon(spec, c.epochs),
+                    "horizon": max(stage.horizon, c.epochs or 0),
                     "resumeFrom": f"{checkpoints}/{c.resume_from}" if checkpoints and c.resume_from else None,
                 }
                 for c in trial.candidates
@@ -43,15 +51,6 @@ def trial_document(experiment: str, spec: ExperimentSpec, trial: Trial, checkpoi
         },
         separators=(",", ":"),
     )
-
-
-def horizon(spec: ExperimentSpec, epochs: int) -> int:
-    """Epochs that the schedule of a training of `epochs` is laid out for.
-
-    Where stages go on from checkpoints, the longest one's: a candidate that is taken over then ends as one trained in
-    one go. Where each stage begins anew, its own, as a schedule that has ended tells more of the outcome.
-    """
-    return max([epochs, *(stage.epochs for stage in spec.stages or ())]) if spec.storage else epochs
 
 
 def trial_seed(seed: int, number: int) -> int:

@@ -1,36 +1,13 @@
-"""Judged candidates, and the Pareto front of those that nothing else makes needless."""
+"""The Pareto front of judged candidates."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cached_property
 
 from kubenas.api.objective import Objective
-from kubenas.api.trial import Source
+from kubenas.experiment.judged import Judged
 from kubenas.experiment.objectives import hypervolume
-from kubenas.search.base import Score
-from kubenas.space.base import Architecture
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A candidate of an ended trial; no score where it has no values."""
-
-    trial: int
-    candidate: str
-    architecture: Architecture
-    metrics: Mapping[str, float]
-    score: Score | None
-    source: Source | None = None
-    # What is to be improved; empty where there is no score.
-    values: tuple[float, ...] = ()
-
-    @property
-    def rank(self) -> tuple[Score, int, int]:
-        """The greater the better, the earliest proposed of equal ones first; only for those with a score."""
-        assert self.score is not None  # noqa: S101 - callers ask only for judged ones
-        return (self.score, -self.trial, -int(self.candidate))
 
 
 class Front:

@@ -27,7 +27,7 @@ def substitute(document: Any, candidates: Sequence[Candidate]) -> Any:
     A string in a list, or an object there with a `value`, is left out where the decision is switched off and the
     placeholder has no default. Other `$(…)` are left to the kubelet.
     """
-    return _filled(document, candidates[0].architecture, expanded=False)
+    return _filled(document, candidates[0].architecture or {}, expanded=False)
 
 
 def _filled(document: Any, architecture: Mapping[str, Any], *, expanded: bool) -> Any:

@@ -6,22 +6,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from kubenas.api.base import duration_seconds
 from kubenas.api.errors import SpecError
 from kubenas.api.experiment import NASExperiment
-from kubenas.api.trial import TrialStatus
-from kubenas.experiment.actions import Announcement, NewTrial, Plan, WriteTrial
-from kubenas.experiment.attempts import LOST_SECONDS, Rules, advance, prune, release, retry_at
+from kubenas.experiment.actions import NewTrial, Plan
+from kubenas.experiment.capacity import Capacity, capacity, unneeded
 from kubenas.experiment.ledger import Ledger
-from kubenas.experiment.objectives import best_value
-from kubenas.experiment.stages import StagePlan, current_stage, next_trials, open_places, stage_plans
-from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Readings, Trial, earliest
+from kubenas.experiment.outcomes import outcomes
+from kubenas.experiment.proposals import asked, current_stage, next_trials, open_trials
+from kubenas.experiment.stages import ResolvedStage
+from kubenas.experiment.state import Attempt, AttemptPhase, Readings, Trial
 from kubenas.experiment.status import UNSCHEDULABLE_SECONDS, Seen, announcements, experiment_status
-from kubenas.experiment.verdict import Verdict, budget_ends_at, verdict
-from kubenas.search.base import History, Preparation, Strategy
+from kubenas.experiment.verdict import budget_ends_at, verdict
+from kubenas.experiment.wakes import Wakes
+from kubenas.search.base import Preparation, Strategy
 
-# Trials that one look writes or makes at most. The next look waits for all of its answers, so that a crowd of endings
-# is worked off in small groups, each followed by what takes its place.
+# Trials that one reconcile writes or makes at most. The next one waits for all of its answers, so that a crowd of
+# endings is worked off in small groups, each followed by what takes its slots.
 MOST_AT_ONCE = 12
 
 
@@ -30,6 +30,7 @@ class Observed:
     """Everything known of one experiment.
 
     Attributes:
+        stages: resolved, with their strategies.
         attempts: by name; those that exist now.
         problems: what is wrong with the specification; nothing new is started while there are any.
         refusal: why the backend does not take attempts at present.
@@ -37,13 +38,27 @@ class Observed:
     """
 
     experiment: NASExperiment
+    stages: Sequence[ResolvedStage]
     ledger: Ledger
-    strategy: Strategy | None
     attempts: Mapping[str, Attempt]
     readings: Readings
     problems: Sequence[SpecError] = ()
     refusal: str | None = None
     unreadable: Sequence[str] = ()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing new is to be started, whatever there is to do."""
+        return bool(self.experiment.spec.suspend or self.problems)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fill:
+    """What takes free slots; `exhausted` is the stage whose strategy has nothing more to propose."""
+
+    start: Sequence[Trial] = ()
+    create: Sequence[NewTrial] = ()
+    exhausted: ResolvedStage | None = None
 
 
 def plan(observed: Observed, now: float) -> Plan:
@@ -56,96 +71,70 @@ def plan(observed: Observed, now: float) -> Plan:
     Args:
         now: seconds since the epoch.
     """
-    experiment, ledger = observed.experiment, observed.ledger
+    experiment, ledger, stages = observed.experiment, observed.ledger, observed.stages
     if experiment.metadata.deletion_timestamp is not None:
         return Plan()
-    plans = stage_plans(experiment.spec)
-    rules = _rules(experiment)
+    wakes = Wakes()
     spent, running_gpus = _spending(observed, now)
-    end = verdict(experiment, plans, ledger, spent, False, now)
-    writes, wakes, read_now = _look_at_trials(observed, rules, end, now)
-    start: list[Trial] = []
-    create: list[NewTrial] = []
-    exhausted = False
-    if end is None and not experiment.spec.suspend and not observed.problems:
-        start, create, exhausted, wake = _fill(observed, plans, now)
-        wakes.append(wake)
-        if exhausted:
-            end = verdict(experiment, plans, ledger, spent, True, now)
-    wakes.append(budget_ends_at(experiment, running_gpus, spent, now) if end is None else None)
+    end = verdict(experiment, stages, ledger, spent, None, now)
+    found = outcomes(experiment.spec, ledger, observed.attempts, observed.readings, end, now, wakes)
+    if len(found.writes) > MOST_AT_ONCE:
+        wakes.at(now)
+    fill = _Fill()
+    if end is None and not observed.idle:
+        fill = _fill(observed, now, wakes)
+        if fill.exhausted is not None:
+            end = verdict(experiment, stages, ledger, spent, fill.exhausted, now)
+    if end is None:
+        wakes.at(budget_ends_at(experiment, running_gpus, spent, now))
+    stage = current_stage(stages, ledger, fill.exhausted)
     seen = Seen(
-        stage=plans[current_stage(plans, ledger, searched=exhausted)].name,
-        plans=plans,
+        stage=stage,
+        stages=stages,
         end=None if ledger.unfinished else end,
         problems=observed.problems,
         readings=observed.readings,
-        unschedulable=_unschedulable(observed, wakes, now),
-        proposals=observed.strategy.fault if observed.strategy is not None else None,
+        unschedulable=_unschedulable(observed, now, wakes),
+        proposals=stage.strategy.fault if stage.strategy is not None else None,
         refusal=observed.refusal if end is None and not experiment.spec.suspend else None,
         unreadable=observed.unreadable,
-        starting=bool(start or create),
+        starting=bool(fill.start or fill.create),
         running=sum(_runs(observed, trial) for trial in ledger.unfinished.values()),
     )
     status = experiment_status(experiment, ledger, seen, now)
-    delete = _expired(experiment, status.completion_time, wakes, now)
+    delete = _expired(experiment, status.completion_time, now, wakes)
     return Plan(
-        write=tuple(writes),
-        stop=_leftover(observed),
-        start=tuple(start),
-        create=tuple(create),
+        write=found.writes[:MOST_AT_ONCE],
+        stop=_stopped(observed),
+        start=tuple(fill.start),
+        create=tuple(fill.create),
         status=status if status != experiment.status else None,
         announce=tuple(announcements(experiment.status, status)),
         delete=delete,
         reading=seen.running > 0,
-        read_now=read_now,
-        wake_at=earliest(*wakes),
+        read_now=found.read_now,
+        wake_at=wakes.first,
     )
 
 
-def preparation(observed: Observed, now: float) -> Preparation | None:
+def preparation(observed: Observed, now: float) -> tuple[Strategy, Preparation] | None:
     """What should be done elsewhere before `plan` is called, since its proposals would take long over it.
 
     None where nothing is to be proposed, or nothing takes long.
     """
-    experiment, ledger, strategy = observed.experiment, observed.ledger, observed.strategy
-    idle = experiment.spec.suspend or observed.problems or experiment.metadata.deletion_timestamp is not None
-    if strategy is None or idle:
+    experiment, ledger, stages = observed.experiment, observed.ledger, observed.stages
+    if observed.idle or experiment.metadata.deletion_timestamp is not None:
         return None
-    plans = stage_plans(experiment.spec)
-    index = current_stage(plans, ledger)
-    places = min(
-        experiment.spec.trials.parallelism - len(ledger.unfinished), open_places(experiment.spec, plans, index, ledger)
-    )
-    asked = _asked(observed, plans, index, min(places, MOST_AT_ONCE)) if places > 0 else None
-    if asked is None:
+    stage = current_stage(stages, ledger)
+    if stage.strategy is None:
         return None
-    work = strategy.preparation(*asked)
+    trials = min(_capacity(observed, now, Wakes()).free, open_trials(stages, stage, ledger), MOST_AT_ONCE)
+    question = asked(stage, ledger, trials) if trials > 0 else None
+    work = stage.strategy.preparation(*question) if question else None
     # Most strategies take long over nothing: the end is only looked for where one does.
-    if work is None or verdict(experiment, plans, ledger, _spending(observed, now)[0], False, now) is not None:
+    if work is None or verdict(experiment, stages, ledger, _spending(observed, now)[0], None, now) is not None:
         return None
-    return work
-
-
-def _asked(observed: Observed, plans: list[StagePlan], index: int, trials: int) -> tuple[History, int] | None:
-    """What the strategy is asked with for so many trials, and for how many candidates; None where it is not asked."""
-    if plans[index].takes is not None:
-        return None
-    ledger, each = observed.ledger, observed.experiment.spec.trials.candidates_per_trial
-    number = ledger.next_number()
-    if (above := ledger.after(number)) is None:
-        return ledger.history(), trials * each
-    # A number is missing below others: it is proposed again with what those above it were proposed with.
-    return ledger.history_at(number, above[0]), each
-
-
-def _rules(experiment: NASExperiment) -> Rules:
-    trials = experiment.spec.trials
-    return Rules(
-        retries=trials.retries,
-        timeout=duration_seconds(trials.timeout) if trials.timeout else None,
-        required=tuple(o.metric for o in experiment.spec.objectives),
-        shares=experiment.spec.budget.device_shares,
-    )
+    return stage.strategy, work
 
 
 def _spending(observed: Observed, now: float) -> tuple[float, float]:
@@ -161,104 +150,47 @@ def _spending(observed: Observed, now: float) -> tuple[float, float]:
     return spent, gpus
 
 
-def _look_at_trials(
-    observed: Observed, rules: Rules, end: Verdict | None, now: float
-) -> tuple[list[WriteTrial], list[float | None], bool]:
-    """Statuses to write, when to look again, and whether values must be read now."""
-    order = observed.ledger.last_order
-    writes: list[WriteTrial] = []
-    wakes: list[float | None] = []
-    read_now = False
-    for trial in observed.ledger.unfinished.values():
-        attempt = observed.attempts.get(trial.attempt_name)
-        step = advance(trial, attempt, observed.readings, rules, now)
-        status = step.status
-        ended = status is not None and status.phase in ("Succeeded", "Failed")
-        if end is not None and not ended and not step.read_now:
-            fault = Fault(end.reason, f"The experiment has ended: {end.message}")
-            status = prune(trial, attempt, observed.readings, fault, rules, now)
-        elif observed.experiment.spec.suspend and not ended and not step.read_now:
-            status = release(trial, attempt, observed.readings, rules, now) or status
-        if status is not None and status.completion_time is not None:
-            order += 1
-            value = best_value(observed.experiment.spec.objectives, status.results)
-            status = status.model_copy(update={"order": order, "value": value})
-        if status is not None:
-            writes.append(WriteTrial(trial, status, _failure_of(trial, status)))
-        wakes.append(step.wake_at)
-        read_now = read_now or step.read_now
-    if len(writes) > MOST_AT_ONCE:
-        wakes.append(now)
-    return writes[:MOST_AT_ONCE], wakes, read_now
+def _capacity(observed: Observed, now: float, wakes: Wakes) -> Capacity:
+    parallelism = observed.experiment.spec.trials.parallelism
+    return capacity(parallelism, observed.ledger.unfinished, observed.attempts, now, wakes)
 
 
-def _fill(
-    observed: Observed, plans: list[StagePlan], now: float
-) -> tuple[list[Trial], list[NewTrial], bool, float | None]:
-    """Attempts to start, trials to create, whether the space is used up, and when a retry is due."""
-    experiment, ledger = observed.experiment, observed.ledger
-    leaving = _leaving(observed, now)
-    places = experiment.spec.trials.parallelism - len(leaving)
-    # The attempts of a trial share its checkpoints: one at a time.
-    held = {attempt.trial for attempt in leaving}
-    waiting: list[Trial] = []
-    for _, trial in sorted(ledger.unfinished.items()):
-        if trial.attempt_name in observed.attempts:
-            places -= 1
-        else:
-            waiting.append(trial)
-    due = [trial for trial in waiting if retry_at(trial.status) <= now and trial.name not in held]
-    wakes = [retry_at(trial.status) for trial in waiting if retry_at(trial.status) > now]
-    wakes += [attempt.gone_by + LOST_SECONDS for attempt in leaving if attempt.gone_by is not None]
-    wake = min(wakes, default=None)
-    start = due[: max(0, places)]
-    # A trial that waits for its retry keeps its place, or failures would pile up more of them.
-    places -= sum(trial.name not in held for trial in waiting)
-    exhausted = False
-    for index in dict.fromkeys(current_stage(plans, ledger, searched=searched) for searched in (False, True)):
-        count = min(places, open_places(experiment.spec, plans, index, ledger))
-        if count <= 0 or observed.strategy is None:
+def _fill(observed: Observed, now: float, wakes: Wakes) -> _Fill:
+    """What takes the free slots: attempts that are due, then new trials."""
+    stages, ledger = observed.stages, observed.ledger
+    slots = _capacity(observed, now, wakes)
+    exhausted: ResolvedStage | None = None
+    for _ in stages:
+        stage = current_stage(stages, ledger, exhausted)
+        count = min(slots.free, open_trials(stages, stage, ledger, exhausted))
+        if count <= 0 or stage is exhausted:
             break
         if count > MOST_AT_ONCE:
-            count, wake = MOST_AT_ONCE, now
-        asked = _asked(observed, plans, index, count)
-        if asked is not None and observed.strategy.waits(*asked):
-            return start, [], False, wake
-        made = next_trials(experiment.spec, experiment.metadata.name, plans, index, ledger, observed.strategy, count)
-        if made:
-            return start, [NewTrial(name, spec) for name, spec in made], exhausted, wake
-        exhausted = True
-    return start, [], exhausted, wake
+            count = MOST_AT_ONCE
+            wakes.at(now)
+        question = asked(stage, ledger, count)
+        if question and stage.strategy is not None and stage.strategy.waits(*question):
+            # Until the answer comes, only what was proposed before can be completed.
+            count = min(count, ledger.stage(stage.name).missing)
+            if count == 0:
+                break
+        create = next_trials(observed.experiment, stages, stage, ledger, count)
+        if create:
+            return _Fill(slots.start, create, exhausted)
+        exhausted = stage
+    return _Fill(slots.start, exhausted=exhausted)
 
 
-def _leaving(observed: Observed, now: float) -> list[Attempt]:
-    """Attempts that no trial needs any more, but that still run, on a node that is not lost."""
-    current = {trial.attempt_name for trial in observed.ledger.unfinished.values()}
-    return [
-        attempt
-        for name, attempt in observed.attempts.items()
-        if name not in current
-        and attempt.holds_devices
-        and (attempt.gone_by is None or now < attempt.gone_by + LOST_SECONDS)
-    ]
-
-
-def _leftover(observed: Observed) -> tuple[Attempt, ...]:
-    """Attempts that no trial needs any more; what has become of them is written down already.
-
-    The pod of a failed trial is kept for its log, if it has ended: it holds no GPU.
-    """
-    current = {trial.attempt_name for trial in observed.ledger.unfinished.values()}
+def _stopped(observed: Observed) -> tuple[Attempt, ...]:
+    """Attempts to stop. The pod of a failed trial is kept for its log, if it has ended: it holds no GPU."""
     return tuple(
         attempt
-        for name, attempt in observed.attempts.items()
-        if name not in current
-        and attempt.gone_by is None
-        and (attempt.holds_devices or not observed.ledger.has_failed(attempt.trial))
+        for attempt in unneeded(observed.ledger.unfinished, observed.attempts)
+        if attempt.gone_by is None and (attempt.holds_devices or not observed.ledger.has_failed(attempt.trial))
     )
 
 
-def _unschedulable(observed: Observed, wakes: list[float | None], now: float) -> list[Attempt]:
+def _unschedulable(observed: Observed, now: float, wakes: Wakes) -> list[Attempt]:
     """Attempts that no node has taken for a minute."""
     found = []
     for attempt in observed.attempts.values():
@@ -268,30 +200,20 @@ def _unschedulable(observed: Observed, wakes: list[float | None], now: float) ->
         if due <= now:
             found.append(attempt)
         else:
-            wakes.append(due)
+            wakes.at(due)
     return found
 
 
-def _expired(experiment: NASExperiment, completed: datetime | None, wakes: list[float | None], now: float) -> bool:
+def _expired(experiment: NASExperiment, completed: datetime | None, now: float, wakes: Wakes) -> bool:
     ttl = experiment.spec.ttl_seconds_after_finished
     if ttl is None or completed is None:
         return False
     due = completed.timestamp() + ttl
     if now < due:
-        wakes.append(due)
+        wakes.at(due)
     return now >= due
 
 
 def _runs(observed: Observed, trial: Trial) -> bool:
     attempt = observed.attempts.get(trial.attempt_name)
     return attempt is not None and attempt.phase is AttemptPhase.RUNNING
-
-
-def _failure_of(trial: Trial, status: TrialStatus) -> Announcement | None:
-    """A word on a trial that failed for good."""
-    failure = status.last_failure
-    if status.phase != "Failed" or failure is None:
-        return None
-    attempts = "1 attempt" if status.failures == 1 else f"{status.failures} attempts"
-    message = f"{trial.name} failed after {attempts}: {failure.reason}: {failure.message}"
-    return Announcement("Warning", "TrialFailed", message)

@@ -1,139 +1,171 @@
-"""The funnel: which stage runs, and which candidates its next trial has."""
+"""The stages of a search, resolved: each with all that it needs, whatever the specification leaves to defaults."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
 
-from kubenas.api.experiment import ExperimentSpec
-from kubenas.api.trial import Candidate, TrialSpec
-from kubenas.experiment.front import Judged
-from kubenas.experiment.ledger import Ledger
-from kubenas.experiment.state import trial_name
-from kubenas.search.base import Strategy
-from kubenas.space.base import Architecture
+from kubenas.api.errors import SpecError
+
+if TYPE_CHECKING:
+    from kubenas.api.evaluation import Evaluation
+    from kubenas.api.experiment import ExperimentSpec
+    from kubenas.api.search import Search
+    from kubenas.api.stage import Keep, Stage
+    from kubenas.experiment.state import Trial
+    from kubenas.search.base import Strategy
+    from kubenas.space.base import Space
+
+# Between the seeds of two stages, so that a later one does not draw what an earlier one has drawn.
+_SEEDS_APART: Final = 7_368_787
 
 
 @dataclass(frozen=True, slots=True)
-class StagePlan:
-    """A stage with all that it needs; an experiment without stages is one without a name."""
+class ResolvedStage:
+    """One stage; an experiment without stages is one without a name.
 
+    Attributes:
+        index: from 0.
+        name: None where the experiment has no stages.
+        search: what proposes its candidates; None where they are those that the stage before has kept.
+        search_field: where the specification says so.
+        strategy: what `search` describes; None also as long as it, or the space, is wrong.
+        evaluation: how its candidates are judged.
+        horizon: epochs that the schedule of a training is laid out for.
+        candidates_per_trial: how many candidates a trial evaluates.
+        most_trials: how many trials it has at most.
+        keep: what goes on to the next stage; None where everything does, or there is none.
+    """
+
+    index: int
     name: str | None
-    epochs: int
-    # Candidates taken over from the stage before; None where the strategy proposes them.
-    takes: int | None
-    trials: int
+    search: Search | None
+    search_field: str
+    strategy: Strategy | None
+    evaluation: Evaluation
+    horizon: int
+    candidates_per_trial: int
+    most_trials: int
+    keep: Keep | None
+
+    @property
+    def seeds(self) -> int:
+        """How many trials evaluate the same candidates."""
+        return self.evaluation.seeds
 
 
-def stage_plans(spec: ExperimentSpec) -> list[StagePlan]:
-    """The stages in order; the first one searches."""
-    if not spec.stages:
-        return [StagePlan(None, spec.evaluation.epochs, None, spec.trials.max)]
-    plans = [StagePlan(spec.stages[0].name, spec.stages[0].epochs, None, spec.trials.max)]
-    for before, stage in zip(spec.stages, spec.stages[1:], strict=False):
-        takes = before.keep or 1
-        plans.append(StagePlan(stage.name, stage.epochs, takes, -(-takes // spec.trials.candidates_per_trial)))
-    return plans
+def resolve(spec: ExperimentSpec) -> tuple[ResolvedStage, ...]:
+    """The stages of a specification, in order, without their strategies."""
+    stages: list[ResolvedStage] = []
+    for index, stage in enumerate(spec.stages or (None,)):
+        evaluation = (stage.evaluation if stage else None) or spec.evaluation
+        each = (stage.trials.candidates_per_trial if stage else None) or spec.trials.candidates_per_trial
+        search = _search(spec, index, stage)
+        if search is None:
+            most = -(-_kept(stages[-1]) // each) * evaluation.seeds
+        else:
+            wanted = (stage.trials.max if stage else None) or spec.trials.max
+            most = max(1, wanted // evaluation.seeds) * evaluation.seeds
+        stages.append(
+            ResolvedStage(
+                index=index,
+                name=stage.name if stage else None,
+                search=search,
+                search_field=f"stages[{index}].search" if stage and stage.search else "search",
+                strategy=None,
+                evaluation=evaluation,
+                horizon=_horizon(spec, evaluation),
+                candidates_per_trial=each,
+                most_trials=most,
+                keep=stage.keep if stage else None,
+            )
+        )
+    return tuple(stages)
 
 
-def current_stage(plans: list[StagePlan], ledger: Ledger, *, searched: bool = False) -> int:
-    """Index of the stage that runs: the last one that has a trial, or the next one where that is over.
+def with_strategies(
+    stages: Sequence[ResolvedStage], space: Space, *, guarded: bool
+) -> tuple[tuple[ResolvedStage, ...], list[SpecError]]:
+    """The stages with their strategies, and what is wrong with the settings of those that have none.
 
     Args:
-        searched: whether the strategy has nothing more to propose.
+        stages: resolved ones.
+        space: what all of them search.
+        guarded: whether services on this machine are not asked, as the experiment's author has no part in it.
     """
-    index = max((i for i, p in enumerate(plans) if ledger.created(p.name)), default=0)
-    if ledger.unfinished or index + 1 == len(plans) or not ledger.ranked(plans[index].name):
-        return index
-    searching = plans[index].takes is None and not searched and ledger.created(plans[index].name) < plans[index].trials
-    return index if searching or _waiting(plans, index, ledger) else index + 1
+    # Strategies bring NumPy and more.
+    from kubenas.search.load import build_strategy  # noqa: PLC0415
+
+    built: list[ResolvedStage] = []
+    problems: list[SpecError] = []
+    for stage in stages:
+        strategy = None
+        if stage.search is not None:
+            try:
+                strategy = build_strategy(stage.search, space, guarded=guarded)
+            except SpecError as error:
+                below = [(problem.field.removeprefix("search"), problem.message) for problem in error.problems]
+                problems += [SpecError(f"{stage.search_field}{path}", message) for path, message in below]
+        built.append(replace(stage, strategy=strategy))
+    return tuple(built), problems
 
 
-def total_trials(plans: list[StagePlan]) -> int:
-    """Trials of all stages together."""
-    return sum(plan.trials for plan in plans)
+def stage_named(stages: Sequence[ResolvedStage], name: str | None) -> ResolvedStage | None:
+    """The stage of that name."""
+    return next((stage for stage in stages if stage.name == name), None)
 
 
-def open_places(spec: ExperimentSpec, plans: list[StagePlan], index: int, ledger: Ledger) -> int:
-    """Trials of the stage that are still to be made."""
-    if plans[index].takes is None:
-        return max(0, plans[index].trials - ledger.created(plans[index].name))
-    return -(-len(_waiting(plans, index, ledger)) // spec.trials.candidates_per_trial)
+def stage_of(stages: Sequence[ResolvedStage], trial: Trial) -> ResolvedStage:
+    """A trial's stage.
 
-
-def next_trials(
-    spec: ExperimentSpec,
-    experiment: str,
-    plans: list[StagePlan],
-    index: int,
-    ledger: Ledger,
-    strategy: Strategy,
-    count: int,
-) -> list[tuple[str, TrialSpec]]:
-    """Name and specification of up to `count` further trials, in order of their numbers.
-
-    None where the space is used up. Trials that are proposed together are written together, so after a crash a
-    number may be missing below others. It is then proposed again with what those above it were proposed with, and so
-    comes out the same.
+    Raises:
+        ValueError: it names none of them.
     """
-    number = ledger.next_number()
-    plan, each = plans[index], spec.trials.candidates_per_trial
-    above = ledger.after(number)
-    observed = ledger.last_order
-    if above is not None:
-        count = 1
-        if plan.takes is None:
-            observed = above[0]
-    elif plan.takes is None:
-        ledger.history()
-    waiting = _waiting(plans, index, ledger)
-    made: list[tuple[str, TrialSpec]] = []
-    for number_now in range(number, number + count):
-        if plan.takes is not None:
-            taken, waiting = waiting[:each], waiting[each:]
-            candidates = [
-                _candidate(i, judged.architecture, plan, ledger, _checkpoint(spec, experiment, judged))
-                for i, judged in enumerate(taken)
-            ]
-        else:
-            if above is not None:
-                proposals = strategy.propose(ledger.history_at(number_now, observed), each)
-            else:
-                proposals = ledger.propose(strategy, number_now, each)
-            candidates = [_candidate(i, a, plan, ledger, None) for i, a in enumerate(proposals)]
-        if not candidates:
-            break
-        trial = TrialSpec(number=number_now, observed=observed, stage=plan.name, candidates=candidates)
-        made.append((trial_name(experiment, number_now), trial))
-    return made
+    stage = stage_named(stages, trial.stage)
+    if stage is None:
+        raise ValueError(f"trial {trial.name} is of stage {trial.stage}, which the experiment does not have")
+    return stage
 
 
-def _waiting(plans: list[StagePlan], index: int, ledger: Ledger) -> list[Judged]:
-    """Candidates that the stage before has kept, each architecture once, and that no trial of this one has yet."""
-    takes = plans[index].takes
-    if takes is None:
-        return []
-    kept: dict[Architecture, Judged] = {}
-    for judged in ledger.ranked(plans[index - 1].name):
-        if len(kept) == takes:
-            break
-        kept.setdefault(judged.architecture, judged)
-    there = ledger.architectures(plans[index].name)
-    return [judged for architecture, judged in kept.items() if architecture not in there]
+def size_problems(spec: ExperimentSpec) -> Iterator[SpecError]:
+    """Stages that ask for more than there is: to keep more than they have, or more seeds than trials."""
+    stages = resolve(spec)
+    for stage, asked in zip(stages, spec.stages or (None,), strict=True):
+        path = f"stages[{stage.index}]" if asked else ""
+        if stage.search is not None:
+            wanted = (asked.trials.max if asked else None) or spec.trials.max
+            if wanted < stage.seeds:
+                own = f"{path}.trials.max" if asked and asked.trials.max else "trials.max"
+                yield SpecError(
+                    own, f"{wanted} is fewer than evaluation.seeds, {stage.seeds}: each seed of a candidate is a trial"
+                )
+        there = stage.most_trials // stage.seeds * stage.candidates_per_trial
+        if stage.search is None:
+            there = min(there, _kept(stages[stage.index - 1]))
+        if stage.keep is not None and stage.keep.top is not None and stage.keep.top > there:
+            yield SpecError(
+                f"{path}.keep.top", f"{stage.keep.top} is more than the {there} candidates of stage {stage.name}"
+            )
 
 
-def _checkpoint(spec: ExperimentSpec, experiment: str, judged: Judged) -> str | None:
-    if spec.storage is None:
+def _search(spec: ExperimentSpec, index: int, stage: Stage | None) -> Search | None:
+    if index == 0:
+        return (stage.search if stage else None) or spec.search
+    if stage is None or stage.search is None:
         return None
-    return f"{trial_name(experiment, judged.trial)}/{judged.candidate}.safetensors"
+    return stage.search.model_copy(update={"seed": stage.search.seed + index * _SEEDS_APART})
 
 
-def _candidate(
-    index: int, architecture: Architecture, plan: StagePlan, ledger: Ledger, resume_from: str | None
-) -> Candidate:
-    return Candidate(
-        id=str(index),
-        name=ledger.space.name(architecture),
-        architecture=architecture.to_json(),
-        epochs=plan.epochs,
-        resume_from=resume_from,
-    )
+def _kept(stage: ResolvedStage) -> int:
+    return stage.keep.most if stage.keep else stage.most_trials // stage.seeds * stage.candidates_per_trial
+
+
+def _horizon(spec: ExperimentSpec, evaluation: Evaluation) -> int:
+    """Epochs that the schedule of a training is laid out for.
+
+    Where stages go on from checkpoints, the longest one's: a candidate that is taken over then ends as one trained in
+    one go. Where each stage begins anew, its own, as a schedule that has ended tells more of the outcome.
+    """
+    evaluations = [stage.evaluation or spec.evaluation for stage in spec.stages] or [evaluation]
+    return max(one.epochs for one in evaluations) if spec.storage else evaluation.epochs

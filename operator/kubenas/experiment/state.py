@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TypeAlias
 
-from kubenas.api.trial import Candidate, Source, TrialStatus
+from kubenas.api.trial import Candidate, Source, TrialSpec, TrialStatus
 
 FINISHED = frozenset({"Succeeded", "Pruned", "Failed"})
 
@@ -36,10 +36,31 @@ class Trial:
     number: int
     uid: str
     resource_version: str
-    observed: int
+    results_seen: int
     stage: str | None
+    seed: int
     candidates: tuple[Candidate, ...]
     status: TrialStatus
+
+    @classmethod
+    def new(cls, name: str, spec: TrialSpec, *, uid: str = "", resource_version: str = "0") -> Trial:
+        """A trial that has just been written."""
+        return cls.of(name, spec, TrialStatus(), uid=uid, resource_version=resource_version)
+
+    @classmethod
+    def of(cls, name: str, spec: TrialSpec, status: TrialStatus, *, uid: str, resource_version: str) -> Trial:
+        """A trial as its resource has it."""
+        return cls(
+            name=name,
+            number=spec.number,
+            uid=uid,
+            resource_version=resource_version,
+            results_seen=spec.results_seen,
+            stage=spec.stage,
+            seed=spec.seed,
+            candidates=tuple(spec.candidates),
+            status=status,
+        )
 
     @property
     def finished(self) -> bool:

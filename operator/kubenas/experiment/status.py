@@ -6,17 +6,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from kubenas.api.base import Condition, MetricValue
+from kubenas.api.base import Condition
 from kubenas.api.errors import SpecError
 from kubenas.api.experiment import NASExperiment
-from kubenas.api.status import MAX_FRONT, Best, Cost, Counts, ExperimentStatus
+from kubenas.api.status import MAX_FINALISTS, MAX_FRONT, Best, Cost, Counts, ExperimentStatus, Measured
 from kubenas.experiment.actions import Announcement
-from kubenas.experiment.front import Judged
+from kubenas.experiment.generalization import generalization
+from kubenas.experiment.judged import Judged, distinct, spread_evenly
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.objectives import improved
-from kubenas.experiment.stages import StagePlan, total_trials
+from kubenas.experiment.proposals import total_trials
+from kubenas.experiment.stages import ResolvedStage
 from kubenas.experiment.state import Attempt, Fault, Readings, metrics_of, moment, trial_name
-from kubenas.experiment.verdict import Verdict, best_candidate, front
+from kubenas.experiment.verdict import Verdict, best_at_end, best_candidate, front
 
 # A pod that no node takes for so long is worth a condition: an autoscaler would have begun to add a node.
 UNSCHEDULABLE_SECONDS = 60.0
@@ -29,10 +31,10 @@ _HOLDS = {"True": True, "False": False, "Unknown": None}
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a look at the experiment has found, beside its trials."""
+    """What was found of the experiment, beside its trials."""
 
-    stage: str | None
-    plans: list[StagePlan]
+    stage: ResolvedStage
+    stages: Sequence[ResolvedStage]
     end: Verdict | None
     problems: Sequence[SpecError]
     readings: Readings
@@ -61,20 +63,26 @@ def experiment_status(experiment: NASExperiment, ledger: Ledger, seen: Seen, now
     completed = None
     if seen.end is not None:
         completed = old.completion_time or moment(now)
-    best = best_candidate(seen.plans, ledger)
-    traded = front(seen.plans, ledger) if len(improved(experiment.spec.objectives)) > 1 else None
+    ended = seen.end is not None
+    best = best_at_end(seen.stages, ledger) if ended else best_candidate(seen.stages, ledger)
+    traded = front(seen.stages, ledger) if len(improved(experiment.spec.objectives)) > 1 else None
+    last = seen.stages[-1]
+    finalists = distinct(ledger.ranked(last, ended=ended), MAX_FINALISTS) if last.seeds > 1 else []
     return ExperimentStatus(
         observed_generation=experiment.metadata.generation,
         phase=_phase(experiment, seen),
-        conditions=_conditions(experiment, seen, begun is not None, now),
+        conditions=_conditions(experiment, seen, finalists, begun is not None, now),
         start_time=begun,
         completion_time=completed,
-        progress=f"{len(ledger.ended)}/{max(total_trials(seen.plans), len(ledger))}",
+        progress=f"{len(ledger.ended)}/{max(total_trials(seen.stages, ledger), len(ledger))}",
         counts=counts,
         best=_best(experiment, ledger, best) if best else None,
-        pareto_front=[_best(experiment, ledger, judged) for judged in _spread(traded.members if traded else ())],
+        pareto_front=[
+            _best(experiment, ledger, judged) for judged in spread_evenly(traded.members if traded else (), MAX_FRONT)
+        ],
+        finalists=[_best(experiment, ledger, judged) for judged in finalists],
         hypervolume=traded.hypervolume if traded else None,
-        stage=seen.stage,
+        stage=seen.stage.name,
         cost=Cost(gpu_hours=round(ledger.gpu_seconds / 3600, 4)),
         selector=f"{EXPERIMENT_LABEL}={experiment.metadata.name}",
     )
@@ -127,6 +135,7 @@ _WORTH_TELLING = frozenset(
         ("ProposalsAvailable", "False"),
         ("Reconciled", "False"),
         ("TrialsScheduled", "False"),
+        ("Generalizes", "False"),
         ("Suspended", "True"),
         ("Succeeded", "True"),
         ("Failed", "True"),
@@ -163,7 +172,9 @@ def _conditions_of(experiment: NASExperiment, now: float) -> _Make:
     return condition
 
 
-def _conditions(experiment: NASExperiment, seen: Seen, begun: bool, now: float) -> list[Condition]:
+def _conditions(
+    experiment: NASExperiment, seen: Seen, finalists: Sequence[Judged], begun: bool, now: float
+) -> list[Condition]:
     old = {c.type: c for c in experiment.status.conditions}
     condition = _conditions_of(experiment, now)
     end, suspended = seen.end, experiment.spec.suspend
@@ -173,6 +184,7 @@ def _conditions(experiment: NASExperiment, seen: Seen, begun: bool, now: float) 
         _proposals(seen, condition),
         _reconciled(seen, condition),
         _scheduled(seen, condition),
+        _generalizes(experiment, seen, finalists, condition),
     ]
     if end is not None:
         found.append(condition("Running", False, "Ended", "The experiment has ended."))
@@ -230,8 +242,13 @@ def _metrics(seen: Seen, before: Condition | None, condition: _Make) -> Conditio
 def _proposals(seen: Seen, condition: _Make) -> Condition:
     if seen.proposals is None:
         return condition("ProposalsAvailable", True, "Proposing", "The search strategy answers.")
-    message = f"spec.search: {seen.proposals}; the search goes on without it"
+    message = f"spec.{seen.stage.search_field}: {seen.proposals}; the search goes on without it"
     return condition("ProposalsAvailable", False, "StrategyFault", message[:32768])
+
+
+def _generalizes(experiment: NASExperiment, seen: Seen, finalists: Sequence[Judged], condition: _Make) -> Condition:
+    found = generalization(experiment.spec.objectives[0], seen.stages[-1], finalists)
+    return condition("Generalizes", found.holds, found.reason, found.message)
 
 
 def _scheduled(seen: Seen, condition: _Make) -> Condition:
@@ -249,21 +266,15 @@ def _scheduled(seen: Seen, condition: _Make) -> Condition:
     )
 
 
-def _spread(front: Sequence[Judged]) -> list[Judged]:
-    """A front, or of a long one as many as fit, evenly from its first to its last."""
-    if len(front) <= MAX_FRONT:
-        return list(front)
-    return [front[round(place * (len(front) - 1) / (MAX_FRONT - 1))] for place in range(MAX_FRONT)]
-
-
 def _best(experiment: NASExperiment, ledger: Ledger, best: Judged) -> Best:
     primary = experiment.spec.objectives[0].metric
     return Best(
         trial=trial_name(experiment.metadata.name, best.trial),
         candidate=best.candidate,
         value=best.metrics[primary],
+        seeds=len(best.trainings) or None,
         source=best.source,
         name=ledger.space.name(best.architecture),
         architecture=best.architecture.to_json(),
-        metrics=[MetricValue(name=n, value=v) for n, v in metrics_of(best.metrics)],
+        metrics=[Measured(name=n, value=v, spread=best.spread(n)) for n, v in metrics_of(best.metrics)],
     )

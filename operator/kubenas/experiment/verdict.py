@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kubenas.api.base import duration_seconds
 from kubenas.api.experiment import NASExperiment
-from kubenas.experiment.front import Front, Judged
+from kubenas.experiment.front import Front
+from kubenas.experiment.judged import Judged
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.objectives import reached
-from kubenas.experiment.stages import StagePlan, current_stage, open_places
+from kubenas.experiment.proposals import current_stage, open_trials
+from kubenas.experiment.stages import ResolvedStage
 
 # Failures that lie in the experiment, its data or its trainer, and so many alike that end it.
 _MISTAKES = frozenset({"InvalidDataset", "InvalidTrial", "MetricMissing", "ResultsTooLarge"})
@@ -27,19 +30,33 @@ class Verdict:
     message: str
 
 
-def best_candidate(plans: list[StagePlan], ledger: Ledger) -> Judged | None:
+def best_candidate(stages: Sequence[ResolvedStage], ledger: Ledger) -> Judged | None:
     """The best candidate of the last stage that has one."""
-    return next((b for plan in reversed(plans) if (b := ledger.best(plan.name))), None)
+    return next((best for stage in reversed(stages) if (best := ledger.stage(stage.name).best)), None)
 
 
-def front(plans: list[StagePlan], ledger: Ledger) -> Front:
+def best_at_end(stages: Sequence[ResolvedStage], ledger: Ledger) -> Judged | None:
+    """As `best_candidate`, once nothing runs: with those that have not been trained with all seeds."""
+    for stage in reversed(stages):
+        found = next((one for one in ledger.stage(stage.name).ranked_at_end() if one.feasible), None)
+        if found is not None:
+            return found
+    return None
+
+
+def front(stages: Sequence[ResolvedStage], ledger: Ledger) -> Front:
     """The Pareto front of the last stage that has one."""
-    fronts = [ledger.front(plan.name) for plan in reversed(plans)]
+    fronts = [ledger.stage(stage.name).front for stage in reversed(stages)]
     return next((front for front in fronts if front.members), fronts[0])
 
 
 def verdict(
-    experiment: NASExperiment, plans: list[StagePlan], ledger: Ledger, gpu_seconds: float, exhausted: bool, now: float
+    experiment: NASExperiment,
+    stages: Sequence[ResolvedStage],
+    ledger: Ledger,
+    gpu_seconds: float,
+    exhausted: ResolvedStage | None,
+    now: float,
 ) -> Verdict | None:
     """The end that has come, or None while there is more to do.
 
@@ -48,10 +65,10 @@ def verdict(
 
     Args:
         gpu_seconds: spent by ended and running attempts.
-        exhausted: whether the strategy had nothing more to propose.
+        exhausted: the stage whose strategy has nothing more to propose.
     """
     spec = experiment.spec
-    best = best_candidate(plans, ledger)
+    best = best_candidate(stages, ledger)
     if best and reached(spec.objectives, best.metrics):
         return Verdict(True, "GoalReached", f"{best.metrics[spec.objectives[0].metric]:g} reaches the target.")
     if ledger.count("Failed") > spec.trials.max_failures:
@@ -66,10 +83,9 @@ def verdict(
     mistake = _mistake(ledger)
     if mistake:
         return mistake
-    index = current_stage(plans, ledger, searched=exhausted)
-    used_up = exhausted and plans[index].takes is None
-    if not ledger.unfinished and (used_up or open_places(spec, plans, index, ledger) == 0):
-        return _completed(ledger, best, exhausted)
+    stage = current_stage(stages, ledger, exhausted)
+    if not ledger.unfinished and open_trials(stages, stage, ledger, exhausted) == 0:
+        return _completed(ledger, best, exhausted=stage is exhausted)
     spent = _spent_budget(experiment, gpu_seconds, now)
     if spent:
         return Verdict(best is not None, "BudgetExhausted", spent)
@@ -108,7 +124,7 @@ def _mistake(ledger: Ledger) -> Verdict | None:
     return None
 
 
-def _completed(ledger: Ledger, best: Judged | None, exhausted: bool) -> Verdict:
+def _completed(ledger: Ledger, best: Judged | None, *, exhausted: bool) -> Verdict:
     succeeded = ledger.count("Succeeded")
     if succeeded == 0:
         fault = ledger.last_fault()

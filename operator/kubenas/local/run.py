@@ -12,6 +12,7 @@ from typing import Final, Protocol
 import httpx
 
 from kubenas.api.base import Metadata, duration_seconds
+from kubenas.api.errors import refuse
 from kubenas.api.experiment import NASExperiment
 from kubenas.api.status import ExperimentStatus
 from kubenas.api.trial import NASTrial, TrialSpec, TrialStatus
@@ -21,14 +22,13 @@ from kubenas.experiment.contract import CHECKPOINT_VARIABLE, TRIAL_VARIABLE, tri
 from kubenas.experiment.curves import gathered
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.plan import Observed, plan, preparation
-from kubenas.experiment.stages import stage_plans
+from kubenas.experiment.stages import resolve, stage_of, with_strategies
 from kubenas.experiment.state import Attempt, Fault, Readings, Trial, trial_number
 from kubenas.local.command import Command, trial_command
 from kubenas.local.folder import StateError, StateFolder, changed_field
 from kubenas.local.trainer import TERMINATION_LOG, Trainer, attempt_of_dead_run, free_port
 from kubenas.metrics.exposition import scrape
 from kubenas.search.asker import Asker
-from kubenas.search.load import build_strategy
 from kubenas.space.base import Space
 
 # Trainers are near, and a person may be watching.
@@ -72,8 +72,9 @@ class LocalRun:
         self.trials: dict[int, Trial] = {}
         spec = experiment.spec
         self.space: Space = searched_space(spec)
-        self._strategy = build_strategy(spec.search, self.space)
-        self._ledger = Ledger(self.space, spec.objectives, stage_plans(spec)[0].name)
+        self._stages, problems = with_strategies(resolve(spec), self.space, guarded=False)
+        refuse(problems)
+        self._ledger = Ledger(self.space, spec.objectives, self._stages)
         self._folder = folder
         self._listener = listener
         self._trainers: dict[str, Trainer] = {}
@@ -123,15 +124,18 @@ class LocalRun:
     async def _prepare(self) -> None:
         """Let trainers be looked after while proposals are worked out or asked for."""
         self._asker.tell()
-        work = preparation(self._observed(), time.time())
-        if work is not None and work.waits:
-            self._asker.ask(self._strategy, work)
-        elif work is not None:
-            self._strategy.accept(work, await asyncio.to_thread(work.result))
+        prepared = preparation(self._observed(), time.time())
+        if prepared is None:
+            return
+        strategy, work = prepared
+        if work.waits:
+            self._asker.ask(strategy, work)
+        else:
+            strategy.accept(work, await asyncio.to_thread(work.result))
 
     def _observed(self) -> Observed:
         attempts = {name: trainer.attempt() for name, trainer in self._trainers.items()}
-        return Observed(self.experiment, self._ledger, self._strategy, self._left_over | attempts, self._readings)
+        return Observed(self.experiment, self._stages, self._ledger, self._left_over | attempts, self._readings)
 
     def _alive(self) -> list[Trainer]:
         return [trainer for trainer in self._trainers.values() if trainer.alive]
@@ -178,9 +182,14 @@ class LocalRun:
     def _start(self, trial: Trial) -> None:
         name, port = trial.attempt_name, free_port()
         folder, checkpoints = self._folder.start(name, trial.name)
+        stage = stage_of(self._stages, trial)
         contract = {
             TRIAL_VARIABLE: trial_document(
-                self.experiment.metadata.name, self.experiment.spec, trial, str(checkpoints.parent.resolve())
+                self.experiment.metadata.name,
+                self.experiment.spec,
+                stage,
+                trial,
+                str(checkpoints.parent.resolve()),
             ),
             CHECKPOINT_VARIABLE: str(checkpoints.resolve()),
             "KUBENAS_METRICS_PORT": str(port),
@@ -292,23 +301,18 @@ def _taken_up(experiment: NASExperiment, folder: StateFolder) -> NASExperiment:
 
 
 def _trial(document: NASTrial) -> Trial:
-    return Trial(
-        name=document.metadata.name,
-        number=document.spec.number,
-        uid="",
-        resource_version="0",
-        observed=document.spec.observed,
-        stage=document.spec.stage,
-        candidates=tuple(document.spec.candidates),
-        status=document.status,
-    )
+    return Trial.of(document.metadata.name, document.spec, document.status, uid="", resource_version="0")
 
 
 def _document(trial: Trial) -> NASTrial:
     return NASTrial(
         metadata=Metadata(name=trial.name),
         spec=TrialSpec(
-            number=trial.number, observed=trial.observed, stage=trial.stage, candidates=list(trial.candidates)
+            number=trial.number,
+            results_seen=trial.results_seen,
+            stage=trial.stage,
+            seed=trial.seed,
+            candidates=list(trial.candidates),
         ),
         status=trial.status,
     )

@@ -12,7 +12,7 @@ from kubenas.api.errors import SpecError, combined, problems_of, refuse
 
 if TYPE_CHECKING:
     from kubenas.api.base import Model
-    from kubenas.api.experiment import Search
+    from kubenas.api.search import Search
     from kubenas.search.base import Strategy
     from kubenas.space.base import Space
 

@@ -1,0 +1,103 @@
+"""Whether the best finalist is as good on data that the search has not seen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev, variance
+
+from kubenas.api.objective import Objective
+from kubenas.experiment.judged import Judged
+from kubenas.experiment.stages import ResolvedStage
+
+# Of the difference between validation and test, by the trainings' spread: two-sided.
+_CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Generalization:
+    """A condition: whether it holds, None where that is not known, and why."""
+
+    holds: bool | None
+    reason: str
+    message: str
+
+
+def generalization(objective: Objective, last: ResolvedStage, finalists: Sequence[Judged]) -> Generalization:
+    """Compare the best finalist's validation with its test, by the primary objective.
+
+    Validation may be above test by what choosing the best of several noisy values is expected to add, and by what
+    the trainings' spread leaves open (a t interval over the seeds).
+
+    Args:
+        objective: the primary one.
+        last: the last stage.
+        finalists: its candidates with all their seeds, the best first.
+    """
+    if last.seeds == 1:
+        message = "With one seed it is not known how far results differ between trainings: set evaluation.seeds."
+        return Generalization(None, "OneSeed", message)
+    if not finalists:
+        return Generalization(None, "NotJudgedYet", "No candidate of the last stage has been trained with all seeds.")
+    best, metric = finalists[0], objective.metric
+    gaps = _gaps(objective, best)
+    if len(gaps) < 2:
+        message = f"Fewer than two trainings of {best.trial} report both {metric} and test_{metric}."
+        return Generalization(None, "NoTestMetric", message)
+    gap, margin = fmean(gaps), _margin(gaps)
+    expected = expected_excess(objective, finalists)
+    shown = " and ".join(_shown(best, name) for name in (metric, f"test_{metric}"))
+    others = [value for one in finalists[1:] for value in _gaps(objective, one)]
+    of_others = f"; that of the others is {fmean(others):.4g}" if others else ""
+    numbers = (
+        f"The best of {len(finalists)} finalists has {shown} over {len(gaps)} seeds. Validation is better than test by "
+        f"{gap:.4g} ± {margin:.2g}{of_others}; choosing the best is expected to add {expected:.2g}."
+    )
+    if gap - margin > expected:
+        return Generalization(False, "ValidationBetterThanTest", numbers)
+    return Generalization(True, "WithinNoise", numbers)
+
+
+def expected_excess(objective: Objective, finalists: Sequence[Judged]) -> float:
+    """How far the best validation mean is expected to be better than the truth, since the best was chosen.
+
+    By Tweedie's formula with a normal prior: the means are shrunk to their own mean by the share of their variance that
+    trainings explain (Efron, "Tweedie's Formula and Selection Bias", JASA 2011).
+
+    Args:
+        objective: the primary one.
+        finalists: the best first.
+
+    Returns:
+        In the metric's unit, 0 or more.
+    """
+    known = [values for one in finalists if len(values := one.measured(objective.metric)) > 1]
+    if len(known) < 2:
+        return 0.0
+    noise = fmean(variance(values) / len(values) for values in known)
+    means = [fmean(values) for values in known]
+    spread = variance(means)
+    share = min(1.0, noise / spread) if spread > 0 else 1.0
+    best = max(means) if objective.goal == "maximize" else min(means)
+    return share * abs(best - fmean(means))
+
+
+def _gaps(objective: Objective, one: Judged) -> list[float]:
+    """By how much validation is better than test, in each training."""
+    sign = 1 if objective.goal == "maximize" else -1
+    test = f"test_{objective.metric}"
+    return [sign * (t[objective.metric] - t[test]) for t in one.trainings if objective.metric in t and test in t]
+
+
+def _margin(gaps: Sequence[float]) -> float:
+    """Half the t interval of their mean."""
+    # Only experiments that have finalists need it.
+    from scipy.special import stdtrit  # noqa: PLC0415
+
+    quantile = float(stdtrit(len(gaps) - 1, (1 + _CONFIDENCE) / 2))
+    return quantile * stdev(gaps) / math.sqrt(len(gaps))
+
+
+def _shown(one: Judged, metric: str) -> str:
+    return f"{metric} {one.metrics[metric]:.4g} ± {one.spread(metric) or 0.0:.2g}"

@@ -1,0 +1,100 @@
+"""What has become of the unfinished trials: the statuses to write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from kubenas.api.base import duration_seconds
+from kubenas.api.experiment import ExperimentSpec
+from kubenas.api.trial import TrialStatus
+from kubenas.experiment.actions import Announcement, WriteTrial
+from kubenas.experiment.attempts import Rules, Step, advance, prune, release
+from kubenas.experiment.ledger import Ledger
+from kubenas.experiment.objectives import best_value
+from kubenas.experiment.state import Attempt, Fault, Readings, Trial
+from kubenas.experiment.verdict import Verdict
+from kubenas.experiment.wakes import Wakes
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """Statuses to write, and whether values must be read now before more is known."""
+
+    writes: tuple[WriteTrial, ...]
+    read_now: bool
+
+
+def outcomes(
+    spec: ExperimentSpec,
+    ledger: Ledger,
+    attempts: Mapping[str, Attempt],
+    readings: Readings,
+    end: Verdict | None,
+    now: float,
+    wakes: Wakes,
+) -> Outcomes:
+    """What has become of each unfinished trial, in order of their numbers; endings are numbered on.
+
+    Args:
+        end: the experiment's, if it has ended: trials that still run are then stopped.
+        now: seconds since the epoch.
+        wakes: is told when a trial must be looked at again.
+    """
+    rules = Rules(
+        retries=spec.trials.retries,
+        timeout=duration_seconds(spec.trials.timeout) if spec.trials.timeout else None,
+        required=tuple(o.metric for o in spec.objectives),
+        shares=spec.budget.device_shares,
+    )
+    order = ledger.last_order
+    writes: list[WriteTrial] = []
+    read_now = False
+    for trial in ledger.unfinished.values():
+        attempt = attempts.get(trial.attempt_name)
+        step = advance(trial, attempt, readings, rules, now)
+        step = _overruled(trial, attempt, step, readings, rules, end, suspended=spec.suspend, now=now)
+        wakes.at(step.wake_at)
+        read_now = read_now or step.read_now
+        status = step.status
+        if status is None:
+            continue
+        if status.completion_time is not None:
+            order += 1
+            value = best_value(spec.objectives, status.results)
+            status = status.model_copy(update={"order": order, "value": value})
+        writes.append(WriteTrial(trial, status, _failure(trial, status)))
+    return Outcomes(tuple(writes), read_now)
+
+
+def _overruled(
+    trial: Trial,
+    attempt: Attempt | None,
+    step: Step,
+    readings: Readings,
+    rules: Rules,
+    end: Verdict | None,
+    *,
+    suspended: bool,
+    now: float,
+) -> Step:
+    """What a trial comes to where the experiment has ended or is suspended, unless it has ended by itself."""
+    ended = step.status is not None and step.status.phase in ("Succeeded", "Failed")
+    if ended or step.read_now:
+        return step
+    if end is not None:
+        fault = Fault(end.reason, f"The experiment has ended: {end.message}")
+        return replace(step, status=prune(trial, attempt, readings, fault, rules, now))
+    if suspended:
+        return replace(step, status=release(trial, attempt, readings, rules, now) or step.status)
+    return step
+
+
+def _failure(trial: Trial, status: TrialStatus) -> Announcement | None:
+    """A word on a trial that failed for good."""
+    failure = status.last_failure
+    if status.phase != "Failed" or failure is None:
+        return None
+    attempts = "1 attempt" if status.failures == 1 else f"{status.failures} attempts"
+    message = f"{trial.name} failed after {attempts}: {failure.reason}: {failure.message}"
+    return Announcement("Warning", "TrialFailed", message)

@@ -1,0 +1,180 @@
+"""Which stage runs, and which candidates its next trials have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from kubenas.api.experiment import NASExperiment
+from kubenas.api.trial import Candidate, TrialSpec
+from kubenas.experiment.actions import NewTrial
+from kubenas.experiment.judged import Judged
+from kubenas.experiment.ledger import Ledger
+from kubenas.experiment.stages import ResolvedStage
+from kubenas.experiment.state import trial_name
+from kubenas.search.base import History
+from kubenas.space.base import Architecture
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Candidates that one trial for each seed evaluates, from trial `first` on."""
+
+    first: int
+    results_seen: int
+    architectures: Sequence[Architecture]
+
+
+def current_stage(
+    stages: Sequence[ResolvedStage], ledger: Ledger, exhausted: ResolvedStage | None = None
+) -> ResolvedStage:
+    """The stage that runs: the last one that has a trial, or the next one where that is over.
+
+    Args:
+        exhausted: the stage whose strategy has nothing more to propose.
+    """
+    begun = [stage for stage in stages if ledger.stage(stage.name).created]
+    stage = begun[-1] if begun else stages[0]
+    last = stage.index + 1 == len(stages)
+    if ledger.unfinished or last or ledger.stage(stage.name).unscored:
+        return stage
+    over = open_trials(stages, stage, ledger, exhausted) == 0
+    return stages[stage.index + 1] if over else stage
+
+
+def open_trials(
+    stages: Sequence[ResolvedStage],
+    stage: ResolvedStage,
+    ledger: Ledger,
+    exhausted: ResolvedStage | None = None,
+) -> int:
+    """Trials of a stage that are still to be made.
+
+    Args:
+        exhausted: the stage whose strategy has nothing more to propose.
+    """
+    record = ledger.stage(stage.name)
+    if stage.search is not None:
+        return max(record.missing, 0 if stage is exhausted else stage.most_trials - record.created)
+    waiting = len(_waiting(stages, stage, ledger))
+    return record.missing + -(-waiting // stage.candidates_per_trial) * stage.seeds
+
+
+def total_trials(stages: Sequence[ResolvedStage], ledger: Ledger) -> int:
+    """Trials of all stages together, as far as it is known how many are kept."""
+    current = current_stage(stages, ledger)
+    total = 0
+    for stage in stages:
+        if stage.index < current.index:
+            total += ledger.stage(stage.name).created
+        elif stage is current and stage.search is None:
+            total += ledger.stage(stage.name).created + open_trials(stages, stage, ledger)
+        else:
+            total += stage.most_trials
+    return total
+
+
+def asked(stage: ResolvedStage, ledger: Ledger, trials: int) -> tuple[History, int] | None:
+    """What the stage's strategy is asked with for so many trials, and for how many candidates.
+
+    None where it is not asked: the stage takes what was kept, or the trials complete what was proposed before.
+    """
+    if stage.search is None:
+        return None
+    number = ledger.next_number()
+    results_seen = ledger.after(number)
+    if results_seen is not None:
+        # A number is missing below others: it is proposed again with what those above it were proposed with.
+        known = ledger.replicates(stage, number)
+        return None if known else (ledger.history_at(stage, number, results_seen), stage.candidates_per_trial)
+    groups = -(-(trials - ledger.stage(stage.name).missing) // stage.seeds)
+    return (ledger.history(stage), groups * stage.candidates_per_trial) if groups > 0 else None
+
+
+def next_trials(
+    experiment: NASExperiment, stages: Sequence[ResolvedStage], stage: ResolvedStage, ledger: Ledger, count: int
+) -> list[NewTrial]:
+    """Up to `count` further trials of a stage, in order of their numbers; none where the space is used up.
+
+    Trials that are proposed together are written together, so after a crash a number may be missing below others. It
+    is then proposed again with what those above it were proposed with, and so comes out the same.
+    """
+    number = ledger.next_number()
+    results_seen = ledger.after(number)
+    if results_seen is not None:
+        count = 1
+    elif stage.search is not None:
+        ledger.history(stage)
+    waiting = _waiting(stages, stage, ledger)
+    name = experiment.metadata.name
+    known = ledger.replicates(stage, number)
+    group = _Group(known.number, known.results_seen, known.architectures) if known else None
+    made: list[NewTrial] = []
+    for now in range(number, number + count):
+        if group is None or now - group.first >= stage.seeds:
+            if stage.search is None:
+                taken, waiting = waiting[: stage.candidates_per_trial], waiting[stage.candidates_per_trial :]
+                group = _Group(now, ledger.last_order, [one.architecture for one in taken])
+            else:
+                group = _proposed(stage, ledger, now, results_seen)
+        if not group.architectures:
+            break
+        checkpoints = _checkpoints(experiment, stages, stage, ledger) if now == group.first else {}
+        made.append(NewTrial(trial_name(name, now), _trial(stage, ledger, group, now, checkpoints)))
+    return made
+
+
+def _checkpoints(
+    experiment: NASExperiment, stages: Sequence[ResolvedStage], stage: ResolvedStage, ledger: Ledger
+) -> dict[Architecture, str]:
+    """What the first seed of candidates that were kept goes on from.
+
+    The other seeds begin anew, or they would differ by less than trainings do.
+    """
+    if stage.search is not None or experiment.spec.storage is None:
+        return {}
+    name = experiment.metadata.name
+    return {
+        one.architecture: f"{trial_name(name, one.trial)}/{one.candidate}.safetensors"
+        for one in ledger.kept(stages[stage.index - 1])
+    }
+
+
+def _proposed(stage: ResolvedStage, ledger: Ledger, number: int, results_seen: int | None) -> _Group:
+    strategy, each = stage.strategy, stage.candidates_per_trial
+    assert strategy is not None  # noqa: S101 - nothing is proposed while a specification is wrong
+    if results_seen is None:
+        results_seen = ledger.last_order
+        proposals = ledger.stage(stage.name).propose(strategy, number, each)
+    else:
+        proposals = strategy.propose(ledger.history_at(stage, number, results_seen), each)
+    return _Group(number, results_seen, proposals)
+
+
+def _trial(
+    stage: ResolvedStage, ledger: Ledger, group: _Group, number: int, checkpoints: Mapping[Architecture, str]
+) -> TrialSpec:
+    return TrialSpec(
+        number=number,
+        results_seen=group.results_seen,
+        stage=stage.name,
+        seed=number - group.first,
+        candidates=[
+            Candidate(
+                id=str(index),
+                name=ledger.space.name(architecture),
+                architecture=architecture.to_json(),
+                epochs=stage.evaluation.epochs,
+                resume_from=checkpoints.get(architecture),
+            )
+            for index, architecture in enumerate(group.architectures)
+        ],
+    )
+
+
+def _waiting(stages: Sequence[ResolvedStage], stage: ResolvedStage, ledger: Ledger) -> list[Judged]:
+    """Candidates that the stage before has kept and that no trial of this one has yet."""
+    if stage.search is not None:
+        return []
+    there = ledger.stage(stage.name).architectures()
+    return [one for one in ledger.kept(stages[stage.index - 1]) if one.architecture not in there]

@@ -1,0 +1,223 @@
+"""What the trials of one stage come to: its candidates, the best of them, its front, its strategy's history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from kubenas.api.objective import Objective
+from kubenas.experiment.front import Front
+from kubenas.experiment.judged import Judged, averaged, ranked
+from kubenas.experiment.state import Fault
+from kubenas.search.base import History, Observation, Strategy
+from kubenas.space.base import Architecture
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What is kept of an ended trial."""
+
+    number: int
+    seed: int
+    order: int
+    results_seen: int
+    phase: str
+    stage: str | None
+    gpu_seconds: float
+    resource_version: str
+    fault: Fault | None
+    candidates: tuple[Judged, ...]
+
+
+@dataclass(slots=True)
+class Replicates:
+    """The trials that evaluate the same candidates, each with another seed; their numbers follow one another.
+
+    Attributes:
+        number: of the first.
+        results_seen: when their candidates were proposed.
+        architectures: of their candidates, as far as they are known.
+        trials: by seed; None for one that has not ended.
+    """
+
+    number: int
+    results_seen: int
+    architectures: list[Architecture]
+    trials: dict[int, Ended | None] = field(default_factory=dict)
+
+    def complete(self, seeds: int) -> bool:
+        """Whether all have ended."""
+        return len(self.trials) >= seeds and None not in self.trials.values()
+
+    @property
+    def order(self) -> int:
+        """When the last one ended, as a number of endings; only of complete ones."""
+        return max(ended.order for ended in self.trials.values() if ended)
+
+    def candidates(self, objectives: Sequence[Objective]) -> tuple[Judged, ...]:
+        """The candidates over all seeds that have ended."""
+        ended = [one for _, one in sorted(self.trials.items()) if one]
+        if len(ended) == 1:
+            return ended[0].candidates
+        by_id: dict[str, list[Judged]] = {}
+        for one in ended:
+            for candidate in one.candidates:
+                by_id.setdefault(candidate.candidate, []).append(candidate)
+        return tuple(averaged(objectives, trainings) for trainings in by_id.values())
+
+
+class StageRecord:
+    """The trials of one stage.
+
+    Attributes:
+        best: within every limit; of equal ones the earliest proposed.
+        front: within every limit.
+        unscored: whether no candidate has a score yet.
+    """
+
+    def __init__(self, objectives: Sequence[Objective], seeds: int) -> None:
+        self._objectives, self._seeds = objectives, seeds
+        # By the number of their first trial; and those that are not complete.
+        self._replicates: dict[int, Replicates] = {}
+        self._incomplete: dict[int, Replicates] = {}
+        self.best: Judged | None = None
+        self.front = Front(objectives)
+        self.unscored = True
+        self._created = 0
+        self._ranked: list[Judged] | None = None
+        self._history: History | None = None
+        # First numbers of what the history has as proposed, and proposals in it that no trial has been written for yet.
+        self._proposed: set[int] = set()
+        self._ahead: dict[int, list[Architecture]] = {}
+
+    @property
+    def created(self) -> int:
+        """Number of its trials."""
+        return self._created
+
+    @property
+    def missing(self) -> int:
+        """Trials that are still to be made so that all candidates have all seeds."""
+        return sum(self._seeds - len(one.trials) for one in self._incomplete.values())
+
+    def of(self, number: int) -> Replicates | None:
+        """The trials that the trial of that number belongs to, once one of them is there."""
+        for first in range(number, number - self._seeds, -1):
+            if first in self._replicates:
+                return self._replicates[first]
+        return None
+
+    def begin(self, number: int, seed: int, results_seen: int, architectures: list[Architecture]) -> None:
+        """Take in a trial, before or after its end."""
+        first = number - seed
+        ahead = self._ahead.pop(first, None)
+        if (ahead is not None and ahead != architectures) or first not in self._proposed:
+            # Written by someone else, a leader before for example.
+            self._history = None
+        if first not in self._replicates:
+            self._replicates[first] = self._incomplete[first] = Replicates(first, results_seen, architectures)
+        known = self._replicates[first]
+        if seed not in known.trials:
+            self._created += 1
+            known.trials[seed] = None
+
+    def end(self, ended: Ended, *, latest: bool) -> None:
+        """Take in the end of a trial.
+
+        Args:
+            latest: whether none has ended after it.
+        """
+        first = ended.number - ended.seed
+        known = self._replicates[first]
+        known.trials[ended.seed] = ended
+        if not latest:
+            self._history = None
+        if not known.complete(self._seeds):
+            return
+        self._incomplete.pop(first, None)
+        self._ranked = None
+        candidates = known.candidates(self._objectives)
+        for one in candidates:
+            self.unscored = self.unscored and one.score is None
+            if one.feasible:
+                if self.best is None or one.rank > self.best.rank:
+                    self.best = one
+                self.front = self.front.joined_by(one)
+        if [one.architecture for one in candidates] != known.architectures:
+            # An evaluation has brought them, or they cannot be read.
+            self._history = None
+        if self._history is not None:
+            for one in candidates:
+                self._history.observe(one.observation)
+
+    def candidates(self) -> Iterable[Judged]:
+        """Those with results of all their seeds, in order of ending."""
+        return (one for known in self._completed() for one in known.candidates(self._objectives))
+
+    def ranked(self) -> list[Judged]:
+        """Candidates that have a score, the best first."""
+        if self._ranked is None:
+            self._ranked = ranked(self.candidates())
+        return self._ranked
+
+    def ranked_at_end(self) -> list[Judged]:
+        """As `ranked` once nothing runs any more: with those that have not been trained with all seeds."""
+        if not self._incomplete:
+            return self.ranked()
+        partial = (one for known in self._incomplete.values() for one in known.candidates(self._objectives))
+        return ranked([*self.candidates(), *partial])
+
+    def architectures(self) -> set[Architecture]:
+        """What its trials evaluate or have evaluated."""
+        return {architecture for known in self._replicates.values() for architecture in known.architectures}
+
+    def history(self, make: Callable[[], History], number: int, results_seen: int) -> History:
+        """What its strategy may know: candidates in order of ending, then those that still run.
+
+        Kept between calls; made anew where proposals did not become trials, or a trial came or went that was not
+        proposed here.
+
+        Args:
+            make: an empty history with what was known before the stage.
+            number: of the next trial.
+            results_seen: all endings.
+        """
+        if self._history is None or self._ahead:
+            self._ahead.clear()
+            self._proposed = set(self._replicates)
+            self._history = self.history_at(make(), number, results_seen)
+        return self._history
+
+    def history_at(self, history: History, number: int, results_seen: int) -> History:
+        """The history that trial `number` was proposed with: so many endings, and smaller numbers as pending."""
+        known: set[int] = set()
+        for one in self._completed():
+            if one.order <= results_seen:
+                known.add(one.number)
+                candidates = one.candidates(self._objectives)
+                history.propose(candidate.architecture for candidate in candidates)
+                for candidate in candidates:
+                    history.observe(candidate.observation)
+        for first in sorted(self._replicates.keys() - known):
+            if first < number:
+                history.propose(self._replicates[first].architectures)
+        return history
+
+    def propose(self, strategy: Strategy, number: int, count: int) -> list[Architecture]:
+        """The candidates of trial `number`, as the strategy wants them by the history that was asked for last."""
+        assert self._history is not None  # noqa: S101 - it was asked for before
+        proposals = strategy.propose(self._history, count)
+        if proposals:
+            # The history has them now, and no trial does until it is written.
+            self._proposed.add(number)
+            self._ahead[number] = proposals
+        return proposals
+
+    def observations(self) -> list[Observation]:
+        """Candidates with a score as a later strategy sees them, each architecture once, in order of ending."""
+        found = {one.architecture: one.observation for one in self.candidates() if one.score is not None}
+        return list(found.values())
+
+    def _completed(self) -> list[Replicates]:
+        complete = (one for first, one in self._replicates.items() if first not in self._incomplete)
+        return sorted(complete, key=lambda one: one.order)
