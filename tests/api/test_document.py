@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kubenas.api.document import MAX_DEPTH, DocumentError, read_document
+from kubenas.api.base import MAX_DEPTH
+from kubenas.api.document import DocumentError, read_document
 from tests.properties import examples
 
 if TYPE_CHECKING:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
+from torch._ops import OpOverloadPacket
+from torch.utils.flop_counter import flop_registry
 
 from kubenas_trial.measure.cost import count_flops, peak_memory_mb, reset_peak_memory
+from kubenas_trial.measure.products import PRODUCTS
 from kubenas_trial.networks.base import Series
 from kubenas_trial.networks.build import build_network
 from kubenas_trial.networks.rnn import RNN
 
 CPU = torch.device("cpu")
+aten = torch.ops.aten
 # Activations of a state's value in one step.
 ACTIVATIONS: Mapping[Callable[..., nn.RNNBase], int] = {nn.RNN: 1, nn.GRU: 3, nn.LSTM: 5}
 
@@ -92,3 +99,40 @@ def test_a_peak_of_memory_is_not_inherited() -> None:
     assert peak_memory_mb(CPU) == pytest.approx(seen, rel=0.1), "it is the peak, not what is in use"
     reset_peak_memory(CPU)
     assert peak_memory_mb(CPU) < seen - 0.8 * large / 1e6
+
+
+PRODUCT = st.integers(1, 5)
+
+
+@given(st.data())
+def test_products_are_counted_as_torch_does(data: st.DataObject) -> None:
+    batch, rows, inner, columns = (data.draw(PRODUCT) for _ in range(4))
+    left, right = torch.zeros(batch, rows, inner), torch.zeros(batch, inner, columns)
+    groups, transposed = data.draw(PRODUCT), data.draw(st.booleans())
+    weights = torch.zeros(2 * groups, 3, 2, 1)
+    images = torch.zeros(batch, (2 if transposed else 3) * groups, 6, 5)
+    heads = (batch, 2, rows, inner), (batch, 2, columns, inner), (batch, 2, columns, inner)
+    calls: list[tuple[Any, tuple[Any, ...]]] = [
+        (aten.mm, (left[0], right[0])),
+        (aten.bmm, (left, right)),
+        (aten.addmm, (torch.zeros(columns), left[0], right[0])),
+        (aten.baddbmm, (torch.zeros(batch, rows, columns), left, right)),
+        (aten.convolution, (images, weights, None, [2, 1], [1, 0], [1, 2], transposed, [0, 0], groups)),
+        (aten._scaled_dot_product_flash_attention_for_cpu, tuple(map(torch.zeros, heads))),
+    ]
+    for operation, arguments in calls:
+        result = operation(*arguments)
+        assert 2 * PRODUCTS[operation](*arguments, out_val=result) == flop_registry[operation](
+            *arguments, out_val=result
+        )
+
+
+def test_all_forward_products_that_torch_knows_are_counted() -> None:
+    of_tensors = {operation for operation in flop_registry if isinstance(operation, OpOverloadPacket)}
+    forward = {operation for operation in of_tensors if not str(operation).endswith("_backward")}
+    # Of 8-bit floats, nested tensors, the just-in-time compiler, and devices that no network here runs on.
+    others = {
+        *(aten._scaled_mm, aten._flash_attention_forward, aten._efficient_attention_forward),
+        *(aten._convolution, aten._slow_conv2d_forward, aten.convolution_overrideable),
+    }
+    assert forward - others == set(PRODUCTS)

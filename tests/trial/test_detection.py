@@ -7,6 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torchvision.ops import box_iou as torchvision_box_iou
+from torchvision.ops import generalized_box_iou_loss, sigmoid_focal_loss
 
 from kubenas.api.task import Task as TaskSpec
 from kubenas_trial.datasets.data import Batch
@@ -14,6 +16,7 @@ from kubenas_trial.datasets.detection_data import PADDING, DetectionExamples
 from kubenas_trial.networks.base import Images
 from kubenas_trial.networks.build import build_network
 from kubenas_trial.networks.detector import DETECTOR, Detector, Predictions
+from kubenas_trial.tasks.box_losses import box_iou, focal_loss, giou_loss
 from kubenas_trial.tasks.boxes import assign, centerness, decode, detection_loss
 from kubenas_trial.tasks.load import load_task
 from kubenas_trial.tasks.object_detection import ObjectDetection
@@ -45,6 +48,23 @@ boxes = st.builds(
     st.floats(12, SIDE / 2),
     st.floats(12, SIDE / 2),
 )
+
+
+@given(st.lists(st.tuples(boxes, boxes, st.floats(-9, 9), st.sampled_from([0.0, 1.0])), min_size=1, max_size=5))
+def test_overlaps_and_losses_are_those_of_torchvision(
+    drawn: list[tuple[list[float], list[float], float, float]],
+) -> None:
+    found, wanted, logits, targets = (torch.tensor(column) for column in zip(*drawn, strict=True))
+    torch.testing.assert_close(box_iou(found, wanted), torchvision_box_iou(found, wanted))
+    for ours, theirs, values, right in (
+        (giou_loss, generalized_box_iou_loss, found, wanted),
+        (focal_loss, sigmoid_focal_loss, logits, targets),
+    ):
+        values.requires_grad_()
+        mine, other = ours(values, right), theirs(values, right)
+        torch.testing.assert_close(mine, other)
+        slopes = [torch.autograd.grad(losses.sum(), values)[0] for losses in (mine, other)]
+        torch.testing.assert_close(*slopes, atol=1e-4, rtol=1e-4)
 
 
 @examples(25)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kubenas.api.metric_names import metric_names
 from kubenas_trial.contract import Candidate, Trial
+from kubenas_trial.preload import import_task
 from kubenas_trial.threads import cpu_limit
 
 _LOG = logging.getLogger("kubenas_trial")
@@ -24,7 +25,8 @@ def run(trial: Trial) -> None:
         TrialError: another process of the trial has failed.
     """
     cpus = prepare_threads()
-    # Only here, since torch takes seconds to import: by now SIGTERM is heeded and the metrics port is open.
+    # Torch only here, since it takes seconds to import: by now SIGTERM is heeded and the metrics port is open.
+    import_task(trial.document.task.name)
     from kubenas_trial.distributed import joined, rank, world_size  # noqa: PLC0415
     from kubenas_trial.evaluation.train import train  # noqa: PLC0415
     from kubenas_trial.tasks.load import load_task  # noqa: PLC0415

@@ -9,11 +9,11 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 from pydantic.alias_generators import to_camel
 
-from kubenas.api.document import MAX_DEPTH
 from kubenas.api.text import clean
 
 GROUP: Final = "kubenas.io"
 MAX_NAME: Final = 1024
+MAX_DEPTH: Final = 100
 VERSION: Final = "v1alpha1"
 API_VERSION: Final = "kubenas.io/v1alpha1"
 

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import yaml
 
+from kubenas.api.base import MAX_DEPTH
 from kubenas.api.errors import SpecError
 
-MAX_DEPTH: Final = 100
 MAX_VALUES: Final = 500_000
 
 _PLAIN: Final = "plain"

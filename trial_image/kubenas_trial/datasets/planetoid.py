@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from kubenas_trial.datasets.graph_data import GraphData, GraphSettings, RawGraph, as_graph_data
@@ -80,6 +79,8 @@ def _load(file: Path) -> Any:
 
 def _matrix(file: Path, most_mb: int) -> Tensor:
     """The matrix in a file, where it takes no more than `most_mb` megabytes."""
+    from scipy.sparse import csr_matrix  # noqa: PLC0415 - long to import, and other graphs need none
+
     value = _load(file)
     if not isinstance(value, np.ndarray | csr_matrix) or len(value.shape) != 2 or value.dtype.kind not in "biuf":
         raise InvalidDatasetError(f"{file} is no matrix of numbers")

@@ -13,12 +13,13 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
 from kubenas_trial.measure.elementwise import ELEMENTWISE
+from kubenas_trial.measure.products import PRODUCTS
 
 _LOG = logging.getLogger("kubenas_trial")
 _PROCESS: Final = Path("/proc/self")
+_FORMULAS: Final = {**PRODUCTS, **ELEMENTWISE}
 # Products of a state's width, and activations of it, in one step of a recurrent layer.
 _GATES: Final = {"RNN_TANH": (1, 1), "RNN_RELU": (1, 1), "GRU": (3, 3), "LSTM": (4, 5)}
 
@@ -32,7 +33,7 @@ def count_flops(network: nn.Module, inputs: Sequence[Tensor]) -> int:
     """FLOPs of one forward pass on `inputs` as papers on architecture search give them.
 
     Those are the multiply-adds of convolutions, matrix products and attention, half of what torch's formulas say, which
-    count a multiplication and an addition as two; and what NAS-Bench-201 counts of normalization, activations and
+    count a multiplication and an addition as two, and what NAS-Bench-201 counts of normalization, activations and
     pooling.
     """
     training = network.training
@@ -79,10 +80,8 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         result = func(*args, **kwargs)
         if self._inside:
             return result
-        if formula := flop_registry.get(func._overloadpacket):
-            self.total += int(formula(*args, **kwargs, out_val=result)) // 2
-        elif formula := ELEMENTWISE.get(func._overloadpacket):
-            self.total += int(formula(*args, **kwargs, out_val=result))
+        if formula := _FORMULAS.get(func._overloadpacket):
+            self.total += formula(*args, **kwargs, out_val=result)
         return result
 
     @classmethod

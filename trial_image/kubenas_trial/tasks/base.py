@@ -65,6 +65,7 @@ class Task(ABC, Generic[S, D]):
         settings_model: its `task.settings`.
         families: the networks that it can train, by preset or by language (`parameters`, `cell`, `macro`).
         built_in, formats: where data comes from, by name.
+        evaluated_with: modules that `evaluate` imports, as they take longer than the first steps of a training.
     """
 
     name: ClassVar[str]
@@ -77,6 +78,7 @@ class Task(ABC, Generic[S, D]):
     families: ClassVar[Mapping[str, FamilyOf]]
     built_in: ClassVar[Mapping[str, BuiltIn[Any, Any]]]
     formats: ClassVar[Mapping[str, Format[Any, Any]]]
+    evaluated_with: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, settings: S, data: D, device: torch.device) -> None:
         self.settings = settings

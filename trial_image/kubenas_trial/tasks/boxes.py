@@ -7,9 +7,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, one_hot
-from torchvision.ops import batched_nms, box_iou, generalized_box_iou_loss, sigmoid_focal_loss
 
 from kubenas_trial.networks.detector import Predictions
+from kubenas_trial.tasks.box_losses import box_iou, focal_loss, giou_loss
 
 # Places of each level that are considered for an object (ATSS, section 3.3).
 _CANDIDATES = 9
@@ -81,12 +81,12 @@ def detection_loss(found: Predictions, boxes: list[Tensor], labels: list[Tensor]
         wanted.append(true_boxes[objects])
         points.append(centres[positive])
         logits.append(found.centerness[image, positive])
-    classification: Tensor = sigmoid_focal_loss(found.logits, targets, reduction="sum")
+    classification = focal_loss(found.logits, targets).sum()
     if not predicted:
         # Nothing to find: the other outputs take part with no weight, as every parameter has a gradient.
         return classification + 0 * (found.boxes.sum() + found.centerness.sum())
     nearness = centerness(torch.cat(points), torch.cat(wanted))
-    overlap: Tensor = generalized_box_iou_loss(torch.cat(predicted), torch.cat(wanted))
+    overlap = giou_loss(torch.cat(predicted), torch.cat(wanted))
     centring = binary_cross_entropy_with_logits(torch.cat(logits), nearness, reduction="sum")
     count = max(1, len(nearness))
     return (classification + centring) / count + (overlap * nearness).sum() / nearness.sum().clamp(min=1e-6)
@@ -108,6 +108,8 @@ class Found(NamedTuple):
 
 def decode(found: Predictions, image: int, side: int) -> Found:
     """What is found in one image of a batch, of `side` pixels: scored, cut off at the border, one box an object."""
+    from torchvision.ops import batched_nms  # noqa: PLC0415 - longer to import than torch, and training needs it not
+
     # Centerness lowers what is far from its object's centre; the root keeps scores within their usual range.
     scores = (found.logits[image].sigmoid() * found.centerness[image].sigmoid()[:, None]).sqrt()
     values, order = scores.flatten().topk(min(_BEFORE_NMS, scores.numel()))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from torch import Tensor, nn
-from torchmetrics.detection import MeanAveragePrecision
 
 from kubenas_trial.datasets.coco import is_coco, read_coco
 from kubenas_trial.datasets.data import Batch, Examples
@@ -39,6 +38,7 @@ class ObjectDetection(Task[ObjectDetectionSettings, DetectionData]):
     epochs = 24
     settings_model = ObjectDetectionSettings
     families: ClassVar = {"detector": DETECTOR}
+    evaluated_with = ("torchmetrics.detection", "torchvision.ops")
     built_in: ClassVar = {
         "shapes": BuiltIn("500 images of circles, squares and triangles, drawn by seed", detected_shapes)
     }
@@ -71,6 +71,8 @@ class ObjectDetection(Task[ObjectDetectionSettings, DetectionData]):
 
         Resizing an image does not change how boxes overlap, so they are compared as the network sees them.
         """
+        from torchmetrics.detection import MeanAveragePrecision  # noqa: PLC0415
+
         metric = MeanAveragePrecision(backend="pycocotools")
         for batch in self.batches(examples):
             found = Predictions.of(network(*batch.inputs))

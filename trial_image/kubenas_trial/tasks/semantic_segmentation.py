@@ -6,7 +6,6 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
-from torchmetrics.classification import MulticlassAccuracy, MulticlassJaccardIndex
 
 from kubenas_trial.datasets.cityscapes import is_cityscapes, read_cityscapes
 from kubenas_trial.datasets.data import Batch, Examples
@@ -37,6 +36,7 @@ class SemanticSegmentation(Task[SemanticSegmentationSettings, SegmentationData])
     epochs = 100
     settings_model = SemanticSegmentationSettings
     families: ClassVar = {"unet": UNET}
+    evaluated_with = ("torchmetrics.classification",)
     built_in: ClassVar = {
         "shapes": BuiltIn("500 images of circles, squares and triangles, drawn by seed", segmented_shapes)
     }
@@ -67,6 +67,8 @@ class SemanticSegmentation(Task[SemanticSegmentationSettings, SegmentationData])
 
         Both at the size that images are resized to.
         """
+        from torchmetrics.classification import MulticlassAccuracy, MulticlassJaccardIndex  # noqa: PLC0415
+
         classes = len(self.data.classes)
         overlap = MulticlassJaccardIndex(classes, ignore_index=IGNORED, validate_args=False).to(self.device)
         accuracy = MulticlassAccuracy(classes, average="micro", ignore_index=IGNORED, validate_args=False)

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import ClassVar, cast
 
 import torch
-from sacrebleu.metrics.bleu import BLEU
-from sacrebleu.metrics.chrf import CHRF
 from torch import Tensor, nn
 
 from kubenas_trial.datasets.data import Batch, Examples
@@ -54,6 +52,7 @@ class Translation(Task[TranslationSettings, TranslationData]):
     epochs = 8
     settings_model = TranslationSettings
     families: ClassVar = {"seq2seq": SEQ2SEQ}
+    evaluated_with = ("sacrebleu.metrics.bleu", "sacrebleu.metrics.chrf")
     built_in: ClassVar = {
         "reversible": BuiltIn("10,000 English sentences in a made-up language that can be turned back", _reversible)
     }
@@ -86,6 +85,9 @@ class Translation(Task[TranslationSettings, TranslationData]):
 
         Translations are greedy: of each next token the likeliest.
         """
+        from sacrebleu.metrics.bleu import BLEU  # noqa: PLC0415
+        from sacrebleu.metrics.chrf import CHRF  # noqa: PLC0415
+
         pairs = cast("PairExamples", examples)
         translations: list[str] = []
         loss, tokens = 0.0, 0
