@@ -29,6 +29,28 @@ def test_results_come_in_the_order_of_the_candidates() -> None:
     assert [m.name for m in report.results[0].metrics] == ["a", "b"]
 
 
+def deep(levels: int) -> dict[str, Any]:
+    return {"a": deep(levels - 1)} if levels else {}
+
+
+@pytest.mark.parametrize(
+    ("brought", "problem"),
+    [({"x": 1}, ""), (None, "has no architecture"), ("x", "has no architecture"), (deep(200), "levels deep")],
+)
+def test_an_architecture_is_brought_where_its_candidate_leaves_it_open(brought: Any, problem: str) -> None:
+    message = json.dumps(
+        {"results": [{"candidate": "0", "step": 1, "metrics": {"a": 1}, "architecture": brought} for _ in "0"]}
+    )
+    report = read_message(message, 0, [candidate().model_copy(update={"architecture": None})], ["a"])
+    if problem:
+        assert report.fault is not None
+        assert (report.fault.reason, problem in report.fault.message) == ("InvalidResult", True)
+    else:
+        assert report.results[0].architecture == brought
+    (known,) = read_message(message, 0, [candidate()], ["a"]).results
+    assert known.architecture is None
+
+
 def test_a_candidate_without_a_result_fails_alone() -> None:
     report = read_message(results({"accuracy": 1.0}), 0, [candidate(0), candidate(1)], ["accuracy"])
     assert [one.candidate for one in report.results] == ["0"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Iterator
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 import yaml
 
-from kubenas.api.crds import custom_resource_definitions
 from kubenas.api.experiment import NASExperiment
+from kubenas.api.immutable import immutable_fields
 from kubenas.api.status import ExperimentStatus
 from kubenas.api.trial import NASTrial
 from kubenas.experiment.actions import Announcement
 from kubenas.experiment.state import Trial
-from kubenas.local.folder import IMMUTABLE, StateError, StateFolder
+from kubenas.local.folder import StateError, StateFolder
 from kubenas.local.run import LocalRun
 from tests.local.trainers import PATIENCE, document, experiment, history, kubenas, runs, trainer, wait_for
 from tests.search.server import serving
@@ -347,6 +347,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "spec.search.seed": {"search": {"seed": 7}},
     "spec.evaluation": {"evaluation": {"epochs": 4}},
     "spec.stages": {"stages": [{"name": "only"}]},
+    "spec.warmStart": {"warmStart": [{"experiment": "before"}]},
 }
 
 
@@ -365,20 +366,8 @@ async def test_a_folder_belongs_to_one_experiment(tmp_path: Path) -> None:
         await ran(experiment(script, name="other", trials={"max": 1}), tmp_path / "state")
 
 
-def test_the_same_is_immutable_here_and_in_the_crd() -> None:
-    crd = next(c for c in custom_resource_definitions() if c["spec"]["names"]["kind"] == "NASExperiment")
-    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-    assert set(CHANGES) == {f"spec.{path}" for path in IMMUTABLE}
-    assert set(IMMUTABLE) == set(immutable(schema["properties"]["spec"], ""))
-
-
-def immutable(schema: dict[str, Any], path: str) -> Iterator[str]:
-    """Paths of the outermost fields with a rule that compares them with what they were."""
-    for name, inner in schema.get("properties", {}).items():
-        if any("oldSelf" in rule["rule"] for rule in inner.get("x-kubernetes-validations", ())):
-            yield f"{path}{name}"
-        else:
-            yield from immutable(inner, f"{path}{name}.")
+def test_nothing_immutable_is_forgotten() -> None:
+    assert set(CHANGES) == {f"spec.{path}" for path in immutable_fields()}
 
 
 def test_one_run_a_folder(tmp_path: Path) -> None:
@@ -394,3 +383,20 @@ def test_a_broken_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "experiment.json").write_text("{")
     with pytest.raises(StateError, match=r"experiment\.json: "):
         StateFolder(tmp_path).load_experiment()
+
+
+async def test_a_run_begins_with_what_another_folder_knows(tmp_path: Path) -> None:
+    script = trainer(tmp_path, "finish()")
+    warm: dict[str, Any] = {"trials": {"max": 2}, "warmStart": [{"experiment": "before"}]}
+    with pytest.raises(
+        StateError, match=r"^spec\.warmStart\[0\]\.experiment: there is no experiment before.*looked for"
+    ):
+        await ran(experiment(script, **warm), tmp_path / "state")
+    before, _ = await ran(experiment(script, name="before", trials={"max": 3}), tmp_path / "before")
+    first, _ = await ran(experiment(script, **warm), tmp_path / "later")
+    (known,) = first.experiment.status.warm_start
+    assert {one.trial for one in known.results} <= {trial.name for trial in before.trials.values()}
+    shutil.rmtree(tmp_path / "before")
+    again, _ = await ran(experiment(script, **{**warm, "trials": {"max": 4}}), tmp_path / "later")
+    assert again.experiment.status.warm_start == [known]
+    assert again.experiment.status.progress == "4/4"

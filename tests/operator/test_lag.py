@@ -19,9 +19,11 @@ import pytest
 
 from kubenas.api.experiment import NASExperiment
 from kubenas.cluster.apply import Applier
+from kubenas.cluster.client import Client
 from kubenas.cluster.loop import Loop
 from kubenas.cluster.readings import Reader
 from kubenas.cluster.store import Store
+from kubenas.cluster.warm_start import WarmStarter
 from kubenas.experiment.actions import Plan
 from tests.experiment.builders import experiment
 
@@ -154,7 +156,7 @@ async def longest_lag(spec: dict[str, Any]) -> float:
     await asyncio.sleep(0.05)
     store, recorder = Store(("team", "nas")), Recorder()
     store.put_experiment(document)
-    loop = Loop(store, cast("Applier", recorder), cast("Reader", None))
+    loop = Loop(store, cast("Applier", recorder), cast("Reader", None), WarmStarter(cast("Client", None), store))
     running = asyncio.create_task(loop.run())
     await recorder.planned.wait()
     running.cancel()

@@ -16,6 +16,7 @@ from kubenas.cluster.loop import Loop
 from kubenas.cluster.meters import LOOK_ERRORS
 from kubenas.cluster.pods import PodDefaults
 from kubenas.cluster.store import Store
+from kubenas.cluster.warm_start import WarmStarter
 from kubenas.experiment.plan import plan
 from tests.operator.test_store import KEY, document
 
@@ -57,7 +58,7 @@ async def ran(apiserver: Apiserver, enough: Callable[[], bool]) -> None:
     """Run a loop among many changes until it has done enough."""
     store = Store(KEY)
     store.put_experiment(document("one", 1))
-    loop = Loop(store, Applier(apiserver, store, PodDefaults("image")), None)  # type: ignore[arg-type]
+    loop = Loop(store, Applier(apiserver, store, PodDefaults("image")), None, WarmStarter(apiserver, store))  # type: ignore[arg-type]
     task = asyncio.create_task(loop.run())
 
     async with asyncio.timeout(120):

@@ -24,7 +24,7 @@ from kubenas.api.objective import MAX_OBJECTIVES, Objective
 from kubenas.api.search import Search
 from kubenas.api.space import SearchSpace
 from kubenas.api.stage import MAX_STAGES, Stage, stage_problems, stage_schema
-from kubenas.api.status import ExperimentStatus
+from kubenas.api.status import MAX_WARM_STARTS, ExperimentStatus
 from kubenas.api.task import Task
 
 LabelValue = Annotated[str, Field(max_length=63, pattern=r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$")]
@@ -74,6 +74,17 @@ class Budget(Model):
         "resourceClaims; 1 if absent. For example nvidia.com/gpu.shared: 0.25, or rdma/hca: 0.",
     )
     wall_clock: Duration | None = Field(default=None, description="Time since the start, for example 24h.")
+
+
+class WarmStart(Model):
+    """An experiment whose results are known to the search from its beginning."""
+
+    experiment: str = Field(
+        min_length=1,
+        max_length=MAX_NAME_LENGTH,
+        description="Name of an experiment in the same namespace with the same searchSpace; to kubenas run, of a state "
+        "folder beside its own.",
+    )
 
 
 class Metrics(Model):
@@ -167,6 +178,18 @@ class ExperimentSpec(Model):
         ),
     )
     trials: Trials = Field(default_factory=Trials, description="How many trials, and what happens when one fails.")
+    warm_start: list[WarmStart] = Field(
+        default_factory=list,
+        max_length=MAX_WARM_STARTS,
+        description="Results that are known to the search from its beginning: of each experiment, those of its stage "
+        "with the most. They are recorded in the status when the search begins.",
+        json_schema_extra=rules(
+            rule(
+                "self == oldSelf", "warmStart is immutable: past trials were proposed with it; start a new experiment"
+            ),
+            **keyed("experiment"),
+        ),
+    )
     budget: Budget = Field(default_factory=Budget, description="When to stop, whatever has been found.")
     metrics: Metrics = Field(default_factory=Metrics, description="Where values of running trials are read.")
     storage: Storage | None = Field(default=None, description="Where checkpoints live.")
@@ -189,6 +212,7 @@ class ExperimentSpec(Model):
     def _problems(self) -> Iterator[SpecError]:
         yield from repeats("objectives", [o.metric for o in self.objectives], "metric")
         yield from stage_problems(self.stages)
+        yield from repeats("warmStart", [one.experiment for one in self.warm_start], "experiment")
 
 
 class NASExperiment(Model):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from typing import Final, Literal
 
 from pydantic import Field
 
 from kubenas.api.base import ArchitectureName, Condition, FreeObject, MetricValue, Model, Time, keyed
+from kubenas.api.objective import MAX_OBJECTIVES
 from kubenas.api.trial import Source
 
 MAX_FRONT: Final = 32
 MAX_FINALISTS: Final = 16
+MAX_WARM_STARTS: Final = 4
 
 
 class Counts(Model):
@@ -45,6 +49,32 @@ class Best(Model):
     name: ArchitectureName
     architecture: FreeObject = Field(description="The architecture, decision by decision.")
     metrics: list[Measured] = Field(max_length=64, description="All its metrics.", json_schema_extra=keyed("name"))
+
+
+class ImportedResult(Model):
+    """A result that was known before the search began."""
+
+    trial: str = Field(max_length=253, description="The trial that it is of.")
+    candidate: str = Field(max_length=63, description="Which candidate of the trial.")
+    architecture: FreeObject = Field(description="The architecture, decision by decision.")
+    metrics: list[MetricValue] = Field(
+        max_length=MAX_OBJECTIVES, description="Its objectives.", json_schema_extra=keyed("name")
+    )
+
+
+class Imported(Model):
+    """The results that another experiment has brought, as it was when this one began."""
+
+    experiment: str = Field(max_length=253, description="Its name.")
+    uid: str = Field(default="", max_length=63, description="Its uid.")
+    results: list[ImportedResult] = Field(
+        max_length=256, description="Its results, the best first.", json_schema_extra=keyed("trial", "candidate")
+    )
+
+
+def imported_bytes(results: Sequence[ImportedResult]) -> int:
+    """What results take in a status, as JSON."""
+    return sum(len(json.dumps(result.dump())) + 1 for result in results)
 
 
 class Cost(Model):
@@ -90,6 +120,12 @@ class ExperimentStatus(Model):
         description="Where the last stage trains its candidates with several seeds: its candidates, the best first; at "
         "most 16.",
         json_schema_extra=keyed("trial", "candidate"),
+    )
+    warm_start: list[Imported] = Field(
+        default_factory=list,
+        max_length=MAX_WARM_STARTS,
+        description="What spec.warmStart has brought: with it and the trials, every proposal can be repeated.",
+        json_schema_extra=keyed("experiment"),
     )
     hypervolume: float | None = Field(
         default=None, description="Hypervolume of the front, where each objective that is traded off has a reference."

@@ -16,6 +16,7 @@ from kubenas.cluster.election import NotLeaderError
 from kubenas.cluster.meters import LOOK_ERRORS, LOOKS
 from kubenas.cluster.readings import Reader
 from kubenas.cluster.store import Store
+from kubenas.cluster.warm_start import WarmStarter
 from kubenas.experiment.actions import Plan
 from kubenas.experiment.plan import Observed, plan, preparation
 from kubenas.experiment.state import Fault, earliest
@@ -64,8 +65,9 @@ class _Decision:
 class Loop:
     """Runs one experiment until it is cancelled."""
 
-    def __init__(self, store: Store, applier: Applier, reader: Reader) -> None:
+    def __init__(self, store: Store, applier: Applier, reader: Reader, warm_starter: WarmStarter) -> None:
         self._store = store
+        self._warm_starter = warm_starter
         self._applier = applier
         self._reader = reader
         self._asker = Asker(store.changed.set)
@@ -92,6 +94,7 @@ class Loop:
         self._store.changed.clear()
         try:
             await self._store.read()
+            missing = await self._warm_starter.read(_LOOKING)
             with LOOKS.time():
                 decision = await self._decided()
                 if decision is None or decision.plan is None:
@@ -101,7 +104,7 @@ class Loop:
                 if decision.request is not None:
                     self._asker.ask(*decision.request)
                 done = await self._applier.apply(planned, decision.observed)
-                wake = earliest(self._read(planned, time.time()), done)
+                wake = earliest(self._read(planned, time.time()), done, missing)
         except (ApiError, NotLeaderError) as error:
             self._note(error)
             if isinstance(error, ApiError) and self._errors > _UNTOLD and not isinstance(error, RefusedError):

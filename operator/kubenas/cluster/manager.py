@@ -16,6 +16,7 @@ from kubenas.cluster.observe import version
 from kubenas.cluster.pods import PodDefaults
 from kubenas.cluster.readings import Reader
 from kubenas.cluster.store import Key, Store
+from kubenas.cluster.warm_start import WarmStarter
 
 # The first list after the start follows soon, for what went between the first one and the watches' beginning.
 _FIRST_RESYNC_SECONDS = 10.0
@@ -135,7 +136,7 @@ class Manager:
             return
         store = self._stores[key]
         applier = Applier(self._client, store, self._defaults)
-        loop = Loop(store, applier, self._reader)
+        loop = Loop(store, applier, self._reader, WarmStarter(self._client, store))
         self._loops[key] = asyncio.create_task(loop.run(), name=f"experiment {key[0]}/{key[1]}")
 
     def _drop(self, key: Key, uid: str) -> None:

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from kubenas.api.errors import SpecError, problems_of
 from kubenas.api.experiment import ExperimentSpec, NASExperiment
+from kubenas.api.status import Imported
 from kubenas.cluster.checker import CHECKER
 from kubenas.cluster.client import Object
 from kubenas.cluster.names import EXPERIMENT_UID_LABEL, TRIAL_LABEL
@@ -29,6 +30,7 @@ from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.plan import Observed
 from kubenas.experiment.stages import ResolvedStage
 from kubenas.experiment.state import Attempt, Readings, Trial, past_attempts, trial_name, trial_number
+from kubenas.experiment.warm_start import observations
 from kubenas.space.base import Space
 from kubenas.space.parameters import ParameterSpace
 
@@ -78,6 +80,10 @@ class Store:
         # Trials and pods that came before the experiment was read.
         self._early: list[tuple[Kind, Object]] = []
         self._left_out = Unreadable()
+        # What other experiments bring, as long as it is not recorded, and what is wrong with it; whether it is known.
+        self.imported: list[Imported] = []
+        self.warm_start_problems: list[SpecError] = []
+        self._learned = False
 
     def observed(self) -> Observed | None:
         """Everything known, or None as long as the experiment itself is not, or `read` has not come to it."""
@@ -89,8 +95,9 @@ class Store:
             stages=self._stages,
             attempts=dict(self._attempts),
             readings=self.readings,
-            problems=self.problems,
+            problems=[*self.problems, *self.warm_start_problems],
             refusal=self.refusal,
+            imported=self.imported,
             unreadable=[*self._left_out.messages(), *self._ledger.unreadable()],
         )
 
@@ -98,6 +105,11 @@ class Store:
         """Tell the ledger what has come in; in whatever thread looks at it, but only in one at a time."""
         while self._ledger is not None and self._news:
             self._news.popleft()(self._ledger)
+
+    @property
+    def space(self) -> Space | None:
+        """What is searched, once the specification was checked."""
+        return self._space
 
     @property
     def uid(self) -> str:
@@ -135,6 +147,7 @@ class Store:
             self._spec_at = self._version
         self._unreadable = False
         self.experiment = experiment
+        self._learn()
         self.changed.set()
 
     async def read(self) -> None:
@@ -230,6 +243,16 @@ class Store:
             # Without a space there is nothing to search; `problems` says why.
             space = accepted.space or ParameterSpace({})
             self._ledger = Ledger(space, spec.objectives, self._stages)
+            self._learn()
+
+    def _learn(self) -> None:
+        """Give the search what its status has recorded of other experiments, once."""
+        experiment, ledger, space = self.experiment, self._ledger, self._space
+        if self._learned or experiment is None or ledger is None or space is None or not experiment.status.warm_start:
+            return
+        self._learned = True
+        objectives, sources = experiment.spec.objectives, experiment.status.warm_start
+        self._news.append(lambda ledger: ledger.learn(observations(objectives, space, sources)))
 
     def _put(self, kind: Kind, document: Object) -> None:
         """Take in a trial or a pod. One that cannot be read is left out: whatever it is, the others go on."""

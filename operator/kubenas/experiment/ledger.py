@@ -43,6 +43,16 @@ class Ledger:
         self._highest = -1
         self._forget()
 
+    def learn(self, earlier: Sequence[Observation]) -> None:
+        """Take in what other experiments have brought, before the first proposal."""
+        self._earlier = tuple(earlier)
+        self.stage(self._stages[0].name).forget_history()
+
+    @property
+    def earlier(self) -> Sequence[Observation]:
+        """Results of other experiments, which the first stage's strategy knows."""
+        return self._earlier
+
     def _forget(self) -> None:
         self._counts = dict.fromkeys(sorted(FINISHED), 0)
         self._records: dict[str | None, StageRecord] = {}

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from kubenas.api.base import MetricValue
+from kubenas.api.base import MAX_DEPTH, MetricValue
 from kubenas.api.trial import MAX_STEP, Candidate, FailedCandidate, Result
 from kubenas.experiment.curves import MAX_METRICS, METRIC_NAME
 from kubenas.experiment.state import Fault, metrics_of
@@ -178,7 +178,23 @@ def _result(
             there = ", ".join(sorted(metrics)) or "nothing"
             raise _UnusableError(f"the trainer reported no {name}, an objective; it reported {there}", "MetricMissing")
     values = [MetricValue(name=n, value=v) for n, v in metrics_of(metrics)]
-    return Result(candidate=candidate.id, step=step, metrics=values, source="TerminationMessage")
+    found = _architecture(candidate, entry)
+    try:
+        return Result(
+            candidate=candidate.id, step=step, metrics=values, architecture=found, source="TerminationMessage"
+        )
+    except ValueError:
+        raise _UnusableError(f"the result's architecture is nested more than {MAX_DEPTH} levels deep") from None
+
+
+def _architecture(candidate: Candidate, entry: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What the trainer has found, where the candidate leaves it open."""
+    if candidate.architecture is not None:
+        return None
+    found = entry.get("architecture")
+    if not isinstance(found, dict):
+        raise _UnusableError("the result has no architecture, which its candidate leaves open")
+    return found
 
 
 def _is_number(value: Any) -> bool:

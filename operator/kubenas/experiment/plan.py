@@ -8,6 +8,7 @@ from datetime import datetime
 
 from kubenas.api.errors import SpecError
 from kubenas.api.experiment import NASExperiment
+from kubenas.api.status import Imported
 from kubenas.experiment.actions import NewTrial, Plan
 from kubenas.experiment.capacity import Capacity, capacity, unneeded
 from kubenas.experiment.ledger import Ledger
@@ -35,6 +36,7 @@ class Observed:
         problems: what is wrong with the specification; nothing new is started while there are any.
         refusal: why the backend does not take attempts at present.
         unreadable: what is wrong with objects of the experiment that had to be left out.
+        imported: what `warmStart` brings, until it is recorded.
     """
 
     experiment: NASExperiment
@@ -45,11 +47,13 @@ class Observed:
     problems: Sequence[SpecError] = ()
     refusal: str | None = None
     unreadable: Sequence[str] = ()
+    imported: Sequence[Imported] = ()
 
     @property
     def idle(self) -> bool:
         """Whether nothing new is to be started, whatever there is to do."""
-        return bool(self.experiment.spec.suspend or self.problems)
+        spec, status = self.experiment.spec, self.experiment.status
+        return bool(spec.suspend or self.problems or (spec.warm_start and not status.warm_start))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,7 @@ def plan(observed: Observed, now: float) -> Plan:
         proposals=stage.strategy.fault if stage.strategy is not None else None,
         refusal=observed.refusal if end is None and not experiment.spec.suspend else None,
         unreadable=observed.unreadable,
+        imported=observed.imported,
         starting=bool(fill.start or fill.create),
         running=sum(_runs(observed, trial) for trial in ledger.unfinished.values()),
     )

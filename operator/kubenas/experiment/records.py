@@ -188,6 +188,10 @@ class StageRecord:
             self._history = self.history_at(make(), number, results_seen)
         return self._history
 
+    def forget_history(self) -> None:
+        """Make the history anew when it is next asked for."""
+        self._history = None
+
     def history_at(self, history: History, number: int, results_seen: int) -> History:
         """The history that trial `number` was proposed with: so many endings, and smaller numbers as pending."""
         known: set[int] = set()

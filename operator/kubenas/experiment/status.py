@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 from kubenas.api.base import Condition
 from kubenas.api.errors import SpecError
 from kubenas.api.experiment import NASExperiment
-from kubenas.api.status import MAX_FINALISTS, MAX_FRONT, Best, Cost, Counts, ExperimentStatus, Measured
+from kubenas.api.status import MAX_FINALISTS, MAX_FRONT, Best, Cost, Counts, ExperimentStatus, Imported, Measured
 from kubenas.experiment.actions import Announcement
 from kubenas.experiment.generalization import generalization
 from kubenas.experiment.judged import Judged, distinct, spread_evenly
@@ -44,6 +44,8 @@ class Seen:
     proposals: str | None
     # What is wrong with objects that had to be left out.
     unreadable: Sequence[str]
+    # What other experiments have brought, until it is recorded.
+    imported: Sequence[Imported]
     starting: bool
     # Trials whose attempt runs now.
     running: int
@@ -81,6 +83,7 @@ def experiment_status(experiment: NASExperiment, ledger: Ledger, seen: Seen, now
             _best(experiment, ledger, judged) for judged in spread_evenly(traded.members if traded else (), MAX_FRONT)
         ],
         finalists=[_best(experiment, ledger, judged) for judged in finalists],
+        warm_start=old.warm_start or list(seen.imported),
         hypervolume=traded.hypervolume if traded else None,
         stage=seen.stage.name,
         cost=Cost(gpu_hours=round(ledger.gpu_seconds / 3600, 4)),

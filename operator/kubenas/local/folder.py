@@ -23,6 +23,7 @@ from pydantic import ValidationError
 
 from kubenas.api.errors import problems_of
 from kubenas.api.experiment import NASExperiment
+from kubenas.api.immutable import immutable_fields
 from kubenas.api.trial import NASTrial
 
 _ModelT = TypeVar("_ModelT", NASExperiment, NASTrial)
@@ -31,8 +32,6 @@ _ModelT = TypeVar("_ModelT", NASExperiment, NASTrial)
 _GOING_SECONDS: Final = 5.0
 # What a trial's and the experiment's next states take at least.
 _ROOM_BYTES: Final = 64 * 1024
-# What past trials depend on, by its path in the specification: as the CRD's rules have it.
-IMMUTABLE: Final = ("objectives", "task", "searchSpace", "search.seed", "evaluation", "stages")
 
 
 class StateError(Exception):
@@ -154,13 +153,13 @@ def changed_field(old: NASExperiment, new: NASExperiment) -> str | None:
     if old.metadata.name != new.metadata.name:
         return "metadata.name"
     before, after = old.spec.dump(), new.spec.dump()
-    return next((f"spec.{path}" for path in IMMUTABLE if _at(before, path) != _at(after, path)), None)
+    return next((f"spec.{path}" for path in immutable_fields() if _at(before, path) != _at(after, path)), None)
 
 
 def _at(document: dict[str, Any], path: str) -> Any:
     value: Any = document
     for key in path.split("."):
-        value = value[key]
+        value = value.get(key)
     return value
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final, Protocol
@@ -12,9 +13,9 @@ from typing import Final, Protocol
 import httpx
 
 from kubenas.api.base import Metadata, duration_seconds
-from kubenas.api.errors import refuse
-from kubenas.api.experiment import NASExperiment
-from kubenas.api.status import ExperimentStatus
+from kubenas.api.errors import SpecError, refuse
+from kubenas.api.experiment import ExperimentSpec, NASExperiment
+from kubenas.api.status import ExperimentStatus, Imported
 from kubenas.api.trial import NASTrial, TrialSpec, TrialStatus
 from kubenas.experiment.accept import searched_space
 from kubenas.experiment.actions import Announcement, NewTrial, Plan
@@ -24,6 +25,7 @@ from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.plan import Observed, plan, preparation
 from kubenas.experiment.stages import resolve, stage_of, with_strategies
 from kubenas.experiment.state import Attempt, Fault, Readings, Trial, trial_number
+from kubenas.experiment.warm_start import imported, observations
 from kubenas.local.command import Command, trial_command
 from kubenas.local.folder import StateError, StateFolder, changed_field
 from kubenas.local.trainer import TERMINATION_LOG, Trainer, attempt_of_dead_run, free_port
@@ -81,6 +83,14 @@ class LocalRun:
         # By attempt; a task must be referred to, or it may be collected while it runs.
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._left_over: dict[str, Attempt] = {}
+        self._imported: list[Imported] = []
+        if self.experiment.status.warm_start:
+            self._learn(self.experiment.status.warm_start)
+        else:
+            self._imported = [
+                _brought(spec, self.space, folder, index, entry.experiment)
+                for index, entry in enumerate(spec.warm_start)
+            ]
         self._readings = Readings(source="Pod")
         self._reading: asyncio.Task[None] | None = None
         self._interval = min(duration_seconds(spec.metrics.interval), _LONGEST_INTERVAL)
@@ -135,7 +145,14 @@ class LocalRun:
 
     def _observed(self) -> Observed:
         attempts = {name: trainer.attempt() for name, trainer in self._trainers.items()}
-        return Observed(self.experiment, self._stages, self._ledger, self._left_over | attempts, self._readings)
+        return Observed(
+            self.experiment,
+            self._stages,
+            self._ledger,
+            self._left_over | attempts,
+            self._readings,
+            imported=self._imported,
+        )
 
     def _alive(self) -> list[Trainer]:
         return [trainer for trainer in self._trainers.values() if trainer.alive]
@@ -151,12 +168,17 @@ class LocalRun:
         for new in todo.create:
             self._start(self._create(new))
         if todo.status:
+            if todo.status.warm_start and not self.experiment.status.warm_start:
+                self._learn(todo.status.warm_start)
             self.experiment = self.experiment.model_copy(update={"status": todo.status})
             self._folder.save_experiment(self.experiment)
             self._listener.status_changed(todo.status, len(self._alive()))
         for announcement in todo.announce:
             self._listener.announced(announcement)
         return bool(todo.write or todo.stop or todo.start or todo.create or todo.status)
+
+    def _learn(self, sources: Sequence[Imported]) -> None:
+        self._ledger.learn(observations(self.experiment.spec.objectives, self.space, sources))
 
     def _know(self, trial: Trial) -> None:
         self.trials[trial.number] = trial
@@ -298,6 +320,16 @@ def _taken_up(experiment: NASExperiment, folder: StateFolder) -> NASExperiment:
     taken_up = experiment.model_copy(update={"metadata": metadata, "status": status})
     folder.save_experiment(taken_up)
     return taken_up
+
+
+def _brought(spec: ExperimentSpec, space: Space, folder: StateFolder, index: int, name: str) -> Imported:
+    """What the run of another experiment, in a folder beside, brings."""
+    beside = StateFolder(folder.path.resolve().parent / name)
+    try:
+        return imported(spec, space, name, beside.load_experiment(), map(_trial, beside.load_trials()))
+    except SpecError as error:
+        where = f" (looked for in {beside.path})"
+        raise StateError(f"{error.within(f'spec.warmStart[{index}]')}{where}") from None
 
 
 def _trial(document: NASTrial) -> Trial:

@@ -1,0 +1,94 @@
+"""Results of another experiment, which a search begins with as known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from kubenas.api.base import MetricValue
+from kubenas.api.errors import SpecError
+from kubenas.api.status import Imported, ImportedResult, imported_bytes
+from kubenas.experiment.judged import Judged, distinct, judged, spread_evenly
+from kubenas.experiment.ledger import Ledger
+from kubenas.experiment.stages import resolve
+from kubenas.experiment.state import Trial, trial_name
+
+if TYPE_CHECKING:
+    from kubenas.api.experiment import ExperimentSpec, NASExperiment
+    from kubenas.api.objective import Objective
+    from kubenas.search.base import Observation
+    from kubenas.space.base import Space
+
+# Trials of an experiment that are read for it.
+MOST_TRIALS: Final = 2_000
+# Results that are taken from one experiment, and bytes of JSON that they take in the status.
+MOST_RESULTS: Final = 256
+_BYTES: Final = 64 * 1024
+
+
+def imported(
+    spec: ExperimentSpec, space: Space, name: str, source: NASExperiment | None, trials: Iterable[Trial]
+) -> Imported:
+    """What an experiment brings to the search of `spec`.
+
+    Of the stage with the most results, each architecture once; of too many, as many as fit, evenly from the best to the
+    worst.
+
+    Args:
+        spec: of the search that begins.
+        space: what it searches.
+        name: of the experiment that brings results.
+        source: that experiment, if it is there.
+        trials: its trials; the first `MOST_TRIALS` are read.
+
+    Raises:
+        SpecError: it cannot bring any; the path begins at the entry of `warmStart`.
+    """
+    if source is None:
+        raise SpecError("experiment", f"there is no experiment {name}: create it first, or remove this entry")
+    if source.spec.search_space != spec.search_space:
+        raise SpecError("experiment", f"{name} has another searchSpace: its architectures are none of this search")
+    goals = {objective.metric: objective.goal for objective in source.spec.objectives}
+    for objective in spec.objectives:
+        if goals.get(objective.metric, objective.goal) != objective.goal:
+            raise SpecError("experiment", f"{name} has another goal for {objective.metric}")
+    ledger = Ledger(space, spec.objectives, resolve(source.spec))
+    for _, trial in zip(range(MOST_TRIALS), trials, strict=False):
+        ledger.put(trial)
+    stages = [distinct(ledger.stage(stage.name).ranked()) for stage in resolve(source.spec)]
+    results = max(reversed(stages), key=len)
+    if not results:
+        metrics = ", ".join(objective.metric for objective in spec.objectives)
+        raise SpecError("experiment", f"{name} has no finished trial with {metrics} yet")
+    for most in (MOST_RESULTS >> halved for halved in range(MOST_RESULTS.bit_length())):
+        found = [_result(spec.objectives, name, one) for one in spread_evenly(results, most)]
+        if imported_bytes(found) <= _BYTES:
+            break
+    return Imported(experiment=name, uid=source.metadata.uid, results=found)
+
+
+def observations(objectives: Sequence[Objective], space: Space, sources: Sequence[Imported]) -> list[Observation]:
+    """What was recorded as known, as a strategy sees it: each architecture once, as its first entry has it."""
+    known = (
+        judged(
+            objectives,
+            number,
+            "0",
+            space.parse(result.architecture),
+            {metric.name: metric.value for metric in result.metrics},
+            None,
+            whole=True,
+        )
+        for source in sources
+        for number, result in enumerate(source.results)
+    )
+    return [one.observation for one in distinct(one for one in known if one.score is not None)]
+
+
+def _result(objectives: Sequence[Objective], name: str, one: Judged) -> ImportedResult:
+    return ImportedResult(
+        trial=trial_name(name, one.trial),
+        candidate=one.candidate,
+        architecture=one.architecture.to_json(),
+        metrics=[MetricValue(name=o.metric, value=one.metrics[o.metric]) for o in objectives],
+    )
