@@ -23,8 +23,10 @@ from kubenas_trial.errors import InvalidTrialError
 from kubenas_trial.measure.cost import count_flops, count_parameters
 from kubenas_trial.networks.base import Images
 from kubenas_trial.networks.build import build_network, family_of
+from kubenas_trial.networks.cell_graph import CellGraph
 from kubenas_trial.networks.mlp import PERCEPTRON
-from kubenas_trial.networks.nasbench201 import NASBENCH201, NASBench201Skeleton, nasbench201
+from kubenas_trial.networks.nasbench201 import NASBENCH201, NASBench201Skeleton, cell_graph, nasbench201
+from kubenas_trial.networks.operations import operation
 from kubenas_trial.optimizers import SGD, AdamW
 from tests.properties import examples
 
@@ -101,23 +103,22 @@ def test_every_cell_makes_a_network_that_learns(rng: Random, channels: int, cell
     assert all(p.grad is not None for p in network[-1].parameters())
 
 
-def test_a_cell_computes_the_sum_of_its_paths() -> None:
-    from kubenas_trial.networks.nasbench201 import Cell
+def cell_of(architecture: Mapping[str, Value]) -> CellGraph:
+    return CellGraph(cell_graph(architecture), 1, lambda name, _: operation(name, 2))
 
-    cell = Cell(
+
+def test_a_cell_computes_the_sum_of_its_paths() -> None:
+    cell = cell_of(
         {"0-1": "skip_connect", "0-2": "none", "0-3": "skip_connect", "1-2": "skip_connect", "1-3": "none"}
-        | {"2-3": "skip_connect"},
-        channels=2,
+        | {"2-3": "skip_connect"}
     )
     inputs = torch.randn(1, 2, 4, 4)
     assert torch.equal(cell(inputs), 2 * inputs)
 
 
 def test_a_cell_without_a_path_gives_zeros() -> None:
-    from kubenas_trial.networks.nasbench201 import Cell
-
     edges = ("0-1", "0-2", "0-3", "1-2", "1-3", "2-3")
-    cell = Cell(dict.fromkeys(edges, "none") | {"0-1": "skip_connect"}, channels=2)
+    cell = cell_of(dict.fromkeys(edges, "none") | {"0-1": "skip_connect"})
     assert not cell(torch.ones(1, 2, 4, 4)).any()
 
 

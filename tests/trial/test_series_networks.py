@@ -16,9 +16,10 @@ from kubenas.space.presets.rnn import rnn as rnn_space
 from kubenas.space.presets.tcn import tcn as tcn_space
 from kubenas_trial.networks.base import AnyFamily, Series
 from kubenas_trial.networks.build import build_network
+from kubenas_trial.networks.recurrent import CELLS, Recurrent
 from kubenas_trial.networks.rnn import RNN
 from kubenas_trial.networks.series import Pooling
-from kubenas_trial.networks.tcn import TCN, Level
+from kubenas_trial.networks.tcn import TCN, CausalConv, Level
 from tests.properties import examples
 from tests.trial.exported import assert_same_in_onnxruntime
 
@@ -47,7 +48,7 @@ def test_the_default_is_in_the_space(kind: str) -> None:
 def level(steps: int, kernel: int, dilation: int, **changes: Value) -> Level:
     shared: dict[str, Value] = {"normalization": "layer", "activation": "relu", "convolution": "dense", "dropout": 0.0}
     torch.manual_seed(0)
-    return Level((2, 3), kernel, dilation, steps, shared | changes)
+    return Level(2, 3, kernel, dilation, steps, shared | changes)
 
 
 @given(st.integers(1, 4), st.sampled_from([3, 5]), st.sampled_from(["dense", "separable"]))
@@ -62,7 +63,8 @@ def test_a_step_sees_only_what_was_before(dilation: int, kernel: int, convolutio
 
 
 def test_taps_before_the_series_begin_are_left_out() -> None:
-    assert [level(10, kernel=5, dilation=dilation).residual[0].past for dilation in (1, 3, 9, 10)] == [4, 9, 9, 0]
+    convolutions = [level(10, kernel=5, dilation=dilation).residual.get_submodule("conv0") for dilation in (1, 3, 9, 10)]
+    assert [convolution.past for convolution in convolutions if isinstance(convolution, CausalConv)] == [4, 9, 9, 0]
 
 
 @given(st.integers(1, 5), st.integers(1, 6))
@@ -103,7 +105,20 @@ def test_parameters_of_recurrent_layers_are_as_the_space_counts_them() -> None:
     space, _ = SPACES["rnn"]
     architecture = space.sample(Random(3))
     network = build_network(architecture, RNN, {"width": 1}, SERIES)
-    layers = [module for module in network.modules() if isinstance(module, nn.RNNBase)]
+    layers = [module for module in network.modules() if isinstance(module, Recurrent)]
     first_input = sum(weight.numel() for name, weight in layers[0].named_parameters() if "weight_ih" in name)
     counted = sum(weight.numel() for layer in layers for weight in layer.parameters()) - first_input
     assert counted == pytest.approx(space.costs(architecture)["params"])
+
+
+@pytest.mark.parametrize("directions", [1, 2])
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_recurrent_layer_computes_what_torchs_own_does(cell: str, directions: int) -> None:
+    own = Recurrent(cell, 5, 4, directions)
+    theirs = CELLS[cell].drawn(5, 4, bidirectional=directions == 2, batch_first=True)
+    with torch.no_grad():
+        for gates, stacked in zip(own.parameters(), theirs.parameters(), strict=True):
+            stacked.copy_(gates.flatten(0, 1))
+    inputs = torch.randn(3, 5, 7)
+    states = theirs(inputs.transpose(1, 2))[0].unflatten(2, (directions, 4))
+    torch.testing.assert_close(own(inputs), states.transpose(2, 3).flatten(2).transpose(1, 2))

@@ -16,12 +16,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from kubenas_trial.measure.elementwise import ELEMENTWISE
 from kubenas_trial.measure.products import PRODUCTS
+from kubenas_trial.networks.recurrent import CELLS, Recurrent
 
 _LOG = logging.getLogger("kubenas_trial")
 _PROCESS: Final = Path("/proc/self")
 _FORMULAS: Final = {**PRODUCTS, **ELEMENTWISE}
-# Products of a state's width, and activations of it, in one step of a recurrent layer.
-_GATES: Final = {"RNN_TANH": (1, 1), "RNN_RELU": (1, 1), "GRU": (3, 3), "LSTM": (4, 5)}
 
 
 def count_parameters(network: nn.Module) -> int:
@@ -41,7 +40,7 @@ def count_flops(network: nn.Module, inputs: Sequence[Tensor]) -> int:
     try:
         with torch.no_grad(), _Counter() as counter, ExitStack() as hooks:
             for module in network.modules():
-                if isinstance(module, nn.RNNBase):
+                if isinstance(module, Recurrent):
                     hooks.callback(module.register_forward_pre_hook(counter.enter_recurrent).remove)
                     hooks.callback(module.register_forward_hook(counter.leave_recurrent).remove)
             network(*inputs)
@@ -68,10 +67,10 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._inside = True
 
     def leave_recurrent(self, module: nn.Module, inputs: tuple[Any, ...], _outputs: Any) -> None:
-        """Count the layer by what it computes: inputs (…, …, features)."""
-        assert isinstance(module, nn.RNNBase)  # noqa: S101 - hooked so
+        """Count the layer by what it computes: inputs (batch, channels, steps)."""
+        assert isinstance(module, Recurrent)  # noqa: S101 - hooked so
         self._inside = False
-        self.total += recurrent_flops(module, inputs[0].shape[:-1].numel())
+        self.total += recurrent_flops(module, inputs[0].shape[0] * inputs[0].shape[2])
 
     def __torch_dispatch__(
         self, func: Any, _types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -89,18 +88,11 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return False
 
 
-def recurrent_flops(layer: nn.RNNBase, steps: int) -> int:
-    """FLOPs of `layer` over `steps` of all series together: its weights' multiply-adds and an activation of each gate.
-
-    A layer without projections, as all of this trainer are.
-    """
-    products, activations = _GATES[layer.mode]
-    directions = 2 if layer.bidirectional else 1
-    total = 0
-    for number in range(layer.num_layers):
-        inputs = layer.input_size if number == 0 else layer.hidden_size * directions
-        total += layer.hidden_size * (products * (inputs + layer.hidden_size) + activations)
-    return steps * directions * total
+def recurrent_flops(layer: Recurrent, steps: int) -> int:
+    """FLOPs of `layer` over `steps` of all series together: its weights' multiply-adds and its activations."""
+    cell = CELLS[layer.cell]
+    each = layer.width * (cell.gates * (layer.in_channels + layer.width) + cell.activations)
+    return steps * layer.directions * each
 
 
 def reset_peak_memory(device: torch.device) -> None:

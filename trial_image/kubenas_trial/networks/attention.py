@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from typing import NamedTuple
 
 import torch
@@ -95,12 +96,12 @@ class FeedForward(nn.Sequential):
     """
 
     def __init__(self, width: int, inner: int, *, layers: int = 1) -> None:
-        parts: list[nn.Module] = []
+        parts: OrderedDict[str, nn.Module] = OrderedDict()
         before = width
-        for _ in range(layers):
-            parts += [nn.Linear(before, inner), nn.GELU()]
+        for layer in range(layers):
+            parts |= {f"hidden{layer}": nn.Linear(before, inner), f"activation{layer}": nn.GELU()}
             before = inner
-        super().__init__(*parts, nn.Linear(before, width))
+        super().__init__(parts | {"output": nn.Linear(before, width)})
 
 
 class TransformerLayer(nn.Module):

@@ -8,76 +8,57 @@ from typing import Final
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
+from kubenas_trial.networks.mbconv import InvertedResidual
+from kubenas_trial.networks.parts import conv_norm, sequence
+
 # ResNet's outer width of a bottleneck (He et al., CVPR 2016), and the inner one of a small inverted residual.
 _BOTTLENECK = 4
 _EXPANSION = 4
 
 
-def conv_norm(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
-    """Convolution that keeps the size (divided by `stride`), and batch normalization."""
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False), nn.BatchNorm2d(outputs)
-    )
-
-
 class Residual(nn.Module):
-    """`body` and a shortcut around it: the input itself, or where sizes differ a normalized 1 x 1 convolution.
+    """`body` and a shortcut around it, then a ReLU.
+
+    The shortcut is the input itself, or where sizes differ a normalized 1 x 1 convolution of it.
 
     Args:
-        body: from `inputs` to `outputs` channels, the size divided by `stride`.
-        inputs, outputs, stride: as said.
-        linear: as MobileNetV2 has it behind a narrow projection: the sum is left as it is, and where sizes differ there
-            is no shortcut; else a ReLU follows.
+        body: from `in_channels` to `out_channels`, the size divided by `stride`.
+        in_channels, out_channels, stride: as said.
     """
 
-    def __init__(self, body: nn.Module, inputs: int, outputs: int, stride: int, *, linear: bool) -> None:
+    def __init__(self, body: nn.Module, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
         self.body = body
-        self.shortcut: nn.Module | None = None
-        if inputs == outputs and stride == 1:
-            self.shortcut = nn.Identity()
-        elif not linear:
-            self.shortcut = conv_norm(inputs, outputs, 1, stride)
-        self.linear = linear
+        same = in_channels == out_channels and stride == 1
+        self.shortcut = nn.Identity() if same else conv_norm(in_channels, out_channels, 1, stride)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """(batch, inputs, height, width) to (batch, outputs, height / stride, width / stride)."""
-        total: Tensor = self.body(inputs)
-        if self.shortcut is not None:
-            total = total + self.shortcut(inputs)
-        return total if self.linear else relu(total)
+        """(batch, in_channels, height, width) to (batch, out_channels, height / stride, width / stride)."""
+        return relu(self.body(inputs) + self.shortcut(inputs))
 
 
-def _basic(inputs: int, width: int, stride: int) -> Residual:
-    body = nn.Sequential(conv_norm(inputs, width, 3, stride), nn.ReLU(), conv_norm(width, width, 3))
-    return Residual(body, inputs, width, stride, linear=False)
+def _basic(in_channels: int, width: int, stride: int) -> nn.Module:
+    body = nn.Sequential(conv_norm(in_channels, width, 3, stride), nn.ReLU(), conv_norm(width, width, 3))
+    return Residual(body, in_channels, width, stride)
 
 
-def _bottleneck(inputs: int, width: int, stride: int) -> Residual:
-    outputs = _BOTTLENECK * width
+def _bottleneck(in_channels: int, width: int, stride: int) -> nn.Module:
+    out_channels = _BOTTLENECK * width
     body = nn.Sequential(
-        conv_norm(inputs, width, 1),
+        conv_norm(in_channels, width, 1),
         nn.ReLU(),
         conv_norm(width, width, 3, stride),
         nn.ReLU(),
-        conv_norm(width, outputs, 1),
+        conv_norm(width, out_channels, 1),
     )
-    return Residual(body, inputs, outputs, stride, linear=False)
+    return Residual(body, in_channels, out_channels, stride)
 
 
-def _inverted_residual(inputs: int, width: int, stride: int) -> Residual:
-    hidden = _EXPANSION * inputs
-    body = nn.Sequential(
-        conv_norm(inputs, hidden, 1),
-        nn.ReLU6(),
-        conv_norm(hidden, hidden, 3, stride, groups=hidden),
-        nn.ReLU6(),
-        conv_norm(hidden, width, 1),
-    )
-    return Residual(body, inputs, width, stride, linear=True)
+def _inverted_residual(in_channels: int, width: int, stride: int) -> nn.Module:
+    return InvertedResidual(in_channels, width, _EXPANSION, 3, stride)
 
 
-_BLOCKS: Final[Mapping[str, tuple[Callable[[int, int, int], Residual], int]]] = {
+_BLOCKS: Final[Mapping[str, tuple[Callable[[int, int, int], nn.Module], int]]] = {
     "basic": (_basic, 1),
     "bottleneck": (_bottleneck, _BOTTLENECK),
     "inverted_residual": (_inverted_residual, 1),
@@ -97,22 +78,22 @@ class Backbone(nn.Module):
 
     strides = (8, 16, 32)
 
-    def __init__(self, channels: int, width: int, depths: Sequence[int], block: str) -> None:
+    def __init__(self, in_channels: int, width: int, depths: Sequence[int], block: str) -> None:
         super().__init__()
         make, factor = _BLOCKS[block]
-        self.stem = nn.Sequential(conv_norm(channels, width, 3, stride=2), nn.ReLU())
+        self.stem = nn.Sequential(conv_norm(in_channels, width, 3, stride=2), nn.ReLU())
         self.stages = nn.ModuleList()
-        inputs = width
+        before = width
         for stage, depth in enumerate(depths):
             blocks: list[nn.Module] = []
             for number in range(depth):
-                blocks.append(make(inputs, width * 2**stage, 2 if number == 0 else 1))
-                inputs = factor * width * 2**stage
+                blocks.append(sequence({block: make(before, width * 2**stage, 2 if number == 0 else 1)}))
+                before = factor * width * 2**stage
             self.stages.append(nn.Sequential(*blocks))
         self.channels = tuple(factor * width * 2**stage for stage in range(1, len(depths)))
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """The maps of the last three stages for (batch, channels, height, width), both sides divisible by 32."""
+        """The maps of the last three stages for (batch, in_channels, height, width), both sides divisible by 32."""
         values = self.stem(images)
         maps = []
         for stage in self.stages:

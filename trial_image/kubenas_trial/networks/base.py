@@ -108,6 +108,9 @@ I = TypeVar("I")  # noqa: E741 - an interface, one of the above
 class Family(Generic[S, I]):
     """Networks that are a function of an architecture.
 
+    A parameter's name says its place in the space and its operation, and depends on no other decision. Decisions of
+    sizes change shapes alone, so that a smaller network has leading slices of a larger one's parameters.
+
     Attributes:
         skeleton: the settings around the searched part; its defaults suit a small machine or are the paper's.
         build: the network of (architecture, skeleton, interface), with fresh weights from torch's global generator.

@@ -26,22 +26,23 @@ class BERTEncoderSkeleton(Skeleton):
 
 
 class Layer(nn.Module):
-    """One of FlexiBERT's operations, then a feed-forward stack, each on normalised inputs and added to them.
+    """The operation called so by FlexiBERT, then a feed-forward stack, each on normalised inputs and added to them.
 
     The paper normalises sums, as BERT does, which needs a warm-up (Xiong et al., ICML 2020, arXiv:2002.04745).
     """
 
-    def __init__(self, mixing: nn.Module, feed_forward: nn.Module, width: int, dropout: float) -> None:
+    def __init__(self, operation: str, mixing: nn.Module, feed_forward: nn.Module, width: int, dropout: float) -> None:
         super().__init__()
         self.mixing_norm = nn.LayerNorm(width)
-        self.mixing = mixing
+        self.operation = operation.replace("/", "_")
+        self.mixing = nn.ModuleDict({self.operation: mixing})
         self.feed_forward_norm = nn.LayerNorm(width)
         self.feed_forward = feed_forward
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, inputs: Tensor, present: Tensor) -> Tensor:
         """(batch, length, width), of which `present` (batch, length) are tokens, to the same."""
-        inputs = inputs + self.dropout(self.mixing(self.mixing_norm(inputs), present))
+        inputs = inputs + self.dropout(self.mixing[self.operation](self.mixing_norm(inputs), present))
         outputs: Tensor = inputs + self.dropout(self.feed_forward(self.feed_forward_norm(inputs)))
         return outputs
 
@@ -59,12 +60,8 @@ class Encoder(nn.Module):
         self.dropout = nn.Dropout(skeleton.dropout)
         self.layers = nn.ModuleList(
             Layer(
-                mixer(
-                    str(architecture[f"operation.{layer}"]),
-                    width,
-                    int(architecture[f"heads.{layer}"]),
-                    tokens.length,
-                ),
+                operation := str(architecture[f"operation.{layer}"]),
+                mixer(operation, width, int(architecture[f"heads.{layer}"]), tokens.length),
                 FeedForward(
                     width,
                     scaled(int(architecture[f"ffn_size.{layer}"]), skeleton.width),

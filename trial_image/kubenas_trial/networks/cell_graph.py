@@ -18,7 +18,8 @@ class CellGraph(nn.Module):
     Args:
         graph: edges go up; a vertex with neither input nor reader is left out, one with readers only gives zeros.
         starts: how many vertices, from 0 on, are the inputs.
-        make: the operation of (name, source vertex); `""` is never asked for, since it changes nothing.
+        make: the operation of (name, source vertex), whose parameters' names begin with its own, as they lie below
+            `edges.SOURCE-TARGET` and `vertices.VERTEX`; `""` is never asked for, since it changes nothing.
         concatenated: whether the last vertex has its inputs one after another instead of their sum.
     """
 

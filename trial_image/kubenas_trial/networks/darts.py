@@ -32,15 +32,17 @@ class DARTSCell(nn.Module):
 
     Args:
         graph: the inputs, the nodes, and the output, which concatenates.
-        inputs: channels of the outputs of the cell before the last one, and of the last one.
+        in_channels: of the output of the cell before the last one, and of that of the last one.
         channels: of each node.
         halves: whether operations on the inputs halve the image.
         halved: whether the last cell did that, so that its output is half as large as that of the cell before.
     """
 
-    def __init__(self, graph: Graph, inputs: tuple[int, int], channels: int, *, halves: bool, halved: bool) -> None:
+    def __init__(
+        self, graph: Graph, in_channels: tuple[int, int], channels: int, *, halves: bool, halved: bool
+    ) -> None:
         super().__init__()
-        before, last = inputs
+        before, last = in_channels
         self.before = FactorizedReduction(before, channels) if halved else relu_conv_norm(before, channels, 1)
         self.last = relu_conv_norm(last, channels, 1)
         self.graph = CellGraph(
@@ -74,17 +76,17 @@ class DARTSNetwork(nn.Module):
         width = _STEM * channels
         self.stem = nn.Sequential(nn.Conv2d(images.channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width))
         self.cells = nn.ModuleList()
-        inputs, halved = (width, width), False
+        in_channels, halved = (width, width), False
         reductions = {skeleton.cells // 3, 2 * skeleton.cells // 3}
         for place in range(skeleton.cells):
             halves = place in reductions
             if halves:
                 channels *= 2
             graph = reduction if halves else normal[place % len(normal)]
-            self.cells.append(DARTSCell(graph, inputs, channels, halves=halves, halved=halved))
+            self.cells.append(DARTSCell(graph, in_channels, channels, halves=halves, halved=halved))
             nodes = sum(target == len(graph.labels) - 1 for _, target in graph.edges)
-            inputs, halved = (inputs[1], nodes * channels), halves
-        self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs[1], images.classes))
+            in_channels, halved = (in_channels[1], nodes * channels), halves
+        self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(in_channels[1], images.classes))
 
     def forward(self, images: Tensor) -> Tensor:
         """(batch, channels, height, width) to (batch, classes)."""

@@ -14,6 +14,7 @@ from torch.nn.functional import interpolate
 from kubenas.space.base import Value
 from kubenas_trial.networks.backbones import Backbone
 from kubenas_trial.networks.base import Family, Images, Skeleton
+from kubenas_trial.networks.parts import sequence
 from kubenas_trial.networks.pyramid import Pyramid
 
 # Side of a square anchor in strides, and the scales and ratios (height / width) of RetinaNet's nine (arXiv:1708.02002).
@@ -51,15 +52,16 @@ class Predictions(NamedTuple):
 
 
 def _layer(width: int, kernel: int, *, separable: bool) -> nn.Sequential:
-    depthwise = [nn.Conv2d(width, width, kernel, padding=kernel // 2, groups=width, bias=False)] if separable else []
-    last = 1 if separable else kernel
+    parts: dict[str, nn.Module]
+    if separable:
+        parts = {
+            f"depthwise_k{kernel}": nn.Conv2d(width, width, kernel, padding=kernel // 2, groups=width, bias=False),
+            "pointwise": nn.Conv2d(width, width, 1, bias=False),
+        }
+    else:
+        parts = {f"dense_k{kernel}": nn.Conv2d(width, width, kernel, padding=kernel // 2, bias=False)}
     # Normalized by groups, as FCOS does: statistics of a batch would mix the levels.
-    return nn.Sequential(
-        *depthwise,
-        nn.Conv2d(width, width, last, padding=last // 2, bias=False),
-        nn.GroupNorm(math.gcd(width, 16), width),
-        nn.ReLU(),
-    )
+    return sequence({**parts, "norm": nn.GroupNorm(math.gcd(width, 16), width), "activation": nn.ReLU()})
 
 
 class Head(nn.Module):
@@ -75,11 +77,16 @@ class Head(nn.Module):
 
     def __init__(self, width: int, kernels: list[int], *, separable: bool, anchors: int, classes: int) -> None:
         super().__init__()
+        # An anchor's predictions mean something else than those of a place without.
+        last = "anchor_free" if anchors == 1 else "anchors"
         self.classes, self.boxes = (
-            nn.Sequential(
-                *(_layer(width, kernel, separable=separable) for kernel in kernels), _last(width, outputs, bias)
+            sequence(
+                {
+                    **{f"layer{place}": _layer(width, each, separable=separable) for place, each in enumerate(kernels)},
+                    last: _last(width, out_channels, bias),
+                }
             )
-            for outputs, bias in ((anchors * classes, _UNLIKELY), (anchors * 5, 0.0))
+            for out_channels, bias in ((anchors * classes, _UNLIKELY), (anchors * 5, 0.0))
         )
         self.anchors = anchors
 
@@ -95,10 +102,10 @@ class Head(nn.Module):
         return torch.unflatten(values, 1, (self.anchors, -1)).permute(0, 3, 4, 1, 2).flatten(1, 3)
 
 
-def _last(width: int, outputs: int, bias: float) -> nn.Conv2d:
-    layer = nn.Conv2d(width, outputs, 3, padding=1, bias=True)
+def _last(width: int, out_channels: int, bias: float) -> nn.Conv2d:
+    layer = nn.Conv2d(width, out_channels, 3, padding=1, bias=True)
     nn.init.normal_(layer.weight, std=0.01)
-    layer.bias = nn.Parameter(torch.full((outputs,), bias))
+    layer.bias = nn.Parameter(torch.full((out_channels,), bias))
     return layer
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from operator import add
 from typing import Annotated, Final
 
 import torch
@@ -17,42 +19,71 @@ _HEADS: Final = 2
 
 
 class Operation(nn.Module):
-    """One of the space's operations but `skip`: (nodes, channels before) to (nodes, channels behind).
+    """One of the space's operations but `skip`: (nodes, in_channels) to (nodes, out_channels).
 
     gcn and gat take the edges with each node's loop to itself, appended once for all of them; the others without.
     """
 
-    def __init__(self, name: str, before: int, behind: int) -> None:
+    def __init__(self, name: str, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.name = name
-        self.layer = _layer(name, before, behind)
+        self.layer = nn.ModuleDict({name: _layer(name, in_channels, out_channels)})
 
     def forward(self, features: Tensor, edges: Tensor, looped: Tensor) -> Tensor:
         """The features behind the operation; `looped` are `edges` with loops."""
+        layer = self.layer[self.name]
         outputs: Tensor
         match self.name:
             case "fc":
-                outputs = self.layer(features)
+                outputs = layer(features)
             case "gat" | "gcn":
-                outputs = self.layer(features, looped)
+                outputs = layer(features, looped)
             case _:
-                outputs = self.layer(features, edges)
+                outputs = layer(features, edges)
         return outputs
 
 
-def _layer(name: str, before: int, behind: int) -> nn.Module:
+class Readout(nn.Module):
+    """A linear layer on the values of some nodes side by side, with weights for each node of its own.
+
+    Args:
+        nodes: whose values it reads.
+        in_channels: of each.
+        out_channels: of the result.
+    """
+
+    def __init__(self, nodes: Sequence[int], in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        # Drawn for all values together, as how many they are decides how large weights are at first.
+        drawn = nn.Linear(len(nodes) * in_channels, out_channels)
+        self.weights = nn.ParameterDict(
+            {
+                str(node): nn.Parameter(weight.detach().clone())
+                for node, weight in zip(nodes, torch.split(drawn.weight, in_channels, dim=1), strict=True)
+            }
+        )
+        self.bias = drawn.bias
+
+    def forward(self, values: Sequence[Tensor]) -> Tensor:
+        """The values, (nodes, in_channels) each, to (nodes, out_channels)."""
+        products = [value @ weight.T for value, weight in zip(values, self.weights.values(), strict=True)]
+        total: Tensor = reduce(add, products) + self.bias
+        return total
+
+
+def _layer(name: str, in_channels: int, out_channels: int) -> nn.Module:
     # Only here, since it takes seconds to import, and who looks at the task or its data does not need it.
     import torch_geometric.nn as geometric  # noqa: PLC0415
 
     layers: dict[str, Callable[[], nn.Module]] = {
-        "gat": lambda: geometric.GATConv(before, behind // _HEADS, heads=_HEADS, add_self_loops=False),
-        "gcn": lambda: geometric.GCNConv(before, behind, add_self_loops=False),
-        "gin": lambda: geometric.GINConv(nn.Linear(before, behind)),
-        "cheb": lambda: geometric.ChebConv(before, behind, K=2),
-        "sage": lambda: geometric.SAGEConv(before, behind),
-        "arma": lambda: geometric.ARMAConv(before, behind),
-        "graph": lambda: geometric.GraphConv(before, behind),
-        "fc": lambda: nn.Linear(before, behind),
+        "gat": lambda: geometric.GATConv(in_channels, out_channels // _HEADS, heads=_HEADS, add_self_loops=False),
+        "gcn": lambda: geometric.GCNConv(in_channels, out_channels, add_self_loops=False),
+        "gin": lambda: geometric.GINConv(nn.Linear(in_channels, out_channels)),
+        "cheb": lambda: geometric.ChebConv(in_channels, out_channels, K=2),
+        "sage": lambda: geometric.SAGEConv(in_channels, out_channels),
+        "arma": lambda: geometric.ARMAConv(in_channels, out_channels),
+        "graph": lambda: geometric.GraphConv(in_channels, out_channels),
+        "fc": lambda: nn.Linear(in_channels, out_channels),
     }
     layer = layers[name]()
     if name == "arma":
@@ -94,9 +125,8 @@ class GNNetwork(nn.Module):
                 self.operations[str(node)] = Operation(name, widths[link], skeleton.hidden)
                 self.places.append(node)
                 widths.append(skeleton.hidden)
-        unread = [self.places[node] for node in range(1, 5) if str(node) not in links]
-        self.outputs = [place for place in unread if place != 0]
-        self.classifier = nn.Linear(len(self.outputs) * skeleton.hidden, graph.classes)
+        self.outputs = [node for node in range(1, 5) if str(node) not in links and self.places[node] != 0]
+        self.classifier = Readout(self.outputs, skeleton.hidden, graph.classes)
 
     def forward(self, features: Tensor, edges: Tensor) -> Tensor:
         """(nodes, features) and (2, edges) to (nodes, classes)."""
@@ -107,8 +137,8 @@ class GNNetwork(nn.Module):
             if self.places[node] == node:
                 operation = self.operations[str(node)]
                 values[node] = relu(operation(self._drop(values[self.places[link]]), edges, looped))
-        read = torch.cat([values[place] for place in self.outputs], dim=1)
-        logits: Tensor = self.classifier(self._drop(read))
+        read = self._drop(torch.cat([values[self.places[node]] for node in self.outputs], dim=1))
+        logits: Tensor = self.classifier(read.chunk(len(self.outputs), dim=1))
         return logits
 
     def _drop(self, values: Tensor) -> Tensor:

@@ -14,6 +14,8 @@ from kubenas.space.layers import layer_values
 from kubenas.space.presets.image_text import EXPANSION
 from kubenas_trial.networks.attention import Attention, Positions, TransformerLayer, padding_mask, scaled
 from kubenas_trial.networks.base import Family, ImageText, Skeleton
+from kubenas_trial.networks.parts import conv_norm, paired, sequence
+from kubenas_trial.networks.recurrent import Recurrent
 
 ACTIVATIONS: Final[Mapping[str, type[nn.Module]]] = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
 _TEXT_HEADS = 4
@@ -38,7 +40,7 @@ class Words(nn.Module):
         super().__init__()
         self.padding = text.padding
         self.vectors = nn.Embedding(text.vocabulary, width, padding_idx=text.padding)
-        self.gru = nn.GRU(width, width, depth, batch_first=True) if encoder == "gru" else None
+        self.gru = nn.Sequential(*(Recurrent("gru", width, width) for _ in range(depth if encoder == "gru" else 0)))
         self.positions = Positions(text.length, width) if encoder == "transformer" else nn.Identity()
         self.layers = nn.ModuleList(
             TransformerLayer(width, _TEXT_HEADS, EXPANSION * width)
@@ -50,8 +52,8 @@ class Words(nn.Module):
         """(batch, length) to (batch, length, width) and (batch, width)."""
         real = (tokens != self.padding).unsqueeze(2)
         vectors = self.vectors(tokens)
-        if self.gru is not None:
-            states, _ = self.gru(vectors)
+        if len(self.gru):
+            states = self.gru(vectors.transpose(1, 2)).transpose(1, 2)
             last = real & ~torch.cat((real[:, 1:], torch.zeros_like(real[:, :1])), dim=1)
             return states, (states * last).sum(1)
         vectors = self.positions(vectors)
@@ -77,7 +79,7 @@ class PooledFusion(nn.Module):
         image, text = self.image(features.mean((2, 3))), self.text(question)
         if self.joint is None:
             return torch.tanh(image) * torch.tanh(text)
-        joint: Tensor = self.activation(self.joint(self.activation(torch.cat((image, text), dim=1))))
+        joint: Tensor = self.activation(self.joint(self.activation(paired(image, text))))
         return joint
 
 
@@ -103,10 +105,12 @@ class FiLM(nn.Module):
 class CrossAttention(nn.Module):
     """Each word gathers from the image's places; the mean over the words."""
 
-    def __init__(self, image_width: int, text_width: int, width: int, places: int, padding: int) -> None:
+    def __init__(self, image_width: int, text_width: int, width: int, grid: tuple[int, int], padding: int) -> None:
         super().__init__()
+        height, breadth = grid
         self.image = nn.Linear(image_width, width)
-        self.positions = Positions(places, width)
+        # Called by the grid, as places of another are elsewhere in the image.
+        self.positions = sequence({f"{height}x{breadth}": Positions(height * breadth, width)})
         self.image_norm = nn.LayerNorm(width)
         self.text = nn.Linear(text_width, width)
         self.attention = Attention(width, _FUSION_HEADS)
@@ -129,35 +133,39 @@ class ImageTextNetwork(nn.Module):
         activation = ACTIVATIONS[str(architecture["activation"])]
         text_width, width = (scaled(int(architecture[name]), skeleton.width) for name in ("text_width", "fusion_width"))
         before, height, breadth = both.channels, both.height, both.width
-        stages: list[nn.Module] = []
+        stages: dict[str, nn.Module] = {}
         widths, kernels = layer_values(decided, "image_width"), layer_values(decided, "image_kernel")
-        for decided_width, kernel in zip(widths, kernels, strict=True):
+        for stage, (decided_width, kernel) in enumerate(zip(widths, kernels, strict=True)):
             after = scaled(int(decided_width), skeleton.width)
-            stages += [
-                nn.Conv2d(before, after, int(kernel), stride=2, padding=int(kernel) // 2, bias=False),
-                nn.BatchNorm2d(after),
-                activation(),
-            ]
+            stages |= {
+                f"stage{stage}": conv_norm(before, after, int(kernel), stride=2),
+                f"activation{stage}": activation(),
+            }
             before, height, breadth = after, (height + 1) // 2, (breadth + 1) // 2
-        self.image = nn.Sequential(*stages)
+        self.image = sequence(stages)
         depth = int(architecture.get("text_layers", 0))
         self.text = Words(str(architecture["text_encoder"]), depth, text_width, both)
-        match str(architecture["fusion"]):
+        fusion: nn.Module
+        self.kind = str(architecture["fusion"])
+        match self.kind:
             case "film":
-                self.fusion: nn.Module = FiLM(before, text_width, width, activation)
+                fusion = FiLM(before, text_width, width, activation)
             case "cross_attention":
-                self.fusion = CrossAttention(before, text_width, width, height * breadth, both.padding)
-            case fusion:
-                self.fusion = PooledFusion(fusion, before, text_width, width, activation)
-        head: list[nn.Module] = []
-        for _ in range(int(architecture["head_layers"])):
-            head += [nn.Linear(width, width), activation()]
-        self.head = nn.Sequential(*head, nn.Dropout(skeleton.dropout), nn.Linear(width, both.classes))
+                fusion = CrossAttention(before, text_width, width, (height, breadth), both.padding)
+            case _:
+                fusion = PooledFusion(self.kind, before, text_width, width, activation)
+        self.fusion = nn.ModuleDict({self.kind: fusion})
+        head: dict[str, nn.Module] = {}
+        for layer in range(int(architecture["head_layers"])):
+            head |= {f"layer{layer}": nn.Linear(width, width), f"activation{layer}": activation()}
+        self.head = sequence(
+            {**head, "dropout": nn.Dropout(skeleton.dropout), "output": nn.Linear(width, both.classes)}
+        )
 
     def forward(self, images: Tensor, tokens: Tensor) -> Tensor:
         """(batch, channels, height, width) and (batch, length) to (batch, classes)."""
         words, question = self.text(tokens)
-        logits: Tensor = self.head(self.fusion(self.image(images), words, question, tokens))
+        logits: Tensor = self.head(self.fusion[self.kind](self.image(images), words, question, tokens))
         return logits
 
 

@@ -11,11 +11,12 @@ from torch import nn
 
 from kubenas.space.base import Value
 from kubenas_trial.errors import InvalidTrialError
-from kubenas_trial.networks.backbones import Residual, conv_norm
+from kubenas_trial.networks.backbones import Residual
 from kubenas_trial.networks.base import Family, Images, Skeleton
 from kubenas_trial.networks.mbconv import InvertedResidual, Resized
+from kubenas_trial.networks.parts import conv_norm, sequence
 
-# A block of (inputs, outputs, kernel, expansion, stride).
+# A block of (in_channels, out_channels, kernel, expansion, stride).
 _Make = Callable[[int, int, int, float, int], nn.Module]
 _NAMED = re.compile(r"mb(\d+)_k(\d+)")
 _KERNEL = 3
@@ -32,34 +33,40 @@ class MacroSkeleton(Skeleton):
     ] = 16
 
 
-def _conv(inputs: int, outputs: int, kernel: int, _expansion: float, stride: int) -> nn.Module:
-    return nn.Sequential(*conv_norm(inputs, outputs, kernel, stride), nn.ReLU())
+def _conv(in_channels: int, out_channels: int, kernel: int, _expansion: float, stride: int) -> nn.Module:
+    return sequence({"conv": conv_norm(in_channels, out_channels, kernel, stride), "activation": nn.ReLU()})
 
 
-def _separable(inputs: int, outputs: int, kernel: int, _expansion: float, stride: int) -> nn.Module:
-    return nn.Sequential(
-        *conv_norm(inputs, inputs, kernel, stride, groups=inputs), nn.ReLU(), *conv_norm(inputs, outputs, 1), nn.ReLU()
+def _separable(in_channels: int, out_channels: int, kernel: int, _expansion: float, stride: int) -> nn.Module:
+    return sequence(
+        {
+            "depthwise": conv_norm(in_channels, in_channels, kernel, stride, groups=in_channels),
+            "depthwise_activation": nn.ReLU(),
+            "pointwise": conv_norm(in_channels, out_channels, 1),
+            "pointwise_activation": nn.ReLU(),
+        }
     )
 
 
-def _residual(inputs: int, outputs: int, kernel: int, expansion: float, stride: int) -> nn.Module:
-    hidden = max(1, round(outputs * expansion))
-    body = nn.Sequential(conv_norm(inputs, hidden, kernel, stride), nn.ReLU(), conv_norm(hidden, outputs, kernel))
-    return Residual(body, inputs, outputs, stride, linear=False)
+def _residual(in_channels: int, out_channels: int, kernel: int, expansion: float, stride: int) -> nn.Module:
+    hidden = max(1, round(out_channels * expansion))
+    body = nn.Sequential(
+        conv_norm(in_channels, hidden, kernel, stride), nn.ReLU(), conv_norm(hidden, out_channels, kernel)
+    )
+    return Residual(body, in_channels, out_channels, stride)
 
 
-def _inverted(inputs: int, outputs: int, kernel: int, expansion: float, stride: int) -> nn.Module:
-    return InvertedResidual(inputs, outputs, expansion, kernel, stride)
+def _inverted(in_channels: int, out_channels: int, kernel: int, expansion: float, stride: int) -> nn.Module:
+    return InvertedResidual(in_channels, out_channels, expansion, kernel, stride)
 
 
-def _fused(inputs: int, outputs: int, kernel: int, expansion: float, stride: int) -> nn.Module:
-    hidden = max(1, round(inputs * expansion))
-    body = nn.Sequential(conv_norm(inputs, hidden, kernel, stride), nn.ReLU6(), conv_norm(hidden, outputs, 1))
-    return Residual(body, inputs, outputs, stride, linear=True)
+def _fused(in_channels: int, out_channels: int, kernel: int, expansion: float, stride: int) -> nn.Module:
+    return InvertedResidual(in_channels, out_channels, expansion, kernel, stride, fused=True)
 
 
-def _skip(inputs: int, outputs: int, _kernel: int, _expansion: float, stride: int) -> nn.Module:
-    return nn.Identity() if inputs == outputs and stride == 1 else conv_norm(inputs, outputs, 1, stride)
+def _skip(in_channels: int, out_channels: int, _kernel: int, _expansion: float, stride: int) -> nn.Module:
+    same = in_channels == out_channels and stride == 1
+    return nn.Identity() if same else conv_norm(in_channels, out_channels, 1, stride)
 
 
 # Name, block, and its expansion where the space decides none.
@@ -85,29 +92,34 @@ def macro(architecture: Mapping[str, Value], skeleton: MacroSkeleton, images: Im
     Raises:
         InvalidTrialError: an operation or a kernel is none that is known here.
     """
-    layers: list[nn.Module] = []
+    parts: dict[str, nn.Module] = {}
     height, width = images.height, images.width
     if "resolution" in architecture:
         height = width = int(architecture["resolution"])
-        layers.append(Resized(height))
+        parts["resized"] = Resized(height)
     channels = skeleton.channels
-    layers += [conv_norm(images.channels, channels, 3), nn.ReLU()]
+    parts |= {"stem": conv_norm(images.channels, channels, 3), "stem_activation": nn.ReLU()}
     stages = [name.removesuffix("_depth") for name in architecture if name.endswith("_depth")]
     for number, stage in enumerate(stages):
-        outputs = int(architecture.get(f"{stage}_width", skeleton.channels * 2**number))
+        out_channels = int(architecture.get(f"{stage}_width", skeleton.channels * 2**number))
+        blocks: dict[str, nn.Module] = {}
         for place in range(int(architecture[f"{stage}_depth"])):
             stride = 2 if place == 0 and number > 0 and min(height, width) > _SMALLEST else 1
-            layers.append(_block(architecture, stage, place, channels, outputs, stride))
-            channels, height, width = outputs, -(-height // stride), -(-width // stride)
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, images.classes))
+            blocks[str(place)] = _block(architecture, stage, place, channels, out_channels, stride)
+            channels, height, width = out_channels, -(-height // stride), -(-width // stride)
+        # Not the stage's name alone, which is the user's and may be that of another part.
+        parts[f"stage_{stage}"] = sequence(blocks)
+    parts |= {"pool": nn.AdaptiveAvgPool2d(1), "flatten": nn.Flatten()}
+    return sequence({**parts, "output": nn.Linear(channels, images.classes)})
 
 
 def _block(
-    architecture: Mapping[str, Value], stage: str, place: int, inputs: int, outputs: int, stride: int
+    architecture: Mapping[str, Value], stage: str, place: int, in_channels: int, out_channels: int, stride: int
 ) -> nn.Module:
     expansion = architecture.get(f"{stage}_expansion.{place}")
     kernel = int(architecture.get(f"{stage}_kernel.{place}", _KERNEL))
     name = str(architecture.get(f"{stage}_operation.{place}", "residual" if expansion is None else "mbconv"))
+    operation = name
     if found := _NAMED.fullmatch(name):
         name, expansion, kernel = "mbconv", int(found[1]), int(found[2])
     if name not in BLOCKS:
@@ -119,7 +131,8 @@ def _block(
     if kernel % 2 == 0:
         raise InvalidTrialError(f"searchSpace.macro.stages.{stage}.kernel: {kernel} is even: only odd ones keep sizes")
     make, usual = BLOCKS[name]
-    return make(inputs, outputs, kernel, usual if expansion is None else float(expansion), stride)
+    block = make(in_channels, out_channels, kernel, usual if expansion is None else float(expansion), stride)
+    return sequence({operation: block})
 
 
 MACRO: Final = Family(MacroSkeleton, macro, default={})

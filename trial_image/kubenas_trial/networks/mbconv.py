@@ -7,7 +7,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from kubenas_trial.networks.backbones import conv_norm
+from kubenas_trial.networks.parts import conv_norm, sequence
 
 Activation = Callable[[], nn.Module]
 
@@ -16,33 +16,38 @@ class InvertedResidual(nn.Module):
     """MobileNetV2's block (Sandler et al., CVPR 2018): expansion, depthwise convolution, projection.
 
     The input is added where it has the same shape. `excited` adds MobileNetV3's squeeze-and-excitation (Howard et al.,
-    ICCV 2019).
+    ICCV 2019); in a `fused` one a dense convolution stands for the first two (EfficientNetV2, Tan and Le, ICML 2021).
     """
 
     def __init__(
         self,
-        inputs: int,
-        outputs: int,
+        in_channels: int,
+        out_channels: int,
         expansion: float,
         kernel: int,
         stride: int = 1,
         *,
         activation: Activation = nn.ReLU6,
         excited: bool = False,
+        fused: bool = False,
     ) -> None:
         super().__init__()
-        hidden = max(1, round(inputs * expansion))
-        layers: list[nn.Module] = []
-        if expansion != 1:
-            layers += [conv_norm(inputs, hidden, 1), activation()]
-        layers += [conv_norm(hidden, hidden, kernel, stride, groups=hidden), activation()]
+        hidden = max(1, round(in_channels * expansion))
+        parts: dict[str, nn.Module] = {}
+        if fused:
+            parts |= {"fused": conv_norm(in_channels, hidden, kernel, stride), "fused_activation": activation()}
+        else:
+            if expansion != 1:
+                parts |= {"expand": conv_norm(in_channels, hidden, 1), "expand_activation": activation()}
+            depthwise = conv_norm(hidden, hidden, kernel, stride, groups=hidden)
+            parts |= {"depthwise": depthwise, "depthwise_activation": activation()}
         if excited:
-            layers.append(SqueezeExcitation(hidden))
-        self.body = nn.Sequential(*layers, conv_norm(hidden, outputs, 1))
-        self.residual = inputs == outputs and stride == 1
+            parts["excitation"] = SqueezeExcitation(hidden)
+        self.body = sequence({**parts, "project": conv_norm(hidden, out_channels, 1)})
+        self.residual = in_channels == out_channels and stride == 1
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """(batch, inputs, height, width) to (batch, outputs, height / stride, width / stride), rounded up."""
+        """(batch, in_channels, height, width) to (batch, out_channels, height / stride, width / stride), rounded up."""
         outputs: Tensor = self.body(inputs)
         return inputs + outputs if self.residual else outputs
 
@@ -79,17 +84,6 @@ class Resized(nn.Module):
         if images.shape[2:] == (self.side, self.side):
             return images
         return interpolate(images, (self.side, self.side), mode="bilinear", align_corners=False)
-
-
-def classifier(inputs: int, hidden: int, classes: int, activation: Activation = nn.ReLU6) -> list[nn.Module]:
-    """1 x 1 convolution to `hidden` channels, global average pool, linear classifier."""
-    return [
-        conv_norm(inputs, hidden, 1),
-        activation(),
-        nn.AdaptiveAvgPool2d(1),
-        nn.Flatten(),
-        nn.Linear(hidden, classes),
-    ]
 
 
 def scaled_channels(channels: int, width: float) -> int:

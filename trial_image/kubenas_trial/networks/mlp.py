@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from kubenas.space.base import Value
 from kubenas_trial.errors import read
 from kubenas_trial.networks.base import Family, Images, Skeleton
+from kubenas_trial.networks.parts import sequence
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU, "tanh": nn.Tanh}
 _NORMALIZATIONS: dict[str, type[nn.Module]] = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
@@ -38,14 +39,17 @@ def perceptron(architecture: Mapping[str, Value], _skeleton: NoSkeleton, images:
         InvalidTrialError: a decision is not one of MLPDecisions, or has an impossible value.
     """
     decisions = read(MLPDecisions, dict(architecture), "architecture")
-    layers: list[nn.Module] = [nn.Flatten()]
+    parts: dict[str, nn.Module] = {"flatten": nn.Flatten()}
     width = images.channels * images.height * images.width
-    for _ in range(decisions.layers):
-        layers += [nn.Linear(width, decisions.hidden), _ACTIVATIONS[decisions.activation]()]
+    for place in range(decisions.layers):
+        parts |= {
+            f"layer{place}": nn.Linear(width, decisions.hidden),
+            f"activation{place}": _ACTIVATIONS[decisions.activation](),
+        }
         if decisions.dropout > 0:
-            layers.append(nn.Dropout(decisions.dropout))
+            parts[f"dropout{place}"] = nn.Dropout(decisions.dropout)
         width = decisions.hidden
-    return nn.Sequential(*layers, nn.Linear(width, images.classes))
+    return sequence({**parts, "output": nn.Linear(width, images.classes)})
 
 
 class MLPSkeleton(Skeleton):
@@ -54,35 +58,40 @@ class MLPSkeleton(Skeleton):
     width: Annotated[float, Field(gt=0, le=64, description="Factor of the layers' widths.")] = 1.0
 
 
-class ResidualLayer(nn.Module):
-    """What a layer gives and its input, brought to the same width where that differs."""
+class Layer(nn.Module):
+    """A dense layer with normalization, activation and dropout, as decided for `place`.
 
-    def __init__(self, layer: nn.Module, inputs: int, outputs: int) -> None:
+    With `skip` its input is added, brought to the same width where that differs.
+    """
+
+    def __init__(self, architecture: Mapping[str, Value], place: int, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.layer = layer
-        self.shortcut: nn.Module = nn.Identity() if inputs == outputs else nn.Linear(inputs, outputs, bias=False)
+        normalization = str(architecture["normalization"])
+        parts: dict[str, nn.Module] = {"linear": nn.Linear(in_channels, out_channels)}
+        if normalization != "none":
+            parts[normalization] = _NORMALIZATIONS[normalization](out_channels)
+        parts["activation"] = _ACTIVATIONS[str(architecture[f"activation.{place}"])]()
+        self.body = sequence({**parts, "dropout": nn.Dropout(float(architecture["dropout"]))})
+        self.shortcut: nn.Module | None = None
+        if architecture["skip"] == "residual":
+            same = in_channels == out_channels
+            self.shortcut = nn.Identity() if same else nn.Linear(in_channels, out_channels, bias=False)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """(batch, inputs) to (batch, outputs)."""
-        total: Tensor = self.layer(inputs) + self.shortcut(inputs)
-        return total
+        """(batch, in_channels) to (batch, out_channels)."""
+        outputs: Tensor = self.body(inputs)
+        return outputs if self.shortcut is None else outputs + self.shortcut(inputs)
 
 
 def mlp(architecture: Mapping[str, Value], skeleton: MLPSkeleton, images: Images) -> nn.Sequential:
     """Hidden layers, each with normalization, activation and dropout as decided, then a linear classifier."""
-    layers: list[nn.Module] = [nn.Flatten()]
-    inputs = images.channels * images.height * images.width
-    normalization, dropout = str(architecture["normalization"]), float(architecture["dropout"])
+    parts: dict[str, nn.Module] = {"flatten": nn.Flatten()}
+    width = images.channels * images.height * images.width
     for place in range(int(architecture["depth"])):
-        outputs = max(1, round(float(architecture[f"width.{place}"]) * skeleton.width))
-        parts: list[nn.Module] = [nn.Linear(inputs, outputs)]
-        if normalization != "none":
-            parts.append(_NORMALIZATIONS[normalization](outputs))
-        parts += [_ACTIVATIONS[str(architecture[f"activation.{place}"])](), nn.Dropout(dropout)]
-        layer = nn.Sequential(*parts)
-        layers.append(ResidualLayer(layer, inputs, outputs) if architecture["skip"] == "residual" else layer)
-        inputs = outputs
-    return nn.Sequential(*layers, nn.Linear(inputs, images.classes))
+        out_channels = max(1, round(float(architecture[f"width.{place}"]) * skeleton.width))
+        parts[f"layer{place}"] = Layer(architecture, place, width, out_channels)
+        width = out_channels
+    return sequence({**parts, "output": nn.Linear(width, images.classes)})
 
 
 PERCEPTRON: Final = Family(NoSkeleton, perceptron, default={})

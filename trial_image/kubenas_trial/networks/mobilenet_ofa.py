@@ -10,9 +10,9 @@ from torch import nn
 
 from kubenas.space.base import Value
 from kubenas.space.presets.mobilenet_ofa import FIRST_CHANNELS, UNITS
-from kubenas_trial.networks.backbones import conv_norm
 from kubenas_trial.networks.base import Family, Images, Skeleton
 from kubenas_trial.networks.mbconv import Activation, InvertedResidual, Resized, scaled_channels
+from kubenas_trial.networks.parts import conv_norm, sequence
 
 # Of MobileNetV3-Large's units: activation, and whether they have squeeze-and-excitation.
 _KINDS: Final[tuple[tuple[Activation, bool], ...]] = (
@@ -39,38 +39,38 @@ def mobilenet_ofa(architecture: Mapping[str, Value], skeleton: MobileNetOFASkele
     """Stem, five units of inverted residuals, MobileNetV3's head."""
     channels = scaled_channels(FIRST_CHANNELS, skeleton.width)
     side = max(1, round(float(architecture["resolution"]) * skeleton.resolution))
-    layers: list[nn.Module] = [
-        Resized(side),
-        conv_norm(images.channels, channels, 3, stride=2),
-        nn.Hardswish(),
-        InvertedResidual(channels, channels, 1, 3, activation=nn.ReLU),
-    ]
+    parts: dict[str, nn.Module] = {
+        "resized": Resized(side),
+        "stem": conv_norm(images.channels, channels, 3, stride=2),
+        "stem_activation": nn.Hardswish(),
+        "first": InvertedResidual(channels, channels, 1, 3, activation=nn.ReLU),
+    }
     for unit, ((width, first_stride), (activation, excited)) in enumerate(zip(UNITS, _KINDS, strict=True), start=1):
-        outputs = scaled_channels(width, skeleton.width)
+        out_channels = scaled_channels(width, skeleton.width)
+        blocks: dict[str, nn.Module] = {}
         for place in range(int(architecture[f"unit{unit}_depth"])):
-            layers.append(
-                InvertedResidual(
-                    channels,
-                    outputs,
-                    float(architecture[f"unit{unit}_expansion.{place}"]),
-                    int(architecture[f"unit{unit}_kernel.{place}"]),
-                    first_stride if place == 0 else 1,
-                    activation=activation,
-                    excited=excited,
-                )
+            blocks[str(place)] = InvertedResidual(
+                channels,
+                out_channels,
+                float(architecture[f"unit{unit}_expansion.{place}"]),
+                int(architecture[f"unit{unit}_kernel.{place}"]),
+                first_stride if place == 0 else 1,
+                activation=activation,
+                excited=excited,
             )
-            channels = outputs
+            channels = out_channels
+        parts[f"unit{unit}"] = sequence(blocks)
     last, head = _FINAL_EXPANSION * channels, scaled_channels(_HEAD, skeleton.width)
-    layers += [
-        conv_norm(channels, last, 1),
-        nn.Hardswish(),
-        nn.AdaptiveAvgPool2d(1),
-        nn.Conv2d(last, head, 1, bias=False),
-        nn.Hardswish(),
-        nn.Flatten(),
-        nn.Linear(head, images.classes),
-    ]
-    return nn.Sequential(*layers)
+    parts |= {
+        "last": conv_norm(channels, last, 1),
+        "last_activation": nn.Hardswish(),
+        "pool": nn.AdaptiveAvgPool2d(1),
+        "head": nn.Conv2d(last, head, 1, bias=False),
+        "head_activation": nn.Hardswish(),
+        "flatten": nn.Flatten(),
+        "output": nn.Linear(head, images.classes),
+    }
+    return sequence(parts)
 
 
 _UNITS: Final = range(1, len(UNITS) + 1)

@@ -15,8 +15,8 @@ from kubenas.space.base import Architecture, Value
 from kubenas.space.cells.graph import Graph
 from kubenas.space.cells.space import CellSpace
 from kubenas.space.presets.nasbench101 import nasbench101 as nasbench101_space
-from kubenas_trial.networks.backbones import conv_norm
 from kubenas_trial.networks.base import Family, Images, Skeleton
+from kubenas_trial.networks.parts import conv_norm, sequence
 
 _STACKS = 3
 
@@ -28,14 +28,14 @@ class NASBench101Skeleton(Skeleton):
     cells_per_stack: Annotated[int, Field(ge=1, le=64, description="Cells in each stack.")] = 1
 
 
-def _conv(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
-    return nn.Sequential(*conv_norm(inputs, outputs, kernel), nn.ReLU())
+def _conv(in_channels: int, out_channels: int, kernel: int) -> nn.Sequential:
+    return sequence({"conv": conv_norm(in_channels, out_channels, kernel), "activation": nn.ReLU()})
 
 
 def _operation(name: str, channels: int) -> nn.Module:
     if name == "maxpool3x3":
         return nn.MaxPool2d(3, stride=1, padding=1)
-    return _conv(channels, channels, 3 if name == "conv3x3-bn-relu" else 1)
+    return sequence({name: _conv(channels, channels, 3 if name == "conv3x3-bn-relu" else 1)})
 
 
 class NASBench101Cell(nn.Module):
@@ -46,20 +46,19 @@ class NASBench101Cell(nn.Module):
 
     Args:
         graph: vertices in order, the input first and the output last, each with its operation.
-        inputs: channels of the input.
-        outputs: channels of the output.
+        in_channels, out_channels: of input and output.
     """
 
-    def __init__(self, graph: Graph, inputs: int, outputs: int) -> None:
+    def __init__(self, graph: Graph, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self._last = len(graph.labels) - 1
         self._sources = [
             [source for source in range(vertex) if (source, vertex) in graph.edges] for vertex in range(self._last + 1)
         ]
-        self._channels = vertex_channels(graph, inputs, outputs)
+        self._channels = vertex_channels(graph, in_channels, out_channels)
         self.projections = nn.ModuleDict(
             {
-                str(vertex): _conv(inputs, self._channels[vertex], 1)
+                str(vertex): _conv(in_channels, self._channels[vertex], 1)
                 for vertex in range(1, self._last + 1)
                 if 0 in self._sources[vertex]
             }
@@ -73,7 +72,7 @@ class NASBench101Cell(nn.Module):
         )
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """(batch, inputs, height, width) to (batch, outputs, height, width)."""
+        """(batch, in_channels, height, width) to (batch, out_channels, height, width)."""
         values: dict[int, Tensor] = {}
         for vertex in range(1, self._last):
             width = self._channels[vertex]
@@ -89,13 +88,13 @@ class NASBench101Cell(nn.Module):
         return reduce(add, terms)
 
 
-def vertex_channels(graph: Graph, inputs: int, outputs: int) -> list[int]:
+def vertex_channels(graph: Graph, in_channels: int, out_channels: int) -> list[int]:
     """Channels of each vertex: those before the output share its channels, others are as wide as what they feed."""
     last = len(graph.labels) - 1
-    channels = [inputs, *([0] * (last - 1)), outputs]
+    channels = [in_channels, *([0] * (last - 1)), out_channels]
     feeding = [vertex for vertex in range(1, last) if (vertex, last) in graph.edges]
     for place, vertex in enumerate(feeding):
-        channels[vertex] = outputs // len(feeding) + (place < outputs % len(feeding))
+        channels[vertex] = out_channels // len(feeding) + (place < out_channels % len(feeding))
     for vertex in range(last - 1, 0, -1):
         if vertex not in feeding:
             channels[vertex] = max(
@@ -112,16 +111,19 @@ def nasbench101(architecture: Mapping[str, Value], skeleton: NASBench101Skeleton
     [wiring] = _space().cells.values()
     graph = wiring.live(Architecture(architecture))
     width = skeleton.channels
-    layers: list[nn.Module] = [_conv(images.channels, width, 3)]
-    inputs = width
+    parts: dict[str, nn.Module] = {"stem": _conv(images.channels, width, 3)}
+    before = width
     for stack in range(_STACKS):
         if stack > 0:
-            layers.append(nn.MaxPool2d(2, ceil_mode=True))
+            parts[f"reduction{stack}"] = nn.MaxPool2d(2, ceil_mode=True)
             width *= 2
-        for _ in range(skeleton.cells_per_stack):
-            layers.append(NASBench101Cell(graph, inputs, width))
-            inputs = width
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, images.classes))
+        cells: dict[str, nn.Module] = {}
+        for place in range(skeleton.cells_per_stack):
+            cells[str(place)] = NASBench101Cell(graph, before, width)
+            before = width
+        parts[f"stack{stack}"] = sequence(cells)
+    parts |= {"pool": nn.AdaptiveAvgPool2d(1), "flatten": nn.Flatten()}
+    return sequence({**parts, "output": nn.Linear(width, images.classes)})
 
 
 @cache

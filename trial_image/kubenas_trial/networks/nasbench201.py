@@ -3,62 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import reduce
-from operator import add
 from typing import Annotated, Final
 
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from kubenas.space.base import Value
+from kubenas.space.cells.graph import Graph
 from kubenas_trial.networks.base import Family, Images, Skeleton
+from kubenas_trial.networks.cell_graph import CellGraph
 from kubenas_trial.networks.operations import operation, relu_conv_norm
+from kubenas_trial.networks.parts import conv_norm, sequence
 
 _NODES = 4
 _STACKS = 3
 
 
-class Cell(nn.Module):
-    """Four nodes; each is the sum of the operations on its incoming edges, the last is the output.
-
-    `architecture` maps each edge "source-target" to an operation; `none` leaves the edge out.
-    Input and output: (batch, channels, height, width).
-    """
-
-    def __init__(self, architecture: Mapping[str, Value], channels: int) -> None:
-        super().__init__()
-        self.edges = nn.ModuleDict(
-            {edge: operation(str(name), channels) for edge, name in architecture.items() if name != "none"}
-        )
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """The last node's value."""
-        nodes = [inputs]
-        for target in range(1, _NODES):
-            incoming = [
-                self.edges[f"{source}-{target}"](nodes[source])
-                for source in range(target)
-                if f"{source}-{target}" in self.edges
-            ]
-            nodes.append(reduce(add, incoming) if incoming else torch.zeros_like(inputs))
-        return nodes[-1]
-
-
 class ReductionBlock(nn.Module):
     """Residual block that halves the resolution and changes the number of channels."""
 
-    def __init__(self, channels_in: int, channels_out: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.residual = nn.Sequential(
-            relu_conv_norm(channels_in, channels_out, 3, stride=2), relu_conv_norm(channels_out, channels_out, 3)
+            relu_conv_norm(in_channels, out_channels, 3, stride=2), relu_conv_norm(out_channels, out_channels, 3)
         )
         self.shortcut = nn.Sequential(
-            nn.AvgPool2d(2, ceil_mode=True), nn.Conv2d(channels_in, channels_out, 1, bias=False)
+            nn.AvgPool2d(2, ceil_mode=True), nn.Conv2d(in_channels, out_channels, 1, bias=False)
         )
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """(batch, channels_in, height, width) to (batch, channels_out, height / 2, width / 2), rounded up."""
+        """(batch, in_channels, height, width) to (batch, out_channels, height / 2, width / 2), rounded up."""
         residual: Tensor = self.residual(inputs)
         shortcut: Tensor = self.shortcut(inputs)
         return residual + shortcut
@@ -73,12 +47,26 @@ class NASBench201Skeleton(Skeleton):
 
 def nasbench201(architecture: Mapping[str, Value], skeleton: NASBench201Skeleton, images: Images) -> nn.Sequential:
     """The paper's skeleton around the cell of `architecture`."""
-    return stacked(
-        lambda _stack, _place, channels: Cell(architecture, channels),
-        skeleton.channels,
-        skeleton.cells_per_stack,
-        images,
-    )
+    graph = cell_graph(architecture)
+
+    def make(_stack: int, _place: int, channels: int) -> nn.Module:
+        return CellGraph(graph, 1, lambda name, _source: operation(name, channels))
+
+    return stacked(make, skeleton.channels, skeleton.cells_per_stack, images)
+
+
+def cell_graph(architecture: Mapping[str, Value]) -> Graph:
+    """The four nodes with the operations between them, each edge `source-target` but those with `none`.
+
+    Edges that lead nowhere stay, as they count in the published sizes.
+    """
+    edges = {
+        (int(source), int(target)): str(name)
+        for edge, name in architecture.items()
+        for source, _, target in [edge.partition("-")]
+        if name != "none"
+    }
+    return Graph(("",) * _NODES, edges)
 
 
 def stacked(
@@ -95,20 +83,20 @@ def stacked(
         images: what goes in and comes out.
     """
     width = channels
-    layers: list[nn.Module] = [nn.Conv2d(images.channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)]
+    parts: dict[str, nn.Module] = {"stem": conv_norm(images.channels, width, 3)}
     for stack in range(_STACKS):
         if stack > 0:
-            layers.append(ReductionBlock(width, 2 * width))
+            parts[f"reduction{stack}"] = ReductionBlock(width, 2 * width)
             width *= 2
-        layers += [make(stack, place, width) for place in range(cells_per_stack)]
-    layers += [
-        nn.BatchNorm2d(width),
-        nn.ReLU(),
-        nn.AdaptiveAvgPool2d(1),
-        nn.Flatten(),
-        nn.Linear(width, images.classes),
-    ]
-    return nn.Sequential(*layers)
+        parts[f"stack{stack}"] = sequence({str(place): make(stack, place, width) for place in range(cells_per_stack)})
+    parts |= {
+        "norm": nn.BatchNorm2d(width),
+        "activation": nn.ReLU(),
+        "pool": nn.AdaptiveAvgPool2d(1),
+        "flatten": nn.Flatten(),
+        "output": nn.Linear(width, images.classes),
+    }
+    return sequence(parts)
 
 
 # The residual cell with a bottleneck's shortcut, as a person would draw it.

@@ -10,9 +10,9 @@ from torch import nn
 
 from kubenas.space.base import Value
 from kubenas.space.presets.nasbench_macro import LAYERS, STAGES, STEM
-from kubenas_trial.networks.backbones import conv_norm
 from kubenas_trial.networks.base import Family, Images, Skeleton
-from kubenas_trial.networks.mbconv import InvertedResidual, classifier, scaled_channels
+from kubenas_trial.networks.mbconv import InvertedResidual, scaled_channels
+from kubenas_trial.networks.parts import conv_norm, sequence
 
 _BLOCKS: Final = {"mb3_k3": (3, 3), "mb6_k5": (6, 5)}
 _HEAD = 1280
@@ -27,20 +27,29 @@ class NASBenchMacroSkeleton(Skeleton):
 def nasbench_macro(architecture: Mapping[str, Value], skeleton: NASBenchMacroSkeleton, images: Images) -> nn.Sequential:
     """Stem, three stages that each halve the image, head."""
     channels = scaled_channels(STEM, skeleton.width)
-    layers: list[nn.Module] = [conv_norm(images.channels, channels, 3), nn.ReLU6()]
-    operations = iter(LAYERS)
+    parts: dict[str, nn.Module] = {"stem": conv_norm(images.channels, channels, 3), "stem_activation": nn.ReLU6()}
+    operations = enumerate(LAYERS)
     for depth, width, _ in STAGES:
-        outputs = scaled_channels(width, skeleton.width)
+        out_channels = scaled_channels(width, skeleton.width)
         for place in range(depth):
-            layers.append(_layer(str(architecture[next(operations)]), channels, outputs, 2 if place == 0 else 1))
-            channels = outputs
-    return nn.Sequential(*layers, *classifier(channels, scaled_channels(_HEAD, skeleton.width), images.classes))
+            number, decision = next(operations)
+            parts[f"layer{number}"] = _layer(str(architecture[decision]), channels, out_channels, 1 + (place == 0))
+            channels = out_channels
+    hidden = scaled_channels(_HEAD, skeleton.width)
+    parts |= {
+        "head": conv_norm(channels, hidden, 1),
+        "head_activation": nn.ReLU6(),
+        "pool": nn.AdaptiveAvgPool2d(1),
+        "flatten": nn.Flatten(),
+        "output": nn.Linear(hidden, images.classes),
+    }
+    return sequence(parts)
 
 
-def _layer(name: str, inputs: int, outputs: int, stride: int) -> nn.Module:
+def _layer(name: str, in_channels: int, out_channels: int, stride: int) -> nn.Module:
     if name in _BLOCKS:
-        return InvertedResidual(inputs, outputs, *_BLOCKS[name], stride)
-    return conv_norm(inputs, outputs, 1, stride) if stride > 1 else nn.Identity()
+        return sequence({name: InvertedResidual(in_channels, out_channels, *_BLOCKS[name], stride)})
+    return sequence({name: conv_norm(in_channels, out_channels, 1, stride)}) if stride > 1 else nn.Identity()
 
 
 NASBENCH_MACRO: Final = Family(NASBenchMacroSkeleton, nasbench_macro, default=dict.fromkeys(LAYERS, "mb3_k3"))

@@ -9,16 +9,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from kubenas_trial.networks.parts import sequence
+
 # Makes the operation for (channels, stride): (batch, channels, height, width) to the same, sides divided by stride.
 Make: TypeAlias = Callable[[int, int], nn.Module]
 
 
-def relu_conv_norm(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
+def relu_conv_norm(in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> nn.Sequential:
     """ReLU, convolution that keeps the size (divided by `stride`), batch normalization."""
     return nn.Sequential(
         nn.ReLU(),
-        nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False),
-        nn.BatchNorm2d(outputs),
+        nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(out_channels),
     )
 
 
@@ -37,14 +39,14 @@ class Zero(nn.Module):
 class FactorizedReduction(nn.Module):
     """Halves the image by two 1 x 1 convolutions, one of which sees the image moved by a pixel (DARTS)."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.first = nn.Conv2d(inputs, outputs // 2, 1, stride=2, bias=False)
-        self.second = nn.Conv2d(inputs, outputs - outputs // 2, 1, stride=2, bias=False)
-        self.norm = nn.BatchNorm2d(outputs)
+        self.first = nn.Conv2d(in_channels, out_channels // 2, 1, stride=2, bias=False)
+        self.second = nn.Conv2d(in_channels, out_channels - out_channels // 2, 1, stride=2, bias=False)
+        self.norm = nn.BatchNorm2d(out_channels)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """(batch, inputs, height, width) to (batch, outputs, height / 2, width / 2), sides rounded up."""
+        """(batch, in_channels, height, width) to (batch, out_channels, height / 2, width / 2), sides rounded up."""
         active = inputs.relu()
         # The added row and column are looked at where a side is odd only.
         moved = pad(active, (0, 1, 0, 1))[:, :, 1:, 1:]
@@ -113,5 +115,8 @@ OPERATIONS: Final[Mapping[str, Make]] = {
 
 
 def operation(name: str, channels: int, stride: int = 1) -> nn.Module:
-    """The operation called `name`, from and to `channels`, sides divided by `stride` (1 or 2) and rounded up."""
-    return OPERATIONS[name](channels, stride)
+    """The operation called `name`, from and to `channels`, sides divided by `stride` (1 or 2) and rounded up.
+
+    Its parameters are below that name, so that operations at one place share none.
+    """
+    return sequence({name: OPERATIONS[name](channels, stride)})

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, max_pool2d, relu
 
-from kubenas_trial.networks.backbones import conv_norm
+from kubenas_trial.networks.parts import conv_norm, sequence
 
 # As in EfficientDet: keeps the fusion finite when all weights are 0.
 _EPSILON = 1e-4
@@ -105,7 +105,7 @@ class Pyramid(nn.Module):
     def __init__(self, channels: Sequence[int], width: int, layers: Sequence[str]) -> None:
         super().__init__()
         self.lateral = nn.ModuleList(conv_norm(each, width, 1) for each in channels)
-        self.layers = nn.ModuleList(_LAYERS[name](width, len(channels)) for name in layers)
+        self.layers = nn.ModuleList(sequence({name: _LAYERS[name](width, len(channels))}) for name in layers)
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
         """As many maps, of the same sizes and `width` channels."""

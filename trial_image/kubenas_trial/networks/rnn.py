@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Final
 
 from pydantic import Field
-from torch import Tensor, nn
+from torch import nn
 
 from kubenas.space.base import Value
 from kubenas_trial.networks.base import Family, Series, Skeleton
-from kubenas_trial.networks.series import ChannelNorm, Pooling, scaled
-
-_CELLS: Final[dict[str, Callable[..., nn.RNNBase]]] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
-
-
-class Recurrent(nn.Module):
-    """One recurrent layer: (batch, channels, steps) to (batch, width x directions, steps)."""
-
-    def __init__(self, cell: str, channels: int, width: int, directions: int) -> None:
-        super().__init__()
-        self.layer = _CELLS[cell](channels, width, batch_first=True, bidirectional=directions == 2)
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """The state after each step, both directions' side by side."""
-        states: Tensor = self.layer(inputs.transpose(1, 2))[0]
-        return states.transpose(1, 2)
+from kubenas_trial.networks.parts import sequence
+from kubenas_trial.networks.recurrent import Recurrent
+from kubenas_trial.networks.series import Pooling, channel_norm, scaled
 
 
 class RNNSkeleton(Skeleton):
@@ -41,30 +28,27 @@ def rnn(architecture: Mapping[str, Value], skeleton: RNNSkeleton, series: Series
     """
     normalization, dropout = str(architecture["normalization"]), float(architecture["dropout"])
     channels = series.channels
-    layers: list[nn.Module] = []
+    parts: dict[str, nn.Module] = {}
     for place in range(int(architecture["convolutions"])):
         width = scaled(architecture[f"conv_width.{place}"], skeleton.width)
         kernel, stride = int(architecture[f"conv_kernel.{place}"]), int(architecture[f"conv_stride.{place}"])
-        layers.append(nn.Conv1d(channels, width, kernel, stride, padding=kernel // 2))
-        layers += [*_normalized(normalization, width), nn.ReLU()]
+        parts |= {
+            f"conv{place}": sequence({f"k{kernel}": nn.Conv1d(channels, width, kernel, stride, padding=kernel // 2)}),
+            f"conv{place}_norm": channel_norm(normalization, width),
+            f"conv{place}_activation": nn.ReLU(),
+        }
         channels = width
     width, directions = scaled(architecture["width"], skeleton.width), int(architecture["directions"])
-    for _ in range(int(architecture["depth"])):
-        layers.append(Recurrent(str(architecture["cell"]), channels, width, directions))
+    cell = str(architecture["cell"])
+    recurrent: dict[str, nn.Module] = {}
+    for place in range(int(architecture["depth"])):
+        recurrent[f"layer{place}"] = sequence({cell: Recurrent(cell, channels, width, directions)})
         channels = width * directions
-        layers += [*_normalized(normalization, channels), nn.Dropout(dropout)]
-    pooling = Pooling(str(architecture["pooling"]), channels)
-    return nn.Sequential(*layers, pooling, nn.Linear(channels, series.classes))
-
-
-def _normalized(kind: str, channels: int) -> list[nn.Module]:
-    match kind:
-        case "batch":
-            return [nn.BatchNorm1d(channels)]
-        case "layer":
-            return [ChannelNorm(channels)]
-        case _:
-            return []
+        recurrent |= {f"norm{place}": channel_norm(normalization, channels), f"dropout{place}": nn.Dropout(dropout)}
+    recurrent["pooling"] = Pooling(str(architecture["pooling"]), channels)
+    recurrent["output"] = nn.Linear(channels, series.classes)
+    # All behind the first layer reads the states of one direction, or of both in turn.
+    return sequence({**parts, "two_ways" if directions == 2 else "one_way": sequence(recurrent)})
 
 
 RNN: Final = Family(

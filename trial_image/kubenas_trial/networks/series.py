@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softmax
 
+from kubenas_trial.networks.parts import sequence
+
 ACTIVATIONS: Final[dict[str, type[nn.Module]]] = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
 
 
@@ -17,6 +19,12 @@ class ChannelNorm(nn.LayerNorm):
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the parent's name
         """`input`, normalized."""
         return super().forward(input.transpose(1, 2)).transpose(1, 2)
+
+
+def channel_norm(kind: str, channels: int) -> nn.Sequential:
+    """`batch` or `layer` normalization of (batch, channels, steps); nothing where `kind` is another."""
+    known: dict[str, type[nn.Module]] = {"batch": nn.BatchNorm1d, "layer": ChannelNorm}
+    return sequence({kind: known[kind](channels)} if kind in known else {})
 
 
 class Pooling(nn.Module):

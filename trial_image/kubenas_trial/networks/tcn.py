@@ -12,7 +12,8 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from kubenas.space.base import Value
 from kubenas_trial.networks.base import Family, Series, Skeleton
-from kubenas_trial.networks.series import ACTIVATIONS, ChannelNorm, Pooling, scaled
+from kubenas_trial.networks.parts import sequence
+from kubenas_trial.networks.series import ACTIVATIONS, Pooling, channel_norm, scaled
 
 
 class CausalConv(nn.Module):
@@ -22,23 +23,34 @@ class CausalConv(nn.Module):
     """
 
     def __init__(
-        self, channels: tuple[int, int], kernel: int, dilation: int, steps: int, *, separable: bool, weight: bool
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int,
+        dilation: int,
+        steps: int,
+        *,
+        separable: bool,
+        weight: bool,
     ) -> None:
         super().__init__()
         taps = min(kernel, 1 + (steps - 1) // dilation)
         self.past = (taps - 1) * dilation
-        before, behind = channels
+        seen = f"k{taps}d{dilation}"
+        convolutions: dict[str, nn.Module]
         if separable:
-            convolutions = [
-                nn.Conv1d(before, before, taps, dilation=dilation, groups=before),
-                nn.Conv1d(before, behind, 1),
-            ]
+            convolutions = {
+                f"depthwise_{seen}": nn.Conv1d(in_channels, in_channels, taps, dilation=dilation, groups=in_channels),
+                "pointwise": nn.Conv1d(in_channels, out_channels, 1),
+            }
         else:
-            convolutions = [nn.Conv1d(before, behind, taps, dilation=dilation)]
-        self.convolutions = nn.Sequential(*map(weight_norm, convolutions) if weight else convolutions)
+            convolutions = {f"dense_{seen}": nn.Conv1d(in_channels, out_channels, taps, dilation=dilation)}
+        if weight:
+            convolutions = {name: weight_norm(convolution) for name, convolution in convolutions.items()}
+        self.convolutions = sequence(convolutions)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """(batch, channels before, steps) to (batch, channels behind, steps)."""
+        """(batch, in_channels, steps) to (batch, out_channels, steps)."""
         outputs: Tensor = self.convolutions(pad(inputs, (self.past, 0)))
         return outputs
 
@@ -47,35 +59,39 @@ class Level(nn.Module):
     """Two causal convolutions of one dilation, each with normalization, activation and dropout, beside a shortcut."""
 
     def __init__(
-        self, channels: tuple[int, int], kernel: int, dilation: int, steps: int, shared: Mapping[str, Value]
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int,
+        dilation: int,
+        steps: int,
+        shared: Mapping[str, Value],
     ) -> None:
         super().__init__()
-        before, behind = channels
         normalization = str(shared["normalization"])
         activation = ACTIVATIONS[str(shared["activation"])]
-        layers: list[nn.Module] = []
-        for channels_in in (before, behind):
-            layers.append(
-                CausalConv(
-                    (channels_in, behind),
-                    kernel,
-                    dilation,
-                    steps,
-                    separable=shared["convolution"] == "separable",
-                    weight=normalization == "weight",
-                )
+        parts: dict[str, nn.Module] = {}
+        for number, channels in enumerate((in_channels, out_channels)):
+            parts[f"conv{number}"] = CausalConv(
+                channels,
+                out_channels,
+                kernel,
+                dilation,
+                steps,
+                separable=shared["convolution"] == "separable",
+                weight=normalization == "weight",
             )
-            if normalization == "batch":
-                layers.append(nn.BatchNorm1d(behind))
-            elif normalization == "layer":
-                layers.append(ChannelNorm(behind))
-            layers += [activation(), nn.Dropout(float(shared["dropout"]))]
-        self.residual = nn.Sequential(*layers)
-        self.shortcut = nn.Identity() if before == behind else nn.Conv1d(before, behind, 1)
+            parts |= {
+                f"norm{number}": channel_norm(normalization, out_channels),
+                f"activation{number}": activation(),
+                f"dropout{number}": nn.Dropout(float(shared["dropout"])),
+            }
+        self.residual = sequence(parts)
+        self.shortcut = nn.Identity() if in_channels == out_channels else nn.Conv1d(in_channels, out_channels, 1)
         self.activation = activation()
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """(batch, channels before, steps) to (batch, channels behind, steps)."""
+        """(batch, in_channels, steps) to (batch, out_channels, steps)."""
         outputs: Tensor = self.activation(self.residual(inputs) + self.shortcut(inputs))
         return outputs
 
@@ -89,15 +105,15 @@ class TCNSkeleton(Skeleton):
 def tcn(architecture: Mapping[str, Value], skeleton: TCNSkeleton, series: Series) -> nn.Sequential:
     """Levels whose dilation grows by the decided base, pooling over time, linear classifier."""
     channels = series.channels
-    levels: list[nn.Module] = []
+    parts: dict[str, nn.Module] = {}
     for level in range(int(architecture["depth"])):
         width = scaled(architecture[f"width.{level}"], skeleton.width)
         dilation = int(architecture["dilation_base"]) ** level
         kernel = int(architecture[f"kernel.{level}"])
-        levels.append(Level((channels, width), kernel, dilation, series.steps, architecture))
+        parts[f"level{level}"] = Level(channels, width, kernel, dilation, series.steps, architecture)
         channels = width
-    pooling = Pooling(str(architecture["pooling"]), channels)
-    return nn.Sequential(*levels, pooling, nn.Linear(channels, series.classes))
+    parts["pooling"] = Pooling(str(architecture["pooling"]), channels)
+    return sequence({**parts, "output": nn.Linear(channels, series.classes)})
 
 
 # Receptive field of 61 steps.

@@ -6,13 +6,13 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Final
 
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from kubenas.space.base import Value
 from kubenas_trial.networks.base import Family, Images, Skeleton
+from kubenas_trial.networks.parts import paired, sequence
 
 _ACTIVATIONS: Final[Mapping[str, type[nn.Module]]] = {"relu": nn.ReLU, "leaky_relu": nn.LeakyReLU, "silu": nn.SiLU}
 
@@ -32,11 +32,12 @@ class Style:
         """Of `channels` maps."""
         match self._normalization:
             case "batch":
-                return nn.BatchNorm2d(channels)
+                norm: nn.Module = nn.BatchNorm2d(channels)
             case "group":
-                return nn.GroupNorm(math.gcd(channels, 8), channels)
+                norm = nn.GroupNorm(math.gcd(channels, 8), channels)
             case _:
-                return nn.InstanceNorm2d(channels, affine=True)
+                norm = nn.InstanceNorm2d(channels, affine=True)
+        return sequence({self._normalization: norm})
 
     def shrink(self, channels: int) -> nn.Module:
         """To half the size."""
@@ -48,46 +49,58 @@ class Style:
             case _:
                 return nn.Conv2d(channels, channels, 3, stride=2, padding=1)
 
-    def grow(self, inputs: int, outputs: int) -> nn.Module:
+    def grow(self, in_channels: int, out_channels: int) -> nn.Module:
         """To twice the size."""
         if self._upsample == "transposed_conv":
-            return nn.ConvTranspose2d(inputs, outputs, 2, stride=2)
+            return sequence({"transposed_conv": nn.ConvTranspose2d(in_channels, out_channels, 2, stride=2)})
         # A 1 x 1 convolution and a linear resizing may change places; before it, it has a quarter of the work.
-        return nn.Sequential(nn.Conv2d(inputs, outputs, 1), nn.Upsample(scale_factor=2.0, mode=self._upsample))
+        convolution = nn.Conv2d(in_channels, out_channels, 1)
+        return sequence({"k1": convolution, "resized": nn.Upsample(scale_factor=2.0, mode=self._upsample)})
 
 
 class Block(nn.Module):
     """`count` convolutions, each normalized and activated, all of one kind.
 
     Args:
-        inputs, outputs: channels.
+        in_channels, out_channels: as said.
         kind: conv, residual (with a shortcut around all of them) or separable (depthwise, then pointwise).
         count, kernel: as said.
         style: what is between them.
+        pairs: whether the input's channels are those of two maps in turn, which other weights read.
     """
 
-    def __init__(self, inputs: int, outputs: int, kind: str, count: int, kernel: int, style: Style) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, kind: str, count: int, kernel: int, style: Style, *, pairs: bool
+    ) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
+        parts: dict[str, nn.Module] = {}
+        of_input = "_of_pairs" if pairs else ""
         for number in range(count):
-            channels = inputs if number == 0 else outputs
+            channels, read = (in_channels, of_input) if number == 0 else (out_channels, "")
             if kind == "separable":
-                layers.append(nn.Conv2d(channels, channels, kernel, padding=kernel // 2, groups=channels, bias=False))
+                parts[f"depthwise{number}_k{kernel}{read}"] = nn.Conv2d(
+                    channels, channels, kernel, padding=kernel // 2, groups=channels, bias=False
+                )
             size = 1 if kind == "separable" else kernel
-            layers += [
-                nn.Conv2d(channels, outputs, size, padding=size // 2, bias=False),
-                style.normalization(outputs),
-                style.activation(),
-            ]
+            parts |= {
+                f"conv{number}_k{size}{read}": nn.Conv2d(channels, out_channels, size, padding=size // 2, bias=False),
+                f"norm{number}": style.normalization(out_channels),
+                f"activation{number}": style.activation(),
+            }
         # A residual's last activation comes after the sum.
-        self.last = layers.pop()
-        self.layers = nn.Sequential(*layers)
+        self.last = parts.popitem()[1]
+        self.layers = sequence(parts)
         self.shortcut: nn.Module | None = None
         if kind == "residual":
-            self.shortcut = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1, bias=False)
+            same = in_channels == out_channels
+            self.shortcut = (
+                nn.Identity()
+                if same
+                else sequence({f"k1{of_input}": nn.Conv2d(in_channels, out_channels, 1, bias=False)})
+            )
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """(batch, inputs, height, width) to (batch, outputs, height, width)."""
+        """(batch, in_channels, height, width) to (batch, out_channels, height, width)."""
         values = self.layers(inputs)
         if self.shortcut is not None:
             values = values + self.shortcut(inputs)
@@ -99,13 +112,15 @@ class Join(nn.Module):
     """The encoder's map `kept` and the decoder's, both of `channels`, as one.
 
     Attributes:
+        pairs: whether both are kept, their channels in turn.
         channels: of the result.
     """
 
     def __init__(self, kind: str, channels: int) -> None:
         super().__init__()
         self.kind = kind
-        self.channels = 2 * channels if kind in {"concat", "attention"} else channels
+        self.pairs = kind in {"concat", "attention"}
+        self.channels = 2 * channels if self.pairs else channels
         if kind == "attention":
             inner = max(1, channels // 2)
             self.query, self.key = nn.Conv2d(channels, inner, 1), nn.Conv2d(channels, inner, 1, bias=False)
@@ -121,45 +136,7 @@ class Join(nn.Module):
             case "attention":
                 # The additive gate of Attention U-Net (Oktay et al., MIDL 2018, arXiv:1804.03999).
                 kept = kept * self.score(self.query(values) + self.key(kept))
-        return torch.cat([kept, values], dim=1)
-
-
-class Level(nn.Module):
-    """One level with all that is below it: in and out are maps of the same size, `block`'s channels come out."""
-
-    def __init__(
-        self, block: Block, shrink: nn.Module, below: nn.Module, grow: nn.Module, join: Join, out: Block
-    ) -> None:
-        super().__init__()
-        self.block, self.shrink, self.below = block, shrink, below
-        self.grow, self.join, self.out = grow, join, out
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """(batch, inputs, height, width) to (batch, width of the level, height, width)."""
-        kept = self.block(inputs)
-        result: Tensor = self.out(self.join(kept, self.grow(self.below(self.shrink(kept)))))
-        return result
-
-
-class UNet(nn.Module):
-    """Images (batch, channels, height, width) to logits (batch, classes, height, width).
-
-    Sides that cannot be halved `depth` times are padded for the while, so any size will do.
-    """
-
-    def __init__(self, top: nn.Module, last: nn.Module, depth: int, images: Images) -> None:
-        super().__init__()
-        self.top, self.last = top, last
-        # Two pixels are left at the bottom, as statistics of one would be none.
-        unit = 2**depth
-        rows, columns = (max(2, math.ceil(side / unit)) * unit - side for side in (images.height, images.width))
-        self.padding = (0, columns, 0, rows)
-        self.height, self.width = images.height, images.width
-
-    def forward(self, images: Tensor) -> Tensor:
-        """As said above."""
-        logits: Tensor = self.last(self.top(pad(images, self.padding)))
-        return logits[:, :, : self.height, : self.width]
+        return paired(kept, values)
 
 
 class UNetSkeleton(Skeleton):
@@ -172,39 +149,61 @@ class UNetSkeleton(Skeleton):
     width: Annotated[float, Field(gt=0, le=4, description="Factor on the decided width, to multiples of 4.")] = 0.375
 
 
-def unet(architecture: Mapping[str, Value], skeleton: UNetSkeleton, images: Images) -> UNet:
-    """The U-Net of an architecture of the preset `unet`: `depth` levels and a bottom, each twice as wide as the last.
+class UNet(nn.Module):
+    """Images (batch, channels, height, width) to logits (batch, classes, height, width).
 
-    The bottom has the blocks of the level above it.
+    There are `depth` levels and a bottom, each twice as wide as the last; the bottom has the blocks of the level above
+    it. Sides that cannot be halved `depth` times are padded for the while, so any size will do.
     """
-    style = Style(*(str(architecture[name]) for name in ("normalization", "activation", "downsample", "upsample")))
-    base = max(1, round(float(architecture["base_width"]) * skeleton.width / 4)) * 4
-    depth = int(architecture["depth"])
 
-    def block(level: int, inputs: int, outputs: int) -> Block:
-        kind = str(architecture[f"block.{level}"])
-        count, kernel = (int(architecture[f"{name}.{level}"]) for name in ("convolutions", "kernel"))
-        return Block(inputs, outputs, kind, count, kernel, style)
+    def __init__(self, architecture: Mapping[str, Value], skeleton: UNetSkeleton, images: Images) -> None:
+        super().__init__()
+        style = Style(*(str(architecture[name]) for name in ("normalization", "activation", "downsample", "upsample")))
+        base = max(1, round(float(architecture["base_width"]) * skeleton.width / 4)) * 4
 
-    part: nn.Module = block(depth - 1, base * 2 ** (depth - 1), base * 2**depth)
-    for level in reversed(range(depth)):
-        width = base * 2**level
-        join = Join(str(architecture[f"skip.{level}"]), width)
-        part = Level(
-            block(level, images.channels if level == 0 else width // 2, width),
-            style.shrink(width),
-            part,
-            style.grow(2 * width, width),
-            join,
-            block(level, join.channels, width),
-        )
-    return UNet(part, nn.Conv2d(base, images.classes, 1), depth, images)
+        def block(level: int, in_channels: int, out_channels: int, *, pairs: bool = False) -> nn.Module:
+            kind = str(architecture[f"block.{level}"])
+            count, kernel = (int(architecture[f"{name}.{level}"]) for name in ("convolutions", "kernel"))
+            return sequence({kind: Block(in_channels, out_channels, kind, count, kernel, style, pairs=pairs)})
+
+        self.depth = depth = int(architecture["depth"])
+        # By level, of which the bottom is the last.
+        self.encoder, self.shrink, self.grow, self.join, self.decoder = (nn.ModuleDict() for _ in range(5))
+        self.encoder[str(depth)] = block(depth - 1, base * 2 ** (depth - 1), base * 2**depth)
+        for level in reversed(range(depth)):
+            width, name = base * 2**level, str(level)
+            join = Join(str(architecture[f"skip.{level}"]), width)
+            self.join[name] = join
+            self.encoder[name] = block(level, images.channels if level == 0 else width // 2, width)
+            self.shrink[name] = style.shrink(width)
+            self.grow[name] = style.grow(2 * width, width)
+            self.decoder[name] = block(level, join.channels, width, pairs=join.pairs)
+        self.output = nn.Conv2d(base, images.classes, 1)
+        # Two pixels are left at the bottom, as statistics of one would be none.
+        unit = 2**depth
+        rows, columns = (max(2, math.ceil(side / unit)) * unit - side for side in (images.height, images.width))
+        self.padding = (0, columns, 0, rows)
+        self.height, self.width = images.height, images.width
+
+    def forward(self, images: Tensor) -> Tensor:
+        """As said above."""
+        values = pad(images, self.padding)
+        levels = [str(level) for level in range(self.depth)]
+        kept: list[Tensor] = []
+        for level in levels:
+            kept.append(self.encoder[level](values))
+            values = self.shrink[level](kept[-1])
+        values = self.encoder[str(self.depth)](values)
+        for level in reversed(levels):
+            values = self.decoder[level](self.join[level](kept.pop(), self.grow[level](values)))
+        logits: Tensor = self.output(values)
+        return logits[:, :, : self.height, : self.width]
 
 
 # U-Net's own choices.
 UNET: Final = Family(
     UNetSkeleton,
-    unet,
+    UNet,
     default={
         "base_width": 32,
         "normalization": "batch",
