@@ -141,7 +141,9 @@ PARTS: Mapping[str, tuple[Row, ...]] = {
     "several": _LIVE,
     "inputs": ((r"(\d)\..*", r"cells\.\d\.graph\.edges\.\d-{0}\.", NOTHING),),
     "one input": (
-        (r"a\.(\d)\..*", r"cells\.[024]\.graph\.edges\.\d-{0}\.", NOTHING),
+        # Of five cells two are reductions, and the others take turns.
+        (r"a\.(\d)\..*", r"cells\.[04]\.graph\.edges\.\d-{0}\.", NOTHING),
+        (r"b\.(\d)\..*", r"cells\.2\.graph\.edges\.\d-{0}\.", NOTHING),
         (r"reduction\.(\d)\..*", r"cells\.[13]\.graph\.edges\.\d-{0}\.", NOTHING),
     ),
     "stages": (

@@ -213,3 +213,13 @@ def test_operations_of_one_edge_have_names_of_their_own() -> None:
     names = space.outline(space.space.parse({**dict.fromkeys(["0-2", "0-3", "1-3"], "none"), **cell}))
     of_edges = {each.partition("edges.")[2].rpartition(".")[0] for each in names if "edges." in each}
     assert of_edges == {f"{edge}.{cell[edge]}.{part}" for edge in ("0-1", "1-2") for part in (1, 2)}
+
+
+@pytest.mark.parametrize("cell", ["a", "b", "reduction"])
+def test_every_cell_of_a_space_is_in_the_network(cell: str) -> None:
+    space = SPACES["one input"]
+    drawn = space.space.sample(Random(0))
+    operations = {
+        each: "conv_3x3" if each.startswith(f"{cell}.") else "max_pool_3x3" for each in drawn if "operation" in each
+    }
+    assert any("conv_3x3" in name for name in space.outline(Architecture({**drawn, **operations})))

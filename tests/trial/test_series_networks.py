@@ -63,7 +63,9 @@ def test_a_step_sees_only_what_was_before(dilation: int, kernel: int, convolutio
 
 
 def test_taps_before_the_series_begin_are_left_out() -> None:
-    convolutions = [level(10, kernel=5, dilation=dilation).residual.get_submodule("conv0") for dilation in (1, 3, 9, 10)]
+    convolutions = [
+        level(10, kernel=5, dilation=dilation).residual.get_submodule("conv0") for dilation in (1, 3, 9, 10)
+    ]
     assert [convolution.past for convolution in convolutions if isinstance(convolution, CausalConv)] == [4, 9, 9, 0]
 
 

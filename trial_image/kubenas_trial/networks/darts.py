@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Annotated, Final
 
 from pydantic import Field
@@ -77,12 +78,13 @@ class DARTSNetwork(nn.Module):
         self.stem = nn.Sequential(nn.Conv2d(images.channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width))
         self.cells = nn.ModuleList()
         in_channels, halved = (width, width), False
+        turns = cycle(normal)
         reductions = {skeleton.cells // 3, 2 * skeleton.cells // 3}
         for place in range(skeleton.cells):
             halves = place in reductions
             if halves:
                 channels *= 2
-            graph = reduction if halves else normal[place % len(normal)]
+            graph = reduction if halves else next(turns)
             self.cells.append(DARTSCell(graph, in_channels, channels, halves=halves, halved=halved))
             nodes = sum(target == len(graph.labels) - 1 for _, target in graph.edges)
             in_channels, halved = (in_channels[1], nodes * channels), halves
