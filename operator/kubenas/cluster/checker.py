@@ -7,6 +7,7 @@ should it die; it ends with the operator.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import resource
@@ -23,6 +24,7 @@ from typing import Any, Final
 from kubenas.api.errors import SpecError
 from kubenas.api.experiment import ExperimentSpec
 from kubenas.experiment.accept import Accepted, Found, accepted, check
+from kubenas.search.load import strategy_module
 from kubenas.space.base import Space
 
 # Of a core.
@@ -62,6 +64,7 @@ class Checker:
         loop = asyncio.get_running_loop()
         async with self._turns[namespace]:
             found = await loop.run_in_executor(self._threads, self._found, spec, space is not None)
+            await loop.run_in_executor(self._threads, _import, spec.search.algorithm)
             return await loop.run_in_executor(self._threads, accepted, spec, found, space, True)
 
     def start(self) -> None:
@@ -133,6 +136,19 @@ class Checker:
                 self._process.kill()
                 self._process.wait()
                 self._process = None
+
+
+def _import(algorithm: str) -> None:
+    """Import an algorithm with its libraries: an operator has them in memory once an experiment needs them."""
+    before = len(sys.modules)
+    # Collections, which hold up the event loop, would go through all that is imported, meanwhile and ever after.
+    gc.disable()
+    try:
+        strategy_module(algorithm)
+    finally:
+        if len(sys.modules) > before:
+            gc.freeze()
+        gc.enable()
 
 
 CHECKER: Final = Checker()

@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 from dataclasses import dataclass
-from importlib import import_module
+from typing import Final
 
 import httpx
 from kubernetes.aio import client as kubernetes
@@ -30,8 +30,8 @@ from kubenas.metrics.fetch import http_client
 
 # Time for the watches to end; what matters is written by then.
 _STOP_SECONDS = 5.0
-_SWITCH_SECONDS = 0.001
-_DEEPEST_OBJECT = 12_000
+SWITCH_SECONDS: Final = 0.001
+DEEPEST_OBJECT: Final = 12_000
 
 _LOG = logging.getLogger(__name__)
 
@@ -65,20 +65,18 @@ async def run(settings: OperatorSettings) -> int:
         OSError: the port is taken.
     """
     # The apiserver takes objects of 10,000 levels, and one of them must not keep a whole list from being read.
-    sys.setrecursionlimit(_DEEPEST_OBJECT)
+    sys.setrecursionlimit(DEEPEST_OBJECT)
     stop = asyncio.Event()
     _stop_on_signals(stop)
     # Threads compute beside the event loop, which should not have to wait for its turn.
-    sys.setswitchinterval(_SWITCH_SECONDS)
+    sys.setswitchinterval(SWITCH_SECONDS)
     runner = await serve(settings.host, settings.port)
     measuring: asyncio.Task[None] | None = None
     try:
         api = await connect(settings.kubeconfig)
         async with api, http_client() as http:
             CHECKER.start()
-            # The libraries of the default strategy take a second, during which no experiment should have to wait.
-            await asyncio.to_thread(import_module, "kubenas.search.predictor")
-            # Collections would go through all that was imported, for some 50 ms each time.
+            # Collections would go through all that was imported, for tens of milliseconds each time.
             gc.freeze()
             measuring = asyncio.create_task(measure())
             return await _elected(settings, api, http, stop)

@@ -11,6 +11,8 @@ from pydantic import ValidationError
 from kubenas.api.errors import SpecError, combined, problems_of, refuse
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from kubenas.api.base import Model
     from kubenas.api.search import Search
     from kubenas.search.base import Strategy
@@ -35,6 +37,11 @@ ALGORITHMS: Final[dict[str, tuple[str, str]]] = {
 }
 
 
+def strategy_module(algorithm: str) -> ModuleType:
+    """The module of an algorithm with all its libraries, imported where it was not yet: that can take seconds."""
+    return import_module(f"kubenas.search.{ALGORITHMS[algorithm][0]}")
+
+
 def build_strategy(
     search: Search, space: Space, scores: Mapping[str, Sequence[float]] | None = None, *, guarded: bool = False
 ) -> Strategy:
@@ -49,8 +56,7 @@ def build_strategy(
     Raises:
         SpecError: a setting is unknown or out of range; `field` is its path from the experiment's spec.
     """
-    module_name, class_name = ALGORITHMS[search.algorithm]
-    module = import_module(f"kubenas.search.{module_name}")
+    module, class_name = strategy_module(search.algorithm), ALGORITHMS[search.algorithm][1]
     make: Callable[..., Strategy] = getattr(module, class_name)
     model: type[Model] | None = getattr(module, f"{class_name}Settings", None)
     if model is None:

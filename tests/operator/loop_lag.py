@@ -1,0 +1,91 @@
+"""How long an operator's event loop is held up by a specification, in a process that is as an operator's at its start.
+
+Reads specifications, a line of JSON each, and answers each with a line: the longest lag, in seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from threading import get_native_id
+from typing import Any, cast
+
+from kubenas.api.experiment import NASExperiment
+from kubenas.cluster.apply import Applier
+from kubenas.cluster.client import Client
+from kubenas.cluster.loop import Loop
+from kubenas.cluster.operator import DEEPEST_OBJECT, SWITCH_SECONDS
+from kubenas.cluster.readings import Reader
+from kubenas.cluster.store import Store
+from kubenas.cluster.warm_start import WarmStarter
+from kubenas.experiment.actions import Plan
+
+INTERVAL_SECONDS = 0.01
+
+
+class Recorder:
+    """In place of what carries plans out."""
+
+    def __init__(self) -> None:
+        self.planned = asyncio.Event()
+
+    async def apply(self, _: Plan, __: NASExperiment) -> float | None:
+        self.planned.set()
+        return None
+
+    async def reject(self) -> None:
+        self.planned.set()
+
+    async def end(self) -> None:
+        return
+
+
+def waited() -> float:
+    """Seconds that this thread has waited for a core."""
+    return int(Path(f"/proc/self/task/{get_native_id()}/schedstat").read_text().split()[1]) / 1e9
+
+
+async def measure(lags: list[float]) -> None:
+    """What holds the loop up is computed, in its own thread or in one that keeps the interpreter from it."""
+    while True:
+        due, used, before = time.monotonic() + INTERVAL_SECONDS, time.process_time(), waited()
+        await asyncio.sleep(INTERVAL_SECONDS)
+        lags.append(min(time.monotonic() - due - (waited() - before), time.process_time() - used))
+
+
+async def longest_lag(document: dict[str, Any]) -> float:
+    """How long the loop was held up at most, until a look has come to something."""
+    lags: list[float] = []
+    measuring = asyncio.create_task(measure(lags))
+    await asyncio.sleep(0.05)
+    store, recorder = Store(("team", "nas")), Recorder()
+    store.put_experiment(document)
+    loop = Loop(store, cast("Applier", recorder), cast("Reader", None), WarmStarter(cast("Client", None), store))
+    running = asyncio.create_task(loop.run())
+    await recorder.planned.wait()
+    running.cancel()
+    await asyncio.sleep(0.05)
+    measuring.cancel()
+    return max(lags)
+
+
+def main() -> None:
+    """Answer each in a process of its own, which has nothing in its memory of those before."""
+    sys.setrecursionlimit(DEEPEST_OBJECT)
+    sys.setswitchinterval(SWITCH_SECONDS)
+    gc.collect()
+    gc.freeze()
+    for line in sys.stdin:
+        if (pid := os.fork()) == 0:
+            print(asyncio.run(longest_lag(json.loads(line))), flush=True)
+            os._exit(0)
+        os.waitpid(pid, 0)
+
+
+if __name__ == "__main__":
+    main()
