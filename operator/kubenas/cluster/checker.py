@@ -24,6 +24,7 @@ from typing import Any, Final
 from kubenas.api.errors import SpecError
 from kubenas.api.experiment import ExperimentSpec
 from kubenas.experiment.accept import Accepted, Found, accepted, check
+from kubenas.experiment.stages import resolve
 from kubenas.search.load import strategy_module
 from kubenas.space.base import Space
 
@@ -64,7 +65,7 @@ class Checker:
         loop = asyncio.get_running_loop()
         async with self._turns[namespace]:
             found = await loop.run_in_executor(self._threads, self._found, spec, space is not None)
-            await loop.run_in_executor(self._threads, _import, spec.search.algorithm)
+            await loop.run_in_executor(self._threads, _import, spec)
             return await loop.run_in_executor(self._threads, accepted, spec, found, space, True)
 
     def start(self) -> None:
@@ -138,13 +139,15 @@ class Checker:
                 self._process = None
 
 
-def _import(algorithm: str) -> None:
-    """Import an algorithm with its libraries: an operator has them in memory once an experiment needs them."""
+def _import(spec: ExperimentSpec) -> None:
+    """Import strategies with their libraries: an operator has them in memory once an experiment needs them."""
     before = len(sys.modules)
     # Collections, which hold up the event loop, would go through all that is imported, meanwhile and ever after.
     gc.disable()
     try:
-        strategy_module(algorithm)
+        for stage in resolve(spec):
+            if stage.search is not None:
+                strategy_module(stage.search.algorithm)
     finally:
         if len(sys.modules) > before:
             gc.freeze()

@@ -14,6 +14,7 @@ from torch.nn.functional import interpolate
 from kubenas.space.base import Value
 from kubenas_trial.networks.backbones import Backbone
 from kubenas_trial.networks.base import Family, Images, Skeleton
+from kubenas_trial.networks.normalization import group_norm
 from kubenas_trial.networks.parts import sequence
 from kubenas_trial.networks.pyramid import Pyramid
 
@@ -61,7 +62,7 @@ def _layer(width: int, kernel: int, *, separable: bool) -> nn.Sequential:
     else:
         parts = {f"dense_k{kernel}": nn.Conv2d(width, width, kernel, padding=kernel // 2, bias=False)}
     # Normalized by groups, as FCOS does: statistics of a batch would mix the levels.
-    return sequence({**parts, "norm": nn.GroupNorm(math.gcd(width, 16), width), "activation": nn.ReLU()})
+    return sequence({**parts, "norm": group_norm(width, 16), "activation": nn.ReLU()})
 
 
 class Head(nn.Module):

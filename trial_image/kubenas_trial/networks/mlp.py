@@ -88,7 +88,8 @@ def mlp(architecture: Mapping[str, Value], skeleton: MLPSkeleton, images: Images
     parts: dict[str, nn.Module] = {"flatten": nn.Flatten()}
     width = images.channels * images.height * images.width
     for place in range(int(architecture["depth"])):
-        out_channels = max(1, round(float(architecture[f"width.{place}"]) * skeleton.width))
+        # At least 2, as layers are normalized over their channels.
+        out_channels = max(2, round(float(architecture[f"width.{place}"]) * skeleton.width))
         parts[f"layer{place}"] = Layer(architecture, place, width, out_channels)
         width = out_channels
     return sequence({**parts, "output": nn.Linear(width, images.classes)})

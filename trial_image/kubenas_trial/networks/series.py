@@ -57,5 +57,5 @@ class Pooling(nn.Module):
 
 
 def scaled(width: object, factor: float) -> int:
-    """`width` times `factor`, at least 1."""
-    return max(1, round(int(str(width)) * factor))
+    """`width` times `factor`, at least 2, as layers are normalized over their channels."""
+    return max(2, round(int(str(width)) * factor))

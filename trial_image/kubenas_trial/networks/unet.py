@@ -12,6 +12,7 @@ from torch.nn.functional import pad
 
 from kubenas.space.base import Value
 from kubenas_trial.networks.base import Family, Images, Skeleton
+from kubenas_trial.networks.normalization import group_norm
 from kubenas_trial.networks.parts import paired, sequence
 
 _ACTIVATIONS: Final[Mapping[str, type[nn.Module]]] = {"relu": nn.ReLU, "leaky_relu": nn.LeakyReLU, "silu": nn.SiLU}
@@ -34,7 +35,7 @@ class Style:
             case "batch":
                 norm: nn.Module = nn.BatchNorm2d(channels)
             case "group":
-                norm = nn.GroupNorm(math.gcd(channels, 8), channels)
+                norm = group_norm(channels, 8)
             case _:
                 norm = nn.InstanceNorm2d(channels, affine=True)
         return sequence({self._normalization: norm})
