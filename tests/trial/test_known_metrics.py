@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from random import Random
 from typing import get_args
 
@@ -51,3 +52,11 @@ def test_a_trial_reports_all_that_is_known() -> None:
     costs = build_space(space).costs(architecture)
     assert found == known | costs.keys()
     assert reports.all[-1].keys() == {*metric_names("image-classification", MEASURES, costs)}
+
+
+def test_the_docs_table_has_every_task_with_its_metrics() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "trainer.md").read_text()
+    table = text.partition("| task | on validation | on test, at the end |")[2].partition("\n\n")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.strip().splitlines()[1:]]
+    assert {name: tuple(metrics.split(", ")) for name, metrics, _ in rows} == dict(TASKS)
+    assert all(test.split(", ") == [f"test_{metric}" for metric in TASKS[name]] for name, _, test in rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
@@ -23,9 +23,9 @@ class _Part(BaseModel):
 
 
 class Evaluation(_Part):
-    """How the candidates are judged."""
+    """How the candidates are judged: by one of `evaluation.methods`."""
 
-    method: Literal["train"] = "train"
+    method: str = "train"
     # Of candidates that say none; here all do.
     epochs: Annotated[int, Field(ge=1)] | None = None
 

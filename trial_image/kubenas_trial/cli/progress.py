@@ -17,7 +17,7 @@ _TEST = "test_"
 
 
 class TrainingProgress:
-    """Keeps the last report of one candidate: a `kubenas_trial.evaluation.train.Reporter`.
+    """Keeps the last report of one candidate: a `kubenas_trial.evaluation.reporter.Reporter`.
 
     A terminal shows a bar, a log gets a line for each epoch.
 

@@ -1,22 +1,23 @@
-"""Judge candidates by training them."""
+"""Method `train`: judge candidates by training them."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import nn
 
+from kubenas.api.metric_names import metric_names
 from kubenas.api.space import SearchSpace
 from kubenas.space.load import build_space
 from kubenas_trial import checkpoint
 from kubenas_trial.checkpoint import Checkpoint
-from kubenas_trial.contract import Candidate
-from kubenas_trial.distributed import rank
+from kubenas_trial.contract import Candidate, Trial
+from kubenas_trial.distributed import rank, world_size
+from kubenas_trial.evaluation.reporter import Reporter
 from kubenas_trial.evaluation.training import Training
 from kubenas_trial.measure.cost import count_flops, count_parameters, peak_memory_mb, reset_peak_memory
 from kubenas_trial.measure.measures import after_training, before_training
@@ -25,17 +26,23 @@ from kubenas_trial.tasks.base import Task
 _LOG = logging.getLogger("kubenas_trial")
 
 
-class Reporter(Protocol):
-    """Where results go: a `Trial`, or a terminal."""
+def evaluate(task: Task[Any, Any], trial: Trial, reporter: Reporter) -> None:
+    """Train each candidate of `trial`; one that fails does so alone, unless several processes train together.
 
-    def report(self, candidate: Candidate, step: int, **metrics: float) -> None:
-        """Take the values of `candidate` after `step` epochs; the last report is its result."""
-
-    def checkpoint_path(self, candidate: Candidate) -> Path | None:
-        """The file of its checkpoint, or None where none is wanted."""
-
-    def uninterrupted(self) -> AbstractContextManager[None]:
-        """Within it no SystemExit is raised by a signal; one that came is raised at its end."""
+    Raises:
+        TrialError: results might not fit into the termination message.
+        TrialError: a candidate has failed, and several processes train together.
+    """
+    costs = trial.space.costs(trial.candidates[0].architecture)
+    trial.check_room(metric_names(trial.document.task.name, task.settings.measure, costs))
+    for candidate in trial.candidates:
+        try:
+            train(task, trial.document.search_space, candidate, trial.seed, reporter)
+        except Exception as error:
+            # The others would no longer be at the same step.
+            if world_size() > 1:
+                raise
+            trial.fail(candidate, error)
 
 
 def train(task: Task[Any, Any], space: SearchSpace, candidate: Candidate, seed: int, reporter: Reporter) -> nn.Module:

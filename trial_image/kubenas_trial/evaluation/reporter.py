@@ -1,0 +1,46 @@
+"""Where results go while candidates are judged."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+
+from kubenas_trial.contract import Candidate, Trial
+
+_LOG = logging.getLogger("kubenas_trial")
+
+
+class Reporter(Protocol):
+    """A `Trial`, or a terminal."""
+
+    def report(self, candidate: Candidate, step: int, **metrics: float) -> None:
+        """Take the values of `candidate` after `step` epochs; the last report is its result."""
+
+    def checkpoint_path(self, candidate: Candidate) -> Path | None:
+        """The file of its checkpoint, or None where none is wanted."""
+
+    def uninterrupted(self) -> AbstractContextManager[None]:
+        """Within it no SystemExit is raised by a signal; one that came is raised at its end."""
+
+
+class LoggedTrial:
+    """A trial that also logs what is reported."""
+
+    def __init__(self, trial: Trial) -> None:
+        self._trial = trial
+
+    def report(self, candidate: Candidate, step: int, **metrics: float) -> None:
+        """Report, with the epochs that are done, and log it."""
+        self._trial.report(candidate, step, epoch=step, **metrics)
+        values = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+        _LOG.info("candidate %s: epoch %d/%d, %s", candidate.id, step, candidate.epochs, values)
+
+    def checkpoint_path(self, candidate: Candidate) -> Path | None:
+        """The trial's."""
+        return self._trial.checkpoint_path(candidate)
+
+    def uninterrupted(self) -> AbstractContextManager[None]:
+        """The trial's."""
+        return self._trial.uninterrupted()
