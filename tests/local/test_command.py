@@ -27,6 +27,9 @@ def test_kubenas_own_trainer() -> None:
     of = spec()
     assert uses_own_trainer(of)
     assert command(of).arguments == (sys.executable, "-m", "kubenas_trial")
+    given = spec({"env": [{"name": "A", "value": "1"}, {"name": "KUBENAS_METRICS_PORT", "value": "8080"}]})
+    shared = command(given, HOME="/root").imported_with or {}
+    assert (shared["A"], shared["HOME"], "KUBENAS_METRICS_PORT" in shared) == ("1", "/root", False)
     assert command(spec({"args": ["--verbose"]})).arguments[-2:] == ("kubenas_trial", "--verbose")
 
 
@@ -42,6 +45,7 @@ def test_a_trainer_of_ones_own() -> None:
         }
     )
     assert not uses_own_trainer(of)
+    assert command(of).imported_with is None
     made = command(of, HOME="/root", MODE="inherited")
     assert made.arguments == ("python", "train.py", "--width=64", "--port=1234", "w64", "$(MODE) $(HOME)")
     assert (made.environment["MODE"], made.environment["HOME"]) == ("w64", "/root")

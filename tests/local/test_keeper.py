@@ -51,7 +51,7 @@ def test_no_such_program() -> None:
         assert (kept.returncode, errors) == (127, b"/no/such/program: No such file or directory\n")
 
 
-@pytest.mark.parametrize("end", ["run gone", "SIGTERM", "exit"])
+@pytest.mark.parametrize("end", ["run gone", "asked", "SIGTERM", "exit"])
 def test_a_trainer_goes_with_its_children(tmp_path: Path, end: str) -> None:
     told = tmp_path / "pids"
     with keep(*python(WITH_CHILD, str(told), "exit" if end == "exit" else "wait")) as kept:
@@ -59,8 +59,11 @@ def test_a_trainer_goes_with_its_children(tmp_path: Path, end: str) -> None:
         wait_for(told.exists, "the trainer to run")
         if end == "run gone":
             kept.stdin.close()
+        elif end == "asked":
+            kept.stdin.write(b"-")
+            kept.stdin.flush()
         elif end == "SIGTERM":
             kept.send_signal(signal.SIGTERM)
-        assert kept.wait(PATIENCE) == {"run gone": 137, "SIGTERM": 143, "exit": 0}[end]
+        assert kept.wait(PATIENCE) == {"run gone": 137, "asked": 143, "SIGTERM": 143, "exit": 0}[end]
         for pid in map(int, told.read_text().split()):
             wait_for(lambda pid=pid: not runs(pid), "a process to go")  # type: ignore[misc]

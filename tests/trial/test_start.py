@@ -15,7 +15,7 @@ import yaml
 
 from kubenas.api.validate import read_experiment
 from kubenas.space.load import build_space
-from kubenas_trial.tasks.load import TASKS
+from kubenas_trial.tasks.load import TASKS, task_class
 from tests.trial.process import trial_environment
 from tests.trial.test_examples import EXAMPLES, TINY
 
@@ -51,10 +51,11 @@ for line in sys.stdin:
 OWN_LAYERS = sorted(set(TASKS) - {"node-classification"})
 
 
-def environment(folder: Path, task: str) -> dict[str, str]:
+def environment(folder: Path, task: str, **settings: Any) -> dict[str, str]:
     """Of a trial of a task's example."""
     document = yaml.safe_load((EXAMPLES / f"{task}.yaml").read_text())
-    document["spec"]["task"]["settings"] = document["spec"]["task"].get("settings", {}) | TINY[task] | {"measure": []}
+    own = document["spec"]["task"].get("settings", {})
+    document["spec"]["task"]["settings"] = {**own, **TINY[task], "measure": [], **settings}
     spec = read_experiment(document).spec
     architecture = build_space(spec.search_space).sample(Random(0)).to_json()
     trial: dict[str, Any] = {
@@ -93,11 +94,9 @@ def test_no_slow_library_is_imported_before_the_first_step(imported: dict[str, A
 
 
 @pytest.mark.parametrize("task", OWN_LAYERS)
-def test_what_a_task_evaluates_by_is_slow(task: str) -> None:
+def test_what_a_task_imports_late_is_slow(task: str) -> None:
     """Else it could be imported with the task, and its preloading spared."""
-    from kubenas_trial.tasks.load import task_class
-
-    assert {module.partition(".")[0] for module in task_class(task).evaluated_with} <= SLOW
+    assert {module.partition(".")[0] for module in task_class(task).imported_late} <= SLOW
 
 
 def test_imports_are_not_collected_as_garbage() -> None:
@@ -110,3 +109,33 @@ assert gc.get_freeze_count() > 100_000
 assert len(gc.get_objects()) < 1_000
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+PRELOADED = """
+import json, os, sys
+import torch
+used = []
+for name in ("is_available", "device_count", "current_device", "init", "_lazy_init"):
+    setattr(torch.cuda, name, lambda *_, name=name: used.append(name))
+from kubenas_trial.preload import preload
+for environment in map(json.loads, sys.stdin):
+    preload(environment)
+print(json.dumps({"modules": sorted(sys.modules), "used": used, "threads": len(os.listdir("/proc/self/task"))}))
+"""
+
+
+def test_a_preloaded_process_can_be_forked(tmp_path: Path) -> None:
+    """A GPU that is used in it, or a thread that is started, would be lost to those that are forked."""
+    requests = [json.dumps(environment(tmp_path, task, measure=["int8"])) for task in TASKS]
+    ended = subprocess.run(
+        [sys.executable, "-c", PRELOADED],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "1"},
+        input="\n".join(requests),
+    )
+    told = json.loads(ended.stdout)
+    assert (told["used"], told["threads"]) == ([], 1)
+    late = {module for task in TASKS for module in task_class(task).imported_late}
+    assert late | {"onnxscript", "kubenas_trial.__main__"} <= set(told["modules"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 
@@ -19,6 +19,32 @@ def import_task(name: str) -> None:
         from kubenas_trial.tasks.load import task_class  # noqa: PLC0415
 
         task_class(name)
+
+
+def preload(environment: Mapping[str, str]) -> None:
+    """Import all that the trial which `environment` describes will, for a process that trials are forked from.
+
+    No thread is started and no GPU is used: neither would be there in a fork.
+
+    Raises:
+        InvalidTrialError: the trial cannot be evaluated here.
+    """
+    with _uncollected():
+        from kubenas_trial.document import read_document  # noqa: PLC0415
+        from kubenas_trial.run import prepare_threads  # noqa: PLC0415
+
+        prepare_threads()
+        import_module("kubenas_trial.__main__")
+        task = read_document(environment).task
+        import_task(task.name)
+        from kubenas_trial.measure.measures import MODULES  # noqa: PLC0415
+        from kubenas_trial.tasks.load import task_class  # noqa: PLC0415
+
+        for module in task_class(task.name).imported_late:
+            import_module(module)
+        for measure in task.settings.get("measure", ()):
+            for module in MODULES.get(measure, ()):
+                import_module(module)
 
 
 @contextmanager

@@ -16,17 +16,21 @@ from kubenas.experiment.contract import TRAINER, escaped
 from kubenas.experiment.merge import merged
 from kubenas.experiment.placeholders import substitute
 
-_OWN_TRAINER: Final = (sys.executable, "-m", "kubenas_trial")
+OWN_TRAINER: Final = (sys.executable, "-m", "kubenas_trial")
 # `$(NAME)` as the kubelet expands it, and `$$`, which stands for one `$`.
 _REFERENCE: Final = re.compile(r"\$(?:\$|\(([A-Za-z_][A-Za-z0-9_]*)\))")
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A program with its arguments and its environment."""
+    """A program with its arguments and its environment.
+
+    `imported_with` is what of the environment all trials have, where the program is KubeNAS' own trainer; else None.
+    """
 
     arguments: tuple[str, ...]
     environment: Mapping[str, str]
+    imported_with: Mapping[str, str] | None = None
 
 
 def uses_own_trainer(spec: ExperimentSpec) -> bool:
@@ -52,8 +56,10 @@ def trial_command(
     for variable in trainer.get("env", ()):
         if "value" in variable:
             declared[variable["name"]] = _expanded(variable["value"], declared)
-    arguments = [*(trainer.get("command") or _OWN_TRAINER), *trainer.get("args", ())]
-    return Command(tuple(_expanded(argument, declared) for argument in arguments), environment | declared)
+    arguments = [*(trainer.get("command") or OWN_TRAINER), *trainer.get("args", ())]
+    whole = environment | declared
+    common = None if trainer.get("command") else {name: whole[name] for name in whole.keys() - contract.keys()}
+    return Command(tuple(_expanded(argument, declared) for argument in arguments), whole, common)
 
 
 def threads(parallelism: int) -> int:

@@ -29,6 +29,7 @@ from kubenas.experiment.warm_start import imported, observations
 from kubenas.local.command import Command, trial_command
 from kubenas.local.folder import StateError, StateFolder, changed_field
 from kubenas.local.trainer import TERMINATION_LOG, Trainer, attempt_of_dead_run, free_port
+from kubenas.local.warm import WarmProcess
 from kubenas.metrics.exposition import scrape
 from kubenas.search.asker import Asker
 from kubenas.space.base import Space
@@ -80,6 +81,7 @@ class LocalRun:
         self._folder = folder
         self._listener = listener
         self._trainers: dict[str, Trainer] = {}
+        self._warm = WarmProcess()
         # By attempt; a task must be referred to, or it may be collected while it runs.
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._left_over: dict[str, Attempt] = {}
@@ -129,7 +131,10 @@ class LocalRun:
                         return self.experiment.status
                     await self._wait(client, todo)
             finally:
-                await self._stop_all()
+                try:
+                    await self._stop_all()
+                finally:
+                    self._warm.close()
 
     async def _prepare(self) -> None:
         """Let trainers be looked after while proposals are worked out or asked for."""
@@ -225,7 +230,7 @@ class LocalRun:
 
     async def _keep(self, trainer: Trainer, command: Command) -> None:
         try:
-            await trainer.run(command, self._folder.lock_fd)
+            await trainer.run(command, self._folder.lock_fd, self._warm)
         except OSError as error:
             self._broken = StateError(f"trial {trainer.trial} cannot be run: {error}")
         if trainer.failed and not self._broken:

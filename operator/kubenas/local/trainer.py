@@ -7,14 +7,14 @@ import signal
 import socket
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import IO, Final, Protocol, Self
 
 from kubenas.experiment.message import MESSAGE_BYTES
 from kubenas.experiment.state import Attempt, AttemptPhase, Fault
 from kubenas.local import keeper
 from kubenas.local.command import Command
+from kubenas.local.warm import WarmProcess
 
 # How long a trainer may take to write its checkpoint once it is asked to end, as a pod's termination grace.
 GRACE_SECONDS: Final = 30.0
@@ -45,6 +45,56 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+class _Keeper(Protocol):
+    """What keeps a trainer's process."""
+
+    def ask_to_end(self) -> None:
+        """Send SIGTERM to all its processes."""
+
+    def kill(self) -> None:
+        """End it at once, with all its children."""
+
+    async def wait(self) -> int | None:
+        """The exit code as a container's; None where it has not been started."""
+
+
+class _Spawned:
+    """A keeper that starts the trainer as a program (`kubenas.local.keeper`)."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    @classmethod
+    async def start(cls, command: Command, log: IO[bytes], lock_fd: int) -> Self:
+        return cls(
+            await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-I",
+                "-S",
+                keeper.__file__,
+                *command.arguments,
+                env=command.environment,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                pass_fds=(lock_fd,),
+                start_new_session=True,
+            )
+        )
+
+    def ask_to_end(self) -> None:
+        if self._process.stdin:
+            self._process.stdin.write(b"-")
+
+    def kill(self) -> None:
+        if self._process.stdin:
+            self._process.stdin.close()
+
+    async def wait(self) -> int:
+        code = await self._process.wait()
+        return code if code >= 0 else 128 - code
+
+
 class Trainer:
     """A trainer's process, its keeper (`kubenas.local.keeper`) and what came of them."""
 
@@ -60,63 +110,56 @@ class Trainer:
         self._message = ""
         self._fault: Fault | None = None
         self._oom_kills = _oom_kills()
-        self._keeper: asyncio.subprocess.Process | None = None
+        self._keeper: _Keeper | None = None
         self._deadline: asyncio.TimerHandle | None = None
 
-    async def run(self, command: Command, lock_fd: int) -> None:
+    async def run(self, command: Command, lock_fd: int, warm: WarmProcess) -> None:
         """Start `command` and wait for its end; its output goes to the attempt's log.
 
         Args:
+            command: what to run.
             lock_fd: lock of the state folder, which stays held until the trainer is gone.
+            warm: what it is forked from, if it can be.
 
         Raises:
             OSError: the process cannot be made.
         """
         try:
-            await self._run(command, lock_fd)
+            await self._run(command, lock_fd, warm)
         finally:
             self._ended = time.time()
 
-    async def _run(self, command: Command, lock_fd: int) -> None:
+    async def _run(self, command: Command, lock_fd: int, warm: WarmProcess) -> None:
         with (self._folder / "log").open("wb") as log:
-            self._keeper = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-I",
-                "-S",
-                keeper.__file__,
-                *command.arguments,
-                env=command.environment,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                pass_fds=(lock_fd,),
-                start_new_session=True,
-            )
-        if self._gone_by is not None:
-            self._terminate()
-        code = await self._keeper.wait()
+            code = None
+            if forked := warm.fork(command, log.fileno(), lock_fd):
+                code = await self._kept(forked)
+            if code is None:
+                code = await self._kept(await _Spawned.start(command, log, lock_fd))
         if self._deadline:
             self._deadline.cancel()
-        self._exit_code = code if code >= 0 else 128 - code
+        self._exit_code = code
         self._message = self._last_words()
         self._fault = self._kill_fault()
+
+    async def _kept(self, keeper: _Keeper) -> int | None:
+        self._keeper = keeper
+        if self._gone_by is not None:
+            keeper.ask_to_end()
+        return await keeper.wait()
 
     def stop(self) -> None:
         """Ask the trainer to end, and kill it when its grace has passed."""
         if self._gone_by is None and self._ended is None:
             self._gone_by = time.time() + GRACE_SECONDS
-            self._terminate()
+            if self._keeper:
+                self._keeper.ask_to_end()
             self._deadline = asyncio.get_running_loop().call_later(GRACE_SECONDS, self.kill)
 
     def kill(self) -> None:
         """End the trainer at once, with all its children."""
-        if self._keeper and self._keeper.stdin:
-            self._keeper.stdin.close()
-
-    def _terminate(self) -> None:
-        if self._keeper and self._keeper.returncode is None:
-            with suppress(ProcessLookupError):
-                self._keeper.terminate()
+        if self._keeper:
+            self._keeper.kill()
 
     @property
     def alive(self) -> bool:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,12 @@ from kubenas_trial.tasks.base import Task
 
 # The libraries of ONNX take seconds to import, and most trials measure nothing of the kind: each function below
 # imports what it needs.
+
+
+# What each measure imports, but for onnxruntime, which starts a thread as it is imported.
+MODULES: Final[Mapping[str, tuple[str, ...]]] = dict.fromkeys(
+    ("onnx_latency_ms", "int8"), ("torch._dynamo", "onnxscript")
+)
 
 
 def before_training(task: Task[Any, Any], network: nn.Module) -> dict[str, float]:

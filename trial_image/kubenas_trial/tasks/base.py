@@ -65,7 +65,7 @@ class Task(ABC, Generic[S, D]):
         settings_model: its `task.settings`.
         families: the networks that it can train, by preset or by language (`parameters`, `cell`, `macro`).
         built_in, formats: where data comes from, by name.
-        evaluated_with: modules that `evaluate` imports, as they take longer than the first steps of a training.
+        imported_late: modules that are imported when they are first used, as they take as long as torch.
     """
 
     name: ClassVar[str]
@@ -78,7 +78,7 @@ class Task(ABC, Generic[S, D]):
     families: ClassVar[Mapping[str, FamilyOf]]
     built_in: ClassVar[Mapping[str, BuiltIn[Any, Any]]]
     formats: ClassVar[Mapping[str, Format[Any, Any]]]
-    evaluated_with: ClassVar[tuple[str, ...]] = ()
+    imported_late: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, settings: S, data: D, device: torch.device) -> None:
         self.settings = settings

@@ -38,6 +38,7 @@ class NodeClassification(Task[NodeClassificationSettings, GraphData]):
     epochs = 100
     settings_model = NodeClassificationSettings
     families: ClassVar = {"gnn": GNN}
+    imported_late = ("torch_geometric.nn",)
     built_in: ClassVar = {
         "planted-partition": BuiltIn("a made graph of 1,000 nodes in five classes", planted_partition),
         "karate-club": BuiltIn("Zachary's karate club: 34 nodes in four communities", karate_club),

@@ -38,7 +38,7 @@ class ObjectDetection(Task[ObjectDetectionSettings, DetectionData]):
     epochs = 24
     settings_model = ObjectDetectionSettings
     families: ClassVar = {"detector": DETECTOR}
-    evaluated_with = ("torchmetrics.detection", "torchvision.ops")
+    imported_late = ("torchmetrics.detection", "torchvision.ops")
     built_in: ClassVar = {
         "shapes": BuiltIn("500 images of circles, squares and triangles, drawn by seed", detected_shapes)
     }

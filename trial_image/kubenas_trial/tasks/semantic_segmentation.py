@@ -36,7 +36,7 @@ class SemanticSegmentation(Task[SemanticSegmentationSettings, SegmentationData])
     epochs = 100
     settings_model = SemanticSegmentationSettings
     families: ClassVar = {"unet": UNET}
-    evaluated_with = ("torchmetrics.classification",)
+    imported_late = ("torchmetrics.classification",)
     built_in: ClassVar = {
         "shapes": BuiltIn("500 images of circles, squares and triangles, drawn by seed", segmented_shapes)
     }

@@ -52,7 +52,7 @@ class Translation(Task[TranslationSettings, TranslationData]):
     epochs = 8
     settings_model = TranslationSettings
     families: ClassVar = {"seq2seq": SEQ2SEQ}
-    evaluated_with = ("sacrebleu.metrics.bleu", "sacrebleu.metrics.chrf")
+    imported_late = ("sacrebleu.metrics.bleu", "sacrebleu.metrics.chrf")
     built_in: ClassVar = {
         "reversible": BuiltIn("10,000 English sentences in a made-up language that can be turned back", _reversible)
     }
