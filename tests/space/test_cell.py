@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import permutations
 from typing import Any
 
@@ -17,8 +17,6 @@ from kubenas.space.base import Architecture, InvalidArchitectureError
 from kubenas.space.cells.space import CellSpace, build_cell_space
 from kubenas.space.conformance import check_space, check_uniform
 from kubenas.space.enumeration import enumerate_assignments
-from kubenas.space.presets.nasbench201 import NASBench201
-from kubenas.space.presets.nasbench201_encodings import OPERATIONS, path_counts
 from tests.properties import examples
 
 
@@ -74,26 +72,36 @@ def test_cells_that_are_one_have_the_same_paths(space: CellSpace) -> None:
             assert rows.setdefault(space.key(architecture), paths) == paths
 
 
-def test_nasbench201_in_the_language_is_the_preset() -> None:
-    preset = NASBench201()
-    written = _space(
-        nodes=4, operations=list(OPERATIONS), none="none", skip="skip_connect", weightless=["avg_pool_3x3"]
-    )
-    keys: dict[str, str] = {}
-    for architecture in enumerate_assignments(written.decisions.values()):
-        assert keys.setdefault(written.key(architecture), preset.key(architecture)) == preset.key(architecture)
-    assert len(keys) == len(set(keys.values())) == written.size() == 5260
-    for architecture in preset.enumerate():
-        ours, theirs = (space.encodings["adjacency"](architecture) for space in (written, preset))
-        assert ours == _by_target(theirs)
-        ours = written.encodings["paths"](architecture)
-        assert sorted(ours) == sorted(path_counts(tuple(map(str, architecture.values()))))
+@pytest.mark.parametrize("name", [name for name, space in SMALL.items() if "0-2" in space.decisions])
+def test_neighbours_of_fixed_cells_are_different_ones_each_in_its_one_form(name: str) -> None:
+    space = SMALL[name]
+    forms = set(space.enumerate())
+    for architecture in enumerate_assignments(space.decisions.values()):
+        neighbours = space.neighbours(architecture)
+        keys = {space.key(neighbour) for neighbour in neighbours}
+        assert forms.issuperset(neighbours)
+        assert keys == {space.key(each) for each in _one_decision_away(space, architecture)} - {space.key(architecture)}
+        assert len(keys) == len(neighbours)
 
 
-def _by_target(adjacency: list[float]) -> list[float]:
-    """The preset's edges by target, zeros for `none`: it has 0-3 before 1-2, and a one for `none`."""
-    edges = [[0.0, *adjacency[5 * place + 1 : 5 * place + 5]] for place in range(6)]
-    return [number for place in (0, 1, 3, 2, 4, 5) for number in edges[place]]
+def _one_decision_away(space: CellSpace, architecture: Architecture) -> Iterator[Architecture]:
+    for decision in space.decisions.values():
+        for value in decision.domain.neighbours(architecture[decision.name]):
+            yield architecture.with_decision(decision.name, value)
+
+
+def test_constraints_choose_among_the_ways_to_write_a_cell() -> None:
+    """A cell stays where any way to write it is allowed, not only the first."""
+    space = _space(**FIXED)
+    allowed = [
+        architecture
+        for architecture in enumerate_assignments(space.decisions.values())
+        if architecture["0-1"] != "none"
+    ]
+    narrowed = space.within([lambda architecture: architecture["0-1"] != "none"])
+    assert {space.key(architecture) for architecture in allowed} == {space.key(each) for each in narrowed.enumerate()}
+    check_space(narrowed)
+    check_uniform(narrowed)
 
 
 @pytest.mark.parametrize("name", ["inputs", "one input"])

@@ -8,8 +8,7 @@ from itertools import product
 import pytest
 
 from kubenas.space.base import Architecture
-from kubenas.space.presets.nasbench201 import DECISIONS, NASBench201
-from kubenas.space.presets.nasbench201_encodings import OPERATIONS
+from kubenas.space.presets.nasbench201 import DECISIONS, OPERATIONS, NASBench201
 from tests.bench.tables import published
 
 SPACE = NASBench201()

@@ -16,7 +16,7 @@ from kubenas.search.encoding import Encoder
 from kubenas.space.base import Space
 from kubenas.space.conformance import check_space
 from kubenas.space.load import build_space, check_space_spec
-from kubenas.space.presets.nasbench201_encodings import OPERATIONS
+from kubenas.space.presets.nasbench201 import OPERATIONS
 
 PARAMETERS: list[dict[str, Any]] = [
     {"name": "depth", "type": "int", "min": 1, "max": 3},

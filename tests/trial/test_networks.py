@@ -17,8 +17,7 @@ from torch import nn
 
 from kubenas.api.space import SearchSpace
 from kubenas.space.base import Value
-from kubenas.space.presets.nasbench201 import DECISIONS, NASBench201
-from kubenas.space.presets.nasbench201_encodings import OPERATIONS
+from kubenas.space.presets.nasbench201 import DECISIONS, OPERATIONS, NASBench201
 from kubenas_trial.errors import InvalidTrialError
 from kubenas_trial.measure.cost import count_flops, count_parameters
 from kubenas_trial.networks.base import Images

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
 from typing import TypeAlias
 
 Value: TypeAlias = str | int | float
@@ -25,6 +25,18 @@ class Architecture(Mapping[str, Value]):
 
     def __len__(self) -> int:
         return len(self._decisions)
+
+    def keys(self) -> KeysView[str]:
+        """The decisions' names; this and the next two as `Mapping` has them, but at the speed of a dict."""
+        return self._decisions.keys()
+
+    def values(self) -> ValuesView[Value]:
+        """The decisions' values."""
+        return self._decisions.values()
+
+    def items(self) -> ItemsView[str, Value]:
+        """Names with values."""
+        return self._decisions.items()
 
     def __hash__(self) -> int:
         return self._hash

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 
 from kubenas.api.space import SearchSpace
@@ -54,8 +55,12 @@ def _unconstrained(spec: SearchSpace) -> Space:
     return Space(expand(spec.parameters or ()))
 
 
+@cache
 def _preset(name: str) -> Space:
-    """A preset is what the function of its name gives, in the module of its name."""
+    """A preset is what the function of its name gives, in the module of its name.
+
+    One for all that ask, as spaces do not change, and one that lists its architectures takes long to do so.
+    """
     name = name.replace("-", "_")
     space: Space = getattr(import_module(f"kubenas.space.presets.{name}"), name)()
     return space

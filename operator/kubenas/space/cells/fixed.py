@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from functools import cached_property, lru_cache
 from graphlib import TopologicalSorter
+from typing import TypeAlias, cast
 
 from kubenas.api.cell import Cell
 from kubenas.space.cells.graph import Edge, Graph, canonical
@@ -13,6 +14,9 @@ from kubenas.space.cells.wiring import Values, Wiring
 from kubenas.space.decisions import Decision
 from kubenas.space.domains import Choice
 from kubenas.space.sampler import COUNTED
+
+# A sum: vertices, each with how often it is added.
+Terms: TypeAlias = dict[int, int]
 
 
 class FixedWiring(Wiring):
@@ -25,15 +29,12 @@ class FixedWiring(Wiring):
 
     def __init__(self, cell: Cell, prefix: str) -> None:
         edges = cell.edges or [[source, target] for target in range(cell.nodes) for source in range(target)]
-        sorter: TopologicalSorter[int] = TopologicalSorter({node: set() for node in range(cell.nodes)})
-        for source, target in edges:
-            sorter.add(target, source)
-        self._order = _ends_last(list(sorter.static_order()), cell.nodes - 1)
-        place = {node: index for index, node in enumerate(self._order)}
         # Vertices of the graph are nodes in an order in which every edge goes up.
-        self._slots = tuple((place[source], place[target]) for source, target in edges)
+        self._order = _upward_order(cell.nodes, edges)
+        vertices = {node: vertex for vertex, node in enumerate(self._order)}
+        self._slots = tuple((vertices[source], vertices[target]) for source, target in edges)
         self._on_edges = cell.operations_on == "edges"
-        self._inner = () if self._on_edges else tuple(place[node] for node in range(1, cell.nodes - 1))
+        self._inner = () if self._on_edges else tuple(vertices[node] for node in range(1, cell.nodes - 1))
         self.none, self.skip = cell.none, cell.skip
         self._weightless = frozenset(cell.weightless or ())
         names = (
@@ -41,7 +42,12 @@ class FixedWiring(Wiring):
             if self._on_edges
             else [f"{prefix}{node}" for node in range(1, cell.nodes - 1)]
         )
+        self._unlabelled = ("",) * cell.nodes
+        # Edges with the names of their decisions; those without a decision have no name.
+        edge_names = names if self._on_edges else [""] * len(edges)
+        self._by_target = sorted(zip(self._slots, edge_names, strict=True), key=lambda item: item[0][1])
         super().__init__(prefix, cell.operations, [Decision(name, Choice(tuple(cell.operations))) for name in names])
+        self.assignments = int(len(cell.operations) ** len(names))
 
     @property
     def slots(self) -> Sequence[Edge]:
@@ -59,79 +65,102 @@ class FixedWiring(Wiring):
 
     def graph(self, values: Values) -> Graph:
         """The nodes and edges, each with its operation."""
-        chosen = [str(values[decision.name]) for decision in self.decisions]
-        labels = [""] * len(self._order)
         if self._on_edges:
-            return Graph(tuple(labels), dict(zip(self._slots, chosen, strict=True)))
-        for vertex, operation in zip(self._inner, chosen, strict=True):
-            labels[vertex] = operation
-        return Graph(tuple(labels), dict.fromkeys(self._slots, ""))
+            operations = cast("Mapping[str, str]", values)
+            return Graph(self._unlabelled, {slot: operations[name] for slot, name in self._by_target})
+        _, labels = self._labelled([str(values[decision.name]) for decision in self.decisions])
+        return Graph(tuple(labels), {slot: "" for slot, _ in self._by_target})
 
     def key(self, values: Values) -> str:
         """What the cell computes, as the canonical form of its operations; `0` where nothing reaches the output."""
-        return self._key(self.graph(values))
+        computed = self._computed([str(values[decision.name]) for decision in self.decisions])
+        return "0" if computed is None else canonical_text(computed.labels, tuple(computed.edges.items()))
 
     def multiplicity(self, values: Values) -> int:
-        """Number of ways to decide with this key; 1 where there are too many in all to count."""
-        return self._counts[self.key(values)] if self._assignments <= COUNTED else 1
+        """Number of assignments with this key; 1 where there are too many in all to count."""
+        return self._counts[self.key(values)] if self.assignments <= COUNTED else 1
 
     def size(self) -> int | None:
-        """Number of keys."""
-        return len(self._counts) if self._assignments <= COUNTED else None
-
-    @property
-    def _assignments(self) -> int:
-        return int(len(self.operations) ** len(self.decisions))
+        """Number of keys; None where it is too large to count."""
+        return len(self._counts) if self.assignments <= COUNTED else None
 
     @cached_property
     def _counts(self) -> Counter[str]:
         return Counter(self.key(values) for values in self.ways())
 
-    def _key(self, graph: Graph) -> str:
-        labels, edges = ["in"], dict[Edge, str]()
-        known: dict[tuple[str, frozenset[tuple[int, int]]], int] = {}
-        ordered = sorted(graph.edges.items(), key=lambda item: item[0][1])
+    def _labelled(self, operations: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+        """The operations of the edges and those of the vertices, empty where there is none."""
+        labels = [""] * len(self._order)
+        if self._on_edges:
+            return operations, labels
+        for vertex, operation in zip(self._inner, operations, strict=True):
+            labels[vertex] = operation
+        return [""] * len(self._slots), labels
 
-        def applied(operation: str, terms: Counter[int]) -> Counter[int]:
-            """What an operation gives, as terms of a sum: vertices, each with how often it is added."""
-            if operation == self.none or not terms:
-                return Counter()
-            if operation in ("", self.skip):
+    def _computed(self, operations: Sequence[str]) -> Graph | None:
+        """What the output depends on; None where nothing reaches it.
+
+        A vertex for the input, for each operation that is applied and for the output; an edge from what is added to
+        what is applied to the sum, labelled with how often where that is more than once.
+        """
+        edge_operations, vertex_operations = self._labelled(operations)
+        incoming: list[list[tuple[int, str]]] = [[] for _ in vertex_operations]
+        for (source, target), operation in zip(self._slots, edge_operations, strict=True):
+            if self.none not in (operation, vertex_operations[target]):
+                incoming[target].append((source, operation))
+        used = _reaching_last(incoming)
+        labels, edges = ["in"], dict[Edge, str]()
+        shared: dict[tuple[str, frozenset[tuple[int, int]]], int] = {}
+
+        def apply(operation: str, terms: Terms) -> Terms:
+            if not terms or operation in ("", self.skip):
                 return terms
-            same = (operation, frozenset(terms.items()))
-            vertex = known.get(same) if operation in self._weightless else None
+            term = (operation, frozenset(terms.items()))
+            vertex = shared.get(term) if operation in self._weightless else None
             if vertex is None:
-                vertex = known[same] = len(labels)
+                vertex = shared[term] = len(labels)
                 labels.append(operation)
                 edges.update({(term, vertex): _times(count) for term, count in terms.items()})
-            return Counter({vertex: 1})
+            return {vertex: 1}
 
-        sums: list[Counter[int]] = [Counter({0: 1})] + [Counter() for _ in graph.labels[1:]]
-        at = 0
-        for vertex in range(1, len(graph.labels)):
-            while at < len(ordered) and ordered[at][0][1] == vertex:
-                (source, _), operation = ordered[at]
-                sums[vertex].update(applied(operation, sums[source]))
-                at += 1
-            sums[vertex] = applied(graph.labels[vertex], sums[vertex])
+        sums: list[Terms] = [{0: 1}]
+        for target in range(1, len(incoming)):
+            total: Terms = {}
+            for source, operation in incoming[target] if target in used else ():
+                for term, count in apply(operation, sums[source]).items():
+                    total[term] = total.get(term, 0) + count
+            sums.append(apply(vertex_operations[target], total))
         if not sums[-1]:
-            return "0"
-        output = len(labels)
-        edges.update({(term, output): _times(count) for term, count in sums[-1].items()})
-        return _canonical_key(Graph((*labels, "out"), edges), output)
+            return None
+        edges.update({(term, len(labels)): _times(count) for term, count in sums[-1].items()})
+        return Graph((*labels, "out"), edges)
 
 
-def _canonical_key(graph: Graph, output: int) -> str:
-    used = sorted(graph.between((0,), (output,)))
-    place = {vertex: index for index, vertex in enumerate(used)}
-    edges = {(place[s], place[t]): label for (s, t), label in graph.edges.items() if s in place and t in place}
-    return canonical(Graph(tuple(graph.labels[vertex] for vertex in used), edges)).text
+@lru_cache(maxsize=4096)
+def canonical_text(labels: tuple[str, ...], edges: tuple[tuple[Edge, str], ...]) -> str:
+    """The canonical form of a graph: thousands of assignments have few graphs."""
+    return canonical(Graph(labels, dict(edges))).text
+
+
+def _reaching_last(incoming: Sequence[Sequence[tuple[int, str]]]) -> set[int]:
+    """The vertices from which edges lead to the last one."""
+    reaching = {len(incoming) - 1}
+    for target in range(len(incoming) - 1, 0, -1):
+        if target in reaching:
+            reaching.update(source for source, _ in incoming[target])
+    return reaching
 
 
 def _times(count: int) -> str:
     return "" if count == 1 else str(count)
 
 
-def _ends_last(order: list[int], output: int) -> list[int]:
-    """The order with the input first and the output last: edges into the one and out of the other carry nothing."""
-    return [0, *(node for node in order if node not in (0, output)), output]
+def _upward_order(nodes: int, edges: Sequence[Sequence[int]]) -> list[int]:
+    """The nodes so that every edge goes up, the input first and the output last.
+
+    Edges into the one and out of the other carry nothing.
+    """
+    sorter: TopologicalSorter[int] = TopologicalSorter({node: set() for node in range(nodes)})
+    for source, target in edges:
+        sorter.add(target, source)
+    return [0, *(node for node in sorter.static_order() if node not in (0, nodes - 1)), nodes - 1]

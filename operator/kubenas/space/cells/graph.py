@@ -1,36 +1,21 @@
-"""Small labelled graphs without cycles: canonical forms, symmetries, paths."""
+"""Small labelled graphs without cycles: canonical forms, symmetries."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 Edge = tuple[int, int]
-Sequences = dict[tuple[str, ...], int]
 Moved = TypeVar("Moved")
 
 
-@dataclass(frozen=True)
-class Graph:
+class Graph(NamedTuple):
     """Vertices from 0 on, each with a label, and labelled edges; no edge goes back to where it came from."""
 
     labels: tuple[str, ...]
     edges: Mapping[Edge, str]
-
-    def successors(self) -> list[list[int]]:
-        """For each vertex those that its edges lead to."""
-        found: list[list[int]] = [[] for _ in self.labels]
-        for source, target in self.edges:
-            found[source].append(target)
-        return found
-
-    def between(self, starts: Sequence[int], ends: Sequence[int]) -> frozenset[int]:
-        """The vertices on a way from one of `starts` to one of `ends`."""
-        behind = _closure({s: [t for x, t in self.edges if x == s] for s in range(len(self.labels))}, starts)
-        before = _closure({t: [s for s, x in self.edges if x == t] for t in range(len(self.labels))}, ends)
-        return behind & before
 
 
 @dataclass(frozen=True)
@@ -91,22 +76,6 @@ def cycles(permutation: Mapping[Moved, Moved]) -> int:
     return count
 
 
-def path_sequences(graph: Graph, start: int, end: int, skip: str | None) -> Sequences:
-    """How often each sequence of labels is met on the paths between two vertices of a graph whose edges go up.
-
-    Labels are those of edges and of the vertices in between; empty ones and `skip` are left out.
-    """
-    met: list[Sequences] = [{} for _ in graph.labels]
-    met[start][()] = 1
-    for (source, target), operation in sorted(graph.edges.items(), key=lambda item: item[0][1]):
-        taken = (operation, graph.labels[target] if target != end else "")
-        passed = tuple(label for label in taken if label and label != skip)
-        for sequence, count in met[source].items():
-            longer = (*sequence, *passed)
-            met[target][longer] = met[target].get(longer, 0) + count
-    return met[end]
-
-
 def _neighbours(graph: Graph) -> list[list[tuple[str, int]]]:
     found: list[list[tuple[str, int]]] = [[] for _ in graph.labels]
     for (source, target), label in graph.edges.items():
@@ -153,12 +122,3 @@ def _written(graph: Graph, places: Sequence[int]) -> str:
         labels[place] = graph.labels[vertex]
     edges = sorted((places[source], places[target], label) for (source, target), label in graph.edges.items())
     return ",".join(labels) + "|" + ",".join(f"{source}>{target}{':' * bool(x)}{x}" for source, target, x in edges)
-
-
-def _closure(beside: Mapping[int, Sequence[int]], starts: Sequence[int]) -> frozenset[int]:
-    found, front = set(starts), list(starts)
-    while front:
-        new = [vertex for vertex in beside[front.pop()] if vertex not in found]
-        found.update(new)
-        front += new
-    return frozenset(found)

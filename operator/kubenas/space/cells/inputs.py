@@ -62,7 +62,7 @@ class InputsWiring(Wiring):
         for node in range(ENTRIES, self._nodes):
             for index, source in enumerate(str(values[f"{self.prefix}{node}.inputs"]).split(",")):
                 edges[int(source), node] = str(values[f"{self.prefix}{node}.operation.{index}"])
-            edges[node, self._nodes] = ""
+        edges.update({(node, self._nodes): "" for node in range(ENTRIES, self._nodes)})
         return Graph(("",) * (self._nodes + 1), edges)
 
     def key(self, values: Values) -> str:

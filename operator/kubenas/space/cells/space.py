@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from math import prod
 from random import Random
+from typing import Final
 
 from kubenas.api.cell import Cell
 from kubenas.space.architecture import Architecture, Value
@@ -14,6 +16,10 @@ from kubenas.space.cells.free import FreeWiring
 from kubenas.space.cells.inputs import InputsWiring
 from kubenas.space.cells.wiring import Wiring
 from kubenas.space.constraint import Constraint
+from kubenas.space.sampler import EmptySpaceError, max_listed
+
+# Architectures whose keys are kept.
+KEPT: Final = 20_000
 
 Encode = Callable[[Wiring, Architecture], list[float]]
 
@@ -34,12 +40,19 @@ class CellSpace(SymmetricSpace):
 
     def __init__(self, cells: Mapping[str, Wiring]) -> None:
         self.cells = dict(cells)
+        self._keys: dict[Architecture, str] = {}
         self._own = tuple(_Connected(cell) for cell in cells.values() if isinstance(cell, FreeWiring))
         super().__init__([decision for cell in cells.values() for decision in cell.decisions], self._own)
 
     def key(self, architecture: Architecture) -> str:
         """The keys of all cells."""
-        return ";".join(cell.key(architecture) for cell in self.cells.values())
+        # Canonical forms take long, and searches ask for the same ones again and again.
+        key = self._keys.get(architecture)
+        if key is None:
+            if len(self._keys) >= KEPT:
+                self._keys.clear()
+            key = self._keys[architecture] = ";".join(cell.key(architecture) for cell in self.cells.values())
+        return key
 
     def multiplicity(self, architecture: Architecture) -> int:
         """Number of ways to decide with this key, what constraints refuse included; see the wiring for its limits."""
@@ -53,14 +66,57 @@ class CellSpace(SymmetricSpace):
         architecture = Architecture(values)
         return architecture if self.allows(architecture) else None
 
+    @cached_property
+    def _listed(self) -> Mapping[str, Architecture] | None:
+        """The first way to decide each different architecture, by key; None where there are too many.
+
+        Other wirings than fixed ones draw and count without a list.
+        """
+        fixed = all(isinstance(cell, FixedWiring) for cell in self.cells.values())
+        if not fixed or self.assignments is None or self.assignments > max_listed(self.effort):
+            return None
+        return {self.key(architecture): architecture for architecture in super()._enumerate()}
+
+    @cached_property
+    def _drawn_from(self) -> Sequence[Architecture]:
+        return tuple((self._listed or {}).values())
+
+    def sample(self, rng: Random) -> Architecture:
+        """One of the different architectures, each as likely as any other.
+
+        Raises:
+            EmptySpaceError: the constraints leave none, or none was found.
+        """
+        if self._listed is None:
+            return super().sample(rng)
+        if not self._drawn_from:
+            raise EmptySpaceError("the constraints leave no architecture")
+        return rng.choice(self._drawn_from)
+
+    def neighbours(self, architecture: Architecture) -> list[Architecture]:
+        """All that differ by one operation or edge; of a listed space each different one once, as `enumerate` has it.
+
+        What differs by an operation that leads nowhere is the same architecture, which nobody needs to train twice.
+        """
+        neighbours = super().neighbours(architecture)
+        if self._listed is None:
+            return neighbours
+        keys = dict.fromkeys(map(self.key, neighbours))
+        keys.pop(self.key(architecture), None)
+        return [self._listed[key] for key in keys]
+
     def size(self) -> int | None:
         """Number of architectures by `key`; None where it is too large to count."""
+        if self._listed is not None:
+            return len(self._listed)
         if self.constraints != self._own:
             return super().size()
         sizes = [cell.size() for cell in self.cells.values()]
         return None if None in sizes else prod(size for size in sizes if size is not None)
 
     def _enumerate(self) -> Iterator[Architecture]:
+        if self._listed is not None:
+            return iter(self._drawn_from)
         return super()._enumerate() if self.constraints != self._own else self._cells(list(self.cells.values()), {})
 
     def _cells(self, cells: Sequence[Wiring], values: dict[str, Value]) -> Iterator[Architecture]:

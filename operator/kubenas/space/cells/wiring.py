@@ -9,7 +9,7 @@ from itertools import product
 from random import Random
 
 from kubenas.space.architecture import Value
-from kubenas.space.cells.graph import Edge, Graph, path_sequences
+from kubenas.space.cells.graph import Edge, Graph
 from kubenas.space.decisions import Decision
 
 # Path counts leave out sequences so long that a cell would have more numbers than this (truncated as in White et al.,
@@ -38,7 +38,7 @@ class Wiring(ABC):
 
     @abstractmethod
     def graph(self, values: Values) -> Graph:
-        """The cell with its edges going up; input vertices first, the output last."""
+        """The cell with its edges going up, in order of their targets; input vertices first, the output last."""
 
     @property
     @abstractmethod
@@ -97,44 +97,102 @@ class Wiring(ABC):
     def live(self, values: Values) -> Graph:
         """The graph without what carries nothing, and without what does not reach the output."""
         graph = self.graph(values)
-        kept = {
-            (source, target): label
-            for (source, target), label in graph.edges.items()
-            if self.none is None or self.none not in (label, graph.labels[source], graph.labels[target])
-        }
-        used = Graph(graph.labels, kept).between(self.starts, (len(graph.labels) - 1,))
+        carrying = self._carrying(graph)
+        fed, used = self._reached(carrying, len(graph.labels) - 1)
         return Graph(
-            tuple(label if vertex in used else "" for vertex, label in enumerate(graph.labels)),
-            {edge: label for edge, label in kept.items() if edge[0] in used and edge[1] in used},
+            tuple([label if vertex in fed and vertex in used else "" for vertex, label in enumerate(graph.labels)]),
+            {edge: label for edge, label in carrying.items() if edge[0] in fed and edge[1] in used},
         )
 
+    def _carrying(self, graph: Graph) -> Mapping[Edge, str]:
+        """The edges that neither have the operation `none` nor lead to or from a vertex that has it."""
+        if self.none is None:
+            return graph.edges
+        if not self.inner:
+            return {edge: label for edge, label in graph.edges.items() if label != self.none}
+        empty = {vertex for vertex, label in enumerate(graph.labels) if label == self.none}
+        return {edge: label for edge, label in graph.edges.items() if not empty.intersection(edge)}
+
+    def _reached(self, edges: Mapping[Edge, str], output: int) -> tuple[set[int], set[int]]:
+        """The vertices that edges (by target) lead to from an input, and those from which they lead to the output."""
+        fed, used = set(self.starts), {output}
+        for source, target in edges:
+            if source in fed:
+                fed.add(target)
+        for source, target in reversed([*edges]):
+            if target in used:
+                used.add(source)
+        return fed, used
+
     def adjacency(self, values: Values) -> list[float]:
-        """For each edge that there can be its operation one-hot, or 1 where it has none; for each vertex with an
-        operation that one-hot. Zeros where they carry nothing or lead nowhere.
+        """For each edge that there can be its operation one-hot, or 1 where edges have no operations; for each vertex
+        with an operation that one-hot.
+
+        What carries nothing or leads nowhere has the operation `none`, or zeros where there is no such operation.
         """
-        graph = self.live(values)
+        graph = self.graph(values)
+        carrying = self._carrying(graph)
+        fed, used = self._reached(carrying, len(graph.labels) - 1)
+        one_hot, none = self._one_hot, self.none
         encoded: list[float] = []
-        for slot in self.slots:
-            label = graph.edges.get(slot)
-            if self.inner:
-                encoded.append(float(label is not None))
-            else:
-                encoded += [float(operation == label) for operation in self.operations]
+        if not self.inner:
+            for slot in self.slots:
+                encoded += one_hot[carrying.get(slot, none) if slot[0] in fed and slot[1] in used else none]
+            return encoded
+        encoded += [float(slot in carrying and slot[0] in fed and slot[1] in used) for slot in self.slots]
         for vertex in self.inner:
-            encoded += [float(operation == graph.labels[vertex]) for operation in self.operations]
+            encoded += one_hot[graph.labels[vertex] if vertex in fed and vertex in used else none]
         return encoded
 
+    @cached_property
+    def _one_hot(self) -> dict[str | None, list[float]]:
+        rows: dict[str | None, list[float]] = {None: [0.0] * len(self.operations)}
+        return rows | {name: [float(other == name) for other in self.operations] for name in self.operations}
+
     def path_counts(self, values: Values) -> list[float]:
-        """For each input how many ways from it to the output apply each sequence of operations."""
-        graph = self.live(values)
+        """For each input how many paths from it to the output apply each sequence of operations.
+
+        Skips are left out of a sequence (White et al., "BANANAS", AAAI 2021, arXiv:1910.11858, has them as operations).
+        Sequences are in order of length, then of operations.
+        """
+        graph = self.graph(values)
+        carrying = self._carrying(graph)
+        labels, numbers, base, total = graph.labels, self._applied, len(self._applied), self._sequences
         counts: list[float] = []
         for start in self.starts:
-            row = [0.0] * len(self._sequences)
-            for sequence, count in path_sequences(graph, start, len(graph.labels) - 1, self.skip).items():
-                if (place := self._sequences.get(sequence)) is not None:
-                    row[place] += count
+            # For each vertex how many paths apply each sequence; sequences are numbered level by level, as a heap is.
+            paths: list[dict[int, float]] = [{} for _ in labels]
+            paths[start][0] = 1.0
+            for (source, target), operation in carrying.items():
+                for sequence, count in paths[source].items():
+                    longer = sequence
+                    for label in (operation, labels[target]):
+                        if label in numbers:
+                            longer = base * longer + numbers[label]
+                    if longer < total:
+                        paths[target][longer] = paths[target].get(longer, 0.0) + count
+            row = [0.0] * total
+            for sequence, count in paths[-1].items():
+                row[sequence] = count
             counts += row
         return counts
+
+    @cached_property
+    def _applied(self) -> dict[str, int]:
+        """The operations that a sequence holds, numbered from 1."""
+        applied = [operation for operation in self.operations if operation not in (self.none, self.skip)]
+        return {operation: number for number, operation in enumerate(applied, start=1)}
+
+    @cached_property
+    def _sequences(self) -> int:
+        """Number of sequences that are counted: all up to a length."""
+        longest = len(self.inner) or len({target for _, target in self.slots})
+        found = 1
+        for length in range(1, longest + 1):
+            if (found + len(self._applied) ** length) * len(self.starts) > MAX_SEQUENCES:
+                break
+            found += len(self._applied) ** length
+        return found
 
     def lines(self, values: Values) -> Iterator[tuple[str, str]]:
         """Each vertex that sums something up, with what it sums up."""
@@ -154,14 +212,3 @@ class Wiring(ABC):
 
     def _term(self, operation: str, of: str) -> str:
         return of if operation in ("", self.skip) else f"{operation}({of})"
-
-    @cached_property
-    def _sequences(self) -> dict[tuple[str, ...], int]:
-        applied = [operation for operation in self.operations if operation not in (self.none, self.skip)]
-        longest = len(self.inner) or len({target for _, target in self.slots})
-        found: list[tuple[str, ...]] = [()]
-        for length in range(1, longest + 1):
-            if (len(found) + len(applied) ** length) * len(self.starts) > MAX_SEQUENCES:
-                break
-            found += product(applied, repeat=length)
-        return {sequence: place for place, sequence in enumerate(found)}
