@@ -113,7 +113,7 @@ def test_a_trial_is_never_changed(namespace: str, api: Api) -> None:
         "apiVersion": "kubenas.io/v1alpha1",
         "kind": "NASTrial",
         "metadata": {"name": "digits-0"},
-        "spec": {"number": 0, "observed": 0, "candidates": [candidate]},
+        "spec": {"number": 0, "resultsSeen": 0, "candidates": [candidate]},
     }
     api.create(trial, namespace)
     patches: list[dict[str, Any]] = [{"number": 1}, {"stage": "final"}, {"candidates": [candidate | {"epochs": 2}]}]

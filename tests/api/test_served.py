@@ -143,7 +143,7 @@ def test_scaling_sets_the_parallelism(namespace: str, api: Api) -> None:
         ("nas.spec", "What is searched, how, and for how long."),
         ("nas.spec.trials", "Trials that run at the same time; 0 pauses."),
         ("nas.spec.searchSpace.parameters.scale", "log draws each order of magnitude as often"),
-        ("nas.status.best", "The best architecture found so far"),
+        ("nas.status.best", "The best so far of the last stage"),
         ("nastrial.status.results", "exact"),
     ],
 )

@@ -41,7 +41,7 @@ def document(of: Trial) -> dict[str, Any]:
         "apiVersion": "kubenas.io/v1alpha1",
         "kind": "NASTrial",
         "metadata": {"name": of.name, "labels": {"kubenas.io/experiment": "nas"}},
-        "spec": {"number": of.number, "observed": 0, "candidates": [candidate().dump()]},
+        "spec": {"number": of.number, "resultsSeen": 0, "candidates": [candidate().dump()]},
         "status": of.status.dump(),
     }
 

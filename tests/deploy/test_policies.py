@@ -222,7 +222,7 @@ def test_ephemeral_containers_are_judged_as_others_are(installed: str, place: st
         "apiVersion": "kubenas.io/v1alpha1",
         "kind": "NASTrial",
         "metadata": {"name": "nas-0"},
-        "spec": {"number": 0, "observed": 0, "candidates": [candidate]},
+        "spec": {"number": 0, "resultsSeen": 0, "candidates": [candidate]},
     }
     create = ["create", own, "--output=json", "--filename=-"]
     uid = json.loads(control_plane.kubectl(*create, stdin=json.dumps(trial)))["metadata"]["uid"]

@@ -88,7 +88,7 @@ def owned_by(control_plane: ControlPlane, namespace: str, kind: str) -> dict[str
     owners: dict[str, dict[str, Any]] = {
         "NASTrial": {
             "apiVersion": "kubenas.io/v1alpha1",
-            "spec": {"number": 0, "observed": 0, "candidates": [candidate]},
+            "spec": {"number": 0, "resultsSeen": 0, "candidates": [candidate]},
         },
         "ConfigMap": {"apiVersion": "v1"},
     }

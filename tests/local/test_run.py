@@ -6,6 +6,8 @@ import asyncio
 import json
 import re
 import shutil
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -327,6 +329,32 @@ def test_killed_in_the_middle_it_comes_to_the_same(tmp_path: Path, killed: int) 
         _, errors = run.communicate(timeout=PATIENCE)
         assert run.returncode == 0, errors
     assert len(history(tmp_path / "killed")) == 6
+    assert history(tmp_path / "killed") == history(tmp_path / "undisturbed")
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_killed_at_every_write_of_every_stage_it_comes_to_the_same(tmp_path: Path, when: str) -> None:
+    evolution = {"algorithm": "regularized-evolution", "seed": 3, "settings": {"populationSize": 3, "sampleSize": 2}}
+    spec: dict[str, Any] = {
+        "searchSpace": {"parameters": [{"name": "x", "type": "int", "min": 0, "max": 99}]},
+        "search": {"algorithm": "random"},
+        "trials": {"max": 3},
+        "stages": [
+            {"name": "short", "evaluation": {"epochs": 1}},
+            {"name": "again", "evaluation": {"epochs": 2}, "search": evolution, "keep": {"top": 2}},
+            {"name": "final", "evaluation": {"epochs": 3, "seeds": 2}, "trials": {"candidatesPerTrial": 2}},
+        ],
+    }
+    file = tmp_path / "experiment.yaml"
+    file.write_text(yaml.safe_dump(document(trainer(tmp_path, "finish()"), **spec)))
+    run = kubenas("run", str(file), "--state", "undisturbed", cwd=tmp_path)
+    _, errors = run.communicate(timeout=PATIENCE)
+    assert run.returncode == 0, errors
+    command = [sys.executable, "-m", "tests.local.killed", str(file), str(tmp_path / "killed"), when]
+    killed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10 * PATIENCE).stdout
+    # Each trial is written when it is proposed and when it has ended.
+    assert int(killed) >= 2 * 8
+    assert [stage for _, stage, *_ in history(tmp_path / "killed")] == ["short"] * 3 + ["again"] * 3 + ["final"] * 2
     assert history(tmp_path / "killed") == history(tmp_path / "undisturbed")
 
 

@@ -119,6 +119,8 @@ def history(state: Path) -> list[tuple[Any, ...]]:
     return [
         (
             trial["spec"]["number"],
+            trial["spec"].get("stage"),
+            trial["spec"].get("seed"),
             trial["spec"]["resultsSeen"],
             trial["spec"]["candidates"],
             trial["status"]["phase"],

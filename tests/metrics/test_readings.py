@@ -67,7 +67,7 @@ async def stored(namespace: str, places: list[str]) -> Store:
                     "uid": f"trial-{number}",
                     "ownerReferences": [{**owner, "kind": "NASExperiment", "name": "nas", "uid": uid}],
                 },
-                "spec": {"number": number, "observed": 0, "candidates": [candidate]},
+                "spec": {"number": number, "resultsSeen": 0, "candidates": [candidate]},
             }
         )
         state = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}

@@ -38,7 +38,7 @@ def _trial(trial: Object, *, ordered: bool) -> Object:
     spec, status = trial["spec"], trial["status"]
     return {
         "name": trial["metadata"]["name"],
-        "spec": spec if ordered else {**spec, "observed": None},
+        "spec": spec if ordered else {**spec, "resultsSeen": None},
         "status": {key: status.get(key) for key in ("phase", "results", "attempt", "failures", "pod")},
         "conditions": [(c["type"], c["status"], c["reason"], c["message"]) for c in status["conditions"]],
     }
