@@ -25,12 +25,12 @@ from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Readings, Tri
 from kubenas.space.load import build_space
 from tests.experiment.builders import GPU, NOW
 
-# Looks at one moment, after which nothing may be left to do.
-LOOKS = 1_000
-LOOKS_IN_ALL = 20_000
+# Reconciles at one moment, after which nothing may be left to do.
+RECONCILES = 1_000
+RECONCILES_IN_ALL = 20_000
 # Between two readings for a trial that has ended.
 READ_SECONDS = 0.5
-# Between two looks the clock goes on.
+# Between two reconciles the clock goes on.
 CLOCK = 1e-3
 
 
@@ -44,7 +44,7 @@ class ConflictError(Exception):
 
 @dataclass(frozen=True)
 class Chances:
-    """How often something happens: accidents per pod, crashes per write, deliveries per look."""
+    """How often something happens: accidents per pod, crashes per write, deliveries per reconcile."""
 
     crash: float = 0.0
     delivery: float = 1.0
@@ -205,7 +205,7 @@ class World:
 
 
 class Controller:
-    """Looks at the world, late, and carries out what is planned, until it crashes."""
+    """Sees the world, late, and carries out what is planned, until it crashes."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -245,8 +245,8 @@ class Controller:
                 self.ledger.remove(number)
         return heard
 
-    def look(self) -> tuple[Plan, bool]:
-        """One look; the plan, and whether there was anything to do."""
+    def reconcile(self) -> tuple[Plan, bool]:
+        """One reconcile; the plan, and whether there was anything to do."""
         seen, now = self.observed(), self.world.now
         todo = plan(seen, now)
         assert plan(seen, now) == todo, "asked twice, it answers differently"
@@ -308,7 +308,7 @@ def run(experiment: NASExperiment, chances: Chances, seed: int) -> World:
     """The world once the experiment in it has ended."""
     world = World(experiment, chances, Random(seed))
     controller = Controller(world)
-    for _ in range(LOOKS_IN_ALL):
+    for _ in range(RECONCILES_IN_ALL):
         try:
             controller.hear(chances.delivery)
             todo = _settle(controller)
@@ -330,11 +330,11 @@ def run(experiment: NASExperiment, chances: Chances, seed: int) -> World:
 
 
 def _settle(controller: Controller) -> Plan:
-    """Look until there is nothing to do: then nothing must be left to write, however often it is asked."""
-    for _ in range(LOOKS):
-        todo, acted = controller.look()
+    """Reconcile until there is nothing to do: then nothing must be left to write, however often it is asked."""
+    for _ in range(RECONCILES):
+        todo, acted = controller.reconcile()
         if not acted:
-            assert not controller.look()[1]
+            assert not controller.reconcile()[1]
             return todo
         controller.world.now += CLOCK
     raise AssertionError("there is always something to do")

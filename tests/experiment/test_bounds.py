@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from kubenas.api.base import Metadata
 from kubenas.api.space import Preset
 from kubenas.api.trial import MAX_CURVE_POINTS, Candidate, NASTrial, TrialSpec, TrialStatus
-from kubenas.experiment.accept import check
-from kubenas.experiment.attempts import Rules, advance, prune
 from kubenas.experiment.bounds import DOCUMENT_BYTES, size_problem
 from kubenas.experiment.contract import trial_document
 from kubenas.experiment.curves import gathered
+from kubenas.experiment.lifecycle import Rules, advance, prune
 from kubenas.experiment.stages import resolve
 from kubenas.experiment.state import Attempt, Curves, Fault, Readings, Trial
+from kubenas.experiment.validation import validate_spec
 from kubenas.space.load import build_space
 from tests.experiment.builders import NOW, candidate, ended, error, experiment, results, running, trial
 
@@ -143,7 +143,7 @@ def long_parameters(count: int, length: int, values: int = 1) -> list[dict[str, 
     ],
 )
 def test_what_no_program_can_be_handed_is_refused(spec: dict[str, Any], field: str, message: str) -> None:
-    (problem,) = check(experiment(**spec).spec).problems
+    (problem,) = validate_spec(experiment(**spec).spec).problems
     assert problem.field == field
     assert message in problem.message
 
@@ -156,7 +156,7 @@ def test_presets_fit_with_as_many_candidates_as_there_can_be(preset: str) -> Non
 
 def test_the_largest_accepted_document_fits_an_environment_variable() -> None:
     of = experiment(searchSpace={"parameters": long_parameters(50, 200)}, trials={"candidatesPerTrial": 9})
-    assert check(of.spec).problems == ()
+    assert validate_spec(of.spec).problems == ()
     space = build_space(of.spec.search_space)
     longest = {name: decision.domain.at(0) for name, decision in space.decisions.items()}
     those = tuple(

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from kubenas.experiment.accept import accept
+from kubenas.experiment.validation import resolve_spec
 from tests.experiment.builders import experiment
 
 
 def problems(metric: str, **spec: Any) -> list[tuple[str, str]]:
     of = experiment(objectives=[{"metric": "loss"}, {"metric": metric}], **spec)
-    return [(problem.field, problem.message) for problem in accept(of.spec).problems]
+    return [(problem.field, problem.message) for problem in resolve_spec(of.spec).problems]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kubenas.experiment.accept import accept, searched_space
+from kubenas.experiment.validation import resolve_spec, searched_space
 from kubenas.search.base import History
 from kubenas.space.base import Space
 from tests.experiment.builders import experiment
@@ -26,11 +26,11 @@ ACCURACY = {"metric": "accuracy"}
 def limited(limit: float, metric: str = "latency_ms", goal: str = "minimize", **spec: Any) -> Space:
     objectives = [ACCURACY, {"metric": metric, "goal": goal, "limit": limit}]
     of = experiment(**{"objectives": objectives, "searchSpace": SPACE, **spec}).spec
-    accepted = accept(of)
-    assert accepted.problems == ()
-    assert accepted.space is not None
-    assert accepted.space.size() == searched_space(of).size()
-    return accepted.space
+    resolved = resolve_spec(of)
+    assert resolved.problems == ()
+    assert resolved.space is not None
+    assert resolved.space.size() == searched_space(of).size()
+    return resolved.space
 
 
 @pytest.mark.parametrize(("goal", "limit"), [("minimize", 5.0), ("maximize", 5.0)])
@@ -48,13 +48,13 @@ def test_a_table_s_limit_bounds_the_space(goal: str, limit: float) -> None:
 
 def test_what_is_proposed_is_within() -> None:
     objectives = [ACCURACY, {"metric": "latency_ms", "goal": "minimize", "limit": 4}]
-    accepted = accept(experiment(objectives=objectives, searchSpace=SPACE).spec)
-    assert accepted.space is not None
-    strategy = accepted.stages[0].strategy
+    resolved = resolve_spec(experiment(objectives=objectives, searchSpace=SPACE).spec)
+    assert resolved.space is not None
+    strategy = resolved.stages[0].strategy
     assert strategy is not None
-    proposed = strategy.propose(History(accepted.space), 20)
-    assert 0 < len(proposed) == accepted.space.size()
-    assert max(accepted.space.costs(one)["latency_ms"] for one in proposed) == 4
+    proposed = strategy.propose(History(resolved.space), 20)
+    assert 0 < len(proposed) == resolved.space.size()
+    assert max(resolved.space.costs(one)["latency_ms"] for one in proposed) == 4
 
 
 def test_a_presets_own_costs_count_where_its_network_is_built() -> None:
@@ -77,7 +77,7 @@ def test_a_limit_that_leaves_nothing_is_named() -> None:
         {"metric": "latency_ms", "goal": "minimize", "limit": 1.5},
         {"metric": "error", "goal": "minimize", "limit": 1},
     ]
-    (problem,) = accept(experiment(objectives=objectives, searchSpace=SPACE).spec).problems
+    (problem,) = resolve_spec(experiment(objectives=objectives, searchSpace=SPACE).spec).problems
     assert problem.field == "spec.objectives[1].limit"
     assert "latency_ms <= 1.5 is known without training" in problem.message
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from kubenas.api.space import Preset, SearchSpace
 from kubenas.api.trial import Candidate
 from kubenas.api.validate import read_experiment
-from kubenas.experiment.accept import accept
 from kubenas.experiment.placeholders import placeholder_problems, substitute
+from kubenas.experiment.validation import resolve_spec
 from kubenas.space.load import build_space
 from tests.api.manifests import changed
 
@@ -35,7 +35,7 @@ def problems(template: dict[str, Any], candidates: int = 1) -> list[tuple[str, s
         ("spec.trialTemplate.spec", template),
         ("spec.trials.candidatesPerTrial", candidates),
     )
-    return [(problem.field, problem.message) for problem in accept(read_experiment(document).spec).problems]
+    return [(problem.field, problem.message) for problem in resolve_spec(read_experiment(document).spec).problems]
 
 
 def trainer_problems(**trainer: Any) -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ from kubenas.api.errors import SpecError
 from kubenas.api.status import ExperimentStatus
 from kubenas.api.trial import FailedCandidate, TrialStatus
 from kubenas.experiment.actions import Plan
-from kubenas.experiment.attempts import LOST_SECONDS
+from kubenas.experiment.lifecycle import LOST_SECONDS
 from kubenas.experiment.plan import plan
 from kubenas.experiment.state import AttemptPhase, Fault, Readings, Trial, Waiting, moment
 from tests.experiment.builders import (

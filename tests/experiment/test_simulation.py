@@ -95,12 +95,12 @@ def test_what_must_hold_whatever_happens(of: NASExperiment, chances: Chances, se
     if not world.deleted_trials:
         assert len({t.status.order for t in trials}) == len(trials)
         whole = [t.number for t in trials] == list(range(len(trials)))
-        # An end that comes early, between a crash and the next look, leaves missing what was being written.
+        # An end that comes early, between a crash and the next reconcile, leaves missing what was being written.
         assert whole or (world.crashes and end_reason(world.experiment) in EARLY)
         if whole:
             assert_proposals_follow_from_what_was_known(world.experiment, trials)
         assert_status_fits(world.experiment.status, trials)
-    assert Controller(world).look()[1] is False, "a restart after the end finds something to do"
+    assert Controller(world).reconcile()[1] is False, "a restart after the end finds something to do"
 
 
 EARLY = {"GoalReached", "BudgetExhausted", "MaxFailuresExceeded"}
@@ -259,7 +259,7 @@ def test_a_ledger_depends_on_its_trials_alone(events: list[tuple[int, str]]) -> 
 
 
 def test_speed() -> None:
-    """Printed, not asserted: a look at 10,000 ended and 500 running trials."""
+    """Printed, not asserted: a reconcile with 10,000 ended and 500 running trials."""
     trials = [succeeded(i, i + 1, i / 10_000) for i in range(10_000)]
     unfinished = [trial(i) for i in range(10_000, 10_500)]
     begun = time.perf_counter()
@@ -272,7 +272,7 @@ def test_speed() -> None:
     proposed = time.perf_counter()
     print(
         f"\n10,000 ended and 500 running trials: taken in {loaded - begun:.2f} s, "
-        f"a look {(looked - loaded) * 1e3:.1f} ms, "
-        f"the first look that proposes {(proposed - looked) * 1e3:.1f} ms"
+        f"a reconcile {(looked - loaded) * 1e3:.1f} ms, "
+        f"the first reconcile that proposes {(proposed - looked) * 1e3:.1f} ms"
     )
     assert (len(full.create), len(wanting.create)) == (0, 1)

@@ -59,7 +59,7 @@ async def measure(lags: list[float]) -> None:
 
 
 async def longest_lag(document: dict[str, Any]) -> float:
-    """How long the loop was held up at most, until a look has come to something."""
+    """How long the loop was held up at most, until a reconcile has come to something."""
     lags: list[float] = []
     measuring = asyncio.create_task(measure(lags))
     await asyncio.sleep(0.05)

@@ -6,16 +6,16 @@ import asyncio
 from typing import Any
 
 from kubenas.cluster.checker import Checker
-from kubenas.experiment.accept import Accepted, accept
+from kubenas.experiment.validation import ResolvedSpec, resolve_spec
 from tests.experiment.builders import experiment
 
 NUMBERS = [{"name": name, "type": "int", "min": 0, "max": 10**9} for name in ("x", "y")]
 
 
-def checked(*specs: dict[str, Any], checker: Checker | None = None) -> list[Accepted]:
-    async def check() -> list[Accepted]:
+def checked(*specs: dict[str, Any], checker: Checker | None = None) -> list[ResolvedSpec]:
+    async def check() -> list[ResolvedSpec]:
         checks = checker or Checker()
-        return [await checks.accept("team", experiment(**spec).spec, None) for spec in specs]
+        return [await checks.resolve("team", experiment(**spec).spec, None) for spec in specs]
 
     return asyncio.run(check())
 
@@ -28,16 +28,16 @@ def test_finds_what_a_check_in_the_same_process_finds() -> None:
         {"trialTemplate": {"spec": {"restartPolicy": "Always"}}},
     ]
     for spec, found in zip(specs, checked(*specs), strict=True):
-        alone = accept(experiment(**spec).spec, guarded=True)
+        alone = resolve_spec(experiment(**spec).spec, guarded=True)
         assert [str(problem) for problem in found.problems] == [str(problem) for problem in alone.problems]
         assert (found.space is None, built(found)) == (alone.space is None, built(alone))
         if found.space is not None and alone.space is not None:
             assert [*found.space.decisions] == [*alone.space.decisions]
 
 
-def built(accepted: Accepted) -> list[bool]:
+def built(resolved: ResolvedSpec) -> list[bool]:
     """Which stages have a strategy."""
-    return [stage.strategy is not None for stage in accepted.stages]
+    return [stage.strategy is not None for stage in resolved.stages]
 
 
 def digits(count: int) -> dict[str, Any]:
@@ -64,12 +64,12 @@ def test_what_takes_too_much_memory_is_a_problem() -> None:
 
 
 def test_is_started_anew_should_it_die() -> None:
-    async def check() -> list[Accepted]:
+    async def check() -> list[ResolvedSpec]:
         checker = Checker()
-        first = await checker.accept("team", experiment().spec, None)
+        first = await checker.resolve("team", experiment().spec, None)
         assert checker._process is not None
         checker._process.kill()
         checker._process.wait()
-        return [first, await checker.accept("team", experiment().spec, None)]
+        return [first, await checker.resolve("team", experiment().spec, None)]
 
     assert [found.problems for found in asyncio.run(check())] == [(), ()]

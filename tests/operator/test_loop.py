@@ -13,7 +13,7 @@ from kubenas.cluster import loop as loop_module
 from kubenas.cluster.apply import Applier
 from kubenas.cluster.client import ApiError
 from kubenas.cluster.loop import Loop
-from kubenas.cluster.meters import LOOK_ERRORS
+from kubenas.cluster.operator_metrics import RECONCILE_ERRORS
 from kubenas.cluster.pods import PodDefaults
 from kubenas.cluster.store import Store
 from kubenas.cluster.warm_start import WarmStarter
@@ -78,7 +78,7 @@ async def test_an_exception_becomes_a_condition_and_an_event_once(monkeypatch: p
         raise RuntimeError("the unforeseen")
 
     monkeypatch.setattr(loop_module, "plan", broken)
-    before = LOOK_ERRORS._value.get()
+    before = RECONCILE_ERRORS._value.get()
     apiserver = Apiserver()
     await ran(apiserver, lambda: len(calls) >= 5)
     (status,) = apiserver.statuses
@@ -90,7 +90,7 @@ async def test_an_exception_becomes_a_condition_and_an_event_once(monkeypatch: p
     # Changes that anyone can make a hundred times a second do not drive it.
     pauses = [after - call for call, after in pairwise(calls)]
     assert all(pause >= least for pause, least in zip(pauses, (0.1, 0.2, 0.4, 0.8), strict=True)), pauses
-    assert LOOK_ERRORS._value.get() - before == len(calls)
+    assert RECONCILE_ERRORS._value.get() - before == len(calls)
 
 
 async def test_it_is_taken_back_once_all_is_well(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -190,7 +190,7 @@ def seen_in(store: Store) -> Observed:
     return observed
 
 
-def look(store: Store, versions: list[int]) -> None:
+def reconcile(store: Store, versions: list[int]) -> None:
     """Plan, and write what becomes of the trial."""
     observed = seen_in(store)
     for write in plan(observed, 2e9).write:
@@ -206,27 +206,27 @@ def failures_and_attempt(store: Store) -> tuple[int, int]:
 @pytest.mark.parametrize("events", [LOST, COLLECTED_AT_ONCE], ids=["deleted, then collected", "collected at once"])
 @pytest.mark.parametrize("noted", [True, False], ids=["noted as running", "not noted"])
 async def test_a_lost_node_is_no_failure_however_it_is_shown(events: list[Object], noted: bool) -> None:
-    """Any of the events may come alone or be left out, be looked at or not, and the operator restarted anywhere."""
+    """Any of the events may come alone or be left out, be reconciled or not, and the operator restarted anywhere."""
     state = {"phase": "Running", "pod": "nas-0-1", "startTime": "2026-01-01T00:00:00.000000Z"} if noted else {}
     runs = pod(status("Running", RUNS), 20)
     for count in range(len(events) + 1):
         for shown in combinations(events, count):
-            for looks in (False, True):
+            for reconciles in (False, True):
                 store, versions = await store_of(trial_document(0, 10, **state), runs), list(range(11, 40))
                 for event in shown:
                     store.put_pod(event)
-                    if looks:
-                        look(store, versions)
+                    if reconciles:
+                        reconcile(store, versions)
                 last = copy.deepcopy(events[-1])
                 last["metadata"]["resourceVersion"] = "30"
                 store.drop_pod("nas-0-1", 30, last)
-                look(store, versions)
-                assert failures_and_attempt(store) == (0, 2), (count, shown, looks)
+                reconcile(store, versions)
+                assert failures_and_attempt(store) == (0, 2), (count, shown, reconciles)
                 assert not seen_in(store).attempts
     # Nobody looked at all, or the watch has lost the event: a list does not have the pod any more.
     if noted:
         unseen = await store_of(trial_document(0, 10, **state))
-        look(unseen, [11])
+        reconcile(unseen, [11])
         assert failures_and_attempt(unseen) == (0, 2)
 
 
@@ -234,7 +234,7 @@ async def test_a_pod_deleted_by_hand_is_one() -> None:
     state = {"phase": "Running", "pod": "nas-0-1"}
     store = await store_of(trial_document(0, 10, **state), pod(status("Running", RUNS), 20))
     store.drop_pod("nas-0-1", 30, pod(status("Running", RUNS), 30))
-    look(store, [11])
+    reconcile(store, [11])
     assert failures_and_attempt(store) == (1, 2)
 
 

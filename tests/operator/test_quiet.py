@@ -20,7 +20,7 @@ LISTS = 4
 
 @pytest.fixture
 def operator(workspace: Workspace) -> Operator:
-    """Lists, and so looks, every second."""
+    """Lists, and so reconciles, every second."""
     return workspace.operator("--resync-seconds=1").start().wait_ready()
 
 
@@ -31,7 +31,7 @@ def lists(workspace: Workspace) -> int:
 
 
 def written_meanwhile(workspace: Workspace) -> list[Object]:
-    """What is written while the operator looks at everything several times."""
+    """What is written while the operator reconciles everything several times."""
     writes, until_lists = len(workspace.writes()), lists(workspace) + LISTS
     until(lambda: lists(workspace) >= until_lists)
     return workspace.writes()[writes:]

@@ -63,6 +63,6 @@ class Macro(Model):
     def _problems(self) -> Iterator[SpecError]:
         yield from repeats("resolution", self.resolution)
         yield from repeats("stages", [stage.name for stage in self.stages], "name")
-        for place, stage in enumerate(self.stages):
+        for index, stage in enumerate(self.stages):
             for field in ("depth", "width", "operation", "kernel", "expansion"):
-                yield from repeats(f"stages[{place}].{field}", getattr(stage, field))
+                yield from repeats(f"stages[{index}].{field}", getattr(stage, field))

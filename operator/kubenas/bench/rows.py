@@ -44,8 +44,8 @@ class Rows:
         """
         if column not in self._columns:
             raise SpecError(option, f"{column!r} is no column of {self.path}, which has {', '.join(self._columns)}")
-        place = self._columns.index(column)
-        return [row[place].strip() for row in self._cells]
+        index = self._columns.index(column)
+        return [row[index].strip() for row in self._cells]
 
     def numbers(self, column: str, option: str) -> list[float]:
         """The cells of a column as finite numbers.

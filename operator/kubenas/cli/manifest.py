@@ -14,7 +14,7 @@ from kubenas.api.errors import SpecError, problems_of
 from kubenas.api.experiment import NASExperiment
 from kubenas.api.space import SearchSpace
 from kubenas.api.validate import InvalidExperimentError, read_experiment
-from kubenas.experiment.accept import accept
+from kubenas.experiment.validation import resolve_spec
 from kubenas.space.load import check_space_spec
 
 _KIND: Final = "NASExperiment"
@@ -35,7 +35,7 @@ def read_manifest(path: Path) -> NASExperiment:
     if not found:
         try:
             experiment = read_experiment(document.value)
-            found += accept(experiment.spec).problems
+            found += resolve_spec(experiment.spec).problems
         except InvalidExperimentError as error:
             found = list(error.problems)
     if found:

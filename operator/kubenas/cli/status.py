@@ -72,7 +72,7 @@ def _print_one(console: Console, experiment: NASExperiment) -> None:
 
     status = experiment.status
     if status.counts is None:
-        console.print(f"{experiment.metadata.name}: no operator has looked at it yet.")
+        console.print(f"{experiment.metadata.name}: no operator has reconciled it yet.")
         return
     counts = status.counts
     stage = f", stage {status.stage}" if status.stage else ""

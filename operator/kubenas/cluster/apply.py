@@ -15,9 +15,9 @@ from kubenas.api.trial import TrialStatus
 from kubenas.cluster.client import ApiError, Client, Object
 from kubenas.cluster.election import NotLeaderError
 from kubenas.cluster.events import announce
-from kubenas.cluster.meters import TRIALS_ENDED
 from kubenas.cluster.names import experiments, pods, trials
 from kubenas.cluster.observe import trial_of
+from kubenas.cluster.operator_metrics import TRIALS_ENDED
 from kubenas.cluster.ownership import controller_uid
 from kubenas.cluster.pods import PodDefaults, pod_manifest, trial_manifest
 from kubenas.cluster.store import Store
@@ -63,7 +63,7 @@ class Applier:
         """Carry out what was planned for what was observed. What the apiserver answers goes into the store.
 
         Returns:
-            when to look again, if nothing changes before.
+            when to reconcile again, if nothing changes before.
 
         Raises:
             RefusedError: a trial or a pod was refused; the status says so.
@@ -138,14 +138,14 @@ class Applier:
             self._written.append(await self._client.update(path, document))
         except ApiError as error:
             if error.code in (404, 409):
-                await self._look_again(trial.name, error)
+                await self._read_again(trial.name, error)
             raise
         if write.status.completion_time is not None:
             TRIALS_ENDED.labels(write.status.phase or "").inc()
         if write.announce:
             await announce(self._client, experiment, write.announce)
 
-    async def _look_again(self, name: str, error: ApiError) -> None:
+    async def _read_again(self, name: str, error: ApiError) -> None:
         """Someone else has changed or deleted the trial."""
         _LOG.info("trial %s has changed meanwhile: %s", name, error)
         try:
@@ -155,7 +155,7 @@ class Applier:
                 self._store.forget_trial(name)
 
     async def _stop(self, attempt: Attempt) -> None:
-        """Delete a pod, beside the looks: none waits for it, and one that fails is tried again."""
+        """Delete a pod, beside reconciles: none waits for it, and one that fails is tried again."""
         try:
             await self._client.delete(pods(self._namespace, attempt.name), attempt.uid)
         except (ApiError, NotLeaderError) as error:

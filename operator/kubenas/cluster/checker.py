@@ -23,8 +23,8 @@ from typing import Any, Final
 
 from kubenas.api.errors import SpecError
 from kubenas.api.experiment import ExperimentSpec
-from kubenas.experiment.accept import Accepted, Found, accepted, check
 from kubenas.experiment.stages import resolve
+from kubenas.experiment.validation import ResolvedSpec, Validation, resolved, validate_spec
 from kubenas.search.load import strategy_module
 from kubenas.space.base import Space
 
@@ -54,8 +54,8 @@ class Checker:
         self._control: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
-    async def accept(self, namespace: str, spec: ExperimentSpec, space: Space | None) -> Accepted:
-        """As `accept`, guarded; a check that takes too long or too much memory is a problem too.
+    async def resolve(self, namespace: str, spec: ExperimentSpec, space: Space | None) -> ResolvedSpec:
+        """As `resolve_spec`, guarded; a check that takes too long or too much memory is a problem too.
 
         Args:
             namespace: of the experiment.
@@ -66,7 +66,7 @@ class Checker:
         async with self._turns[namespace]:
             found = await loop.run_in_executor(self._threads, self._found, spec, space is not None)
             await loop.run_in_executor(self._threads, _import, spec)
-            return await loop.run_in_executor(self._threads, accepted, spec, found, space, True)
+            return await loop.run_in_executor(self._threads, resolved, spec, found, space, True)
 
     def start(self) -> None:
         """Start the process that forks, before it is needed: its imports take a second."""
@@ -74,16 +74,18 @@ class Checker:
             if self._process is None or self._process.poll() is not None:
                 self._start()
 
-    def _found(self, spec: ExperimentSpec, known: bool) -> Found:
+    def _found(self, spec: ExperimentSpec, known: bool) -> Validation:
         at = "searchSpace"
         for _ in range(_TRIES):
             answer = self._answer(spec, known)
             if "problems" in answer:
                 problems = tuple(SpecError(field, message) for field, message in answer["problems"])
-                return Found(problems, answer["usable"])
+                return Validation(problems, answer["usable"])
             at = answer["at"]
         most = f"{self._seconds} s or {self._memory // 2**20} MiB"
-        return Found((SpecError(at, f"takes more than {most} to check: make it smaller or simpler"),), usable=known)
+        return Validation(
+            (SpecError(at, f"takes more than {most} to check: make it smaller or simpler"),), usable=known
+        )
 
     def _answer(self, spec: ExperimentSpec, known: bool) -> dict[str, Any]:
         """The last that a child said: what it has found, or what it was looking at when it died.
@@ -201,10 +203,10 @@ def _check(connection: socket.socket) -> None:
         limit = pages * resource.getpagesize() + request["memory"]
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         try:
-            found = check(ExperimentSpec.model_validate(request["spec"]), known=request["known"], at=at)
+            found = validate_spec(ExperimentSpec.model_validate(request["spec"]), known=request["known"], at=at)
         except Exception as error:  # told where it can be read
             message = f"cannot be checked ({type(error).__name__}): make it smaller or simpler"
-            found = Found((SpecError(looked_at, message),), usable=request["known"])
+            found = Validation((SpecError(looked_at, message),), usable=request["known"])
         tell(problems=[(problem.field, problem.message) for problem in found.problems], usable=found.usable)
 
 

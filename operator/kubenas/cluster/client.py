@@ -13,7 +13,7 @@ import aiohttp
 from kubernetes.aio import client as kubernetes
 from kubernetes.aio import config as kubernetes_config
 
-from kubenas.cluster.meters import OBJECT_BYTES, REQUESTS
+from kubenas.cluster.operator_metrics import OBJECT_BYTES, REQUESTS
 
 Object: TypeAlias = dict[str, Any]
 Verb: TypeAlias = Literal["get", "create", "update", "delete"]
@@ -90,7 +90,7 @@ class Client:
     def __init__(self, api: kubernetes.ApiClient, may_write: Callable[[], None] = lambda: None) -> None:
         self._api = api
         self._may_write = may_write
-        self._places = asyncio.Semaphore(_CONCURRENCY)
+        self._slots = asyncio.Semaphore(_CONCURRENCY)
         self._deletions = asyncio.Semaphore(_DELETIONS)
 
     async def get(self, path: str) -> Object:
@@ -138,7 +138,7 @@ class Client:
     ) -> Object:
         url = f"{self._api.configuration.host}{path}" + (f"?{urlencode(query)}" if query else "")
         headers = {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "kubenas"}
-        async with self._places:
+        async with self._slots:
             for tries_left in reversed(range(_TRIES)):
                 if verb != "get":
                     self._may_write()  # not before: one may have waited here for long

@@ -16,7 +16,7 @@ from kubernetes.aio.leaderelection.leaderelection import LeaderElection
 from kubernetes.aio.leaderelection.leaderelectionrecord import LeaderElectionRecord
 from kubernetes.aio.leaderelection.resourcelock.leaselock import LeaseLock
 
-from kubenas.cluster.meters import LEADER
+from kubenas.cluster.operator_metrics import LEADER
 
 LEASE = "kubenas-operator"
 LEASE_SECONDS = 12

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from kubenas.cluster.meters import LAG, LONGEST_LAG
+from kubenas.cluster.operator_metrics import LAG, LONGEST_LAG
 
 INTERVAL_SECONDS = 0.02
 

@@ -1,4 +1,4 @@
-"""The level-triggered loop of one experiment: look, plan, apply, wait."""
+"""The level-triggered loop of one experiment: observe, plan, apply, wait."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kubenas.api.base import duration_seconds
 from kubenas.cluster.apply import Applier, RefusedError
 from kubenas.cluster.client import ApiError
 from kubenas.cluster.election import NotLeaderError
-from kubenas.cluster.meters import LOOK_ERRORS, LOOKS
+from kubenas.cluster.operator_metrics import RECONCILE_ERRORS, RECONCILES
 from kubenas.cluster.readings import Reader
 from kubenas.cluster.store import Store
 from kubenas.cluster.warm_start import WarmStarter
@@ -26,7 +26,7 @@ from kubenas.space import deadline
 from kubenas.space.deadline import DeadlineError
 from kubenas.space.sampler import EmptySpaceError
 
-# Events that come together are looked at together.
+# Events that come together are reconciled together.
 _GATHER_SECONDS = 0.02
 _LONGEST_BACKOFF = 60.0
 # After an error events are not heeded for the backoff, or for this long.
@@ -39,14 +39,14 @@ _READ_NOW_SECONDS = 1.0
 # Preparations in a row, each made vain by results that came in meanwhile, before proposals are made all the same.
 _PREPARATIONS = 3
 # Threads: nothing that a tenant has written is computed on the event loop. The libraries' long computations let go of
-# the interpreter, Python gives others their turn, and nothing needs to be copied. Looks that are known to take long
-# have threads of their own, so that they delay only one another.
-_LOOKING = ThreadPoolExecutor(max_workers=8, thread_name_prefix="look")
-_LOOKING_LONG = ThreadPoolExecutor(max_workers=2, thread_name_prefix="long-look")
+# the interpreter, Python gives others their turn, and nothing needs to be copied. Those known to take long have
+# threads of their own, so that they delay only one another.
+_PLANNING = ThreadPoolExecutor(max_workers=8, thread_name_prefix="plan")
+_PLANNING_LONG = ThreadPoolExecutor(max_workers=2, thread_name_prefix="long-plan")
 _FITTING = ThreadPoolExecutor(max_workers=2, thread_name_prefix="fit")
 _LONG_SECONDS = 0.2
-# What one look, and one fit, may take: what takes longer would keep others waiting for ever.
-_LOOK_SECONDS = 20.0
+# What planning, and one fit, may take: what takes longer would keep others waiting for ever.
+_PLAN_SECONDS = 20.0
 _FIT_SECONDS = 300.0
 
 _LOG = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Decision:
-    """What a look has come to: either what is to be done, or a computation that is to be done before."""
+    """What a reconcile has come to: either what is to be done, or a computation that is to be done before."""
 
     observed: Observed
     plan: Plan | None = None
@@ -77,10 +77,10 @@ class Loop:
         self._errors = 0
 
     async def run(self) -> None:
-        """Look whenever something has changed or is due."""
+        """Reconcile whenever something has changed or is due."""
         try:
             while True:
-                wake = await self._look()
+                wake = await self._reconcile()
                 # What fails again and again must not be driven by events, of which anyone can make many.
                 await asyncio.sleep(min(_backoff(self._errors), _LONGEST_DEAFNESS))
                 await self._wait(wake)
@@ -90,12 +90,12 @@ class Loop:
             self._asker.stop()
             await self._applier.end()
 
-    async def _look(self) -> float | None:
+    async def _reconcile(self) -> float | None:
         self._store.changed.clear()
         try:
             await self._store.read()
-            missing = await self._warm_starter.read(_LOOKING)
-            with LOOKS.time():
+            missing = await self._warm_starter.read(_PLANNING)
+            with RECONCILES.time():
                 decision = await self._decided()
                 if decision is None or decision.plan is None:
                     await self._applier.reject()
@@ -111,7 +111,7 @@ class Loop:
                 await self._report(Fault(error.reason or "ApiError", f"the apiserver said {error}"))
             return time.time() + _backoff(self._errors)
         except Exception as error:  # one experiment's mistake must not end the others
-            LOOK_ERRORS.inc()
+            RECONCILE_ERRORS.inc()
             known = isinstance(error, EmptySpaceError | DeadlineError)
             if self._errors == 0 and not known:
                 _LOG.exception("%s/%s: a reconcile failed", *self._store.key)
@@ -126,7 +126,7 @@ class Loop:
     async def _decided(self) -> _Decision | None:
         """What is to be done now; results may come in while it is prepared."""
         for left in reversed(range(_PREPARATIONS + 1)):
-            workers = _LOOKING_LONG if self._takes_long else _LOOKING
+            workers = _PLANNING_LONG if self._takes_long else _PLANNING
             decision = await asyncio.get_running_loop().run_in_executor(workers, self._decide, left > 0)
             if decision is None or decision.computation is None:
                 break
@@ -134,14 +134,14 @@ class Loop:
             result = await asyncio.get_running_loop().run_in_executor(_FITTING, _fit, work)
             strategy.accept(work, result)
         if decision is not None and decision.observed.experiment.metadata.uid != self._store.uid:
-            return None  # another one has taken its place, and its change is yet to be looked at
+            return None  # another one has taken its place, and its change is yet to be reconciled
         return decision
 
     def _decide(self, prepares: bool) -> _Decision | None:
-        """One look; in a thread, and in one at a time."""
+        """Plan, in a thread, and in one at a time."""
         began = time.monotonic()
         try:
-            with deadline.within(_LOOK_SECONDS):
+            with deadline.within(_PLAN_SECONDS):
                 self._store.settle()
                 self._asker.tell()
                 observed = self._store.observed()
@@ -165,7 +165,7 @@ class Loop:
         self._errors += 1
         _LOG.log(
             logging.INFO if isinstance(error, ApiError) and error.code == 409 else logging.WARNING,
-            "%s/%s: looking again: %s",
+            "%s/%s: reconciling again: %s",
             *self._store.key,
             error,
         )

@@ -10,9 +10,9 @@ from typing import Literal
 from kubenas.cluster.apply import Applier
 from kubenas.cluster.client import ApiError, Client, Object
 from kubenas.cluster.loop import Loop
-from kubenas.cluster.meters import EXPERIMENTS
 from kubenas.cluster.names import EXPERIMENT_LABEL, TRIAL_LABEL, experiments, pods, trials
 from kubenas.cluster.observe import version
+from kubenas.cluster.operator_metrics import EXPERIMENTS
 from kubenas.cluster.pods import PodDefaults
 from kubenas.cluster.readings import Reader
 from kubenas.cluster.store import Key, Store

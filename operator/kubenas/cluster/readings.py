@@ -12,7 +12,7 @@ from typing import Final
 import httpx
 
 from kubenas.api.base import duration_seconds
-from kubenas.cluster.meters import READS
+from kubenas.cluster.operator_metrics import READS
 from kubenas.cluster.store import Store
 from kubenas.experiment.contract import METRICS_PORT
 from kubenas.experiment.curves import gathered
@@ -41,7 +41,7 @@ class Reader:
     def __init__(self, client: httpx.AsyncClient, prometheus: str | None) -> None:
         self._client = client
         self._prometheus = prometheus.rstrip("/") if prometheus else None
-        self._places: defaultdict[str, asyncio.Semaphore] = defaultdict(
+        self._slots: defaultdict[str, asyncio.Semaphore] = defaultdict(
             lambda: asyncio.Semaphore(_REQUESTS_OF_NAMESPACE)
         )
 
@@ -64,7 +64,7 @@ class Reader:
         if fault and readings.fault is None:
             _LOG.warning("%s/%s: %s", *store.key, fault.message)
         readings.fault = fault
-        # A copy, as a look in a thread may be changing the ledger.
+        # A copy, as a reconcile in a thread may be changing the ledger.
         required = [objective.metric for objective in observed.experiment.spec.objectives]
         for trial in [*observed.ledger.unfinished.values()]:
             name = trial.attempt_name
@@ -82,15 +82,15 @@ class Reader:
         seconds = min(began - since, _LONGEST_SECONDS) + 2 * interval
         pods = [trial.attempt_name for trial in [*observed.ledger.unfinished.values()]]
         namespace = store.key[0]
-        async with self._places[namespace]:
+        async with self._slots[namespace]:
             return await read_curves(self._client, self._prometheus, namespace, store.uid, pods, seconds)
 
     async def _scrape_all(self, namespace: str, attempts: Iterable[Attempt]) -> tuple[dict[str, Curves], Fault | None]:
         running = [a for a in attempts if a.phase is AttemptPhase.RUNNING and a.address]
-        places = asyncio.Semaphore(SCRAPES_OF_EXPERIMENT)
+        slots = asyncio.Semaphore(SCRAPES_OF_EXPERIMENT)
 
         async def scraped(attempt: Attempt) -> Curves | Fault | None:
-            async with places, self._places[namespace]:
+            async with slots, self._slots[namespace]:
                 return await self._scrape(attempt)
 
         answers = await asyncio.gather(*map(scraped, running))

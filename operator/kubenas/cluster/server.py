@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from kubenas.cluster.meters import REGISTRY
+from kubenas.cluster.operator_metrics import REGISTRY
 
 
 async def serve(host: str, port: int) -> web.AppRunner:

@@ -25,11 +25,11 @@ from kubenas.cluster.names import EXPERIMENT_UID_LABEL, TRIAL_LABEL
 from kubenas.cluster.observe import attempt_of, trial_of, version
 from kubenas.cluster.ownership import controller_uid
 from kubenas.cluster.unreadable import Kind, Unreadable
-from kubenas.experiment.accept import Accepted
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.plan import Observed
 from kubenas.experiment.stages import ResolvedStage
 from kubenas.experiment.state import Attempt, Readings, Trial, past_attempts, trial_name, trial_number
+from kubenas.experiment.validation import ResolvedSpec
 from kubenas.experiment.warm_start import observations
 from kubenas.space.base import Space
 from kubenas.space.parameters import ParameterSpace
@@ -102,7 +102,7 @@ class Store:
         )
 
     def settle(self) -> None:
-        """Tell the ledger what has come in; in whatever thread looks at it, but only in one at a time."""
+        """Tell the ledger what has come in; in whatever thread plans, but only in one at a time."""
         while self._ledger is not None and self._news:
             self._news.popleft()(self._ledger)
 
@@ -154,13 +154,13 @@ class Store:
         """Check and build what a new specification describes; elsewhere, as constraints and libraries take long."""
         while self.experiment is not None and self._read_at != self._spec_at:
             reading, spec = self._spec_at, self.experiment.spec
-            accepted = await CHECKER.accept(self.key[0], spec, self._space)
+            resolved = await CHECKER.resolve(self.key[0], spec, self._space)
             if reading == self._spec_at:
-                self._take_in(reading, spec, accepted)
+                self._take_in(reading, spec, resolved)
                 early, self._early = self._early, []
-                for place, (kind, one) in enumerate(early, 1):
+                for number, (kind, one) in enumerate(early, 1):
                     self._put(kind, one)
-                    if place % _AT_ONCE == 0:
+                    if number % _AT_ONCE == 0:
                         await asyncio.sleep(0)
 
     def put_trial(self, document: Object) -> None:
@@ -233,15 +233,15 @@ class Store:
         # The loop waits for the event that it knows.
         self._uid, self.changed = uid, changed
 
-    def _take_in(self, at: int, spec: ExperimentSpec, accepted: Accepted) -> None:
+    def _take_in(self, at: int, spec: ExperimentSpec, resolved: ResolvedSpec) -> None:
         self._read_at = at
         if not self._unreadable:
-            self.problems = list(accepted.problems)
-        self._space, self._stages = accepted.space, accepted.stages
+            self.problems = list(resolved.problems)
+        self._space, self._stages = resolved.space, resolved.stages
         self.readings.source = spec.metrics.source
         if self._ledger is None:
             # Without a space there is nothing to search; `problems` says why.
-            space = accepted.space or ParameterSpace({})
+            space = resolved.space or ParameterSpace({})
             self._ledger = Ledger(space, spec.objectives, self._stages)
             self._learn()
 

@@ -6,7 +6,7 @@ import logging
 from typing import Final, Literal, TypeAlias
 
 from kubenas.cluster.client import Object
-from kubenas.cluster.meters import UNREADABLE
+from kubenas.cluster.operator_metrics import UNREADABLE
 
 Kind: TypeAlias = Literal["NASExperiment", "NASTrial", "Pod"]
 

@@ -1,4 +1,4 @@
-"""What a look at an experiment leads to."""
+"""What a reconcile of an experiment leads to."""
 
 from __future__ import annotations
 
@@ -63,5 +63,5 @@ class Plan:
     # Whether trials run whose values are read at each interval, and whether one waits for its last values.
     reading: bool = False
     read_now: bool = False
-    # When to look again, if nothing happens before.
+    # When to reconcile again, if nothing happens before.
     wake_at: float | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kubenas.experiment.attempts import LOST_SECONDS, retry_at
+from kubenas.experiment.lifecycle import LOST_SECONDS, retry_at
 from kubenas.experiment.state import Attempt, Trial
 from kubenas.experiment.wakes import Wakes
 

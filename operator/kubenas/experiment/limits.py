@@ -16,7 +16,7 @@ _NETWORK = "network"
 
 
 def known_limits(spec: ExperimentSpec, space: Space) -> dict[int, CostLimit]:
-    """The limits on metrics that follow from the architecture, by their objective's place.
+    """The limits on metrics that follow from the architecture, by their objective's index.
 
     These are costs of `searchSpace.costs`, and those of the space itself where trials build the published network.
     """

@@ -9,8 +9,8 @@ from kubenas.api.base import duration_seconds
 from kubenas.api.experiment import ExperimentSpec
 from kubenas.api.trial import TrialStatus
 from kubenas.experiment.actions import Announcement, WriteTrial
-from kubenas.experiment.attempts import Rules, Step, advance, prune, release
 from kubenas.experiment.ledger import Ledger
+from kubenas.experiment.lifecycle import Rules, Step, advance, prune, release
 from kubenas.experiment.objectives import best_value
 from kubenas.experiment.state import Attempt, Fault, Readings, Trial
 from kubenas.experiment.verdict import Verdict
@@ -39,7 +39,7 @@ def outcomes(
     Args:
         end: the experiment's, if it has ended: trials that still run are then stopped.
         now: seconds since the epoch.
-        wakes: is told when a trial must be looked at again.
+        wakes: is told when something is due for a trial.
     """
     rules = Rules(
         retries=spec.trials.retries,

@@ -136,7 +136,7 @@ def preparation(observed: Observed, now: float) -> tuple[Strategy, Preparation] 
     trials = min(_capacity(observed, now, Wakes()).free, open_trials(stages, stage, ledger), MOST_AT_ONCE)
     question = asked(stage, ledger, trials) if trials > 0 else None
     work = stage.strategy.preparation(*question) if question else None
-    # Most strategies take long over nothing: the end is only looked for where one does.
+    # Most strategies take long over nothing: whether the end has come is only asked where one does.
     if work is None or verdict(experiment, stages, ledger, _spending(observed, now)[0], None, now) is not None:
         return None
     return stage.strategy, work

@@ -152,7 +152,7 @@ class Readings:
     curves: dict[str, Curves] = field(default_factory=dict)
 
     def forget(self, trial: Trial) -> None:
-        """Drop what no look needs any more: a trial's earlier attempts, and the last of one that has ended."""
+        """Drop what no reconcile needs any more: a trial's earlier attempts, and the last of one that has ended."""
         for name in past_attempts(trial):
             self.curves.pop(name, None)
 

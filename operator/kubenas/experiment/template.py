@@ -60,7 +60,7 @@ def _pod_problems(pod: Mapping[str, Any]) -> Iterator[SpecError]:
 
 
 def _trainer_problems(containers: object) -> Iterator[SpecError]:
-    """The pod must have the container that the operator looks at."""
+    """The pod must have the container that the operator watches."""
     items = _objects(containers)
     for index, item in enumerate(items):
         if item.get("name") == TRAINER and item.get(DIRECTIVE) == "delete":

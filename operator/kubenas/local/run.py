@@ -17,7 +17,6 @@ from kubenas.api.errors import SpecError, refuse
 from kubenas.api.experiment import ExperimentSpec, NASExperiment
 from kubenas.api.status import ExperimentStatus, Imported
 from kubenas.api.trial import NASTrial, TrialSpec, TrialStatus
-from kubenas.experiment.accept import searched_space
 from kubenas.experiment.actions import Announcement, NewTrial, Plan
 from kubenas.experiment.contract import CHECKPOINT_VARIABLE, TRIAL_VARIABLE, trial_document
 from kubenas.experiment.curves import gathered
@@ -25,6 +24,7 @@ from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.plan import Observed, plan, preparation
 from kubenas.experiment.stages import resolve, stage_of, with_strategies
 from kubenas.experiment.state import Attempt, Fault, Readings, Trial, trial_number
+from kubenas.experiment.validation import searched_space
 from kubenas.experiment.warm_start import imported, observations
 from kubenas.local.command import Command, trial_command
 from kubenas.local.folder import StateError, StateFolder, changed_field

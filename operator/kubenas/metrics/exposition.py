@@ -80,13 +80,13 @@ def _sample(text: str) -> tuple[dict[str, str], float]:
 
 def _labels(text: str) -> dict[str, str]:
     labels: dict[str, str] = {}
-    place = 0
-    while place < len(text):
-        match = _LABEL.match(text, place)
+    position = 0
+    while position < len(text):
+        match = _LABEL.match(text, position)
         if match is None:
             raise ValueError
         labels[match[1]] = match[2]
-        place = match.end()
+        position = match.end()
     return labels
 
 

@@ -1,4 +1,4 @@
-"""What becomes of one trial: from its status, its attempt and its curve to its next status."""
+"""A trial's lifecycle: from its status, its attempt and its curve to its next status."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A trial's next status, if it changes; when to look again at the latest; whether values must be read now."""
+    """A trial's next status, if it changes; when to reconcile again at the latest; whether values must be read now."""
 
     status: TrialStatus | None = None
     wake_at: float | None = None

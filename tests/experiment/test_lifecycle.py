@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from kubenas.api.trial import MAX_CURVE_POINTS, Failure, TrialStatus
-from kubenas.experiment import attempts
-from kubenas.experiment.attempts import Rules, Step, advance, prune, release, retry_at
+from kubenas.experiment import lifecycle
+from kubenas.experiment.lifecycle import Rules, Step, advance, prune, release, retry_at
 from kubenas.experiment.state import Attempt, AttemptPhase, Curves, Fault, Readings, Trial
 from tests.experiment.builders import NOW, ended, error, results, running, trial
 
@@ -55,7 +55,7 @@ def test_the_curve_is_read_to_its_end_before_a_result_counts() -> None:
     gone = ended(trial(), results({"accuracy": 0.9}), at=NOW)
     step = looked_at(trial(), gone, read({1: 0.5}, at=NOW))
     assert (step.status, step.read_now) == (None, True)
-    status = written(looked_at(trial(), gone, read({1: 0.5, 3: 0.9}, at=NOW + attempts.CLOCK_SECONDS)))
+    status = written(looked_at(trial(), gone, read({1: 0.5, 3: 0.9}, at=NOW + lifecycle.CLOCK_SECONDS)))
     assert [point.step for point in status.curve] == [1, 3]
 
 
@@ -158,8 +158,8 @@ def test_the_last_values_are_waited_for() -> None:
     gone = ended(trial(), at=NOW)
     for stale in (Readings(), read({3: 0.5}, at=NOW - 1)):
         step = looked_at(trial(), gone, stale)
-        assert (step.status, step.read_now, step.wake_at) == (None, True, NOW + attempts.READING_SECONDS)
-    late = NOW + attempts.READING_SECONDS
+        assert (step.status, step.read_now, step.wake_at) == (None, True, NOW + lifecycle.READING_SECONDS)
+    late = NOW + lifecycle.READING_SECONDS
     assert written(looked_at(trial(), gone, now=late)).last_failure is not None
     assert written(looked_at(trial(), gone, FAILED_READING)).last_failure is not None, (
         "readings fail: no use in waiting"
@@ -191,7 +191,7 @@ OOM = Fault("OutOfMemory", "the container was killed")
         (ended(trial(), error("TrainerError"), exit_code=137, fault=OOM), "OutOfMemory"),
         (ended(trial(), "", exit_code=143, gone_by=NOW), "PodDeleted"),
         (running(trial(), fault=Fault("ImagePullFailed", "no such image")), "ImagePullFailed"),
-        (running(trial(), gone_by=NOW - attempts.LOST_SECONDS - 1), "PodDeleted"),
+        (running(trial(), gone_by=NOW - lifecycle.LOST_SECONDS - 1), "PodDeleted"),
     ],
 )
 def test_reason_of_a_failure(attempt: Attempt, reason: str) -> None:
@@ -257,7 +257,7 @@ def test_a_removed_pod_may_take_its_grace() -> None:
     leaving = running(trial(), gone_by=NOW - 1)
     step = looked_at(trial(phase="Running", pod="nas-0-1"), leaving)
     assert step.status is None or step.status.failures == 0
-    assert step.wake_at == NOW - 1 + attempts.LOST_SECONDS
+    assert step.wake_at == NOW - 1 + lifecycle.LOST_SECONDS
 
 
 def test_timeout() -> None:
@@ -390,7 +390,7 @@ def test_pauses_double_and_end() -> None:
         status = TrialStatus(attempt=failures + 1, failures=failures, last_failure=failure)
         return retry_at(status) - NOW
 
-    assert [pause(n) for n in (1, 2, 3, 20)] == [2, 4, 8, attempts.MAX_RETRY_SECONDS]
+    assert [pause(n) for n in (1, 2, 3, 20)] == [2, 4, 8, lifecycle.MAX_RETRY_SECONDS]
 
 
 def test_no_pause_after_a_disruption_that_followed_a_failure() -> None:
@@ -403,8 +403,8 @@ def test_no_pause_after_a_disruption_that_followed_a_failure() -> None:
 
 def test_short_states_are_not_written() -> None:
     young = running(trial(), started=NOW - 0.5)
-    assert looked_at(trial(), young) == Step(wake_at=young.created + attempts.SETTLE_SECONDS)
-    old = NOW - attempts.SETTLE_SECONDS
+    assert looked_at(trial(), young) == Step(wake_at=young.created + lifecycle.SETTLE_SECONDS)
+    old = NOW - lifecycle.SETTLE_SECONDS
     status = written(looked_at(trial(), running(trial(), started=old, node="node-1")))
     assert (status.phase, status.pod, status.node) == ("Running", "nas-0-1", "node-1")
     assert looked_at(replace(trial(), status=status), running(trial(), started=old, node="node-1")).status is None
@@ -421,11 +421,11 @@ def test_the_curve_is_kept_each_minute() -> None:
     attempt = running(of, started=NOW - 10)
     of = replace(of, status=written(looked_at(of, attempt)))
     assert looked_at(of, attempt, read({1: 0.1})).status is None, "too early"
-    minute = NOW - 10 + attempts.CURVE_SECONDS
+    minute = NOW - 10 + lifecycle.CURVE_SECONDS
     of = replace(of, status=written(looked_at(of, attempt, read({1: 0.1}, at=minute), now=minute)))
     assert [(p.step, p.metrics[0].value) for p in of.status.curve] == [(1, 0.1)]
     assert looked_at(of, attempt, read({1: 0.1, 2: 0.2}, at=minute + 5), now=minute + 5).status is None
-    later = minute + attempts.CURVE_SECONDS
+    later = minute + lifecycle.CURVE_SECONDS
     assert len(written(looked_at(of, attempt, read({1: 0.1, 2: 0.2}, at=later), now=later)).curve) == 2
 
 

@@ -1,4 +1,4 @@
-"""What keeps an experiment from being accepted, beyond what its schema and CEL rules see."""
+"""What is wrong with a specification beyond what its schema and CEL rules see, and what it comes to."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MAX_PROBLEMS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
+class ResolvedSpec:
     """What a specification comes to.
 
     Attributes:
@@ -43,8 +43,8 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What a check has found.
+class Validation:
+    """What validation has found.
 
     Attributes:
         problems: by paths that begin below `spec`.
@@ -55,33 +55,36 @@ class Found:
     usable: bool
 
 
-def accept(spec: ExperimentSpec, space: Space | None = None, *, guarded: bool = False) -> Accepted:
+def resolve_spec(spec: ExperimentSpec, space: Space | None = None, *, guarded: bool = False) -> ResolvedSpec:
     """Check a specification that its models have read, and build what it describes.
 
-    May take long: constraints are tried out. An operator, which others share, has `check` done where it can be killed.
+    May take long: constraints are tried out. An operator, which others share, has `validate_spec` done where it can be
+    killed.
 
     Args:
         spec: as its models have read it.
         space: what it has come to before, as a search space never changes.
         guarded: whether services on this machine are not asked, as the experiment's author has no part in it.
     """
-    return accepted(spec, check(spec, known=space is not None), space, guarded)
+    return resolved(spec, validate_spec(spec, known=space is not None), space, guarded)
 
 
-def check(spec: ExperimentSpec, *, known: bool = False, at: Callable[[str], None] = lambda _: None) -> Found:
-    """All that takes long or much to find out.
+def validate_spec(
+    spec: ExperimentSpec, *, known: bool = False, at: Callable[[str], None] = lambda _: None
+) -> Validation:
+    """Find out what is wrong; this may take long, or much memory.
 
     Args:
         spec: as its models have read it.
         known: whether the space was checked before.
-        at: is told which field is looked at next.
+        at: is told which field is checked next.
     """
     found = list(size_problems(spec))
     at("searchSpace")
     try:
         space = searched_space(spec) if known else _checked_space(spec, at)
     except SpecError as error:
-        return Found((*found, *error.problems), usable=False)
+        return Validation((*found, *error.problems), usable=False)
     at("objectives")
     found += metric_problems(spec, space)
     too_large = size_problem(spec, space)
@@ -90,17 +93,17 @@ def check(spec: ExperimentSpec, *, known: bool = False, at: Callable[[str], None
     each = max(stage.candidates_per_trial for stage in resolve(spec))
     template = template_problems(spec.trial_template, space.decisions, each)
     found += [problem.within("trialTemplate") for problem in islice(template, MAX_PROBLEMS)]
-    return Found(tuple(found), usable=True)
+    return Validation(tuple(found), usable=True)
 
 
-def accepted(spec: ExperimentSpec, found: Found, space: Space | None, guarded: bool) -> Accepted:
+def resolved(spec: ExperimentSpec, found: Validation, space: Space | None, guarded: bool) -> ResolvedSpec:
     """What a checked specification comes to.
 
     Args:
         spec: as its models have read it.
-        found: by `check`.
-        space: as for `accept`.
-        guarded: as for `accept`.
+        found: by `validate_spec`.
+        space: as for `resolve_spec`.
+        guarded: as for `resolve_spec`.
     """
     problems, stages = list(found.problems), resolve(spec)
     if space is None and found.usable:
@@ -108,7 +111,7 @@ def accepted(spec: ExperimentSpec, found: Found, space: Space | None, guarded: b
     if space is not None:
         stages, wrong = with_strategies(stages, space, guarded=guarded)
         problems += wrong
-    return Accepted(tuple(problem.within("spec") for problem in problems), space, stages)
+    return ResolvedSpec(tuple(problem.within("spec") for problem in problems), space, stages)
 
 
 def searched_space(spec: ExperimentSpec) -> Space:

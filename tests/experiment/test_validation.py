@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from kubenas.api.validate import read_experiment
-from kubenas.experiment.accept import accept
+from kubenas.experiment.validation import resolve_spec
 from tests.api.manifests import changed
 
 POD = "spec.trialTemplate.spec"
@@ -112,7 +112,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("change", "field", "says"), [case[1:] for case in WRONG], ids=[case[0] for case in WRONG])
 def test_wrong(change: tuple[str, Any], field: str, says: str) -> None:
-    (problem,) = accept(read_experiment(changed(change)).spec).problems
+    (problem,) = resolve_spec(read_experiment(changed(change)).spec).problems
     assert field in problem.field
     assert problem.field.startswith("spec.")
     assert says in problem.message
@@ -120,7 +120,7 @@ def test_wrong(change: tuple[str, Any], field: str, says: str) -> None:
 
 def test_a_placeholder_needs_one_candidate_a_trial() -> None:
     document = changed(trainer(args=["$(kubenas.depth)"]), ("spec.trials.candidatesPerTrial", 2))
-    (problem,) = accept(read_experiment(document).spec).problems
+    (problem,) = resolve_spec(read_experiment(document).spec).problems
     assert (problem.field, "candidatesPerTrial" in problem.message) == (f"{TRAINER}.args[0]", True)
 
 
@@ -130,7 +130,7 @@ def test_all_problems_are_told() -> None:
         ("spec.search", {"algorithm": "regularized-evolution", "settings": {"a": 1}}),
         env(name="A", value=1),
     )
-    assert [problem.field for problem in accept(read_experiment(document).spec).problems] == [
+    assert [problem.field for problem in resolve_spec(read_experiment(document).spec).problems] == [
         "spec.stages[0].keep.top",
         f"{TRAINER}.env[0].value",
         "spec.search.settings.a",
@@ -160,10 +160,10 @@ RIGHT = [
 
 @pytest.mark.parametrize("change", [case[1] for case in RIGHT], ids=[case[0] for case in RIGHT])
 def test_right(change: tuple[str, Any]) -> None:
-    assert accept(read_experiment(changed(change)).spec).problems == ()
+    assert resolve_spec(read_experiment(changed(change)).spec).problems == ()
 
 
 def test_the_preset_s_edges_are_its_decisions() -> None:
     document = changed(("spec.searchSpace", {"preset": "nasbench201"}), trainer(args=["$(kubenas.depth)"]))
-    (problem,) = accept(read_experiment(document).spec).problems
+    (problem,) = resolve_spec(read_experiment(document).spec).problems
     assert "names no decision of the search space" in problem.message

@@ -9,13 +9,13 @@ REGISTRY = CollectorRegistry()
 REQUESTS = Counter(
     "kubenas_api_requests", "Requests to the apiserver (code 0: no answer).", ["verb", "code"], registry=REGISTRY
 )
-LOOKS = Histogram(
+RECONCILES = Histogram(
     "kubenas_reconcile_seconds",
-    "Time of one look at an experiment, writes included.",
+    "Time of one reconcile of an experiment, writes included.",
     registry=REGISTRY,
     buckets=(0.001, 0.005, 0.02, 0.05, 0.1, 0.3, 1, 3, 10),
 )
-LOOK_ERRORS = Counter("kubenas_reconcile_errors", "Looks that ended with an error.", registry=REGISTRY)
+RECONCILE_ERRORS = Counter("kubenas_reconcile_errors", "Reconciles that ended with an error.", registry=REGISTRY)
 UNREADABLE = Counter(
     "kubenas_unreadable_objects",
     "Versions of objects that could not be read and were left out, by kind.",
