@@ -51,7 +51,7 @@ def test_an_experiments(tmp_path: Path) -> None:
     code, output = _describe(tmp_path, EXPERIMENT)
     assert code == 0
     assert "size: 5,260" in output
-    assert output.count("  node 3") == output.count("  costs: params ") == 3
+    assert output.count("  3 = ") == output.count("  costs: params ") == 3
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
-"""Runs an experiment again and again, each time killed at a write of its state, until a run comes to the end.
+"""Runs an experiment again and again, each time killed at another write of its state, until a run comes to the end.
 
-    python -m tests.local.killed FILE STATE before|after
+    python -m tests.local.killed FILE STATE KILLED
 
-Prints how many runs were killed.
+The file KILLED has a line for each time.
 """
 
 from __future__ import annotations
@@ -41,18 +41,24 @@ class Nobody:
         """Nothing."""
 
 
-def run(file: Path, state: Path, when: str) -> None:
-    """One run, killed after its first write or before its second one."""
-    write, written = folder_module._write, 0
+def run(file: Path, state: Path, killed: Path) -> None:
+    """One run, killed before or after the first write at which no run was killed yet."""
+    write, known = folder_module._write, set(killed.read_text().splitlines())
+
+    def kill_once(when: str, path: Path, document: dict[str, Any]) -> None:
+        status = document["status"]
+        # Attempts, which each kill costs one of, are left out.
+        kind = (status.get("progress"), status.get("stage")) if path.name == "experiment.json" else status.get("phase")
+        here = f"{when} {path.name} {kind}"
+        if here not in known:
+            with killed.open("a") as noted:
+                noted.write(f"{here}\n")
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def killing(path: Path, document: dict[str, Any]) -> None:
-        nonlocal written
-        if when == "before" and written == 1:
-            os.kill(os.getpid(), signal.SIGKILL)
+        kill_once("before", path, document)
         write(path, document)
-        written += 1
-        if when == "after":
-            os.kill(os.getpid(), signal.SIGKILL)
+        kill_once("after", path, document)
 
     folder = StateFolder(state)
     with folder.locked():
@@ -62,21 +68,20 @@ def run(file: Path, state: Path, when: str) -> None:
         asyncio.run(taken_up.run())
 
 
-def main(file: str, state: str, when: str) -> None:
+def main(file: str, state: str, killed: str) -> None:
     """Fork a run until one has ended; all that it needs is imported once."""
-    spec, killed = read_manifest(Path(file)).spec, 0
+    spec = read_manifest(Path(file)).spec
     # All that is imported late.
     with_strategies(resolve(spec), searched_space(spec), guarded=False)
+    Path(killed).touch()
     while True:
         child = os.fork()
         if child == 0:
-            run(Path(file), Path(state), when)
+            run(Path(file), Path(state), Path(killed))
             os._exit(0)
         _, status = os.waitpid(child, 0)
         if not os.WIFSIGNALED(status):
-            print(killed)
             sys.exit(os.waitstatus_to_exitcode(status))
-        killed += 1
 
 
 if __name__ == "__main__":
