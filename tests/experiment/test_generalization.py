@@ -70,8 +70,8 @@ def test_it_tells_the_numbers() -> None:
     assert (found.holds, found.reason) == (False, "ValidationBetterThanTest")
     for text in ("best of 2 finalists", "accuracy 0.901 ± 0.012", "test_accuracy 0.701 ± 0.012", "3 seeds"):
         assert text in found.message
-    assert "Validation is better than test by 0.2 ± " in found.message
-    assert "that of the others is 0.01" in found.message
+    assert "Validation is better by 0.2 ± " in found.message
+    assert "than test (of the other finalists: better by 0.01)" in found.message
 
 
 def test_what_is_to_be_small_is_better_below() -> None:

@@ -67,7 +67,7 @@ def _print_all(console: Console, experiments: list[NASExperiment]) -> None:
 def _print_one(console: Console, experiment: NASExperiment) -> None:
     from rich.markup import escape
 
-    from kubenas.cli.text import print_best
+    from kubenas.cli.text import print_best, print_finalists
     from kubenas.space.load import build_space
 
     status = experiment.status
@@ -83,5 +83,6 @@ def _print_one(console: Console, experiment: NASExperiment) -> None:
     )
     for condition in status.conditions:
         console.print(f"{condition.type}={condition.status}  {condition.reason}: {escape(condition.message)}")
+    print_finalists(console, status, experiment.spec.objectives[0])
     if status.best:
         print_best(console, status.best, experiment.spec.objectives[0], build_space(experiment.spec.search_space))

@@ -6,9 +6,10 @@ from typing import Final
 
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 from kubenas.api.objective import Objective
-from kubenas.api.status import Best
+from kubenas.api.status import Best, ExperimentStatus, Measured
 from kubenas.space.base import Space
 
 # Reported by trainers for people: no search sees it.
@@ -43,11 +44,36 @@ def duration_text(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def measured_text(metric: Measured) -> str:
+    """A metric with its standard deviation over several trainings, if there were any."""
+    spread = "" if metric.spread is None else f" ± {metric.spread:.2g}"
+    return f"{number_text(metric.value)}{spread}"
+
+
+def print_finalists(console: Console, status: ExperimentStatus, objective: Objective) -> None:
+    """Print the candidates that were trained with several seeds, and whether test confirms the best."""
+    if not status.finalists:
+        return
+    names = [objective.metric, f"{TEST_PREFIX}{objective.metric}"]
+    table = Table("finalist", *names, "seeds", "architecture", box=None, padding=(0, 2, 0, 0))
+    for one in status.finalists:
+        told = {metric.name: measured_text(metric) for metric in one.metrics}
+        table.add_row(one.trial, *(told.get(name, "") for name in names), str(one.seeds or 1), escape(one.name))
+    console.print()
+    console.print(table)
+    for condition in status.conditions:
+        if condition.type == "Generalizes":
+            console.print(f"Generalizes={condition.status}: {escape(condition.message)}", soft_wrap=True)
+
+
 def print_best(console: Console, best: Best, objective: Objective, space: Space) -> None:
     """Print the best architecture, drawn."""
-    console.print(f"\n[bold]Best architecture[/]: {objective.metric} {number_text(best.value)}, of trial {best.trial}")
-    for metric in best.metrics:
-        if metric.name.startswith(TEST_PREFIX):
-            console.print(f"{metric.name} {number_text(metric.value)} (reported only; the search does not see it)")
+    told = {metric.name: measured_text(metric) for metric in best.metrics}
+    seeds = f", over {best.seeds} seeds" if best.seeds else ""
+    value = told.get(objective.metric, number_text(best.value))
+    console.print(f"\n[bold]Best architecture[/]: {objective.metric} {value}{seeds}, of trial {best.trial}")
+    for name, text in told.items():
+        if name.startswith(TEST_PREFIX):
+            console.print(f"{name} {text} (reported only; the search does not see it)")
     console.print()
     console.print(escape(space.draw(space.parse(best.architecture))), soft_wrap=True)

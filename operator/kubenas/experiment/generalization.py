@@ -49,10 +49,10 @@ def generalization(objective: Objective, last: ResolvedStage, finalists: Sequenc
     expected = expected_excess(objective, finalists)
     shown = " and ".join(_shown(best, name) for name in (metric, f"test_{metric}"))
     others = [value for one in finalists[1:] for value in _gaps(objective, one)]
-    of_others = f"; that of the others is {fmean(others):.4g}" if others else ""
+    of_others = f" (of the other finalists: {_compared(fmean(others))})" if others else ""
     numbers = (
-        f"The best of {len(finalists)} finalists has {shown} over {len(gaps)} seeds. Validation is better than test by "
-        f"{gap:.4g} ± {margin:.2g}{of_others}; choosing the best is expected to add {expected:.2g}."
+        f"The best of {len(finalists)} finalists has {shown} over {len(gaps)} seeds. Validation is {_compared(gap)} ± "
+        f"{margin:.2g} than test{of_others}; choosing the best is expected to make it better by {expected:.2g}."
     )
     if gap - margin > expected:
         return Generalization(False, "ValidationBetterThanTest", numbers)
@@ -88,6 +88,10 @@ def _gaps(objective: Objective, one: Judged) -> list[float]:
     sign = 1 if objective.goal == "maximize" else -1
     test = f"test_{objective.metric}"
     return [sign * (t[objective.metric] - t[test]) for t in one.trainings if objective.metric in t and test in t]
+
+
+def _compared(gap: float) -> str:
+    return f"{'better' if gap >= 0 else 'worse'} by {abs(gap):.4g}"
 
 
 def _margin(gaps: Sequence[float]) -> float:
