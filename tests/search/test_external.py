@@ -19,7 +19,7 @@ from kubenas.api.space import SearchSpace
 from kubenas.search.asking import LARGEST
 from kubenas.search.base import History, Observation
 from kubenas.search.conformance import CONDITIONAL, MIXED, TINY, asked, check_strategy
-from kubenas.search.external import External, ExternalSettings
+from kubenas.search.external import EARLIER, External, ExternalSettings
 from kubenas.search.load import build_strategy
 from kubenas.search.service import repaired, space_document
 from kubenas.space.base import Space
@@ -53,7 +53,7 @@ def test_request_holds_all_there_is_to_know() -> None:
     space = CONDITIONAL
     rng = Random(1)
     failed, ended, runs = space.sample(rng), space.sample(rng), space.sample(rng)
-    history = History(space)
+    history = History(space, [Observation(runs, (0.0, 50.0), (50.0, -3.0))])
     history.propose([failed, ended, runs])
     history.observe(Observation(failed, None))
     history.observe(Observation(ended, (-0.5, 2.0), (2.0, -7.0)))
@@ -68,6 +68,7 @@ def test_request_holds_all_there_is_to_know() -> None:
             "seed": 3,
             "number": 3,
             "count": 2,
+            "earlier": [{"architecture": runs.to_json(), "failed": False, "values": [50.0, -3.0], "violation": 0.0}],
             "observations": [
                 {"architecture": failed.to_json(), "failed": True},
                 {"architecture": ended.to_json(), "failed": False, "values": [2.0, -7.0], "violation": 0.5},
@@ -75,6 +76,17 @@ def test_request_holds_all_there_is_to_know() -> None:
             "pending": [runs.to_json()],
         }
     ]
+
+
+def test_of_many_earlier_results_a_part_is_told() -> None:
+    rng = Random(2)
+    earlier = [Observation(MIXED.sample(rng), (0.0, float(number))) for number in range(EARLIER + 5)]
+    with serving(_example) as server:
+        asked(_external(server, MIXED), History(MIXED, earlier), 1)
+    (request,) = server.requests
+    told = [one["values"][0] for one in request["earlier"]]
+    assert len(told) == EARLIER
+    assert set(range(EARLIER // 2 + 5, EARLIER + 5)) <= set(told)
 
 
 def test_space_is_written_as_in_yaml() -> None:

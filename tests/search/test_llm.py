@@ -67,7 +67,8 @@ def test_conforms() -> None:
 
 def test_prompt_shows_the_best_the_failed_and_the_running() -> None:
     space, rng = NASBench201(), Random(0)
-    history = History(space)
+    earlier = [Observation(space.sample(rng), (0.0, 100.0 + number % 5)) for number in range(5)]
+    history = History(space, earlier)
     architectures = [space.sample(rng) for _ in range(20)]
     history.propose(architectures)
     for number, architecture in enumerate(architectures[:19]):
@@ -82,6 +83,7 @@ def test_prompt_shows_the_best_the_failed_and_the_running() -> None:
     prompt = json.loads(request["messages"][1]["content"])
     # 18 breaks a limit.
     assert [result["values"] for result in prompt["best"]] == [[16.0], [14.0], [12.0]]
+    assert [result["values"] for result in prompt["earlier"]] == [[104.0], [103.0], [102.0]]
     assert prompt["failed"] == [architecture.to_json() for architecture in architectures[1:19:2]][-FAILURES:]
     assert prompt["running"] == [architectures[19].to_json()]
     assert prompt["count"] == 2

@@ -129,20 +129,20 @@ def test_what_is_pending_is_kept_away_from() -> None:
     assert cdist(points, points)[~np.eye(8, dtype=bool)].min() > 0.015
 
 
-def test_awaited_results_leave_what_a_process_with_them_has() -> None:
-    """By the definition: the covariance given the observed and the awaited together, with noise on both."""
+def test_pending_results_leave_what_a_process_with_them_has() -> None:
+    """By the definition: the covariance given the observed and the pending together, with noise on both."""
     rng = np.random.default_rng(0)
     rows, coming, others = rng.random((30, 3)), rng.random((5, 3)), rng.random((40, 3))
     process = GaussianProcess([rows], np.sin(4.0 * rows[:, 0]) + rows[:, 1], 0, relevance=True)
-    belief, awaited = process.believe([others]), process.believe([coming])
-    before, after = process.deviation(belief), process.deviation(belief, awaited)
-    known = [np.concatenate([process.believe([rows]).rows[0], awaited.rows[0]])]
+    posterior, pending = process.posterior([others]), process.posterior([coming])
+    before, after = process.deviation(posterior), process.deviation(posterior, pending)
+    known = [np.concatenate([process.posterior([rows]).rows[0], pending.rows[0]])]
 
     def kernel(left: np.ndarray, right: np.ndarray) -> np.ndarray:
         distance = 5**0.5 * cdist(left, right)
         return np.asarray((1 + distance + distance**2 / 3) * np.exp(-distance))
 
-    across = kernel(known[0], belief.rows[0])
+    across = kernel(known[0], posterior.rows[0])
     solved = np.linalg.solve(kernel(known[0], known[0]) + process.noise * np.eye(35), across)
     share = np.sqrt(1.0 - (across * solved).sum(axis=0))
     assert (after <= before).all()

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubenas.search.base import History, Observation
-from kubenas.search.nsga2 import NSGA2, NSGA2Settings, fronts, ranked
+from kubenas.search.fronts import fronts, ranked
+from kubenas.search.nsga2 import NSGA2, NSGA2Settings
 from kubenas.search.scalarize import scalarized
 from kubenas.space.base import Architecture
 from kubenas.space.domains import Choice

@@ -20,10 +20,11 @@ from kubenas.api.search import Search
 from kubenas.search.acquisition import hypervolume_sequence, log_expected_improvement
 from kubenas.search.base import History, Observation, Score, Strategy
 from kubenas.search.load import build_strategy
+from kubenas.search.normal_scores import normal_scores
 from kubenas.search.predictor import Predictor, PredictorSettings
 from kubenas.search.random import RandomSearch
 from kubenas.search.refits import fitted_at
-from kubenas.search.surrogate import Surrogate, normal_scores, without_outliers
+from kubenas.search.surrogate import Surrogate, without_outliers
 from kubenas.space.base import Architecture, Space
 from kubenas.space.domains import Float
 from kubenas.space.parameters import ParameterSpace

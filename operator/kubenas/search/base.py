@@ -9,10 +9,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any
+from typing import Any, Final
 
 from kubenas.space.base import Architecture, Space
 
+# Values beyond count as this, so that models can take differences and squares of what diverged.
+LARGEST: Final = 1e150
 # (negative violation of the limits, primary objective with its sign): greater is better, the
 # feasible before the infeasible (Deb 2000, constraint domination).
 Score = tuple[float, float]
@@ -34,13 +36,13 @@ class Observation:
 
     @property
     def objectives(self) -> tuple[float, ...]:
-        """All values to be improved.
+        """All values to be improved, at most `LARGEST` in size.
 
         Raises:
             ValueError: there is no score.
         """
         primary = self.known_score[1]
-        return self.values or (primary,)
+        return tuple(min(max(value, -LARGEST), LARGEST) for value in self.values or (primary,))
 
     @property
     def known_score(self) -> Score:

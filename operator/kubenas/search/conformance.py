@@ -7,13 +7,13 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from random import Random
 from typing import Final, TypeAlias
 
-from kubenas.search.base import History, Observation, Strategy
+from kubenas.search.base import History, Observation, Score, Strategy
 from kubenas.space.base import Architecture, Space
 from kubenas.space.conformance import require
 from kubenas.space.decisions import Decision, When
@@ -43,11 +43,31 @@ MIXED: Final = ParameterSpace(
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A search to check: where, with which seed, and how many objectives are to be improved."""
+    """A search to check.
+
+    Attributes:
+        objectives: how many are to be improved.
+        earlier: results that are known before it begins.
+    """
 
     space: Space
     seed: int
     objectives: int = 1
+    earlier: tuple[Observation, ...] = ()
+
+    @property
+    def history(self) -> History:
+        """That of the search before its first proposal."""
+        return History(self.space, self.earlier)
+
+    def after(self, count: int) -> Case:
+        """The same search after at most so many earlier results: those that failed are left out."""
+        rng, found = Random(f"{self.seed}/{count}"), dict[str, Architecture]()
+        for _ in range(count):
+            architecture = self.space.sample(rng)
+            found.setdefault(self.space.key(architecture), architecture)
+        outcomes = [_outcome(self, architecture) for architecture in found.values()]
+        return replace(self, earlier=tuple(one for one in outcomes if one.score is not None))
 
 
 CASES: Final = (
@@ -76,6 +96,33 @@ def check_strategy(build: Build, trials: int = 40, every: int = 1) -> None:
         check_failures(build, case, trials)
         check_seed_matters(build, case)
     check_exhaustion(build, Case(TINY, 0))
+    for case in (Case(NASBench201(), 0).after(40), Case(CONDITIONAL, 1, objectives=2).after(20)):
+        check_pure(build, case, trials, every)
+        check_distinct(build, case, trials)
+        check_failures(build, case, trials)
+    check_exhaustion(build, Case(TINY, 0).after(12))
+    for case in hostile():
+        check_distinct(build, case, PARALLELISM + 2)
+
+
+def hostile() -> Iterator[Case]:
+    """Searches after earlier results that tell little: few, equal, infeasible, beyond all numbers, or too many."""
+    numbers = (float("-inf"), -1e308, -0.0, 5e-324, 1e308, float("inf"))
+    for objectives in (1, 2):
+        case = Case(MIXED, 0, objectives)
+        yield from (case.after(count) for count in (1, 3))
+        some = case.after(20)
+        yield _rescored(some, [(0.0, 1.0)] * 20)
+        yield _rescored(some, [(-1.0 - number, float(number)) for number in range(20)])
+        yield _rescored(some, [(0.0, number) for number in numbers * 4])
+    yield Case(MIXED, 1).after(10_000)
+
+
+def _rescored(case: Case, scores: Sequence[Score]) -> Case:
+    """The same with other scores of the earlier results."""
+    earlier = zip(case.earlier, scores, strict=False)
+    rescored = tuple(replace(one, score=score, values=(score[1],) * case.objectives) for one, score in earlier)
+    return replace(case, earlier=rescored)
 
 
 def asked(strategy: Strategy, history: History, count: int) -> list[Architecture]:
@@ -112,7 +159,7 @@ def check_pure(build: Build, case: Case, trials: int, every: int) -> None:
 
 def check_distinct(build: Build, case: Case, trials: int) -> None:
     """Proposals belong to the space, constraints included; are pending; and none repeats another by key."""
-    history = History(case.space)
+    history = case.history
     for history in _search(build(case.space, case.seed), case, trials):
         require(history.distinct == history.proposed, f"proposal {history.proposed} repeats an earlier one")
         for architecture in history.pending:
@@ -122,7 +169,7 @@ def check_distinct(build: Build, case: Case, trials: int) -> None:
 
 def check_failures(build: Build, case: Case, trials: int) -> None:
     """It goes on where every trial fails."""
-    history, strategy = History(case.space), build(case.space, case.seed)
+    history, strategy = case.history, build(case.space, case.seed)
     for number in range(trials):
         proposals = asked(strategy, history, 1)
         require(len(proposals) == 1, f"no proposal after {number} failures")
@@ -131,7 +178,7 @@ def check_failures(build: Build, case: Case, trials: int) -> None:
 
 def check_seed_matters(build: Build, case: Case) -> None:
     """Different seeds search differently."""
-    searches = {tuple(asked(build(case.space, seed), History(case.space), PARALLELISM)) for seed in range(3)}
+    searches = {tuple(asked(build(case.space, seed), case.history, PARALLELISM)) for seed in range(3)}
     require(len(searches) == 3, "two seeds give the same proposals")
 
 
@@ -139,7 +186,7 @@ def check_exhaustion(build: Build, case: Case) -> None:
     """It proposes every architecture of a small space once, then none, whether results have come in or not."""
     space, size = case.space, case.space.size() or 0
     require(size > 0, "the check needs a finite space")
-    require(len(build(space, case.seed).propose(History(space), size + 1)) == size, "not all at once")
+    require(len(build(space, case.seed).propose(case.history, size + 1)) == size, "not all at once")
     *_, history = _search(build(space, case.seed), case, size + 1)
     require(history.proposed == size, f"{history.proposed} proposals in a space of {size}")
     require(build(space, case.seed).propose(_copy(space, history), 1) == [], "a proposal though none is left")
@@ -147,7 +194,7 @@ def check_exhaustion(build: Build, case: Case) -> None:
 
 def _search(strategy: Strategy, case: Case, trials: int) -> Iterator[History]:
     """Copies of the history after each step of a search whose trials end in any order, every seventh by failing."""
-    history, rng = History(case.space), Random(case.seed)
+    history, rng = case.history, Random(case.seed)
     proposes = True
     while proposes or history.pending:
         proposes = proposes and history.proposed < trials

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 import httpx
 from pydantic import Field
@@ -12,9 +12,13 @@ from pydantic import Field
 from kubenas.api.base import Duration, Model, duration_seconds
 from kubenas.search.asking import Answer, ServiceError, Url, answer_of, bounded
 from kubenas.search.base import History
+from kubenas.search.earlier import representative
 from kubenas.search.guard import check_allowed, pinned
 from kubenas.search.service import ServiceStrategy, observation_document, space_document
 from kubenas.space.base import Space
+
+# Earlier results that the service is told of.
+EARLIER: Final = 1_000
 
 
 class ExternalSettings(Model):
@@ -49,12 +53,13 @@ class External(ServiceStrategy):
         self._space_document = space_document(space)
 
     def request(self, history: History, count: int) -> tuple[Callable[..., Awaitable[Answer]], tuple[Any, ...]]:
-        """The whole history as JSON."""
+        """The whole history as JSON, of many earlier results a part."""
         document = {
             "space": self._space_document,
             "seed": self.seed,
             "number": history.proposed,
             "count": count,
+            "earlier": [observation_document(one) for one in representative(history.earlier, EARLIER)],
             "observations": [observation_document(observation) for observation in history.observations],
             "pending": [architecture.to_json() for architecture in history.pending],
         }

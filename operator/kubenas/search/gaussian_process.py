@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kubenas.search.encoding import Matrix
+    from kubenas.search.transfer import PriorMean
 
 # Rows that the process sees at most: its time does not grow with a long history.
 ROWS: Final = 300
@@ -29,12 +30,12 @@ NOISES: Final = (0.01, 0.1, 0.3)
 
 
 @dataclass(frozen=True, slots=True)
-class Belief:
-    """What a process says of some rows.
+class Posterior:
+    """The posterior of a process at some rows.
 
     Attributes:
         rows: as the process scales them, one matrix a block.
-        mean: of the posterior.
+        mean: of the objective.
         projected: covariance with what was observed, whitened; (observed, rows).
     """
 
@@ -42,9 +43,9 @@ class Belief:
     mean: NDArray[np.float64]
     projected: NDArray[np.float64]
 
-    def at(self, places: Sequence[int]) -> Belief:
+    def at(self, indices: Sequence[int]) -> Posterior:
         """That of some of the rows."""
-        return Belief([block[places] for block in self.rows], self.mean[places], self.projected[:, places])
+        return Posterior([block[indices] for block in self.rows], self.mean[indices], self.projected[:, indices])
 
 
 class GaussianProcess:
@@ -55,15 +56,23 @@ class GaussianProcess:
         scores: the objective on a scale without outliers.
         seed: of the rows that are left out where there are more than `ROWS`.
         relevance: whether each number has a length scale of its own, which takes some ten times as long to choose.
+        prior: of earlier results; the scores are its residuals then.
 
     Attributes:
         noise: variance of an observation's noise, in units of the process's own.
     """
 
     def __init__(
-        self, blocks: Sequence[Matrix], scores: NDArray[np.float64], seed: int, *, relevance: bool = False
+        self,
+        blocks: Sequence[Matrix],
+        scores: NDArray[np.float64],
+        seed: int,
+        *,
+        relevance: bool = False,
+        prior: PriorMean | None = None,
     ) -> None:
         limit_threads()
+        self._blocks, self._prior = blocks, prior
         kept = _telling(scores, seed)
         self._shift = [block.mean(axis=0) for block in blocks]
         # A number that never varies says nothing.
@@ -89,22 +98,30 @@ class GaussianProcess:
 
     def predict(self, blocks: Sequence[Matrix]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Posterior mean and standard deviation, without the noise of an observation."""
-        belief = self.believe(blocks)
-        return belief.mean, self.deviation(belief)
+        posterior = self.posterior(blocks)
+        return posterior.mean, self.deviation(posterior)
 
-    def believe(self, blocks: Sequence[Matrix]) -> Belief:
-        """The posterior of some rows."""
+    def posterior(self, blocks: Sequence[Matrix]) -> Posterior:
+        """The posterior at some rows."""
         rows = self._scaled(blocks)
         kernel = matern(rows, self._rows)
-        return Belief(rows, self._center + kernel @ self._weights, solve_triangular(self._factor, kernel.T, lower=True))
+        mean = self._center + kernel @ self._weights
+        if self._prior is not None:
+            mean += self._prior.predict(blocks)[0]
+        return Posterior(rows, mean, solve_triangular(self._factor, kernel.T, lower=True))
 
-    def deviation(self, belief: Belief, awaited: Belief | None = None) -> NDArray[np.float64]:
-        """Posterior standard deviation, and what remains of it once the results of `awaited` will be known."""
-        remaining = 1.0 - (belief.projected**2).sum(axis=0)
-        if awaited is not None:
-            among = matern(awaited.rows, awaited.rows) - awaited.projected.T @ awaited.projected
+    @cached_property
+    def spread(self) -> float:
+        """Standard deviation of the posterior mean over the observations."""
+        return float(self.posterior(self._blocks).mean.std())
+
+    def deviation(self, posterior: Posterior, pending: Posterior | None = None) -> NDArray[np.float64]:
+        """Posterior standard deviation, and what remains of it once the results of `pending` are known."""
+        remaining = 1.0 - (posterior.projected**2).sum(axis=0)
+        if pending is not None:
+            among = matern(pending.rows, pending.rows) - pending.projected.T @ pending.projected
             factor = cholesky(among + self.noise * np.eye(len(among)), lower=True)
-            across = matern(awaited.rows, belief.rows) - awaited.projected.T @ belief.projected
+            across = matern(pending.rows, posterior.rows) - pending.projected.T @ posterior.projected
             remaining -= (solve_triangular(factor, across, lower=True) ** 2).sum(axis=0)
         deviation: NDArray[np.float64] = np.sqrt(self._variance * np.maximum(remaining, 1e-9))
         return deviation

@@ -15,6 +15,7 @@ from pydantic import Field
 from kubenas.api.base import Duration, Model, duration_seconds
 from kubenas.search.asking import Answer, ServiceError, Url, answer_of, bounded
 from kubenas.search.base import History
+from kubenas.search.earlier import best_earlier
 from kubenas.search.guard import check_allowed, check_model, pinned
 from kubenas.search.scalarize import scalarized
 from kubenas.search.service import ServiceStrategy, observation_document, space_document
@@ -27,8 +28,10 @@ KEY_VARIABLE: Final = "KUBENAS_LLM_API_KEY"
 INSTRUCTIONS: Final = """\
 You are an expert in neural architecture search. A user message is a JSON object: the search space (decisions with \
 their values, the decisions that switch them on, constraints in CEL), the best results so far, the best first, some \
-that failed, and what is being evaluated now. In a result, every number in "values" is better the greater it is, and \
-"violation" is 0 when all limits are kept, which comes first.
+that failed, what is being evaluated now, and the best "earlier" results. In a result, every number in "values" is \
+better the greater it is, and "violation" is 0 when all limits are kept, which comes first. Earlier results were \
+evaluated in another way, such as with less training: compare their values with each other only; any of them may be \
+proposed again.
 Propose "count" new architectures that you expect to be better, or that teach most about the space. Do not repeat any. \
 Each is an object with exactly the decisions that are switched on, under their names, in the given domains.
 Answer with a JSON array of these objects and nothing else."""
@@ -69,7 +72,10 @@ class LLMSettings(Model):
     temperature: float = Field(default=0.7, ge=0, le=2, description="Temperature of the model's draws.")
     timeout: Duration = Field(default="60s", description="How long one request may take, with its repeats.")
     history_size: int = Field(
-        default=30, ge=1, le=1_000, description="How many of the best results the model is shown."
+        default=30,
+        ge=1,
+        le=1_000,
+        description="How many of the best results the model is shown; also of earlier ones.",
     )
 
 
@@ -104,11 +110,12 @@ class LLM(ServiceStrategy):
     def request(self, history: History, count: int) -> tuple[Callable[..., Awaitable[Answer]], tuple[Any, ...]]:
         """Settings and the prompt; the key is read only where it is sent."""
         scores = scalarized(history.scored, self.draws(history))
-        places = sorted(range(len(scores)), key=scores.__getitem__, reverse=True)[: self.settings.history_size]
+        order = sorted(range(len(scores)), key=scores.__getitem__, reverse=True)[: self.settings.history_size]
         failed = [one.architecture.to_json() for one in history.observations if one.score is None]
         prompt = {
             "space": self._space_document,
-            "best": [observation_document(history.scored[place]) for place in places],
+            "best": [observation_document(history.scored[index]) for index in order],
+            "earlier": [observation_document(one) for one in best_earlier(history)[: self.settings.history_size]],
             "failed": failed[-FAILURES:],
             "running": [architecture.to_json() for architecture in history.pending],
             "proposed": history.proposed,

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from kubenas.api.base import Model
 from kubenas.search.base import History, Strategy
+from kubenas.search.earlier import draw_first
 from kubenas.search.scalarize import scalarized
 from kubenas.search.unseen import draw_unseen
 from kubenas.space.base import Architecture, Space
@@ -27,6 +28,8 @@ class LocalSearch(Strategy):
     Where the paper waits for a whole neighbourhood and starts anew from a draw at a local optimum, this moves on as
     soon as a neighbour is better, and goes back to the best architecture that still has neighbours to try; that keeps
     any number of workers busy.
+
+    In place of the first draws it judges the best earlier architectures again: where it begins is chosen by own scores.
     """
 
     def __init__(self, space: Space, seed: int, settings: LocalSearchSettings) -> None:
@@ -39,7 +42,7 @@ class LocalSearch(Strategy):
     def next(self, history: History, rng: Random) -> Architecture | None:
         """One architecture that was not proposed before, or None where there is none left."""
         if not history.scored or history.unfailed < self.settings.initial:
-            return draw_unseen(self.space, history, rng)
+            return draw_first(self.space, history, rng)
         scores = scalarized(history.scored, rng)
         exhausted = self._exhausted.setdefault(history, set())
         places = [place for place, one in enumerate(history.scored) if one.architecture not in exhausted]

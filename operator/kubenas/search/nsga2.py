@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from random import Random
 from typing import Final
 
-import moocore
 from pydantic import Field
 
 from kubenas.api.base import Model
 from kubenas.search.base import History, Observation, Strategy
+from kubenas.search.earlier import draw_first
+from kubenas.search.fronts import ranked
 from kubenas.search.unseen import draw_unseen, mutate_to_unseen
 from kubenas.space.base import Architecture, Space
 
@@ -33,6 +34,9 @@ class NSGA2(Strategy):
     Deb, Pratap, Agarwal, Meyarivan: "A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II", IEEE Transactions
     on Evolutionary Computation 2002. In its steady-state form, so that no worker waits for a generation: each proposal
     is a child of the best `populationSize` of all results. What breaks limits is dominated by what breaks them less.
+
+    The first population is of the best earlier results, judged again: only own values, which are on one scale, are
+    ever compared.
     """
 
     def __init__(self, space: Space, seed: int, settings: NSGA2Settings) -> None:
@@ -45,7 +49,7 @@ class NSGA2(Strategy):
     def next(self, history: History, rng: Random) -> Architecture | None:
         """One architecture that was not proposed before, or None where there is none left."""
         if len(history.scored) < 2 or history.unfailed < self.settings.population_size:
-            return draw_unseen(self.space, history, rng)
+            return draw_first(self.space, history, rng)
         parents = self._parents(history)
         child = parents[0]
         for _ in range(CHILDREN):
@@ -66,51 +70,6 @@ class NSGA2(Strategy):
             others = [*self._population, observation]
             self._population = [others[place] for place in ranked(others)[: self.settings.population_size]]
         return [observation.architecture for observation in self._population]
-
-
-def ranked(observations: Sequence[Observation]) -> list[int]:
-    """Places of the observations, by front and then by crowding distance: the best first, the earliest of equals."""
-    ordered: list[int] = []
-    for front in fronts(observations):
-        distances = _crowding([observations[place].objectives for place in front])
-        ordered += [
-            place for _, place in sorted(zip(distances, front, strict=True), key=lambda pair: (-pair[0], pair[1]))
-        ]
-    return ordered
-
-
-def fronts(observations: Sequence[Observation]) -> list[list[int]]:
-    """Places of the observations in fronts: none of a front is dominated but by those of fronts before it.
-
-    What breaks limits less dominates what breaks them more; what breaks them as much is compared by its objectives.
-    """
-    alike: dict[float, list[int]] = {}
-    for place, observation in enumerate(observations):
-        if observation.score is None:
-            raise ValueError("only candidates with a score are compared")
-        alike.setdefault(observation.score[0], []).append(place)
-    found: list[list[int]] = []
-    for violation in sorted(alike, reverse=True):
-        places = alike[violation]
-        ranks = moocore.pareto_rank([observations[place].objectives for place in places], maximise=True).tolist()
-        layers: list[list[int]] = [[] for _ in range(max(ranks) + 1)]
-        for place, rank in zip(places, ranks, strict=True):
-            layers[rank].append(place)
-        found += layers
-    return found
-
-
-def _crowding(points: Sequence[tuple[float, ...]]) -> list[float]:
-    """Crowding distance of each point of a front: the sides of the box up to its neighbours, infinite at the ends."""
-    distances = [0.0] * len(points)
-    for objective in range(len(points[0])):
-        order = sorted(range(len(points)), key=lambda place: points[place][objective])
-        spread = points[order[-1]][objective] - points[order[0]][objective]
-        distances[order[0]] = distances[order[-1]] = float("inf")
-        for before, place, after in zip(order, order[1:], order[2:], strict=False):
-            if spread > 0:
-                distances[place] += (points[after][objective] - points[before][objective]) / spread
-    return distances
 
 
 def _winner(parents: Sequence[Architecture], rng: Random) -> Architecture:

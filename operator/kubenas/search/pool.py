@@ -38,6 +38,7 @@ class Pool:
         predict: Callable[[Sequence[Architecture]], NDArray[np.float64]],
         promise: Callable[[NDArray[np.float64]], NDArray[np.float64]],
         rng: Random,
+        earlier: Sequence[Architecture] = (),
     ) -> None:
         """Make the pool.
 
@@ -47,6 +48,7 @@ class Pool:
             predict: gives a row for each architecture.
             promise: turns such rows into columns; in every one greater is more promising.
             rng: of the draws.
+            earlier: architectures of earlier results, the best first: the best and those near them are candidates too.
         """
         self._space = space
         self._keys = {space.key(architecture) for architecture in observed}
@@ -54,8 +56,9 @@ class Pool:
         self._predict = predict
         self.architectures: list[Architecture] = []
         self.predictions = np.empty((0, 0))
-        near = [neighbour for parent in observed[:PARENTS] for neighbour in self._near(parent)]
-        self._add([*(space.sample(rng) for _ in range(DRAWN)), *near])
+        parents = (*observed[:PARENTS], *earlier[:PARENTS])
+        near = [neighbour for parent in parents for neighbour in self._near(parent)]
+        self._add([*(space.sample(rng) for _ in range(DRAWN)), *near, *earlier[:DRAWN]])
         for _ in range(ROUNDS):
             if not self.architectures:
                 return

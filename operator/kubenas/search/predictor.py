@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from random import Random
 from typing import Any, Final
 
-import moocore
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
@@ -18,12 +16,15 @@ from kubenas.api.errors import SpecError
 from kubenas.search.acquisition import hypervolume_sequence, lengths_along, log_expected_improvement, random_directions
 from kubenas.search.base import History, Observation, Preparation, Strategy
 from kubenas.search.encoding import Encoder
+from kubenas.search.models import Models
 from kubenas.search.pool import PROMISING, Pool
 from kubenas.search.refits import REFITS, fitted_at
-from kubenas.search.surrogate import Surrogate, normal_scores, without_outliers
+from kubenas.search.transfer import calibrates, told
 from kubenas.search.unseen import draw_unseen
 from kubenas.space.base import Architecture, InvalidArchitectureError, Space
 
+# Results that a model can be fitted to.
+FEWEST: Final = 2
 # Of several objectives, how many more candidates are put in order than are needed until the next fit.
 SPARE: Final = 32
 # Draws from the predictions that the expected gain of hypervolume is the mean of.
@@ -48,14 +49,19 @@ class PredictorSettings(Model):
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """What one fit has come to: candidates in order, once by what is expected of them, once by what they may be."""
+    """Candidates in two orders, the best first.
 
-    expected: Sequence[Architecture]
-    hoped: Sequence[Architecture]
+    Attributes:
+        by_mean: by the posterior mean.
+        by_improvement: by the expected improvement, so that candidates of large variance come earlier.
+    """
+
+    by_mean: Sequence[Architecture]
+    by_improvement: Sequence[Architecture]
 
 
 class Predictor(Strategy):
-    """Fits a surrogate to the results and tries what it ranks first, in turns by expectation and by hope.
+    """Fits a surrogate to the results and tries what it ranks first, in turns by mean and by expected improvement.
 
     Predictor-based search as compared by White, Zela et al., "How Powerful are Performance Predictors in NAS?",
     NeurIPS 2021, arXiv:2104.01177; the ensemble stands in for the networks of BANANAS (AAAI 2021, arXiv:1910.11858).
@@ -65,6 +71,10 @@ class Predictor(Strategy):
 
     It is fitted anew each time the results have grown by a twentieth; until then its ranking is worked off, so that
     what is pending is never proposed again and time does not grow with the history.
+
+    A model of earlier results is the prior mean of that of the own ones, see `PriorMean`, so that their scales need not
+    be alike. Where there are `initial` of them, of the first `initial` proposals only one in four is drawn. They are
+    left out where even their own scores cannot be predicted, see `told`.
 
     Args:
         scores: further numbers for architectures by `Space.key` for the model to learn from, beside those of the
@@ -84,38 +94,51 @@ class Predictor(Strategy):
         super().__init__(space, seed)
         self.settings = settings
         self._encoder = Encoder(space, {**_known_scores(space, settings), **(scores or {})})
-        self._ranked: tuple[tuple[Observation, ...], Ranking] | None = None
+        self._earlier: tuple[Sequence[Observation], Models | None] = ((), None)
+        # What the last fit saw of earlier results and of own ones, and what it came to.
+        self._ranked: tuple[Models | None, Sequence[Observation], Ranking] | None = None
 
     def preparation(self, history: History, count: int) -> Preparation | None:  # noqa: ARG002 - one fit serves many
         """The next fit, where one is due."""
         if (fitted := self._fitted_to(history)) is None:
             return None
-        known = tuple(history.scored[:fitted])
-        if self._ranked is not None and self._ranked[0] == known:
+        known, models = tuple(history.scored[:fitted]), self._models(history.earlier)
+        if self._ranked is not None and self._ranked[0] is models and self._ranked[1] == known:
             return None
-        return Preparation(rank, (self.space, self._encoder, known, self.seed))
+        return Preparation(rank, (self.space, self._encoder, known, models, self.seed))
 
     def accept(self, preparation: Preparation, result: Any) -> None:
         """Take in a ranking."""
-        self._ranked = (preparation.arguments[2], result)
+        *_, known, models, _ = preparation.arguments
+        self._ranked = (models, known, result)
 
     def next(self, history: History, rng: Random) -> Architecture | None:
         """The first of the ranking that was not proposed before; a drawn one at the start and where all were."""
         if preparation := self.preparation(history, 1):
             self.accept(preparation, preparation.result())
-        if self._ranked is not None and self._fitted_to(history) is not None:
-            ranking = self._ranked[1]
-            order = ranking.hoped if history.proposed % 2 else ranking.expected
+        calibrating = self._models(history.earlier) is not None and calibrates(history, self.settings.initial)
+        if self._ranked is not None and self._fitted_to(history) is not None and not calibrating:
+            ranking = self._ranked[2]
+            order = ranking.by_improvement if history.proposed % 2 else ranking.by_mean
             for architecture in order:
                 if not history.seen(architecture):
                     return architecture
         return draw_unseen(self.space, history, rng)
 
     def _fitted_to(self, history: History) -> int | None:
-        """How many of the results the model is fitted to; None while there are too few."""
-        if len(history.scored) < 2 or history.unfailed < self.settings.initial:
+        """How many of the own results the models are fitted to; None while too few results are known."""
+        own = len(history.scored)
+        earlier = len(history.earlier) if self._models(history.earlier) else 0
+        if max(own, earlier) < FEWEST or earlier + history.unfailed < self.settings.initial:
             return None
-        return fitted_at(len(history.scored))
+        return fitted_at(own) if own >= FEWEST else 0
+
+    def _models(self, earlier: Sequence[Observation]) -> Models | None:
+        """Those of earlier results, which are kept until asked about others; None where they tell nothing."""
+        if self._earlier[0] != earlier:
+            known = told(self._encoder, earlier)
+            self._earlier = (earlier, Models(self._encoder, known, self.seed) if known else None)
+        return self._earlier[1]
 
 
 def _known_scores(space: Space, settings: PredictorSettings) -> dict[str, Sequence[float]]:
@@ -134,64 +157,53 @@ def _known_scores(space: Space, settings: PredictorSettings) -> dict[str, Sequen
     return known
 
 
-def rank(space: Space, encoder: Encoder, observations: Sequence[Observation], seed: int) -> Ranking:
-    """Fit to the observations and put candidates in order: a function of its arguments."""
+def rank(
+    space: Space, encoder: Encoder, observations: Sequence[Observation], earlier: Models | None, seed: int
+) -> Ranking:
+    """Fit to the observations and put candidates in order: a function of its arguments.
+
+    Without observations earlier results alone are what is known.
+    """
     rng = Random(f"{seed}/{len(observations)}")
     numbers = rng.randrange(2**31)
-    known = sorted(observations, key=attrgetter("known_score"), reverse=True)
-    blocks = encoder.blocks([observation.architecture for observation in known])
-    if len(known[0].objectives) == 1 or not known[0].feasible:
-        return _rank_by_improvement(space, encoder, known, blocks, rng, numbers)
-    return _rank_by_hypervolume(space, encoder, known, blocks, rng, numbers)
+    models = Models(encoder, observations, numbers, earlier) if observations or earlier is None else earlier
+    best = models.known[0]
+    if len(best.objectives) == 1 or not best.feasible:
+        return _rank_by_improvement(space, encoder, models, earlier, rng)
+    return _rank_by_hypervolume(space, encoder, models, earlier, rng, numbers)
 
 
 def _rank_by_improvement(
-    space: Space,
-    encoder: Encoder,
-    known: Sequence[Observation],
-    blocks: Sequence[NDArray[np.float64]],
-    rng: Random,
-    numbers: int,
+    space: Space, encoder: Encoder, models: Models, earlier: Models | None, rng: Random
 ) -> Ranking:
-    scores = normal_scores([observation.known_score for observation in known])
-    surrogate = Surrogate(blocks, scores, numbers)
-    best = float(scores[0])
+    best = float(models.normal_scores[0])
 
     def predict(architectures: Sequence[Architecture]) -> NDArray[np.float64]:
-        mean, deviation = surrogate.predict(encoder.blocks(architectures))
+        mean, deviation = models.score.predict(encoder.blocks(architectures))
         return np.stack([mean, log_expected_improvement(mean, deviation, best)], axis=1)
 
-    pool = Pool(space, [observation.architecture for observation in known], predict, lambda rows: rows, rng)
+    observed = [] if models is earlier else models.architectures
+    before = earlier.architectures if earlier else []
+    pool = Pool(space, observed, predict, lambda rows: rows, rng, before)
     return Ranking(*(_ordered(pool, column) for column in (0, 1)))
 
 
 def _ordered(pool: Pool, column: int) -> list[Architecture]:
     if not pool.architectures:
         return []
-    places = np.argsort(-pool.predictions[:, column], kind="stable")
-    return [pool.architectures[place] for place in places]
+    indices = np.argsort(-pool.predictions[:, column], kind="stable")
+    return [pool.architectures[index] for index in indices]
 
 
 def _rank_by_hypervolume(
-    space: Space,
-    encoder: Encoder,
-    known: Sequence[Observation],
-    blocks: Sequence[NDArray[np.float64]],
-    rng: Random,
-    numbers: int,
+    space: Space, encoder: Encoder, models: Models, earlier: Models | None, rng: Random, numbers: int
 ) -> Ranking:
-    values = np.array([observation.objectives for observation in known])
-    objectives = values.shape[1]
-    low, high = values.min(axis=0), values.max(axis=0)
-    units = (values - low) / np.where(high > low, high - low, 1.0)
-    surrogates = [Surrogate(blocks, without_outliers(column), numbers) for column in units.T]
-    kept = np.array([float(observation.feasible) for observation in known])
-    limits = Surrogate(blocks, kept, numbers) if kept.min() < 1.0 else None
+    objectives, limits = len(models.objectives), models.limits
 
     def predict(architectures: Sequence[Architecture]) -> NDArray[np.float64]:
         """Means of the objectives, their deviations, and the chance to be within the limits."""
         rows = encoder.blocks(architectures)
-        pairs = [surrogate.predict(rows) for surrogate in surrogates]
+        pairs = [surrogate.predict(rows) for surrogate in models.objectives]
         chance = np.ones(len(architectures))
         if limits:
             chance = np.clip(limits.predict(rows)[0], 1e-3, 1.0)
@@ -205,21 +217,16 @@ def _rank_by_hypervolume(
         """How far each reaches along some directions, at one deviation above its mean."""
         return lengths_along(rows[:, :objectives] + rows[:, objectives:-1], directions) * rows[:, -1:]
 
-    pool = Pool(space, _front_first(known, values), predict, promise, rng)
+    observed = [] if models is earlier else models.front_first()
+    pool = Pool(space, observed, predict, promise, rng, earlier.front_first() if earlier else [])
     if not pool.architectures:
         return Ranking([], [])
     means, deviations, chances = np.split(pool.predictions, [objectives, 2 * objectives], axis=1)
     draws = np.random.default_rng(numbers).standard_normal((SAMPLES, 1, objectives))
-    count = len(known) // REFITS + SPARE
+    front = models.units[models.feasible > 0.0]
+    count = len(models.known) // REFITS + SPARE
     orders = [
-        hypervolume_sequence(units[kept > 0.0], samples, chances[:, 0], count, numbers)
+        hypervolume_sequence(front, samples, chances[:, 0], count, numbers)
         for samples in (means[None], means + deviations * draws)
     ]
-    return Ranking(*([pool.architectures[place] for place in order] for order in orders))
-
-
-def _front_first(known: Sequence[Observation], values: NDArray[np.float64]) -> list[Architecture]:
-    """The architectures, those of the Pareto front before the others."""
-    front = moocore.is_nondominated(values, maximise=True)
-    places = [*np.flatnonzero(front), *np.flatnonzero(~front)]
-    return [known[place].architecture for place in places]
+    return Ranking(*([pool.architectures[index] for index in order] for order in orders))

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from kubenas.api.base import Model
 from kubenas.api.errors import SpecError
 from kubenas.search.base import History, Strategy
+from kubenas.search.earlier import draw_first
 from kubenas.search.scalarize import scalarized
 from kubenas.search.unseen import draw_unseen, mutate_to_unseen
 from kubenas.space.base import Architecture, Space
@@ -49,6 +50,9 @@ class RegularizedEvolution(Strategy):
     ending; as in the paper's code the sample is drawn with replacement. No architecture is proposed twice: a
     mutation that was proposed before is drawn again, then mutated further. With several objectives, a parent is the
     best by weights drawn for its proposal.
+
+    The first population is of the best earlier architectures, judged again: scores on another scale are never compared
+    with own ones. They are the oldest, so they age out first.
     """
 
     def __init__(self, space: Space, seed: int, settings: RegularizedEvolutionSettings) -> None:
@@ -58,7 +62,7 @@ class RegularizedEvolution(Strategy):
     def next(self, history: History, rng: Random) -> Architecture | None:
         """One architecture that was not proposed before, or None where there is none left."""
         if not history.scored or history.unfailed < self.settings.population_size:
-            return draw_unseen(self.space, history, rng)
+            return draw_first(self.space, history, rng)
         child = self._unseen_mutation(self._parent(history, rng), history, rng)
         return child or draw_unseen(self.space, history, rng)
 

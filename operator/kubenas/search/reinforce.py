@@ -48,7 +48,7 @@ class Reinforce(Strategy):
     given the decision before it. Such a table takes the place of the paper's LSTM, as in Ying et al. (NAS-Bench-101,
     arXiv:1902.09635), because it learns within hundreds of trials. A reward is a result's share of worse ones among the
     latest, equals counting half, so that the objective's scale does not matter; failures are worse than all. Results
-    are learnt from in order of ending.
+    are learnt from in order of ending; earlier ones are not, as the gradient is one of draws from this very policy.
     """
 
     def __init__(self, space: Space, seed: int, settings: ReinforceSettings) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.stats import norm
 from sklearn import config_context
 from sklearn.tree import DecisionTreeRegressor
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kubenas.search.encoding import Matrix
+    from kubenas.search.transfer import PriorMean
 
 TREES: Final = 40
 # Rows that one tree sees at most: its time does not grow with a long history.
@@ -30,16 +31,33 @@ class Surrogate:
 
     Args:
         blocks: matrices of one row for each observation; a block is one kind of encoding.
-        scores: the objective on a scale without outliers, see `normal_scores` and `without_outliers`.
+        scores: the objective on a scale without outliers, see `kubenas.search.normal_scores` and `without_outliers`.
         seed: of the forest, and of what it leaves out.
+        prior: of earlier results; the scores are its residuals then.
     """
 
-    def __init__(self, blocks: Sequence[Matrix], scores: NDArray[np.float64], seed: int) -> None:
+    def __init__(
+        self, blocks: Sequence[Matrix], scores: NDArray[np.float64], seed: int, prior: PriorMean | None = None
+    ) -> None:
+        self._prior = prior
+        self._blocks = blocks
         self._trees = _forest(_joined(blocks), scores, seed)
         self._process = GaussianProcess(blocks, scores, seed)
 
+    @cached_property
+    def spread(self) -> float:
+        """Standard deviation of the mean over the observations."""
+        return float(self.predict(self._blocks)[0].std())
+
     def predict(self, blocks: Sequence[Matrix]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean and standard deviation for each row: those of an even mixture of the two models."""
+        """Mean and standard deviation for each row: those of an even mixture of the two models, and of the prior."""
+        mean, deviation = self._mixture(blocks)
+        if self._prior is None:
+            return mean, deviation
+        prior_mean, prior_deviation = self._prior.predict(blocks)
+        return mean + prior_mean, np.hypot(deviation, prior_deviation)
+
+    def _mixture(self, blocks: Sequence[Matrix]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         rows = _joined(blocks)
         trees = np.stack([tree.predict(rows, check_input=False) for tree in self._trees])
         means = np.stack([trees.mean(axis=0), (process := self._process.predict(blocks))[0]])
@@ -47,19 +65,6 @@ class Surrogate:
         mean: NDArray[np.float64] = means.mean(axis=0)
         variance = (deviations**2 + means**2).mean(axis=0) - mean**2
         return mean, np.sqrt(np.maximum(variance, 1e-12))
-
-
-def normal_scores(values: Sequence[object]) -> NDArray[np.float64]:
-    """Quantiles of the standard normal at the ranks of comparable values; equal for equal values.
-
-    They are indifferent to an objective's scale, and to how badly the worst architectures fail.
-    """
-    order = {value: place for place, value in enumerate(sorted(set(values)))}  # type: ignore[type-var]
-    places = np.array([order[value] for value in values])
-    counts = np.bincount(places)
-    below = np.cumsum(counts) - counts
-    scores: NDArray[np.float64] = norm.ppf((below + counts / 2) / len(places))[places]
-    return scores
 
 
 def without_outliers(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -20,7 +20,8 @@ from pydantic import Field
 
 from kubenas.api.base import Model
 from kubenas.search.base import History, Observation, Preparation, Strategy
-from kubenas.search.nsga2 import ranked
+from kubenas.search.earlier import draw_first
+from kubenas.search.fronts import ranked
 from kubenas.search.unseen import draw_unseen
 from kubenas.space.base import Architecture, Space, Value
 from kubenas.space.decisions import Decision
@@ -68,6 +69,9 @@ class TPE(Strategy):
     liar); several objectives and the violation of limits go to the sampler as they are. What it repeats, or what the
     space's constraints refuse, is asked for again, then mutated. With some hundred results the sampler takes long, so
     proposals can be worked out ahead.
+
+    In place of the first draws it judges the best earlier architectures again: the sampler has one scale for all that
+    it sees, and cannot tell how far another source is to be relied on.
     """
 
     def __init__(self, space: Space, seed: int, settings: TPESettings) -> None:
@@ -96,7 +100,7 @@ class TPE(Strategy):
         if given is not None and given < len(self._answers.proposals):
             return self._answers.proposals[given]
         if not self._asks(history):
-            return draw_unseen(space, history, rng)
+            return draw_first(space, history, rng)
         study = self._study(space, history, rng.randrange(2**31))
         asked: Architecture | None = None
         for _ in range(ASKED):
@@ -166,12 +170,12 @@ def work_out(
 def _remembered(scored: Sequence[Observation]) -> Sequence[Observation]:
     if len(scored) <= BEST + LATEST:
         return scored
-    earlier = scored[:-LATEST]
-    if len(earlier[0].objectives) > 1:
-        order = ranked(earlier)
+    older = scored[:-LATEST]
+    if len(older[0].objectives) > 1:
+        order = ranked(older)
     else:
-        order = sorted(range(len(earlier)), key=lambda place: earlier[place].known_score, reverse=True)
-    return [*(earlier[place] for place in sorted(order[:BEST])), *scored[-LATEST:]]
+        order = sorted(range(len(older)), key=lambda index: older[index].known_score, reverse=True)
+    return [*(older[index] for index in sorted(order[:BEST])), *scored[-LATEST:]]
 
 
 def _ask(space: Space, study: optuna.Study) -> Architecture:
@@ -200,7 +204,7 @@ def _suggested(trial: optuna.Trial, decision: Decision) -> Value:
 
 
 def _choices(domain: Domain) -> list[Value]:
-    return [domain.at(place) for place in range(domain.size() or 0)]
+    return [domain.at(index) for index in range(domain.size() or 0)]
 
 
 def _distributions(space: Space, architecture: Architecture) -> dict[str, BaseDistribution]:
