@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from kubenas_trial import checkpoint
+from kubenas_trial.blueprint import Blueprint
 from kubenas_trial.checkpoint import Checkpoint
 from kubenas_trial.errors import InvalidTrialError
 from kubenas_trial.optimizers import SGD
@@ -24,7 +25,14 @@ def trained(architecture: dict[str, Any]) -> Checkpoint:
     network(torch.randn(5, 3)).sum().backward()
     optimizer.step()
     return Checkpoint(
-        architecture=architecture,
+        blueprint=Blueprint(
+            task="image-classification",
+            space={"preset": "mlp"},
+            architecture=architecture,
+            settings={"network": {}},
+            interface={"kind": "Images", "channels": 1},
+            preprocessing={"classes": ["ä", "b"]},
+        ),
         step=3,
         examples=640,
         seconds=1.5,
@@ -39,6 +47,7 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     saved = trained({"width": 4, "rate": 0.1})
     checkpoint.save(tmp_path / "0.safetensors", saved)
     loaded = checkpoint.load(tmp_path / "0.safetensors", {"width": 4, "rate": 0.1})
+    assert loaded.blueprint == saved.blueprint
     assert (loaded.step, loaded.examples, loaded.seconds) == (3, 640, 1.5)
     assert (loaded.metrics, loaded.scaler) == ({"accuracy": 1 / 3}, saved.scaler)
     assert loaded.model.keys() == saved.model.keys()

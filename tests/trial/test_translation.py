@@ -29,7 +29,7 @@ from kubenas_trial.measure.measures import after_training
 from kubenas_trial.measure.onnx_network import OnnxNetwork
 from kubenas_trial.networks.seq2seq import SEQ2SEQ
 from kubenas_trial.tasks.load import load_task
-from kubenas_trial.tasks.translation import Translation
+from kubenas_trial.tasks.translation import Translation, translate
 from tests.properties import examples
 from tests.trial.training import Curve
 
@@ -264,7 +264,8 @@ def test_what_was_exported_translates_too(tmp_path: Path) -> None:
         export_onnx(network, measured.example(2), tmp_path / "network.onnx")
         [source, _] = measured.data.test[range(3)].inputs
         translators = network, OnnxNetwork(tmp_path / "network.onnx", threads=1)
-        translations = [measured._translate(each, source) for each in translators]
+        length = measured.settings.length
+        translations = [translate(each, source, measured.data.target_tokenizer, length) for each in translators]
     assert translations[0] == translations[1]
     assert wanted["bleu"] > 50
     assert len(set(translations[0])) > 1

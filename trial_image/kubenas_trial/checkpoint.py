@@ -1,4 +1,4 @@
-"""Checkpoints in one safetensors file: tensors as they are, all else as JSON in the file's own header.
+"""Checkpoints in one safetensors file: tensors as they are, all else as JSON, most of it in the file's own header.
 
 One file is replaced by one rename, so a reader finds the old state or the new one, never a mixture.
 """
@@ -15,17 +15,19 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from kubenas_trial.blueprint import Blueprint
 from kubenas_trial.errors import InvalidTrialError
 
 _HEADER_KEY = "kubenas"
+_PREPROCESSING = "preprocessing"
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The state of one candidate's training after epoch `step`, or within the next one.
+    """The state of one candidate's training after epoch `step`, or within the next one, and all to use its network.
 
     Attributes:
-        architecture: the decisions, as JSON; a checkpoint of another architecture is refused.
+        blueprint: what the network is rebuilt from and used with.
         step: epochs done.
         examples: how many of the next epoch's examples are done too.
         seconds: time spent on all of it.
@@ -35,7 +37,7 @@ class Checkpoint:
         scaler: `GradScaler.state_dict()`, empty without one.
     """
 
-    architecture: dict[str, Any]
+    blueprint: Blueprint
     step: int
     examples: int
     seconds: float
@@ -56,8 +58,11 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
                 tensors[f"optimizer.{index}.{name}"] = value.detach()
             else:
                 scalars[name] = value
+    blueprint = checkpoint.blueprint.model_dump(mode="json", by_alias=True)
+    # Tokenizers may be larger than a header.
+    tensors[_PREPROCESSING] = _bytes(blueprint.pop("preprocessing"))
     header = {
-        "architecture": checkpoint.architecture,
+        "blueprint": blueprint,
         "step": checkpoint.step,
         "examples": checkpoint.examples,
         "seconds": checkpoint.seconds,
@@ -73,22 +78,24 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     partial.replace(path)
 
 
-def load(path: Path, architecture: dict[str, Any]) -> Checkpoint:
+def load(path: Path, architecture: dict[str, Any] | None = None) -> Checkpoint:
     """The checkpoint in `path`, its tensors on the CPU.
 
     Raises:
-        InvalidTrialError: there is none, it cannot be read, or it belongs to another architecture.
+        InvalidTrialError: there is none, it cannot be read, or it belongs to another architecture than the one given.
     """
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads(file.metadata()[_HEADER_KEY])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+        preprocessing = json.loads(tensors.pop(_PREPROCESSING).numpy().tobytes())
+        blueprint = Blueprint.model_validate(header["blueprint"] | {"preprocessing": preprocessing})
     except FileNotFoundError:
         raise InvalidTrialError(f"checkpoint {path} does not exist") from None
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise InvalidTrialError(f"checkpoint {path} cannot be read ({error}): delete it to start over") from error
-    if header["architecture"] != architecture:
-        raise InvalidTrialError(f"checkpoint {path} belongs to another architecture: {header['architecture']}")
+    if architecture not in (None, blueprint.architecture):
+        raise InvalidTrialError(f"checkpoint {path} belongs to another architecture: {blueprint.architecture}")
     state: dict[int, dict[str, Any]] = {int(index): scalars for index, scalars in header["optimizerState"].items()}
     model: dict[str, torch.Tensor] = {}
     for name, tensor in tensors.items():
@@ -99,7 +106,7 @@ def load(path: Path, architecture: dict[str, Any]) -> Checkpoint:
             index, _, key = rest.partition(".")
             state[int(index)][key] = tensor
     return Checkpoint(
-        architecture=architecture,
+        blueprint=blueprint,
         step=header["step"],
         examples=header.get("examples", 0),
         seconds=header["seconds"],
@@ -108,3 +115,8 @@ def load(path: Path, architecture: dict[str, Any]) -> Checkpoint:
         optimizer={"state": state, "param_groups": header["optimizerGroups"]},
         scaler=header["scaler"],
     )
+
+
+def _bytes(document: Any) -> torch.Tensor:
+    """JSON as a tensor of bytes."""
+    return torch.frombuffer(bytearray(json.dumps(document).encode()), dtype=torch.uint8)

@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
 from kubenas_trial.datasets.data import Batch, Splits, stratified
+from kubenas_trial.datasets.preprocessing import Preprocessing
 from kubenas_trial.errors import InvalidDatasetError
 from kubenas_trial.settings import TrainingSettings
+
+Normalization: TypeAlias = Literal["rows", "columns", "none"]
 
 
 class GraphSettings(TrainingSettings):
     """How a graph is brought to a network."""
 
     normalization: Annotated[
-        Literal["rows", "columns", "none"],
+        Normalization,
         Field(
             description="rows: each node's features over the sum of their sizes, as usual for counts of words; "
             "columns: each feature to mean 0 and deviation 1 over the training nodes."
@@ -53,6 +56,35 @@ class Nodes:
         return Batch((self.features, self.edges), (self.labels[self.members], self.members))
 
 
+class GraphPreprocessing(Preprocessing):
+    """A graph whose features are normalized as `GraphSettings` says.
+
+    Attributes:
+        normalization: how.
+        mean, deviation: of each feature over the training nodes, for columns.
+    """
+
+    normalization: Normalization
+    mean: tuple[float, ...] = ()
+    deviation: tuple[float, ...] = ()
+
+    def inputs(self, raw: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, ...]:
+        """Features (nodes, features) and edges in both directions of one graph, from such that are as they were."""
+        [(features, edges)] = raw
+        return self.normalized(features.float()), both_ways(edges.long(), len(features))
+
+    def normalized(self, features: Tensor) -> Tensor:
+        """(nodes, features)."""
+        match self.normalization:
+            case "rows":
+                # A node without features keeps none.
+                return features / features.abs().sum(1, keepdim=True).clamp(min=1e-12)
+            case "columns":
+                return (features - torch.tensor(self.mean)) / torch.tensor(self.deviation)
+            case "none":
+                return features
+
+
 @dataclass(frozen=True, slots=True)
 class GraphData(Splits):
     """A graph with training, validation and test nodes.
@@ -60,10 +92,12 @@ class GraphData(Splits):
     Attributes:
         features: of each node.
         classes: names of the classes, in the order of their numbers.
+        preprocessing: what brings features and edges to a network.
     """
 
     features: int
     classes: tuple[str, ...]
+    preprocessing: GraphPreprocessing
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +145,11 @@ def as_graph_data(raw: RawGraph, settings: GraphSettings) -> GraphData:
     if len(classes) < 2:
         raise InvalidDatasetError(f"{raw.place}: all nodes have the class {''.join(classes)}: two classes are needed")
     _check_splits(raw.place, labels, (train, validation, test), classes)
-    features = _normalized(raw.features.float(), train, settings.normalization)
-    edges = both_ways(raw.edges.long(), nodes)
+    whole = raw.features.float()
+    preprocessing = _fitted(whole[train], settings.normalization, classes)
+    features, edges = preprocessing.normalized(whole), both_ways(raw.edges.long(), nodes)
     splits = [Nodes(features, edges, labels, members) for members in (train, validation, test)]
-    return GraphData(splits[0], splits[1], splits[2], features=width, classes=classes)
+    return GraphData(splits[0], splits[1], splits[2], width, classes, preprocessing)
 
 
 def both_ways(edges: Tensor, nodes: int) -> Tensor:
@@ -124,16 +159,15 @@ def both_ways(edges: Tensor, nodes: int) -> Tensor:
     return torch.stack([numbers // nodes, numbers % nodes])
 
 
-def _normalized(features: Tensor, train: Tensor, kind: str) -> Tensor:
-    match kind:
-        case "rows":
-            # A node without features keeps none.
-            return features / features.abs().sum(1, keepdim=True).clamp(min=1e-12)
-        case "columns":
-            known = features[train]
-            return (features - known.mean(0)) / known.std(0, unbiased=False).clamp(min=1e-6)
-        case _:
-            return features
+def _fitted(train: Tensor, kind: Normalization, classes: tuple[str, ...]) -> GraphPreprocessing:
+    """By the features of the training nodes."""
+    mean, deviation = (train.mean(0), train.std(0, unbiased=False)) if kind == "columns" else (train[0, :0],) * 2
+    return GraphPreprocessing(
+        classes=classes,
+        normalization=kind,
+        mean=tuple(mean.tolist()),
+        deviation=tuple(deviation.clamp(min=1e-6).tolist()),
+    )
 
 
 def _check_size(raw: RawGraph, settings: GraphSettings) -> None:

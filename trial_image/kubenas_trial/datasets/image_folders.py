@@ -9,14 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 from kubenas_trial.datasets.data import SPLIT_NAMES
 from kubenas_trial.datasets.image_data import ImageClassificationSettings, ImageData, image_data, moved_and_mirrored
-from kubenas_trial.datasets.pictures import converted, image_size, is_image, open_image, tensors
+from kubenas_trial.datasets.image_preprocessing import read_pixels
+from kubenas_trial.datasets.pictures import image_size, is_image, tensors
 from kubenas_trial.datasets.problems import Problems
 from kubenas_trial.datasets.published import folders_in, join, one_each, part_folders, part_of, parts_in, words_of
 from kubenas_trial.datasets.text_files import open_text
@@ -195,11 +195,7 @@ def _look(paths: Sequence[Path], side: int | None, problems: Problems) -> _Look:
 
 
 def _read(path: Path, look: _Look) -> Tensor:
-    with open_image(path) as image:
-        upright = converted(image, look.mode)
-        pixels = np.array(ImageOps.fit(upright, (look.width, look.height), Image.Resampling.BILINEAR))
-    tensor = torch.from_numpy(pixels)
-    return tensor[None] if look.mode == "L" else tensor.permute(2, 0, 1)
+    return read_pixels(path, len(look.mode), look.height, look.width, crop=True)
 
 
 def _has_image(folder: Path) -> bool:

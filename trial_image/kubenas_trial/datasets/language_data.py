@@ -100,12 +100,18 @@ class LanguageData(Splits):
 
     Attributes:
         vocabulary: number of tokens, which are numbered from frequent to rare.
+        tokenizer: makes them of texts, numbered otherwise; as `tokenizers` writes it.
+        order: its number of each token, from frequent to rare.
+        start: number of the token before a text.
     """
 
     train: Windows
     validation: Windows
     test: Windows
     vocabulary: int
+    tokenizer: str
+    order: tuple[int, ...]
+    start: int
 
 
 def detect(path: Path) -> bool:
@@ -139,7 +145,15 @@ def read_text(path: Path, settings: LanguageSettings) -> LanguageData:
         )
         for name, tokens in texts.items()
     }
-    return LanguageData(windows["train"], windows["validation"], windows["test"], size)
+    return LanguageData(
+        windows["train"],
+        windows["validation"],
+        windows["test"],
+        size,
+        tokenizer.to_str(),
+        tuple(order.tolist()),
+        int(start),
+    )
 
 
 def split_lines(path: Path) -> dict[str, Lines]:

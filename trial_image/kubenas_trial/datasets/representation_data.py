@@ -69,6 +69,7 @@ class RepresentationData(Splits):
     Attributes:
         classes: names of the probe's classes, in the order of their numbers.
         vocabulary: number of tokens.
+        tokenizer: makes them of texts; as `tokenizers` writes it.
     """
 
     train: MaskedExamples
@@ -76,6 +77,7 @@ class RepresentationData(Splits):
     test: MaskedExamples
     classes: tuple[str, ...]
     vocabulary: int
+    tokenizer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,5 +133,10 @@ def representation_data(
         return MaskedExamples(masked, size, probe, drawn=split == "train" and settings.augmentation)
 
     return RepresentationData(
-        examples("train"), examples("validation"), examples("test"), classes=labelled.classes, vocabulary=size
+        examples("train"),
+        examples("validation"),
+        examples("test"),
+        classes=labelled.classes,
+        vocabulary=size,
+        tokenizer=tokenizer.to_str(),
     )

@@ -65,6 +65,7 @@ class TextData(Splits):
     Attributes:
         classes: names of the classes, in the order of their numbers.
         vocabulary: number of tokens.
+        tokenizer: makes them of texts; as `tokenizers` writes it.
     """
 
     train: TextExamples
@@ -72,6 +73,7 @@ class TextData(Splits):
     test: TextExamples
     classes: tuple[str, ...]
     vocabulary: int
+    tokenizer: str
 
 
 def text_data(texts: LabelledTexts, settings: TextSettings, token_dropout: float) -> TextData:
@@ -83,7 +85,7 @@ def text_data(texts: LabelledTexts, settings: TextSettings, token_dropout: float
         labelled_examples(tokenizer, part, texts.classes, settings.memory_limit_mb, dropout if first else 0.0)
         for part, first in ((texts.train, True), (texts.validation, False), (texts.test, False))
     )
-    return TextData(train, validation, test, texts.classes, tokenizer.get_vocab_size())
+    return TextData(train, validation, test, texts.classes, tokenizer.get_vocab_size(), tokenizer.to_str())
 
 
 def labelled_examples(

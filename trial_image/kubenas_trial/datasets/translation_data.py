@@ -77,6 +77,7 @@ class TranslationData(Splits):
 
     Attributes:
         source_vocabulary, target_vocabulary: how many tokens each language has.
+        source_tokenizer: makes tokens of text.
         target_tokenizer: makes text of tokens.
     """
 
@@ -85,6 +86,7 @@ class TranslationData(Splits):
     test: PairExamples
     source_vocabulary: int
     target_vocabulary: int
+    source_tokenizer: Tokenizer
     target_tokenizer: Tokenizer
 
 
@@ -101,7 +103,7 @@ def translation_data(texts: ParallelTexts, settings: TranslationSettings) -> Tra
         return PairExamples(
             tokenize(source, (pair.source for pair in pairs), settings.memory_limit_mb),
             tokenize(target, (pair.target for pair in pairs), settings.memory_limit_mb),
-            _end(target),
+            end_of(target),
             references,
         )
 
@@ -111,6 +113,7 @@ def translation_data(texts: ParallelTexts, settings: TranslationSettings) -> Tra
         examples(texts.test, [pair.target for pair in texts.test]),
         source.get_vocab_size(),
         target.get_vocab_size(),
+        source,
         target,
     )
 
@@ -119,12 +122,12 @@ def _tokenizer(texts: Iterable[str], settings: TranslationSettings) -> Tokenizer
     tokenizer = train_byte_bpe(texts, settings.vocabulary - 1, "[PAD]")
     tokenizer.add_special_tokens([END])
     tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"$A {END}", special_tokens=[(END, _end(tokenizer))]
+        single=f"$A {END}", special_tokens=[(END, end_of(tokenizer))]
     )
     tokenizer.enable_truncation(settings.length)
     return tokenizer
 
 
-def _end(tokenizer: Tokenizer) -> int:
+def end_of(tokenizer: Tokenizer) -> int:
     """The number of END, the last, as it was added to what was learned."""
     return tokenizer.get_vocab_size() - 1

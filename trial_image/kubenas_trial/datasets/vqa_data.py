@@ -15,7 +15,7 @@ from torch import Tensor
 
 from kubenas_trial.datasets.data import Batch, Splits
 from kubenas_trial.datasets.pictures import Tensors, normalized, read_image, tensors
-from kubenas_trial.datasets.questions import Question, Questions
+from kubenas_trial.datasets.questions import Questions
 from kubenas_trial.errors import InvalidDatasetError
 from kubenas_trial.settings import TrainingSettings
 
@@ -74,6 +74,7 @@ class VQAData(Splits):
 
     Attributes:
         classes: the answers, in the order of their numbers.
+        words: that are known, in the order of their numbers.
         vocabulary: number of words, with those for padding and for unknown words.
         side: height and width of the images.
         length: words of the longest question.
@@ -83,6 +84,7 @@ class VQAData(Splits):
     validation: QuestionExamples
     test: QuestionExamples
     classes: tuple[str, ...]
+    words: tuple[str, ...]
     vocabulary: int
     side: int
     length: int
@@ -99,7 +101,7 @@ def vqa_data(questions: Questions, settings: VQASettings) -> VQAData:
         raise InvalidDatasetError(f"all training questions have the answer {''.join(classes)!r}: two are needed")
     known = [question for question in questions.train if canonical(question.answer) in classes]
     words = _commonest((word for question in known for word in split_words(question.text)), settings.vocabulary)
-    numbers = {word: number for number, word in enumerate(words, start=UNKNOWN + 1)}
+    numbers = numbered(words)
     length = min(settings.length, max(len(split_words(question.text)) for question in known))
     parts = (known, questions.validation, questions.test)
     paths = list(dict.fromkeys(question.image for part in parts for question in part))
@@ -111,13 +113,13 @@ def vqa_data(questions: Questions, settings: VQASettings) -> VQAData:
         QuestionExamples(
             pictures,
             torch.tensor([places[question.image] for question in part]),
-            torch.stack([_encoded(question, numbers, length) for question in part]),
+            torch.stack([encoded_words(question.text, numbers, length) for question in part]),
             torch.tensor([classes.get(canonical(question.answer), OTHER) for question in part]),
             shift if part is known else 0,
         )
         for part in parts
     )
-    return VQAData(train, validation, test, tuple(classes), UNKNOWN + 1 + len(words), side, length)
+    return VQAData(train, validation, test, tuple(classes), tuple(words), UNKNOWN + 1 + len(words), side, length)
 
 
 def split_words(text: str) -> list[str]:
@@ -147,6 +149,12 @@ def _commonest(items: Iterable[str], count: int) -> dict[str, int]:
     return {item: number for number, item in enumerate(sorted(item for item, _ in counts[:count]))}
 
 
-def _encoded(question: Question, numbers: Mapping[str, int], length: int) -> Tensor:
-    words = [numbers.get(word, UNKNOWN) for word in split_words(question.text)[:length]]
+def numbered(words: Iterable[str]) -> dict[str, int]:
+    """The number of each word."""
+    return {word: number for number, word in enumerate(words, start=UNKNOWN + 1)}
+
+
+def encoded_words(text: str, numbers: Mapping[str, int], length: int) -> Tensor:
+    """The numbers of a question's words (length), padded."""
+    words = [numbers.get(word, UNKNOWN) for word in split_words(text)[:length]]
     return torch.tensor(words + [PADDING] * (length - len(words)))

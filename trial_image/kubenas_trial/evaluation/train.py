@@ -14,6 +14,7 @@ from kubenas.api.metric_names import metric_names
 from kubenas.api.space import SearchSpace
 from kubenas.space.load import build_space
 from kubenas_trial import checkpoint
+from kubenas_trial.blueprint import Blueprint
 from kubenas_trial.checkpoint import Checkpoint
 from kubenas_trial.contract import Candidate, Trial
 from kubenas_trial.distributed import rank, world_size
@@ -83,13 +84,14 @@ def train(task: Task[Any, Any], space: SearchSpace, candidate: Candidate, seed: 
             reporter.report(candidate, done, **metrics)
         _LOG.info("candidate %s: goes on from epoch %d, example %d of %s", candidate.id, done, state.examples, source)
     saved = done, training.examples
+    blueprint = None if path is None else Blueprint.of(task, space, candidate.architecture)
 
     def save() -> None:
         nonlocal saved
-        if path is None or saved == (done, training.examples):
+        if path is None or blueprint is None or saved == (done, training.examples):
             return
         state = Checkpoint(
-            architecture=candidate.architecture.to_json(),
+            blueprint=blueprint,
             step=done,
             examples=training.examples,
             seconds=training.seconds,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
@@ -92,6 +92,10 @@ class ImageText:
     length: int
     classes: int
     padding: int = 0
+
+
+# What goes into a network and comes out of it.
+Interface: TypeAlias = Images | Tokens | TokenPairs | Series | Graph | ImageText
 
 
 class Skeleton(BaseModel):

@@ -16,8 +16,9 @@ from torch.utils.data import DataLoader, Dataset
 from kubenas.api.space import SearchSpace
 from kubenas.space.base import Architecture
 from kubenas_trial.datasets.data import Batch, Examples, Splits
+from kubenas_trial.datasets.preprocessing import Preprocessing
 from kubenas_trial.errors import InvalidDatasetError
-from kubenas_trial.networks.base import FamilyOf
+from kubenas_trial.networks.base import FamilyOf, Interface
 from kubenas_trial.networks.build import build_network, family_of
 from kubenas_trial.settings import TrainingSettings
 
@@ -65,6 +66,7 @@ class Task(ABC, Generic[S, D]):
         settings_model: its `task.settings`.
         families: the networks that it can train, by preset or by language (`parameters`, `cell`, `macro`).
         built_in, formats: where data comes from, by name.
+        preprocessing_model: what `preprocessing` is.
         imported_late: modules that are imported when they are first used, as they take as long as torch.
     """
 
@@ -78,6 +80,7 @@ class Task(ABC, Generic[S, D]):
     families: ClassVar[Mapping[str, FamilyOf]]
     built_in: ClassVar[Mapping[str, BuiltIn[Any, Any]]]
     formats: ClassVar[Mapping[str, Format[Any, Any]]]
+    preprocessing_model: ClassVar[type[Preprocessing]]
     imported_late: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, settings: S, data: D, device: torch.device) -> None:
@@ -87,8 +90,8 @@ class Task(ABC, Generic[S, D]):
 
     @property
     @abstractmethod
-    def interface(self) -> object:
-        """What goes in and comes out of a network: one of `kubenas_trial.networks.base`."""
+    def interface(self) -> Interface:
+        """What goes into a network and comes out."""
 
     @abstractmethod
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
@@ -99,6 +102,22 @@ class Task(ABC, Generic[S, D]):
         """The task's metrics on `examples`, the main one first.
 
         Called without gradients and in evaluation mode, for validation after each epoch and for test once at the end.
+        """
+
+    @property
+    @abstractmethod
+    def preprocessing(self) -> Preprocessing:
+        """What brings raw examples to a network, and says what its outputs mean."""
+
+    @classmethod
+    @abstractmethod
+    def predict(cls, network: nn.Module, preprocessing: Any, raw: Sequence[Any]) -> list[Any]:
+        """What `network` says of each raw example; called without gradients and in evaluation mode.
+
+        Args:
+            network: one of this task's, on any device.
+            preprocessing: this task's, as it was in the training.
+            raw: examples as a user has them.
         """
 
     def build(self, architecture: Architecture, space: SearchSpace) -> nn.Module:
@@ -136,6 +155,13 @@ class Task(ABC, Generic[S, D]):
     def example(self, size: int = 1) -> tuple[Tensor, ...]:
         """Inputs of `size` examples, to measure a network with."""
         return self.data.train[[0] * size].to(self.device).inputs
+
+
+def outputs_of(network: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
+    """What `network` gives for `inputs`, on the CPU."""
+    device = next(network.parameters()).device
+    outputs: Tensor = network(*(each.to(device) for each in inputs))
+    return outputs.cpu()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from kubenas_trial.datasets.data import Batch, Examples, Splits
+from kubenas_trial.datasets.preprocessing import Preprocessing
 from kubenas_trial.settings import TrainingSettings
-from kubenas_trial.tasks.base import Task
+from kubenas_trial.tasks.answers import Choice, choices
+from kubenas_trial.tasks.base import Task, outputs_of
 
 S = TypeVar("S", bound=TrainingSettings)
 D = TypeVar("D", bound=Splits)
@@ -22,6 +25,11 @@ class Classifier(Task[S, D]):
         """Cross-entropy, with label smoothing."""
         [labels] = batch.targets
         return cross_entropy(network(*batch.inputs), labels, label_smoothing=self.settings.label_smoothing)
+
+    @classmethod
+    def predict(cls, network: nn.Module, preprocessing: Preprocessing, raw: Sequence[Any]) -> list[Choice]:
+        """The likeliest class of each example."""
+        return choices(outputs_of(network, preprocessing.inputs(raw)), preprocessing.classes)
 
     def evaluate(self, network: nn.Module, examples: Examples) -> dict[str, float]:
         """Share of right answers and mean cross-entropy."""

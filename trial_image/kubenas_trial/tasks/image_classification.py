@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, cast
 
-from kubenas_trial.datasets.image_data import ImageClassificationSettings, ImageData, digits
+from kubenas_trial.datasets.image_data import ImageClassificationSettings, ImageData, ImageExamples, digits
 from kubenas_trial.datasets.image_files import is_cifar, is_mnist, read_cifar, read_mnist
 from kubenas_trial.datasets.image_folders import is_image_folder, read_image_folder
+from kubenas_trial.datasets.image_preprocessing import ImagePreprocessing
 from kubenas_trial.networks.base import Images
 from kubenas_trial.networks.cells import cell_family
 from kubenas_trial.networks.darts import DARTS
@@ -30,6 +31,7 @@ class ImageClassification(Classifier[ImageClassificationSettings, ImageData]):
     preset = "nasbench201"
     epochs = 12
     settings_model = ImageClassificationSettings
+    preprocessing_model = ImagePreprocessing
     families: ClassVar = {
         "nasbench201": NASBENCH201,
         "nasbench101": NASBENCH101,
@@ -53,6 +55,17 @@ class ImageClassification(Classifier[ImageClassificationSettings, ImageData]):
             "a folder of images per class, or such folders in train, val and test", is_image_folder, read_image_folder
         ),
     }
+
+    @property
+    def preprocessing(self) -> ImagePreprocessing:
+        """Of images as files, or as uint8 (channels, height, width)."""
+        examples = cast("ImageExamples", self.data.validation)
+        return ImagePreprocessing(
+            classes=self.data.classes,
+            shape=self.data.shape,
+            mean=tuple(examples.mean.flatten().tolist()),
+            deviation=tuple(examples.deviation.flatten().tolist()),
+        )
 
     @property
     def interface(self) -> Images:

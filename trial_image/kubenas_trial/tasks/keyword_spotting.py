@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, cast
 
-from kubenas_trial.datasets.audio_data import AudioData, AudioSettings
+from kubenas_trial.datasets.audio_data import AudioData, AudioSettings, Recordings
+from kubenas_trial.datasets.audio_preprocessing import AudioPreprocessing
 from kubenas_trial.datasets.tones import tones
 from kubenas_trial.datasets.word_folders import has_words, read_words
 from kubenas_trial.networks.base import Series
@@ -32,6 +33,7 @@ class KeywordSpotting(Classifier[KeywordSpottingSettings, AudioData]):
     preset = "tcn"
     epochs = 20
     settings_model = KeywordSpottingSettings
+    preprocessing_model = AudioPreprocessing
     families: ClassVar = {"tcn": TCN, "rnn": RNN}
     built_in: ClassVar = {"tones": BuiltIn("1,000 sounds of eight courses of a tone, in noise", tones)}
     formats: ClassVar = {
@@ -41,6 +43,18 @@ class KeywordSpotting(Classifier[KeywordSpottingSettings, AudioData]):
             read_words,
         )
     }
+
+    @property
+    def preprocessing(self) -> AudioPreprocessing:
+        """Of sounds as WAV files, or as float32 (samples,)."""
+        spectra = cast("Recordings", self.data.validation).spectra
+        return AudioPreprocessing(
+            classes=self.data.classes,
+            sample_rate=self.settings.sample_rate,
+            samples=self.settings.samples,
+            mean=tuple(spectra.mean.flatten().tolist()),
+            spread=tuple(spectra.spread.flatten().tolist()),
+        )
 
     @property
     def interface(self) -> Series:

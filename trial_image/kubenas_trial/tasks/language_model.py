@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Final, cast
 
@@ -11,11 +12,13 @@ from torch import Tensor, nn
 
 from kubenas_trial.datasets.data import Batch, Examples
 from kubenas_trial.datasets.language_data import LanguageData, LanguageSettings, Windows, detect, read_text
+from kubenas_trial.datasets.text_preprocessing import LanguagePreprocessing
 from kubenas_trial.datasets.tokens import IGNORED
 from kubenas_trial.networks.base import Tokens
 from kubenas_trial.networks.transformer_decoder import TRANSFORMER_DECODER
 from kubenas_trial.settings import BatchSize, Epochs, LearningRate, Norm, WeightDecay
-from kubenas_trial.tasks.base import BuiltIn, Format, Task
+from kubenas_trial.tasks.answers import Choice
+from kubenas_trial.tasks.base import BuiltIn, Format, Task, outputs_of
 from kubenas_trial.tasks.token_losses import mean_token_loss, summed_token_loss
 
 _ALICE: Final = Path(__file__).parents[1] / "data" / "alice.txt"
@@ -45,6 +48,7 @@ class LanguageModel(Task[LanguageModelSettings, LanguageData]):
     preset = "transformer-decoder"
     epochs = 8
     settings_model = LanguageModelSettings
+    preprocessing_model = LanguagePreprocessing
     families: ClassVar = {"transformer-decoder": TRANSFORMER_DECODER}
     built_in: ClassVar = {"alice": BuiltIn("Lewis Carroll's Alice in Wonderland, 145,000 characters", _alice)}
     formats: ClassVar = {
@@ -54,6 +58,24 @@ class LanguageModel(Task[LanguageModelSettings, LanguageData]):
             read_text,
         )
     }
+
+    @property
+    def preprocessing(self) -> LanguagePreprocessing:
+        """Of texts."""
+        data = self.data
+        return LanguagePreprocessing(
+            tokenizer=data.tokenizer, order=data.order, start=data.start, length=self.settings.length
+        )
+
+    @classmethod
+    def predict(cls, network: nn.Module, preprocessing: LanguagePreprocessing, raw: Sequence[str]) -> list[Choice]:
+        """The likeliest next token of each text."""
+        found = []
+        for text in raw:
+            chances = outputs_of(network, preprocessing.inputs([text]))[0, -1].float().softmax(0)
+            token = int(chances.argmax())
+            found.append(Choice(preprocessing.text_of(token), float(chances[token])))
+        return found
 
     @property
     def interface(self) -> Tokens:

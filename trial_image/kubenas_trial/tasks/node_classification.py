@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from torch import Tensor, nn
@@ -9,13 +10,14 @@ from torch.nn.functional import cross_entropy
 
 from kubenas_trial.datasets.data import Batch, Examples
 from kubenas_trial.datasets.geometric_files import has_geometric, read_geometric
-from kubenas_trial.datasets.graph_data import GraphData, GraphSettings
+from kubenas_trial.datasets.graph_data import GraphData, GraphPreprocessing, GraphSettings
 from kubenas_trial.datasets.made_graphs import karate_club, planted_partition
 from kubenas_trial.datasets.planetoid import has_planetoid, read_planetoid
 from kubenas_trial.networks.base import Graph
 from kubenas_trial.networks.gnn import GNN
 from kubenas_trial.settings import LearningRate, WeightDecay
-from kubenas_trial.tasks.base import BuiltIn, Format, Task
+from kubenas_trial.tasks.answers import Choice, choices
+from kubenas_trial.tasks.base import BuiltIn, Format, Task, outputs_of
 
 
 class NodeClassificationSettings(GraphSettings):
@@ -37,6 +39,7 @@ class NodeClassification(Task[NodeClassificationSettings, GraphData]):
     preset = "gnn"
     epochs = 100
     settings_model = NodeClassificationSettings
+    preprocessing_model = GraphPreprocessing
     families: ClassVar = {"gnn": GNN}
     imported_late = ("torch_geometric.nn",)
     built_in: ClassVar = {
@@ -55,6 +58,19 @@ class NodeClassification(Task[NodeClassificationSettings, GraphData]):
             read_geometric,
         ),
     }
+
+    @property
+    def preprocessing(self) -> GraphPreprocessing:
+        """Of a graph as features (nodes, features) and edges (2, edges)."""
+        return self.data.preprocessing
+
+    @classmethod
+    def predict(
+        cls, network: nn.Module, preprocessing: GraphPreprocessing, raw: Sequence[tuple[Tensor, Tensor]]
+    ) -> list[list[Choice]]:
+        """Of each graph the likeliest class of each node."""
+        outputs = (outputs_of(network, preprocessing.inputs([graph])) for graph in raw)
+        return [choices(logits, preprocessing.classes) for logits in outputs]
 
     @property
     def interface(self) -> Graph:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from kubenas_trial.datasets.coco import is_coco, read_coco
 from kubenas_trial.datasets.data import Batch, Examples
 from kubenas_trial.datasets.detection_data import PADDING, DetectionData, DetectionDataSettings
+from kubenas_trial.datasets.image_preprocessing import RawImage, SquarePreprocessing, size_of
 from kubenas_trial.datasets.shapes import detected_shapes
 from kubenas_trial.datasets.voc import is_voc, read_voc
 from kubenas_trial.networks.base import Images
 from kubenas_trial.networks.detector import DETECTOR, Predictions
 from kubenas_trial.settings import BatchSize, Epochs, LearningRate, Norm, WeightDecay
-from kubenas_trial.tasks.base import BuiltIn, Format, Task
+from kubenas_trial.tasks.answers import DetectedObject
+from kubenas_trial.tasks.base import BuiltIn, Format, Task, outputs_of
 from kubenas_trial.tasks.boxes import decode, detection_loss
 
 
@@ -37,6 +41,7 @@ class ObjectDetection(Task[ObjectDetectionSettings, DetectionData]):
     preset = "detector"
     epochs = 24
     settings_model = ObjectDetectionSettings
+    preprocessing_model = SquarePreprocessing
     families: ClassVar = {"detector": DETECTOR}
     imported_late = ("torchmetrics.detection", "torchvision.ops")
     built_in: ClassVar = {
@@ -50,6 +55,30 @@ class ObjectDetection(Task[ObjectDetectionSettings, DetectionData]):
             "COCO: annotations/instances_{train,val}*.json and images, or a JSON beside images", is_coco, read_coco
         ),
     }
+
+    @property
+    def preprocessing(self) -> SquarePreprocessing:
+        """Of images as files, or as uint8 (3, height, width)."""
+        return SquarePreprocessing(classes=self.data.classes, side=self.data.side)
+
+    @classmethod
+    def predict(
+        cls, network: nn.Module, preprocessing: SquarePreprocessing, raw: Sequence[RawImage]
+    ) -> list[list[DetectedObject]]:
+        """The objects in each image, the surest first."""
+        found = Predictions.of(outputs_of(network, preprocessing.inputs(raw)))
+        objects = []
+        for number, image in enumerate(raw):
+            boxes, scores, labels = decode(found, number, preprocessing.side)
+            height, width = size_of(image)
+            scaled = boxes * (torch.tensor([width, height] * 2) / preprocessing.side)
+            objects.append(
+                [
+                    DetectedObject(preprocessing.classes[label], score, (box[0], box[1], box[2], box[3]))
+                    for label, score, box in zip(labels.tolist(), scores.tolist(), scaled.tolist(), strict=True)
+                ]
+            )
+        return objects
 
     @property
     def interface(self) -> Images:

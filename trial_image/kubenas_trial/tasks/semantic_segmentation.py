@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, one_hot
+from torch.nn.functional import cross_entropy, interpolate, one_hot
 
 from kubenas_trial.datasets.cityscapes import is_cityscapes, read_cityscapes
 from kubenas_trial.datasets.data import Batch, Examples
+from kubenas_trial.datasets.image_preprocessing import RawImage, SquarePreprocessing, size_of
 from kubenas_trial.datasets.mask_folders import is_mask_folder, read_mask_folder
 from kubenas_trial.datasets.masks import IGNORED
 from kubenas_trial.datasets.segmentation_data import SegmentationData, SegmentationDataSettings, segmented_shapes
 from kubenas_trial.networks.base import Images
 from kubenas_trial.networks.unet import UNET
 from kubenas_trial.settings import BatchSize, Epochs, LearningRate
-from kubenas_trial.tasks.base import BuiltIn, Format, Task
+from kubenas_trial.tasks.base import BuiltIn, Format, Task, outputs_of
 
 
 class SemanticSegmentationSettings(SegmentationDataSettings):
@@ -35,6 +37,7 @@ class SemanticSegmentation(Task[SemanticSegmentationSettings, SegmentationData])
     preset = "unet"
     epochs = 100
     settings_model = SemanticSegmentationSettings
+    preprocessing_model = SquarePreprocessing
     families: ClassVar = {"unet": UNET}
     imported_late = ("torchmetrics.classification",)
     built_in: ClassVar = {
@@ -48,6 +51,20 @@ class SemanticSegmentation(Task[SemanticSegmentationSettings, SegmentationData])
         ),
         "cityscapes": Format("Cityscapes: leftImg8bit and gtFine", is_cityscapes, read_cityscapes),
     }
+
+    @property
+    def preprocessing(self) -> SquarePreprocessing:
+        """Of images as files, or as uint8 (3, height, width)."""
+        return SquarePreprocessing(classes=self.data.classes, side=self.data.side)
+
+    @classmethod
+    def predict(cls, network: nn.Module, preprocessing: SquarePreprocessing, raw: Sequence[RawImage]) -> list[Tensor]:
+        """Of each image the number of the class of each pixel, (height, width)."""
+        classes = outputs_of(network, preprocessing.inputs(raw)).argmax(1, keepdim=True).float()
+        return [
+            interpolate(each[None], size_of(image), mode="nearest-exact")[0, 0].long()
+            for each, image in zip(classes, raw, strict=True)
+        ]
 
     @property
     def interface(self) -> Images:

@@ -16,6 +16,7 @@ from kubenas_trial.datasets.data import Examples
 from kubenas_trial.datasets.labelled_text import detect
 from kubenas_trial.datasets.sentiment import SUMMARY, sentiment
 from kubenas_trial.datasets.text_data import TextData, TextSettings, read_tables, text_data
+from kubenas_trial.datasets.text_preprocessing import TextPreprocessing
 from kubenas_trial.datasets.tokens import PADDING, UNKNOWN
 from kubenas_trial.networks.base import Tokens
 from kubenas_trial.networks.bert_encoder import BERT_CLASSIFIER
@@ -60,6 +61,7 @@ class TextClassification(Classifier[TextClassificationSettings, TextData]):
     preset = "bert-encoder"
     epochs = 6
     settings_model = TextClassificationSettings
+    preprocessing_model = TextPreprocessing
     families: ClassVar = {"bert-encoder": BERT_CLASSIFIER}
     built_in: ClassVar = {"sentiment": BuiltIn(SUMMARY, _built_in)}
     formats: ClassVar = {
@@ -70,6 +72,11 @@ class TextClassification(Classifier[TextClassificationSettings, TextData]):
         )
         for kind, text in _FORMATS.items()
     }
+
+    @property
+    def preprocessing(self) -> TextPreprocessing:
+        """Of texts."""
+        return TextPreprocessing(classes=self.data.classes, tokenizer=self.data.tokenizer)
 
     @property
     def interface(self) -> Tokens:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal, cast
 
 import numpy as np
@@ -20,6 +21,7 @@ from kubenas_trial.datasets.representation_data import (
 )
 from kubenas_trial.datasets.sentiment import SUMMARY, sentiment
 from kubenas_trial.datasets.text_data import TextExamples, TextSettings
+from kubenas_trial.datasets.text_preprocessing import TextPreprocessing
 from kubenas_trial.datasets.tokens import IGNORED, PADDING, UNKNOWN
 from kubenas_trial.networks.base import Tokens
 from kubenas_trial.networks.bert_encoder import BERT_MASKED_LM, MaskedLanguageModel
@@ -52,6 +54,7 @@ class TextRepresentation(Task[TextRepresentationSettings, RepresentationData]):
     preset = "bert-encoder"
     epochs = 10
     settings_model = TextRepresentationSettings
+    preprocessing_model = TextPreprocessing
     families: ClassVar = {"bert-encoder": BERT_MASKED_LM}
     built_in: ClassVar = {"sentiment": BuiltIn(SUMMARY, _built_in)}
     formats: ClassVar = {
@@ -61,6 +64,18 @@ class TextRepresentation(Task[TextRepresentationSettings, RepresentationData]):
             read_representation,
         )
     }
+
+    @property
+    def preprocessing(self) -> TextPreprocessing:
+        """Of texts."""
+        return TextPreprocessing(tokenizer=self.data.tokenizer)
+
+    @classmethod
+    def predict(cls, network: nn.Module, preprocessing: TextPreprocessing, raw: Sequence[str]) -> list[Tensor]:
+        """The vector (width) of each text."""
+        [tokens] = preprocessing.inputs(raw)
+        encoder = cast("MaskedLanguageModel", network).encoder
+        return list(encoder.mean(tokens.to(encoder.embedding.weight.device)).cpu())
 
     @property
     def interface(self) -> Tokens:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar, cast
 
 import torch
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from kubenas_trial.datasets.data import Batch, Examples
@@ -19,8 +20,15 @@ from kubenas_trial.datasets.parallel_text import (
     split_pairs,
 )
 from kubenas_trial.datasets.reversible import reversible_pairs
+from kubenas_trial.datasets.text_preprocessing import PairPreprocessing
 from kubenas_trial.datasets.tokens import PADDING
-from kubenas_trial.datasets.translation_data import PairExamples, TranslationData, TranslationSettings, translation_data
+from kubenas_trial.datasets.translation_data import (
+    PairExamples,
+    TranslationData,
+    TranslationSettings,
+    end_of,
+    translation_data,
+)
 from kubenas_trial.networks.base import TokenPairs
 from kubenas_trial.networks.decoding import start
 from kubenas_trial.networks.seq2seq import SEQ2SEQ
@@ -51,6 +59,7 @@ class Translation(Task[TranslationSettings, TranslationData]):
     preset = "seq2seq"
     epochs = 8
     settings_model = TranslationSettings
+    preprocessing_model = PairPreprocessing
     families: ClassVar = {"seq2seq": SEQ2SEQ}
     imported_late = ("sacrebleu.metrics.bleu", "sacrebleu.metrics.chrf")
     built_in: ClassVar = {
@@ -69,6 +78,19 @@ class Translation(Task[TranslationSettings, TranslationData]):
             _reader(read_aligned),
         ),
     }
+
+    @property
+    def preprocessing(self) -> PairPreprocessing:
+        """Of sentences."""
+        source, target = self.data.source_tokenizer.to_str(), self.data.target_tokenizer.to_str()
+        return PairPreprocessing(source=source, target=target, length=self.settings.length)
+
+    @classmethod
+    def predict(cls, network: nn.Module, preprocessing: PairPreprocessing, raw: Sequence[str]) -> list[str]:
+        """The translation of each sentence."""
+        [source] = preprocessing.inputs(raw)
+        source = source.to(next(network.parameters()).device)
+        return translate(network, source, preprocessing.target_tokenizer, preprocessing.length)
 
     @property
     def interface(self) -> TokenPairs:
@@ -94,7 +116,7 @@ class Translation(Task[TranslationSettings, TranslationData]):
         for batch in self.batches(pairs):
             summed, count = summed_token_loss(network, batch, PADDING)
             loss, tokens = loss + summed, tokens + count
-            translations += self._translate(network, batch.inputs[0])
+            translations += translate(network, batch.inputs[0], self.data.target_tokenizer, self.settings.length)
         references = [list(pairs.references)]
         return {
             "bleu": BLEU().corpus_score(translations, references).score,
@@ -102,22 +124,30 @@ class Translation(Task[TranslationSettings, TranslationData]):
             "loss": loss / tokens,
         }
 
-    def _translate(self, network: nn.Module, source: Tensor) -> list[str]:
-        """Texts of (batch, source length); none is much longer than the longest source, so that bad ones end too."""
-        end = self.data.train.end
-        target = torch.full_like(source[:, :1], end)
-        tokens, going = target[:, 0], torch.arange(len(source), device=source.device)
-        decoding = start(network, source)
-        for _ in range(min(self.settings.length - 1, 2 * source.shape[1] + 10)):
-            logits, decoding = decoding.step(tokens)
-            tokens = logits.argmax(1)
-            target = nn.functional.pad(target, (0, 1), value=PADDING)
-            target[going, -1] = tokens
-            unended = tokens != end
-            if not bool(unended.any()):
-                break
-            # Not at each step, as all keys and values are copied.
-            if not bool(unended.all()):
-                tokens, going, decoding = tokens[unended], going[unended], decoding.of(unended)
-        texts: list[str] = self.data.target_tokenizer.decode_batch(target.tolist())
-        return [text.strip() for text in texts]
+
+def translate(network: nn.Module, source: Tensor, tokenizer: Tokenizer, length: int) -> list[str]:
+    """The translations of (batch, source length), none much longer than the longest source, so that bad ones end too.
+
+    Args:
+        network: from source and target so far to logits, as `Seq2Seq.forward`.
+        source: on the network's device.
+        tokenizer: the target's.
+        length: most tokens of a translation.
+    """
+    end = end_of(tokenizer)
+    target = torch.full_like(source[:, :1], end)
+    tokens, going = target[:, 0], torch.arange(len(source), device=source.device)
+    decoding = start(network, source)
+    for _ in range(min(length - 1, 2 * source.shape[1] + 10)):
+        logits, decoding = decoding.step(tokens)
+        tokens = logits.argmax(1)
+        target = nn.functional.pad(target, (0, 1), value=PADDING)
+        target[going, -1] = tokens
+        unended = tokens != end
+        if not bool(unended.any()):
+            break
+        # Not at each step, as all keys and values are copied.
+        if not bool(unended.all()):
+            tokens, going, decoding = tokens[unended], going[unended], decoding.of(unended)
+    texts: list[str] = tokenizer.decode_batch(target.tolist())
+    return [text.strip() for text in texts]

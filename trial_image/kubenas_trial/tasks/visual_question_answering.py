@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from kubenas_trial.datasets.data import Examples
+from kubenas_trial.datasets.question_preprocessing import QuestionPreprocessing
 from kubenas_trial.datasets.questions import detect_questions, easy_vqa, read_questions
 from kubenas_trial.datasets.vqa_data import OTHER, PADDING, VQAData, VQASettings, vqa_data
 from kubenas_trial.networks.base import ImageText
@@ -34,6 +35,7 @@ class VisualQuestionAnswering(Classifier[VQASettings, VQAData]):
     preset = "image-text"
     epochs = 6
     settings_model = VQASettings
+    preprocessing_model = QuestionPreprocessing
     families: ClassVar = {"image-text": IMAGE_TEXT}
     built_in: ClassVar = {"easy-vqa": BuiltIn("48,248 questions about 5,000 images of shapes", _easy_vqa)}
     formats: ClassVar = {
@@ -44,6 +46,12 @@ class VisualQuestionAnswering(Classifier[VQASettings, VQAData]):
             _read,
         )
     }
+
+    @property
+    def preprocessing(self) -> QuestionPreprocessing:
+        """Of images, as files or as uint8 (3, height, width), with a question each."""
+        data = self.data
+        return QuestionPreprocessing(classes=data.classes, words=data.words, length=data.length, side=data.side)
 
     @property
     def interface(self) -> ImageText:
