@@ -90,7 +90,7 @@ def test_of_many_earlier_results_a_part_is_told() -> None:
 
 
 def test_space_is_written_as_in_yaml() -> None:
-    space = MIXED.within(compile_constraints(["width > 16"], MIXED))
+    space = MIXED.with_constraints(compile_constraints(["width > 16"], MIXED))
     document = json.loads(json.dumps(space_document(space)))
     assert document == {
         "decisions": [
@@ -110,7 +110,7 @@ def test_costs_and_limits_on_them_are_told() -> None:
     }
     parameters = [{"name": "a", "type": "int", "min": 1, "max": 2}]
     space = build_space(SearchSpace.model_validate({"parameters": parameters, "costs": [table]}))
-    document = json.loads(json.dumps(space_document(space.within([CostLimit(space, "ms", 1.5, upper=True)]))))
+    document = json.loads(json.dumps(space_document(space.with_constraints([CostLimit(space, "ms", 1.5, upper=True)]))))
     assert document["costs"] == [{**table, "base": 0}]
     assert document["constraints"] == ["ms <= 1.5"]
 

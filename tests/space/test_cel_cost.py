@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kubenas.api.errors import SpecError
 from kubenas.api.space import SearchSpace
 from kubenas.space.cel_cost import MAX_COST, Bound, UnreadableError, check_cost, list_bound
-from kubenas.space.load import build_space, check_space_spec
+from kubenas.space.load import build_space, validate_space
 
 DIGITS = "[1,2,3,4,5,6,7,8,9,10]"
 
@@ -32,7 +32,7 @@ def refusal(constraint: str) -> str:
     ]
     spec = SearchSpace.model_validate({"parameters": parameters, "constraints": ["true", constraint]})
     with pytest.raises(SpecError) as refused:
-        check_space_spec(spec)
+        validate_space(spec)
     assert refused.value.field == "constraints[1]"
     return str(refused.value)
 
@@ -134,7 +134,7 @@ def test_equations_are_drawn_from_whatever_the_seed() -> None:
     """What can be drawn once can always be drawn: a search must not find out later that it cannot go on."""
     parameters = [{"name": name, "type": "int", "min": 0, "max": 10_000} for name in ("x", "y")]
     spec = SearchSpace.model_validate({"parameters": parameters, "constraints": ["x + y == 16000"]})
-    space = check_space_spec(spec)
+    space = validate_space(spec)
     drawn = [space.sample(Random(seed)) for seed in range(40)]
     assert all(int(one["x"]) + int(one["y"]) == 16_000 for one in drawn)
     assert len(set(drawn)) > 20

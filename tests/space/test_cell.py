@@ -98,7 +98,7 @@ def test_constraints_choose_among_the_ways_to_write_a_cell() -> None:
         for architecture in enumerate_assignments(space.decisions.values())
         if architecture["0-1"] != "none"
     ]
-    narrowed = space.within([lambda architecture: architecture["0-1"] != "none"])
+    narrowed = space.with_constraints([lambda architecture: architecture["0-1"] != "none"])
     assert {space.key(architecture) for architecture in allowed} == {space.key(each) for each in narrowed.enumerate()}
     check_space(narrowed)
     check_uniform(narrowed)

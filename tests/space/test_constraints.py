@@ -11,7 +11,7 @@ from kubenas.api.errors import SpecError
 from kubenas.api.space import SearchSpace
 from kubenas.space.base import InvalidArchitectureError, Space
 from kubenas.space.conformance import check_space, check_uniform
-from kubenas.space.load import build_space, check_space_spec
+from kubenas.space.load import build_space, validate_space
 
 PARAMETERS: list[dict[str, Any]] = [
     {"name": "depth", "type": "int", "min": 1, "max": 3},
@@ -23,7 +23,7 @@ PARAMETERS: list[dict[str, Any]] = [
 
 
 def _checked(*constraints: str) -> Space:
-    return check_space_spec(SearchSpace.model_validate({"parameters": PARAMETERS, "constraints": list(constraints)}))
+    return validate_space(SearchSpace.model_validate({"parameters": PARAMETERS, "constraints": list(constraints)}))
 
 
 ALL = list(build_space(SearchSpace.model_validate({"parameters": PARAMETERS})).enumerate())
@@ -78,7 +78,7 @@ def test_errors_name_the_constraint(constraints: list[str], says: str) -> None:
 
 def test_presets_are_narrowed_too() -> None:
     spec = {"preset": "nasbench-macro", "constraints": ['!architecture["layer.0"].startsWith("id")']}
-    space = check_space_spec(SearchSpace.model_validate(spec))
+    space = validate_space(SearchSpace.model_validate(spec))
     assert space.size() == 2 * 3 * 21 * 21
     assert space.sample(Random(0))["layer.0"] != "id"
 
@@ -92,7 +92,7 @@ def test_one_that_is_rarely_met_is_found() -> None:
 
 def test_a_cell_space_is_narrowed_by_key() -> None:
     spec = {"preset": "nasbench201", "constraints": ["params < 1e5", 'architecture["0-3"] == "none"']}
-    space = check_space_spec(SearchSpace.model_validate(spec))
+    space = validate_space(SearchSpace.model_validate(spec))
     check_space(space)
     assert all(space.costs(cell)["params"] < 1e5 and cell["0-3"] == "none" for cell in space.enumerate())
     assert 0 < (space.size() or 0) < 5260

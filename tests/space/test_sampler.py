@@ -17,8 +17,8 @@ from kubenas.search.load import build_strategy
 from kubenas.space.base import Architecture, Space
 from kubenas.space.cel_conjuncts import conjuncts
 from kubenas.space.conformance import check_uniform
-from kubenas.space.load import build_space, check_space_spec
-from kubenas.space.sampler import PROBED
+from kubenas.space.load import build_space, validate_space
+from kubenas.space.sampler import PROBE_DRAWS
 
 
 def spec(count: int, kind: str, top: float, *constraints: str) -> SearchSpace:
@@ -38,8 +38,8 @@ RARE: list[Any] = [
 
 @pytest.mark.parametrize("rare", RARE)
 def test_what_chance_does_not_meet_is_drawn(rare: Any) -> None:
-    space = check_space_spec(spec(*rare))
-    assert not any(space.allows(space.complete({}, Random(seed))) for seed in range(PROBED))
+    space = validate_space(spec(*rare))
+    assert not any(space.allows(space.complete({}, Random(seed))) for seed in range(PROBE_DRAWS))
     drawn = [space.sample(Random(seed)) for seed in range(8)]
     assert all(space.allows(architecture) for architecture in drawn)
     assert len(set(drawn)) > 4
@@ -47,7 +47,7 @@ def test_what_chance_does_not_meet_is_drawn(rare: Any) -> None:
 
 
 def test_a_search_proposes_such_architectures() -> None:
-    space = check_space_spec(spec(8, "int", 9, "p0 + p1 + p2 + p3 + p4 + p5 + p6 + p7 == 3"))
+    space = validate_space(spec(8, "int", 9, "p0 + p1 + p2 + p3 + p4 + p5 + p6 + p7 == 3"))
     strategy, history = build_strategy(Search(algorithm="regularized-evolution"), space), History(space)
     proposed = strategy.propose(history, 10)
     assert len({space.key(architecture) for architecture in proposed}) == 10
@@ -56,14 +56,14 @@ def test_a_search_proposes_such_architectures() -> None:
 
 def test_what_can_be_listed_is_drawn_evenly_however_rare() -> None:
     """4 of 10,000."""
-    space = check_space_spec(spec(4, "int", 9, "p0 == 0 && p1 == 0 && p2 + p3 == 3"))
+    space = validate_space(spec(4, "int", 9, "p0 == 0 && p1 == 0 && p2 + p3 == 3"))
     assert space.size() == 4
     check_uniform(space)
 
 
 def test_what_is_nowhere_is_refused() -> None:
     with pytest.raises(SpecError, match=r"^constraints\[1\]: leaves no architecture, or too few to find"):
-        check_space_spec(spec(2, "float", 1, "p0 >= 0.0", "p0 + p1 > 2.5"))
+        validate_space(spec(2, "float", 1, "p0 >= 0.0", "p0 + p1 > 2.5"))
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from kubenas.api.space import SearchSpace
 from kubenas.search.encoding import Encoder
 from kubenas.space.base import Space
 from kubenas.space.conformance import check_space
-from kubenas.space.load import build_space, check_space_spec
+from kubenas.space.load import build_space, validate_space
 from kubenas.space.presets.nasbench201 import OPERATIONS
 
 PARAMETERS: list[dict[str, Any]] = [
@@ -33,7 +33,7 @@ def spec(*costs: dict[str, Any], **others: Any) -> SearchSpace:
     return SearchSpace.model_validate({"parameters": PARAMETERS, "costs": list(costs), **others})
 
 
-SPACE = check_space_spec(spec(LATENCY))
+SPACE = validate_space(spec(LATENCY))
 
 
 @given(st.integers(0, 10_000))
@@ -75,7 +75,7 @@ def test_models_are_given_the_costs() -> None:
 
 
 def test_constraints_may_name_costs() -> None:
-    space = check_space_spec(spec(LATENCY, constraints=["latency_ms <= 2.0"]))
+    space = validate_space(spec(LATENCY, constraints=["latency_ms <= 2.0"]))
     for seed in range(50):
         assert space.costs(space.sample(Random(seed)))["latency_ms"] <= 2.0
 

@@ -44,7 +44,7 @@ def default_architecture(space: Space, known: Mapping[str, Value]) -> Architectu
     """
     values: dict[str, Value] = {}
     for decision in space.decisions.values():
-        if decision.on(values):
+        if decision.is_active(values):
             values[decision.name] = _known(decision, known)
     architecture = Architecture(values)
     for constraint in space.constraints:
@@ -82,7 +82,7 @@ def _read_assignments(text: str, space: Space) -> dict[str, Value]:
     decided: dict[str, Value] = {}
     for name, decision in space.decisions.items():
         values = left.get(name) or left.get(name.rpartition(".")[0])
-        if values and decision.on(decided):
+        if values and decision.is_active(decided):
             decided[name] = _value(decision, values.pop(0))
     if surplus := [name for name, values in left.items() if values]:
         raise InvalidArchitectureError(f"{surplus[0]} has {len(left[surplus[0]])} values too many")

@@ -15,7 +15,7 @@ from kubenas.api.experiment import NASExperiment
 from kubenas.api.space import SearchSpace
 from kubenas.api.validate import InvalidExperimentError, read_experiment
 from kubenas.experiment.validation import resolve_spec
-from kubenas.space.load import check_space_spec
+from kubenas.space.load import validate_space
 
 _KIND: Final = "NASExperiment"
 
@@ -58,7 +58,7 @@ def read_search_space(path: Path) -> SearchSpace:
     if not found:
         try:
             spec = SearchSpace.model_validate(document.value)
-            check_space_spec(spec)
+            validate_space(spec)
         except ValidationError as error:
             found = problems_of(error)
         except SpecError as error:

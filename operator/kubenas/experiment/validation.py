@@ -13,7 +13,7 @@ from kubenas.experiment.known_metrics import metric_problems
 from kubenas.experiment.limits import known_limits
 from kubenas.experiment.stages import ResolvedStage, resolve, size_problems, with_strategies
 from kubenas.experiment.template import template_problems
-from kubenas.space.load import build_space, check_space_spec
+from kubenas.space.load import build_space, validate_space
 from kubenas.space.sampler import EmptySpaceError
 
 if TYPE_CHECKING:
@@ -117,18 +117,18 @@ def resolved(spec: ExperimentSpec, found: Validation, space: Space | None, guard
 def searched_space(spec: ExperimentSpec) -> Space:
     """The search space of an accepted specification, within the limits that are known without training."""
     space = build_space(spec.search_space)
-    return space.within(list(known_limits(spec, space).values()))
+    return space.with_constraints(list(known_limits(spec, space).values()))
 
 
 def _checked_space(spec: ExperimentSpec, at: Callable[[str], None]) -> Space:
     try:
-        space = check_space_spec(spec.search_space, lambda field: at(f"searchSpace.{field}"))
+        space = validate_space(spec.search_space, lambda field: at(f"searchSpace.{field}"))
     except SpecError as error:
         raise error.within("searchSpace") from None
     # One after the other, so that the message names the one that leaves nothing.
     for index, limit in known_limits(spec, space).items():
         at(f"objectives[{index}].limit")
-        space = space.within([limit])
+        space = space.with_constraints([limit])
         try:
             space.sample(Random(0))
         except EmptySpaceError:

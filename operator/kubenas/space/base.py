@@ -25,19 +25,19 @@ from kubenas.space.text import draw_decisions, format_decisions
 # What is imported from outside of this package.
 __all__ = ["Architecture", "InvalidArchitectureError", "Space", "SymmetricSpace", "Value"]
 
-# Changes that are tried before an architecture is held to have no other beside it.
+# Mutations or children that constraints may refuse before there is held to be none.
 TRIES: Final = 100
 
 
 class Space:
-    """All ways to take a sequence of decisions, within constraints: a set of architectures to search in.
+    """A set of architectures to search in: all assignments of values to decisions that constraints allow.
 
-    An architecture has exactly the decisions that are switched on. Decisions that are switched on by others form
-    trees, so the number of architectures below each value is known, and draws are even over architectures, not
-    over values. All draws come from the given `random.Random`, so that a seed repeats them.
+    An architecture has exactly the decisions that are switched on. Decisions that others switch on form trees; the
+    number of assignments in each subtree is known, so that draws are uniform over architectures, not over values. All
+    draws come from the given `random.Random`, so that a seed repeats them.
 
-    A space is immutable: `within` and `priced` give others. Spaces in which different architectures can compute the
-    same are a `SymmetricSpace`.
+    A space is immutable: `with_constraints` and `with_costs` give others. A space in which different architectures can
+    compute the same is a `SymmetricSpace`.
     """
 
     # Whether different architectures can have one key.
@@ -49,12 +49,12 @@ class Space:
         self.tables: tuple[CostTable, ...] = ()
         self._subtrees = SubtreeCounts(decisions)
 
-    def within(self, constraints: Sequence[Constraint]) -> Self:
+    def with_constraints(self, constraints: Sequence[Constraint]) -> Self:
         """The same space with further constraints."""
         return self._with("constraints", (*self.constraints, *constraints))
 
-    def priced(self, tables: Sequence[CostTable]) -> Self:
-        """The same space with costs by tables beside its own."""
+    def with_costs(self, tables: Sequence[CostTable]) -> Self:
+        """The same space with the costs of tables in addition to its own."""
         return self._with("tables", tuple(tables))
 
     def _with(self, attribute: str, value: object) -> Self:
@@ -67,11 +67,11 @@ class Space:
 
     def next_decision(self, decided: Mapping[str, Value]) -> Decision | None:
         """The first decision that is switched on but not yet taken; None where all are."""
-        return next((d for d in self.decisions.values() if d.name not in decided and d.on(decided)), None)
+        return next((d for d in self.decisions.values() if d.name not in decided and d.is_active(decided)), None)
 
     def active(self, architecture: Mapping[str, Value]) -> Iterator[Decision]:
         """The decisions that are switched on, in the space's order."""
-        return (d for d in self.decisions.values() if d.on(architecture))
+        return (d for d in self.decisions.values() if d.is_active(architecture))
 
     def allows(self, architecture: Architecture) -> bool:
         """Whether every constraint holds."""
@@ -79,28 +79,29 @@ class Space:
         return all(constraint(architecture) for constraint in self.constraints)
 
     def complete(self, decided: Mapping[str, Value], rng: Random) -> Architecture:
-        """An architecture with what is decided where that is switched on, the rest drawn; constraints not heeded."""
+        """An architecture with the decided values where they are switched on, the rest drawn, constraints ignored."""
         values: dict[str, Value] = {}
         for decision in self.decisions.values():
-            if decision.on(values):
+            if decision.is_active(values):
                 name = decision.name
                 values[name] = decided[name] if name in decided else self._subtrees.draw(decision, rng)
         return Architecture(values)
 
     @cached_property
     def effort(self) -> int:
-        """How long one architecture takes to draw and to check, as that many decisions do."""
+        """Time to draw and to check one architecture, in units of one decision."""
         return len(self.decisions) + effort(self.constraints)
 
     def violation(self, architecture: Architecture) -> float:
-        """How far constraints are broken; 0 where all hold."""
+        """By how much constraints are violated; 0 where all hold."""
         deadline.check()
         return violation(self.constraints, architecture)
 
     def sample(self, rng: Random) -> Architecture:
         """One architecture, each as likely as any other by `key`; numbers are even on their scale.
 
-        Not even where constraints are hardly ever met by chance and there are too many ways to list: see `Sampler`.
+        Not uniform where a draw hardly ever satisfies the constraints and there are too many assignments to list: see
+        `Sampler`.
 
         Raises:
             EmptySpaceError: the constraints leave none, or none was found.
@@ -111,8 +112,8 @@ class Space:
     def _sampler(self) -> Sampler:
         return Sampler(self)
 
-    def attempt(self, rng: Random) -> Architecture | None:
-        """One draw; None where constraints refuse it, or in some of the cases where others have its key."""
+    def try_sample(self, rng: Random) -> Architecture | None:
+        """One draw by rejection; None where constraints refuse it, or, by chance, as other assignments have its key."""
         architecture = self.complete({}, rng)
         if self.allows(architecture) and (not self.symmetric or rng.random() * self.multiplicity(architecture) < 1.0):
             return architecture
@@ -129,13 +130,13 @@ class Space:
         the same.
         """
         for _ in range(TRIES):
-            mutated = self.changed(architecture, rng)
+            mutated = self.mutate_unconstrained(architecture, rng)
             if mutated != architecture and self.allows(mutated):
                 return mutated
         return architecture
 
-    def changed(self, architecture: Architecture, rng: Random) -> Architecture:
-        """`mutate` with constraints not heeded."""
+    def mutate_unconstrained(self, architecture: Architecture, rng: Random) -> Architecture:
+        """`mutate` without regard to constraints."""
         mutable = [d for d in self.active(architecture) if d.domain.size() != 1]
         if not mutable:
             return architecture
@@ -156,11 +157,11 @@ class Space:
         return list(found)
 
     def crossover(self, first: Architecture, second: Architecture, rng: Random) -> Architecture:
-        """Each decision from either parent that has it, as likely; `first` where constraints refuse all tries."""
+        """A child with each decision from a parent that has it; `first` where constraints refuse all tries."""
         for _ in range(TRIES):
             values: dict[str, Value] = {}
             for decision in self.decisions.values():
-                if decision.on(values):
+                if decision.is_active(values):
                     name = decision.name
                     having = [parent[name] for parent in (first, second) if name in parent]
                     values[name] = rng.choice(having) if having else self._subtrees.draw(decision, rng)
@@ -171,7 +172,7 @@ class Space:
 
     @cached_property
     def assignments(self) -> int | None:
-        """Number of ways to decide, constraints and equal keys not heeded; None where it is unbounded."""
+        """Number of assignments, without regard to constraints and equal keys; None where it is unbounded."""
         if any(d.domain.size() is None for d in self.decisions.values()):
             return None
         return self._subtrees.total

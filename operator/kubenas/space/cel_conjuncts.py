@@ -1,4 +1,4 @@
-"""How far a CEL expression is from being true: its conjuncts, and the gap between the sides of each comparison."""
+"""By how much a CEL expression is violated: its conjuncts, and the gap between the sides of each comparison."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _TOKEN: Final = re.compile(
 )
 _COMPARISONS: Final = frozenset({"<", "<=", ">", ">=", "=="})
 
-# How far a conjunct is from being true where it does not say.
+# The violation of a conjunct that is no comparison of numbers.
 FARTHEST: Final = 2.0
 
 
 @dataclass(frozen=True)
 class Conjunct:
-    """A part that must be true, and both sides of it where it compares."""
+    """One operand of `&&`, with both sides where it is a comparison."""
 
     expression: str
     sides: tuple[str, str] | None = None
 
     def gap(self, evaluate: Callable[[str], object]) -> float:
-        """From 1 to `FARTHEST`, the less the nearer both sides are; for one that is not true.
+        """The violation of one that is not true: from 1 to `FARTHEST`, less the nearer both sides are.
 
         Args:
             evaluate: gives the value of an expression, or None where it has none.
@@ -42,7 +42,7 @@ class Conjunct:
 
 
 def conjuncts(expression: str) -> list[Conjunct]:
-    """The parts of `a && b && …`; an expression of another kind is one part."""
+    """The operands of `a && b && …`; any other expression is its only one."""
     if '"""' in expression or "'''" in expression:
         return [Conjunct(expression)]
     depth, found = 0, []

@@ -18,7 +18,7 @@ from kubenas.space.domains import Choice
 from kubenas.space.layers import by_layer
 from kubenas.space.sampler import EmptySpaceError
 
-# Architectures that every constraint is evaluated for, and those drawn to see which one is met by none.
+# Architectures that each constraint is evaluated on, and draws that find a constraint which none satisfies.
 EVALUATED: Final = 64
 DRAWN: Final = 2_000
 
@@ -33,7 +33,7 @@ _BOUND: Final = re.compile(r"\.\s*(?:all|exists|exists_one|filter|map)\s*\(\s*([
 
 
 class CelConstraint:
-    """Whether an architecture fulfils a CEL expression; one that cannot be evaluated is not fulfilled.
+    """Whether an architecture satisfies a CEL expression; one that cannot be evaluated is not satisfied.
 
     Decisions are variables, null where they are switched off; those named `NAME.0`, `NAME.1` … are the list `NAME` of
     what is switched on; `architecture` is a map of them all; analytic costs are variables too.
@@ -68,11 +68,11 @@ class CelConstraint:
         bound = set(_BOUND.findall(expression))
         if unknown := sorted(used - set(known) - bound):
             raise SpecError("", f"{unknown[0]} is no decision: there are {_listed(sorted(known))}")
-        # Only what is asked for is told: a space can have a thousand decisions.
+        # Only the variables that are used are set: a space can have a thousand decisions.
         self._used = used & set(known) - set(costs)
 
     def __call__(self, architecture: Architecture) -> bool:
-        """Whether it is fulfilled."""
+        """Whether it is satisfied."""
         try:
             return self.evaluate(architecture) is True
         except _FAILURES:
@@ -83,15 +83,15 @@ class CelConstraint:
 
     @property
     def effort(self) -> int:
-        """How long it takes at most, as that many decisions take to be drawn."""
+        """How long it takes to evaluate at most, in units of one decision."""
         return 1 + self.cost // STEPS
 
     def evaluate(self, architecture: Architecture) -> object:
-        """What the expression gives, whatever that is; raises what the CEL library raises."""
+        """The value of the expression; raises what the CEL library raises."""
         return self._program.execute(self._variables(architecture))
 
     def violation(self, architecture: Architecture) -> float:
-        """0 where it is fulfilled; else at least 1 for each part of `a && b` that is not, the more the farther."""
+        """0 where it is satisfied, else 1 to 2 for each operand of `&&` that is not, less the nearer it is to that."""
         if self(architecture):
             return 0.0
         variables = self._variables(architecture)
@@ -102,8 +102,8 @@ class CelConstraint:
             except _FAILURES:
                 return None
 
-        broken = [one for one in self._conjuncts if evaluate(one.expression) is not True]
-        return sum(one.gap(evaluate) for one in broken) or FARTHEST
+        violated = [one for one in self._conjuncts if evaluate(one.expression) is not True]
+        return sum(one.gap(evaluate) for one in violated) or FARTHEST
 
     @cached_property
     def _conjuncts(self) -> list[Conjunct]:
@@ -133,7 +133,7 @@ class CelConstraint:
 
 
 def _bounds(space: Space, layers: dict[str, list[str]]) -> dict[str, Bound]:
-    """How large what an expression may name can be."""
+    """The largest size of each variable."""
     single = {name: _largest(decision) for name, decision in space.decisions.items()}
     found = single | {name: list_bound([single[layer] for layer in layered]) for name, layered in layers.items()}
     entries = [Bound(text_bound(name).size + one.size) for name, one in found.items()]
@@ -171,11 +171,11 @@ def compile_constraints(expressions: Sequence[str], space: Space) -> list[CelCon
 
 
 def check_constraints(space: Space, at: Callable[[str], None] = lambda _: None) -> None:
-    """Bounded work to see that constraints can be evaluated, give true or false, and leave something.
+    """Check with bounded work that constraints can be evaluated, are true or false, and leave an architecture.
 
     Args:
         space: of the constraints.
-        at: is told which field below `searchSpace` is looked at next.
+        at: called with the field below `searchSpace` that is validated next.
 
     Raises:
         SpecError: on `constraints[i]`, or on the whole space where only all of them together leave nothing.
@@ -191,16 +191,16 @@ def check_constraints(space: Space, at: Callable[[str], None] = lambda _: None) 
     try:
         space.sample(Random(0))
     except EmptySpaceError:
-        never = next((index for index, one in enumerate(written) if not _met(space, one)), None)
+        unsatisfied = next((index for index, one in enumerate(written) if not _satisfiable(space, one)), None)
     else:
         return
-    field = "" if never is None else f"constraints[{never}]"
-    subject = "the constraints together leave" if never is None else "leaves"
+    field = "" if unsatisfied is None else f"constraints[{unsatisfied}]"
+    subject = "the constraints together leave" if unsatisfied is None else "leaves"
     raise SpecError(field, f"{subject} no architecture, or too few to find")
 
 
-def _met(space: Space, constraint: CelConstraint) -> bool:
-    """Whether any of some draws fulfils one constraint."""
+def _satisfiable(space: Space, constraint: CelConstraint) -> bool:
+    """Whether any of some draws satisfies one constraint."""
     rng = Random(0)
     return any(constraint(space.complete({}, rng)) for _ in range(DRAWN))
 

@@ -1,7 +1,7 @@
-"""What evaluating a CEL expression can cost at most, found without evaluating it.
+"""An upper bound of what evaluating a CEL expression costs, without evaluating it.
 
-As the apiserver bounds its own rules: by the sizes of what is gone through, one within another. Operators are not told
-apart, as the bound holds for each of them.
+As the apiserver bounds its own rules: by the sizes of the lists that nested macros iterate over. Operators are not
+distinguished, as the bound holds for each of them.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from kubenas.api.errors import SpecError
 MAX_DEPTH: Final = 24
 # Steps of one evaluation; 30 to 70 ns each, in which the library holds the interpreter's lock.
 MAX_COST: Final = 10_000
-# Steps of each pass of a macro beside those of what it evaluates.
-PASS: Final = 4
-# Characters of a text that are looked at in one step.
+# Steps of each iteration of a macro in addition to those of what it evaluates.
+ITERATION: Final = 4
+# Characters of a text that are processed in one step.
 _CHARACTERS: Final = 16
 _TOKEN: Final = re.compile(
     r"""\s+|//[^\n]*|(?P<text>[bB]?(?:"(?!"")(?:[^"\\\n]|\\.)*"|'(?!'')(?:[^'\\\n]|\\.)*'))"""
@@ -103,25 +103,25 @@ def list_bound(elements: Sequence[Bound]) -> Bound:
 class _Reader:
     def __init__(self, expression: str, variables: Mapping[str, Bound]) -> None:
         self._tokens = _tokens(expression)
-        self._place = 0
+        self._position = 0
         self._depth = 0
         self._variables = dict(variables)
 
     def whole(self) -> Bound:
         bound = self._expression()
-        if self._place < len(self._tokens):
+        if self._position < len(self._tokens):
             raise UnreadableError(self._peek())
         return bound
 
     def _peek(self, ahead: int = 0) -> str:
-        place = self._place + ahead
-        return self._tokens[place][1] if place < len(self._tokens) else ""
+        position = self._position + ahead
+        return self._tokens[position][1] if position < len(self._tokens) else ""
 
     def _take(self, *expected: str) -> str:
         token = self._peek()
         if not token or (expected and token not in expected):
             raise UnreadableError(token)
-        self._place += 1
+        self._position += 1
         return token
 
     def _expression(self) -> Bound:
@@ -172,7 +172,7 @@ class _Reader:
         return replace(bound, cost=bound.cost + before)
 
     def _primary(self) -> Bound:
-        kind, read = self._tokens[self._place] if self._place < len(self._tokens) else ("", "")
+        kind, read = self._tokens[self._position] if self._position < len(self._tokens) else ("", "")
         self._take()
         if kind == "text":
             return text_bound(read)
@@ -215,7 +215,7 @@ class _Reader:
         del self._variables[variable]
         if outside is not None:
             self._variables[variable] = outside
-        cost = target.cost + target.count * (PASS + sum(one.cost for one in each))
+        cost = target.cost + target.count * (ITERATION + sum(one.cost for one in each))
         if name in _TRUTHS:
             return Bound(cost=cost)
         largest = max(target.each, *(one.size for one in each), 0)
@@ -223,7 +223,7 @@ class _Reader:
         return Bound(1 + target.count * largest, target.count, largest, cost + target.count**2 * largest // 2)
 
     def _name(self) -> str:
-        if self._place >= len(self._tokens) or self._tokens[self._place][0] != "name":
+        if self._position >= len(self._tokens) or self._tokens[self._position][0] != "name":
             raise UnreadableError(self._peek())
         return self._take()
 
@@ -234,14 +234,14 @@ def _called(arguments: Sequence[Bound]) -> Bound:
 
 
 def _tokens(expression: str) -> list[tuple[str, str]]:
-    found, place = [], 0
-    while place < len(expression):
-        match = _TOKEN.match(expression, place)
-        if match is None or match.end() == place:
-            raise UnreadableError(expression[place : place + 8])
+    found, position = [], 0
+    while position < len(expression):
+        match = _TOKEN.match(expression, position)
+        if match is None or match.end() == position:
+            raise UnreadableError(expression[position : position + 8])
         if match.lastgroup is not None:
             found.append((match.lastgroup, match[0]))
-        place = match.end()
+        position = match.end()
     return found
 
 

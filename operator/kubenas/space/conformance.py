@@ -21,8 +21,8 @@ from kubenas.space.base import Space
 DRAWS: Final = 200
 # Larger spaces are enumerated only this far.
 ENUMERATED: Final = 7_000
-# How many architectures are looked at where each has many around it.
-LOOKED_AT: Final = 20
+# Architectures whose neighbours are checked: each has many.
+NEIGHBOURHOODS: Final = 20
 # Draws for each architecture of a space whose draws are counted, and the normal quantile of one in ten thousand.
 DRAWS_EACH: Final = 40
 QUANTILE: Final = 3.72
@@ -46,7 +46,7 @@ def check_space(space: Space) -> None:
 
 
 def check_draws_repeat(space: Space) -> None:
-    """Equal seeds draw equal architectures, and where there is a choice not always one."""
+    """Equal seeds draw equal architectures; a space of several does not always give the same one."""
     require(_sampled(space) == _sampled(space), "sample depends on more than its random numbers")
     require(space.size() == 1 or len(set(_sampled(space))) > 1, "sample gives one architecture only")
 
@@ -74,11 +74,11 @@ def check_mutation(space: Space) -> None:
 
 def check_neighbours(space: Space) -> None:
     """Neighbours are in the space, differ from the architecture and from each other, and are always the same ones."""
-    for architecture in _sampled(space)[:LOOKED_AT]:
+    for architecture in _sampled(space)[:NEIGHBOURHOODS]:
         neighbours = space.neighbours(architecture)
         require(neighbours == space.neighbours(architecture), "an architecture has other neighbours when asked again")
         require(len(set(neighbours)) == len(neighbours), f"{architecture!r} has a neighbour twice")
-        require(architecture not in neighbours, f"{architecture!r} is beside itself")
+        require(architecture not in neighbours, f"{architecture!r} is a neighbour of itself")
         for neighbour in neighbours:
             require(space.parse(neighbour.to_json()) == neighbour, f"{neighbour!r} is outside the space")
 

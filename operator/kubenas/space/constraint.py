@@ -1,4 +1,4 @@
-"""What a constraint is, and how far it is broken."""
+"""What a constraint is, and by how much it is violated."""
 
 from __future__ import annotations
 
@@ -11,29 +11,30 @@ Constraint: TypeAlias = Callable[[Architecture], bool]
 
 
 @runtime_checkable
-class Graded(Protocol):
-    """A constraint that says how far it is broken."""
+class HasViolation(Protocol):
+    """A constraint that says by how much it is violated."""
 
     def violation(self, architecture: Architecture) -> float:
-        """0 where it holds, else the more the farther from that."""
+        """0 where it holds, else the greater the farther from that."""
 
 
 @runtime_checkable
-class Weighed(Protocol):
-    """A constraint that says how long it takes."""
+class HasEffort(Protocol):
+    """A constraint that says how long it takes to evaluate."""
 
     @property
     def effort(self) -> int:
-        """As that many decisions take to be drawn."""
+        """In units of the time that one decision takes to be drawn."""
 
 
 def effort(constraints: Sequence[Constraint]) -> int:
-    """How long all take together; one that does not say so counts 1."""
-    return sum(one.effort if isinstance(one, Weighed) else 1 for one in constraints)
+    """How long all take to evaluate, in units of one decision; a constraint that does not say counts 1."""
+    return sum(one.effort if isinstance(one, HasEffort) else 1 for one in constraints)
 
 
 def violation(constraints: Sequence[Constraint], architecture: Architecture) -> float:
-    """How far constraints are broken, their sum; 0 where all hold. One that does not say how far counts 1."""
+    """The sum of all violations; 0 where all hold. A violated constraint that does not say by how much counts 1."""
     return sum(
-        one.violation(architecture) if isinstance(one, Graded) else float(not one(architecture)) for one in constraints
+        one.violation(architecture) if isinstance(one, HasViolation) else float(not one(architecture))
+        for one in constraints
     )

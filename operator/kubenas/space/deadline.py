@@ -1,4 +1,4 @@
-"""How long one thread may draw from a space or list it: that can take arbitrarily long, and no thread can be killed."""
+"""A deadline for draws from a space in one thread: they can take arbitrarily long, and no thread can be killed."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ _ENDS: Final[ContextVar[float]] = ContextVar("ends", default=float("inf"))
 
 
 class DeadlineError(Exception):
-    """The time is over."""
+    """The deadline has passed."""
 
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """Give what is done inside so many seconds.
+    """Set a deadline for what is done in this context.
 
     Raises:
-        DeadlineError: it took longer.
+        DeadlineError: `check` was called after the deadline.
     """
     token = _ENDS.set(time.monotonic() + seconds)
     try:
@@ -30,10 +30,10 @@ def within(seconds: float) -> Iterator[None]:
 
 
 def check() -> None:
-    """Go on, unless the time is over.
+    """Raise an error once the deadline has passed.
 
     Raises:
-        DeadlineError: it is.
+        DeadlineError: it has.
     """
     if time.monotonic() > _ENDS.get():
         raise DeadlineError("the search space takes too long to draw from: make it smaller or its constraints wider")

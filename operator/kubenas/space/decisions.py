@@ -25,10 +25,10 @@ class Decision:
     domain: Domain
     when: When | None = None
 
-    def on(self, decided: Mapping[str, Value]) -> bool:
+    def is_active(self, decided: Mapping[str, Value]) -> bool:
         """Whether it is taken after what is decided."""
         return self.when is None or decided.get(self.when.decision) in self.when.values
 
-    def having(self, values: Iterable[Value]) -> When:
+    def when_in(self, values: Iterable[Value]) -> When:
         """What switches others on where this decision has one of `values`."""
         return When(self.name, frozenset(values))

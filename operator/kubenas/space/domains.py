@@ -28,7 +28,7 @@ class Domain(ABC):
 
     @abstractmethod
     def at_share(self, share: float) -> Value:
-        """The value at a share of the domain, from 0 to 1, on its scale."""
+        """The value at a share of the domain, from 0 (first) to 1 (last), on its scale."""
 
     @abstractmethod
     def mutate(self, value: Value, rng: Random) -> Value:
@@ -49,7 +49,7 @@ class Domain(ABC):
     @property
     @abstractmethod
     def width(self) -> int:
-        """How many numbers `encode` gives."""
+        """Length of an encoding."""
 
     @abstractmethod
     def encode(self, value: Value) -> list[float]:
@@ -119,8 +119,8 @@ class Ordinal(Choice):
 
     def neighbours(self, value: Value) -> list[Value]:
         """The value before and the value after."""
-        place = self.values.index(value)
-        return [self.values[other] for other in (place - 1, place + 1) if 0 <= other < len(self.values)]
+        index = self.values.index(value)
+        return [self.values[other] for other in (index - 1, index + 1) if 0 <= other < len(self.values)]
 
     @property
     def width(self) -> int:
@@ -128,7 +128,7 @@ class Ordinal(Choice):
         return 1
 
     def encode(self, value: Value) -> list[float]:
-        """The place, from 0 to 1."""
+        """The index, scaled to [0, 1]."""
         return [self.values.index(value) / max(1, len(self.values) - 1)]
 
 
@@ -145,15 +145,15 @@ class Number(Domain):
         return self._value(self._from_unit(share))
 
     def mutate(self, value: Value, rng: Random) -> int | float:
-        """A Gaussian step of deviation `STEP` on the unit interval, reflected at its ends."""
+        """A Gaussian step with standard deviation `STEP` on the unit interval, reflected at its ends."""
         if self.low == self.high:
             return self._value(self.low)
         number = float(value)
         mutated = self._value(self._from_unit(_reflect(self._to_unit(number) + rng.gauss(0, STEP))))
-        return mutated if mutated != number else self._beside(number, rng)
+        return mutated if mutated != number else self._adjacent(number, rng)
 
     def neighbours(self, value: Value) -> list[Value]:
-        """A short and a long step each way on the scale, and never less than to the next value."""
+        """A short and a long step up and down the scale, at least to the next value."""
         if self.low == self.high:
             return []
         number = float(value)
@@ -161,8 +161,8 @@ class Number(Domain):
         found: dict[Value, None] = {}
         for step in NEIGHBOUR_STEPS:
             if 0.0 <= unit + step <= 1.0:
-                beside = self._value(self._from_unit(unit + step))
-                found.setdefault(beside if beside != number else self._next(number, step > 0))
+                stepped = self._value(self._from_unit(unit + step))
+                found.setdefault(stepped if stepped != number else self._next(number, step > 0))
         return [other for other in found if other != number]
 
     @property
@@ -171,7 +171,7 @@ class Number(Domain):
         return 1
 
     def encode(self, value: Value) -> list[float]:
-        """The place on the scale, from 0 to 1."""
+        """The number on its scale, from 0 to 1."""
         return [self._to_unit(float(value))]
 
     def parse(self, value: Any) -> int | float:
@@ -183,16 +183,14 @@ class Number(Domain):
         return self._value(value)
 
     def stepped(self, value: Value, rng: Random) -> int | float:
-        """Another value some way up or down, each order of magnitude of the range as likely; the same only where there
-        is no other.
-        """
+        """Another value, a step up or down whose logarithm is uniform; the same one only where there is no other."""
         if self.low == self.high:
             return self._value(self.low)
         number, size = float(value), self.size()
         finest = math.log2(size) if size else FINEST
         step = rng.choice((-1.0, 1.0)) * 2.0 ** -rng.uniform(0.0, finest)
         stepped = self._value(self._from_unit(min(max(self._to_unit(number) + step, 0.0), 1.0)))
-        return stepped if stepped != number else self._beside(number, rng)
+        return stepped if stepped != number else self._adjacent(number, rng)
 
     @abstractmethod
     def _value(self, number: float) -> int | float:
@@ -202,7 +200,7 @@ class Number(Domain):
     def _next(self, number: float, up: bool) -> int | float:
         """The value after `number`, or the one before; at an end `number` itself."""
 
-    def _beside(self, number: float, rng: Random) -> int | float:
+    def _adjacent(self, number: float, rng: Random) -> int | float:
         return self._next(
             number, rng.choice([up for up, end in ((False, self.low), (True, self.high)) if number != end])
         )

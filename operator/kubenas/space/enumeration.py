@@ -16,7 +16,7 @@ def enumerate_assignments(decisions: Iterable[Decision]) -> Iterator[Architectur
     first_open = 0
     while True:
         for index in range(first_open, len(ordered)):
-            if ordered[index].on(decided):
+            if ordered[index].is_active(decided):
                 decided[ordered[index].name] = ordered[index].domain.at(0)
                 path.append((index, 0))
         yield Architecture(decided)

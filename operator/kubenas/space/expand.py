@@ -15,7 +15,7 @@ from kubenas.space.layers import numbers
 MAX_DECISIONS: Final = 1024
 # Values of choices and all other decisions together: a model sees a number for each.
 MAX_VALUES: Final = 4096
-# Values of a parameter that others depend on: each is looked at when architectures are counted.
+# Values of a parameter that others depend on: architectures are counted below each.
 MAX_SWITCHES: Final = 1000
 
 
@@ -97,7 +97,7 @@ class _Expansion:
                 self._domain,
                 self._switch(when, layer, max(depths), counted=True)
                 if when
-                else count.having(depth for depth in depths if depth > layer),
+                else count.when_in(depth for depth in depths if depth > layer),
             )
             for layer in range(max(depths))
         ]
@@ -156,13 +156,13 @@ class _Expansion:
                 for index, value in enumerate(when.values)
                 if value not in known
             )
-            return other.having(when.values)
+            return other.when_in(when.values)
         least = when.min or 0.0
         if not (values := numbers(domain)):
             raise SpecError(f"{path}.min", f"{when.parameter} has no numbers: give values")
         if not (switching := [value for value in values if value >= least]):
             raise SpecError(f"{path}.min", f"{when.parameter} is never as large: it is {domain}")
-        return other.having(switching)
+        return other.when_in(switching)
 
     def _one(self, name: str, field: str) -> Decision:
         found = self._found(name, field)

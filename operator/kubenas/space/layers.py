@@ -17,7 +17,7 @@ def layers(name: str, domain: Domain, count: Decision) -> list[Decision]:
     """A decision for each layer, `name.0`, `name.1` and so on; `count` says how many are switched on."""
     depths = [int(value) for value in numbers(count.domain)]
     return [
-        Decision(f"{name}.{layer}", domain, count.having(depth for depth in depths if depth > layer))
+        Decision(f"{name}.{layer}", domain, count.when_in(depth for depth in depths if depth > layer))
         for layer in range(max(depths))
     ]
 
@@ -31,7 +31,7 @@ def numbers(domain: Domain) -> Sequence[int | float]:
 
 
 def by_layer(values: Mapping[str, Value | None]) -> dict[str, list[Value]]:
-    """What `NAME.0`, `NAME.1` and so on are decided to be, by `NAME`; None is left out."""
+    """The values of `NAME.0`, `NAME.1` and so on as a list, by `NAME`; None is left out."""
     found: dict[str, list[Value]] = {}
     for name, value in values.items():
         if (match := _LAYER.fullmatch(name)) and match[1] not in values:

@@ -23,21 +23,21 @@ def build_space(spec: SearchSpace) -> Space:
     """
     space = _unconstrained(spec)
     if spec.costs:
-        space = space.priced(read_tables(spec.costs, space))
+        space = space.with_costs(read_tables(spec.costs, space))
     if not spec.constraints:
         return space
-    return space.within(compile_constraints(spec.constraints, space))
+    return space.with_constraints(compile_constraints(spec.constraints, space))
 
 
-def check_space_spec(spec: SearchSpace, at: Callable[[str], None] = lambda _: None) -> Space:
-    """The space of `spec`, once its constraints are seen to leave something.
+def validate_space(spec: SearchSpace, at: Callable[[str], None] = lambda _: None) -> Space:
+    """The space of `spec`, checked to have an architecture.
 
     Args:
         spec: a validated one.
-        at: is told which field below `searchSpace` is looked at next.
+        at: called with the field below `searchSpace` that is validated next.
 
     Raises:
-        SpecError: as `build_space`, or because there is no architecture.
+        SpecError: as `build_space`, or because constraints cannot be evaluated or leave no architecture.
     """
     space = build_space(spec)
     if spec.constraints:

@@ -24,7 +24,7 @@ def parse_decisions(document: Any, decisions: Mapping[str, Decision]) -> Archite
         raise InvalidArchitectureError(f"{unknown[0]!r:.80} is no decision: the decisions are {_listed(decisions)}")
     values: dict[str, Value] = {}
     for decision in decisions.values():
-        if not decision.on(values):
+        if not decision.is_active(values):
             continue
         if decision.name not in document:
             raise InvalidArchitectureError(f"{decision.name} is missing")

@@ -10,7 +10,7 @@ from kubenas.api.document import DocumentError, read_document
 from kubenas.api.errors import SpecError
 from kubenas.api.space import SearchSpace
 from kubenas.api.task import Dataset
-from kubenas.space.load import check_space_spec
+from kubenas.space.load import validate_space
 from kubenas_trial.errors import InvalidTrialError, read
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def read_space(text: str) -> SearchSpace:
         document, at = {"preset": text}, "--space"
     space = read(SearchSpace, document, at)
     try:
-        check_space_spec(space)
+        validate_space(space)
     except SpecError as error:
         raise InvalidTrialError("\n".join(f"{at}.{problem}" for problem in error.problems)) from None
     return space

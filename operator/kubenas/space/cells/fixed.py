@@ -13,7 +13,7 @@ from kubenas.space.cells.graph import Edge, Graph, canonical
 from kubenas.space.cells.wiring import Values, Wiring
 from kubenas.space.decisions import Decision
 from kubenas.space.domains import Choice
-from kubenas.space.sampler import COUNTED
+from kubenas.space.sampler import MAX_LISTED
 
 # A sum: vertices, each with how often it is added.
 Terms: TypeAlias = dict[int, int]
@@ -22,9 +22,9 @@ Terms: TypeAlias = dict[int, int]
 class FixedWiring(Wiring):
     """An operation for each edge, or for each node between input and output.
 
-    Two cells are one where they compute the same: `none` is no edge, a skip is its source, sums have no order, what
-    gets nothing gives nothing, what does not reach the output does not count, and operations without weights are one
-    where they apply to the same.
+    Cells have one key where they compute the same. `none` is no edge, a skip is its source, sums have no order, an
+    operation on nothing gives nothing, and what does not lead to the output does not count. Two operations with weights
+    are never equal, since each has its own; two without are, where they apply to the same input.
     """
 
     def __init__(self, cell: Cell, prefix: str) -> None:
@@ -32,9 +32,9 @@ class FixedWiring(Wiring):
         # Vertices of the graph are nodes in an order in which every edge goes up.
         self._order = _upward_order(cell.nodes, edges)
         vertices = {node: vertex for vertex, node in enumerate(self._order)}
-        self._slots = tuple((vertices[source], vertices[target]) for source, target in edges)
+        self._possible_edges = tuple((vertices[source], vertices[target]) for source, target in edges)
         self._on_edges = cell.operations_on == "edges"
-        self._inner = () if self._on_edges else tuple(vertices[node] for node in range(1, cell.nodes - 1))
+        self._operation_vertices = () if self._on_edges else tuple(vertices[node] for node in range(1, cell.nodes - 1))
         self.none, self.skip = cell.none, cell.skip
         self._weightless = frozenset(cell.weightless or ())
         names = (
@@ -45,19 +45,19 @@ class FixedWiring(Wiring):
         self._unlabelled = ("",) * cell.nodes
         # Edges with the names of their decisions; those without a decision have no name.
         edge_names = names if self._on_edges else [""] * len(edges)
-        self._by_target = sorted(zip(self._slots, edge_names, strict=True), key=lambda item: item[0][1])
+        self._by_target = sorted(zip(self._possible_edges, edge_names, strict=True), key=lambda item: item[0][1])
         super().__init__(prefix, cell.operations, [Decision(name, Choice(tuple(cell.operations))) for name in names])
-        self.assignments = int(len(cell.operations) ** len(names))
+        self._total = int(len(cell.operations) ** len(names))
 
     @property
-    def slots(self) -> Sequence[Edge]:
+    def possible_edges(self) -> Sequence[Edge]:
         """The edges."""
-        return self._slots
+        return self._possible_edges
 
     @property
-    def inner(self) -> Sequence[int]:
+    def operation_vertices(self) -> Sequence[int]:
         """The nodes between input and output where operations are on nodes."""
-        return self._inner
+        return self._operation_vertices
 
     def vertex_name(self, vertex: int) -> str:
         """The user's number of the node."""
@@ -78,24 +78,24 @@ class FixedWiring(Wiring):
 
     def multiplicity(self, values: Values) -> int:
         """Number of assignments with this key; 1 where there are too many in all to count."""
-        return self._counts[self.key(values)] if self.assignments <= COUNTED else 1
+        return self._counts[self.key(values)] if self._total <= MAX_LISTED else 1
 
     def size(self) -> int | None:
         """Number of keys; None where it is too large to count."""
-        return len(self._counts) if self.assignments <= COUNTED else None
+        return len(self._counts) if self._total <= MAX_LISTED else None
 
     @cached_property
     def _counts(self) -> Counter[str]:
-        return Counter(self.key(values) for values in self.ways())
+        return Counter(self.key(values) for values in self.assignments())
 
     def _labelled(self, operations: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
         """The operations of the edges and those of the vertices, empty where there is none."""
         labels = [""] * len(self._order)
         if self._on_edges:
             return operations, labels
-        for vertex, operation in zip(self._inner, operations, strict=True):
+        for vertex, operation in zip(self._operation_vertices, operations, strict=True):
             labels[vertex] = operation
-        return [""] * len(self._slots), labels
+        return [""] * len(self._possible_edges), labels
 
     def _computed(self, operations: Sequence[str]) -> Graph | None:
         """What the output depends on; None where nothing reaches it.
@@ -105,7 +105,7 @@ class FixedWiring(Wiring):
         """
         edge_operations, vertex_operations = self._labelled(operations)
         incoming: list[list[tuple[int, str]]] = [[] for _ in vertex_operations]
-        for (source, target), operation in zip(self._slots, edge_operations, strict=True):
+        for (source, target), operation in zip(self._possible_edges, edge_operations, strict=True):
             if self.none not in (operation, vertex_operations[target]):
                 incoming[target].append((source, operation))
         used = _reaching_last(incoming)

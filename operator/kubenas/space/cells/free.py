@@ -13,7 +13,7 @@ import numpy as np
 from kubenas.api.cell import Cell
 from kubenas.space.architecture import Value
 from kubenas.space.cells.graph import Edge, Graph, canonical, orders
-from kubenas.space.cells.ordered_graphs import OrderedGraphs, edge_slots, ordered_graphs
+from kubenas.space.cells.ordered_graphs import OrderedGraphs, ordered_graphs, upward_edges
 from kubenas.space.cells.wiring import Values, Wiring
 from kubenas.space.decisions import Decision
 from kubenas.space.domains import Choice, Ordinal
@@ -22,7 +22,7 @@ from kubenas.space.domains import Choice, Ordinal
 class FreeWiring(Wiring):
     """The number of nodes, an operation for each but input and output, and whether there is an edge between each two.
 
-    Every node lies between input and output. Two cells are one where they differ by the numbers of their nodes only.
+    Every node lies between input and output. Cells that differ only by the numbers of their nodes have one key.
     """
 
     def __init__(self, cell: Cell, prefix: str) -> None:
@@ -33,7 +33,7 @@ class FreeWiring(Wiring):
         # By names of vertices, which stay the same whatever the number of nodes: 0 is the input, -1 the output.
         decisions = [nodes]
         for node in range(1, self._most_nodes - 1):
-            switched_on = nodes.having(range(node + 2, self._most_nodes + 1))
+            switched_on = nodes.when_in(range(node + 2, self._most_nodes + 1))
             decisions.append(Decision(f"{prefix}operation.{node}", Choice(tuple(cell.operations)), switched_on))
             decisions += [
                 Decision(f"{prefix}{source}-{node}", Ordinal((0, 1)), switched_on) for source in _names(range(node))
@@ -46,12 +46,12 @@ class FreeWiring(Wiring):
         return f"every node must lie between input and output, with at most {self._most_edges} edges"
 
     @property
-    def slots(self) -> Sequence[Edge]:
+    def possible_edges(self) -> Sequence[Edge]:
         """From each node to each later one."""
-        return edge_slots(self._most_nodes)
+        return upward_edges(self._most_nodes)
 
     @property
-    def inner(self) -> Sequence[int]:
+    def operation_vertices(self) -> Sequence[int]:
         """The nodes between input and output."""
         return range(1, self._most_nodes - 1)
 
@@ -62,15 +62,15 @@ class FreeWiring(Wiring):
     def graph(self, values: Values) -> Graph:
         """The nodes in order; those that are not there have no edges and no label."""
         labels = [""] * self._most_nodes
-        for node in self.inner:
+        for node in self.operation_vertices:
             labels[node] = str(values.get(f"{self.prefix}operation.{node}", ""))
-        edges = {slot: "" for slot in self.slots if values.get(self._edge(slot)) == 1}
+        edges = {slot: "" for slot in self.possible_edges if values.get(self._edge(slot)) == 1}
         return Graph(tuple(labels), edges)
 
     def allows(self, values: Values) -> bool:
         """Whether every node lies between input and output, and edges are not too many."""
         nodes = int(values[self._nodes.name])
-        edges = [slot for slot in self.slots if values.get(self._edge(slot)) == 1]
+        edges = [slot for slot in self.possible_edges if values.get(self._edge(slot)) == 1]
         last = self._most_nodes - 1
         sources, targets = {source for source, _ in edges}, {target for _, target in edges}
         inner = set(range(1, nodes - 1))
@@ -81,7 +81,7 @@ class FreeWiring(Wiring):
         return canonical(self._there(values)).text
 
     def multiplicity(self, values: Values) -> int:
-        """Number of ways to number the nodes."""
+        """Number of different graphs that numberings of the nodes give."""
         graph = self._there(values)
         return orders(graph, range(1, len(graph.labels) - 1)) // canonical(graph).automorphisms
 
@@ -89,8 +89,8 @@ class FreeWiring(Wiring):
         """Number of keys."""
         return sum(graphs.cells() for graphs in self._graphs.values())
 
-    def ways(self) -> Iterator[dict[str, Value]]:
-        """All allowed ways to decide, by number of nodes."""
+    def assignments(self) -> Iterator[dict[str, Value]]:
+        """All allowed assignments, by number of nodes."""
         for nodes, kind in self._graphs.items():
             for graph in kind.graphs.tolist():
                 for operations in product(self.operations, repeat=nodes - 2):
@@ -102,8 +102,8 @@ class FreeWiring(Wiring):
         A graph is drawn by its share of unordered ones, and operations as often as they keep its symmetries.
         """
         while True:
-            place = bisect_right(self._upto, rng.random() * self._upto[-1])
-            nodes, graph, symmetries = self._listed[place]
+            index = bisect_right(self._cumulative, rng.random() * self._cumulative[-1])
+            nodes, graph, symmetries = self._listed[index]
             values = self._decided(nodes, graph, rng.choices(self.operations, k=nodes - 2))
             if symmetries == 1 or rng.random() * symmetries < canonical(self._there(values)).automorphisms:
                 return values
@@ -113,8 +113,8 @@ class FreeWiring(Wiring):
         for node, operation in enumerate(operations, start=1):
             values[f"{self.prefix}operation.{node}"] = operation
         last = self._most_nodes - 1
-        for place, (source, target) in enumerate(edge_slots(nodes)):
-            values[self._edge((source, last if target == nodes - 1 else target))] = graph >> place & 1
+        for bit, (source, target) in enumerate(upward_edges(nodes)):
+            values[self._edge((source, last if target == nodes - 1 else target))] = graph >> bit & 1
         return {decision.name: values[decision.name] for decision in self.decisions if decision.name in values}
 
     @cached_property
@@ -134,7 +134,7 @@ class FreeWiring(Wiring):
         ]
 
     @cached_property
-    def _upto(self) -> list[float]:
+    def _cumulative(self) -> list[float]:
         """Sums of the graphs' weights."""
         weights = [
             len(self.operations) ** (nodes - 2) * kind.symmetries / kind.orders for nodes, kind in self._graphs.items()
@@ -142,7 +142,7 @@ class FreeWiring(Wiring):
         return list(np.cumsum(np.concatenate(weights)).tolist())
 
     def _there(self, values: Values) -> Graph:
-        """The graph of the nodes that are there."""
+        """The graph without the nodes beyond the chosen number."""
         nodes, last = int(values[self._nodes.name]), self._most_nodes - 1
         graph = self.graph(values)
         labels = ("input", *graph.labels[1 : nodes - 1], "output")

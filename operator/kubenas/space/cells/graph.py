@@ -27,7 +27,7 @@ class Canonical:
 
 
 def canonical(graph: Graph) -> Canonical:
-    """The canonical form, by refining vertices' colours and trying all ways to tell apart those that stay alike.
+    """The canonical form, by colour refinement and individualization of vertices whose colours stay equal.
 
     This is the search tree of McKay's nauty ("Practical graph isomorphism", 1981), pruned only where vertices have the
     same edges to the same others: for few vertices.
@@ -44,24 +44,24 @@ def canonical(graph: Graph) -> Canonical:
 
 
 def orders(graph: Graph, free: Sequence[int]) -> int:
-    """Number of ways to put the vertices `free` in an order in which every edge between them goes forward."""
-    place = {vertex: index for index, vertex in enumerate(free)}
+    """Number of topological orders of the vertices `free`."""
+    position = {vertex: index for index, vertex in enumerate(free)}
     before = [0] * len(free)
     for source, target in graph.edges:
-        if source in place and target in place:
-            before[place[target]] |= 1 << place[source]
+        if source in position and target in position:
+            before[position[target]] |= 1 << position[source]
 
     @cache
-    def ways(placed: int) -> int:
+    def orders_after(placed: int) -> int:
         if placed == (1 << len(free)) - 1:
             return 1
         return sum(
-            ways(placed | 1 << index)
+            orders_after(placed | 1 << index)
             for index, needed in enumerate(before)
             if not placed >> index & 1 and needed & ~placed == 0
         )
 
-    return ways(0)
+    return orders_after(0)
 
 
 def cycles(permutation: Mapping[Moved, Moved]) -> int:
@@ -101,7 +101,7 @@ def _refined(neighbours: Sequence[Sequence[tuple[str, int]]], colours: list[int]
 
 
 def _leaves(neighbours: Sequence[Sequence[tuple[str, int]]], colours: list[int]) -> Iterator[tuple[list[int], int]]:
-    """Colours that tell all vertices apart, and for how many leaves of the whole tree each stands."""
+    """Colourings that distinguish all vertices, each with the number of leaves of the search tree it stands for."""
     colours = _refined(neighbours, colours)
     if len(set(colours)) == len(colours):
         yield colours, 1
@@ -116,9 +116,9 @@ def _leaves(neighbours: Sequence[Sequence[tuple[str, int]]], colours: list[int])
             yield leaf, count * (len(members) if twins else 1)
 
 
-def _written(graph: Graph, places: Sequence[int]) -> str:
-    labels = [""] * len(places)
-    for vertex, place in enumerate(places):
-        labels[place] = graph.labels[vertex]
-    edges = sorted((places[source], places[target], label) for (source, target), label in graph.edges.items())
+def _written(graph: Graph, positions: Sequence[int]) -> str:
+    labels = [""] * len(positions)
+    for vertex, position in enumerate(positions):
+        labels[position] = graph.labels[vertex]
+    edges = sorted((positions[source], positions[target], label) for (source, target), label in graph.edges.items())
     return ",".join(labels) + "|" + ",".join(f"{source}>{target}{':' * bool(x)}{x}" for source, target, x in edges)

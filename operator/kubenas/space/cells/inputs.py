@@ -13,7 +13,7 @@ from kubenas.space.cells.graph import Edge, Graph, canonical, cycles, orders
 from kubenas.space.cells.wiring import Values, Wiring
 from kubenas.space.decisions import Decision
 from kubenas.space.domains import Choice
-from kubenas.space.sampler import COUNTED
+from kubenas.space.sampler import MAX_LISTED
 
 ENTRIES = 2
 
@@ -21,7 +21,7 @@ ENTRIES = 2
 class InputsWiring(Wiring):
     """For each node which earlier nodes it reads, and an operation for each; the output has all nodes concatenated.
 
-    Two cells are one where they differ by the numbers of their nodes only.
+    Cells that differ only by the numbers of their nodes have one key.
     """
 
     def __init__(self, cell: Cell, prefix: str) -> None:
@@ -38,17 +38,17 @@ class InputsWiring(Wiring):
         super().__init__(prefix, cell.operations, decisions)
 
     @property
-    def slots(self) -> Sequence[Edge]:
+    def possible_edges(self) -> Sequence[Edge]:
         """From each node to each later one."""
         return [(source, target) for target in range(ENTRIES, self._nodes) for source in range(target)]
 
     @property
-    def inner(self) -> Sequence[int]:
+    def operation_vertices(self) -> Sequence[int]:
         """None: operations are on edges."""
         return ()
 
     @property
-    def starts(self) -> Sequence[int]:
+    def input_vertices(self) -> Sequence[int]:
         """The outputs of the two cells before."""
         return range(ENTRIES)
 
@@ -70,19 +70,19 @@ class InputsWiring(Wiring):
         return canonical(self._marked(values)).text
 
     def multiplicity(self, values: Values) -> int:
-        """Number of ways to number the nodes."""
+        """Number of different graphs that numberings of the nodes give."""
         graph = self._marked(values)
         return orders(graph, range(ENTRIES, self._nodes)) // canonical(graph).automorphisms
 
     def size(self) -> int | None:
-        """Number of keys, by Burnside's lemma; None where there are too many ways to wire the nodes."""
+        """Number of keys, by Burnside's lemma; None where there are too many choices of inputs."""
         return self._size
 
     @cached_property
     def _size(self) -> int | None:
         free = range(ENTRIES, self._nodes)
         wirings = prod(comb(node, self._reads) for node in free)
-        if wirings * factorial(len(free)) > COUNTED:
+        if wirings * factorial(len(free)) > MAX_LISTED:
             return None
         total = Fraction()
         for chosen in product(*(combinations(range(node), self._reads) for node in free)):
@@ -94,7 +94,7 @@ class InputsWiring(Wiring):
         return int(total)
 
     def _marked(self, values: Values) -> Graph:
-        """The graph with its inputs told apart from each other and from the nodes."""
+        """The graph with labels that distinguish the inputs from each other and from the nodes."""
         graph = self.graph(values)
         return Graph(("in 0", "in 1", *graph.labels[ENTRIES:-1], "out"), graph.edges)
 

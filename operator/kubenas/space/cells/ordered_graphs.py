@@ -21,8 +21,7 @@ class OrderedGraphs:
 
     Attributes:
         graphs: one number a graph.
-        orders: how many ways there are to order the graph's nodes; each is a graph of the list, symmetric ones less
-            often.
+        orders: number of topological orders of the graph; each is a graph of the list, symmetric ones fewer.
         symmetries: how many of these give the same graph.
         kept: the choices of operations on the inner nodes that a symmetry keeps, summed over all symmetries.
     """
@@ -40,23 +39,23 @@ class OrderedGraphs:
 @cache
 def ordered_graphs(nodes: int, edges: int, operations: int) -> OrderedGraphs:
     """Those with at most so many edges; node 0 is the input, the last the output, all others are on a way between."""
-    slots = edge_slots(nodes)
+    slots = upward_edges(nodes)
     graphs = np.arange(1 << len(slots), dtype=np.int64)
     graphs = graphs[np.bitwise_count(graphs) <= edges]
     for vertex in range(nodes):
         for end, last in ((0, nodes - 1), (1, 0)):
-            mask = sum(1 << place for place, slot in enumerate(slots) if slot[end] == vertex)
+            mask = sum(1 << bit for bit, slot in enumerate(slots) if slot[end] == vertex)
             graphs = graphs[(graphs & mask != 0) == (vertex != last)]
     orders, symmetries, kept = (np.zeros(len(graphs), np.int64) for _ in range(3))
     for order in permutations(range(1, nodes - 1)):
         number = (0, *order, nodes - 1)
         backwards, image = 0, np.zeros(len(graphs), np.int64)
-        for place, (source, target) in enumerate(slots):
+        for bit, (source, target) in enumerate(slots):
             renumbered = (number[source], number[target])
             if renumbered in slots:
-                image |= (graphs >> place & 1) << slots.index(renumbered)
+                image |= (graphs >> bit & 1) << slots.index(renumbered)
             else:
-                backwards |= 1 << place
+                backwards |= 1 << bit
         forwards = graphs & backwards == 0
         orders += forwards
         symmetries += forwards & (image == graphs)
@@ -65,6 +64,6 @@ def ordered_graphs(nodes: int, edges: int, operations: int) -> OrderedGraphs:
     return OrderedGraphs(graphs, orders, symmetries, kept)
 
 
-def edge_slots(nodes: int) -> list[Edge]:
-    """The edges that there can be, from each node to each later one."""
+def upward_edges(nodes: int) -> list[Edge]:
+    """All edges from a node to a later one."""
     return [(source, target) for target in range(1, nodes) for source in range(target)]

@@ -15,28 +15,26 @@ from kubenas.space.cells.fixed import FixedWiring
 from kubenas.space.cells.free import FreeWiring
 from kubenas.space.cells.inputs import InputsWiring
 from kubenas.space.cells.wiring import Wiring
-from kubenas.space.constraint import Constraint
 from kubenas.space.sampler import EmptySpaceError, max_listed
 
-# Architectures whose keys are kept.
-KEPT: Final = 20_000
+# Values of the architectures whose keys are kept: all 15,625 of nasbench201, about 12 MB.
+KEPT: Final = 100_000
 
 Encode = Callable[[Wiring, Architecture], list[float]]
 
 
-def build_cell_space(cell: Cell, constraints: Sequence[Constraint] = ()) -> CellSpace:
+def build_cell_space(cell: Cell) -> CellSpace:
     """The space of a (validated) `cell`; with several cells, their names and a dot begin the names of decisions."""
     wiring: type[FixedWiring | InputsWiring | FreeWiring] = FixedWiring
     if cell.inputs is not None:
         wiring = InputsWiring
     elif cell.max_edges is not None:
         wiring = FreeWiring
-    space = CellSpace({name: wiring(cell, f"{name}." if name else "") for name in cell.cells or [""]})
-    return space.within(constraints) if constraints else space
+    return CellSpace({name: wiring(cell, f"{name}." if name else "") for name in cell.cells or [""]})
 
 
 class CellSpace(SymmetricSpace):
-    """One cell, or several that are chosen apart from each other."""
+    """One cell, or several that are chosen independently."""
 
     def __init__(self, cells: Mapping[str, Wiring]) -> None:
         self.cells = dict(cells)
@@ -49,17 +47,17 @@ class CellSpace(SymmetricSpace):
         # Canonical forms take long, and searches ask for the same ones again and again.
         key = self._keys.get(architecture)
         if key is None:
-            if len(self._keys) >= KEPT:
+            if len(self._keys) * len(self.decisions) >= KEPT:
                 self._keys.clear()
             key = self._keys[architecture] = ";".join(cell.key(architecture) for cell in self.cells.values())
         return key
 
     def multiplicity(self, architecture: Architecture) -> int:
-        """Number of ways to decide with this key, what constraints refuse included; see the wiring for its limits."""
+        """Number of assignments with this key, constraints ignored; see the wiring for its limits."""
         return prod(cell.multiplicity(architecture) for cell in self.cells.values())
 
-    def attempt(self, rng: Random) -> Architecture | None:
-        """One draw, even by `key`, cell by cell; None where constraints refuse it."""
+    def try_sample(self, rng: Random) -> Architecture | None:
+        """One draw, uniform over keys, cell by cell; None where constraints refuse it."""
         values: dict[str, Value] = {}
         for cell in self.cells.values():
             values |= cell.sample(rng)
@@ -68,7 +66,7 @@ class CellSpace(SymmetricSpace):
 
     @cached_property
     def _listed(self) -> Mapping[str, Architecture] | None:
-        """The first way to decide each different architecture, by key; None where there are too many.
+        """The first assignment of each key; None where there are too many to list.
 
         Other wirings than fixed ones draw and count without a list.
         """
@@ -96,7 +94,7 @@ class CellSpace(SymmetricSpace):
     def neighbours(self, architecture: Architecture) -> list[Architecture]:
         """All that differ by one operation or edge; of a listed space each different one once, as `enumerate` has it.
 
-        What differs by an operation that leads nowhere is the same architecture, which nobody needs to train twice.
+        One that differs only by an operation that does not lead to the output would be trained twice.
         """
         neighbours = super().neighbours(architecture)
         if self._listed is None:
@@ -123,7 +121,7 @@ class CellSpace(SymmetricSpace):
         if not cells:
             yield Architecture(values)
             return
-        for chosen in cells[0].cells():
+        for chosen in cells[0].distinct():
             yield from self._cells(cells[1:], values | chosen)
 
     @property
@@ -156,7 +154,7 @@ class CellSpace(SymmetricSpace):
 
 
 class _Connected:
-    """That the edges of a cell connect its nodes."""
+    """The constraint that the edges of a cell connect its nodes."""
 
     def __init__(self, cell: FreeWiring) -> None:
         self._cell = cell

@@ -1,4 +1,4 @@
-"""What every way to wire a cell gives: its decisions, which of them are one, numbers and text."""
+"""What all wirings of a cell have in common: decisions, keys, encodings, text."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Wiring(ABC):
         self.operations = tuple(operations)
         self.decisions = tuple(decisions)
 
-    # The operations that give nothing, and what they are given.
+    # The operation that gives zeros, and the identity.
     none: str | None = None
     skip: str | None = None
 
@@ -42,60 +42,60 @@ class Wiring(ABC):
 
     @property
     @abstractmethod
-    def slots(self) -> Sequence[Edge]:
-        """The edges of `graph` that there can be."""
+    def possible_edges(self) -> Sequence[Edge]:
+        """All edges that `graph` can have."""
 
     @property
     @abstractmethod
-    def inner(self) -> Sequence[int]:
+    def operation_vertices(self) -> Sequence[int]:
         """The vertices of `graph` that have an operation."""
 
     @property
-    def starts(self) -> Sequence[int]:
+    def input_vertices(self) -> Sequence[int]:
         """The vertices of `graph` that are the cell's inputs."""
         return (0,)
 
     @abstractmethod
     def key(self, values: Values) -> str:
-        """Equal for cells that are one."""
+        """Canonical key: equal for cells that compute the same."""
 
     @abstractmethod
     def multiplicity(self, values: Values) -> int:
-        """Number of allowed ways to decide with the key of this one."""
+        """Number of allowed assignments with the key of this one."""
 
     @abstractmethod
     def size(self) -> int | None:
         """Number of keys; None where it is too large to count."""
 
-    def ways(self) -> Iterator[dict[str, Value]]:
-        """All allowed ways to decide, the last decision changing fastest."""
+    def assignments(self) -> Iterator[dict[str, Value]]:
+        """All allowed assignments, the last decision changing fastest."""
         names = [decision.name for decision in self.decisions]
         values = (
-            [decision.domain.at(place) for place in range(decision.domain.size() or 0)] for decision in self.decisions
+            [decision.domain.at(index) for index in range(decision.domain.size() or 0)] for decision in self.decisions
         )
         return (dict(zip(names, chosen, strict=True)) for chosen in product(*values))
 
-    def cells(self) -> Iterator[dict[str, Value]]:
+    def distinct(self) -> Iterator[dict[str, Value]]:
         """Each cell once by `key`."""
         keys: set[str] = set()
-        for values in self.ways():
+        for values in self.assignments():
             if (key := self.key(values)) not in keys:
                 keys.add(key)
                 yield values
 
     def sample(self, rng: Random) -> dict[str, Value]:
-        """One cell, each as likely as any other by `key`: by rejection."""
+        """One cell by rejection, uniform over keys."""
         while True:
             values = {decision.name: decision.domain.sample(rng) for decision in self.decisions}
             if rng.random() * self.multiplicity(values) < 1.0:
                 return values
 
-    def allows(self, values: Values) -> bool:  # noqa: ARG002 - for those that need it
-        """Whether the edges make a cell."""
+    def allows(self, values: Values) -> bool:  # noqa: ARG002 - for wirings that choose edges
+        """Whether the edges connect the nodes."""
         return True
 
     def live(self, values: Values) -> Graph:
-        """The graph without what carries nothing, and without what does not reach the output."""
+        """The graph without edges and vertices that carry nothing or do not lead to the output."""
         graph = self.graph(values)
         carrying = self._carrying(graph)
         fed, used = self._reached(carrying, len(graph.labels) - 1)
@@ -108,14 +108,14 @@ class Wiring(ABC):
         """The edges that neither have the operation `none` nor lead to or from a vertex that has it."""
         if self.none is None:
             return graph.edges
-        if not self.inner:
+        if not self.operation_vertices:
             return {edge: label for edge, label in graph.edges.items() if label != self.none}
         empty = {vertex for vertex, label in enumerate(graph.labels) if label == self.none}
         return {edge: label for edge, label in graph.edges.items() if not empty.intersection(edge)}
 
     def _reached(self, edges: Mapping[Edge, str], output: int) -> tuple[set[int], set[int]]:
         """The vertices that edges (by target) lead to from an input, and those from which they lead to the output."""
-        fed, used = set(self.starts), {output}
+        fed, used = set(self.input_vertices), {output}
         for source, target in edges:
             if source in fed:
                 fed.add(target)
@@ -125,22 +125,23 @@ class Wiring(ABC):
         return fed, used
 
     def adjacency(self, values: Values) -> list[float]:
-        """For each edge that there can be its operation one-hot, or 1 where edges have no operations; for each vertex
-        with an operation that one-hot.
+        """For each possible edge its operation one-hot, or 1 where edges have no operations; for each vertex with an
+        operation that one-hot.
 
-        What carries nothing or leads nowhere has the operation `none`, or zeros where there is no such operation.
+        Edges and vertices that carry nothing or do not lead to the output have the operation `none`, or zeros where
+        there is no such operation.
         """
         graph = self.graph(values)
         carrying = self._carrying(graph)
         fed, used = self._reached(carrying, len(graph.labels) - 1)
         one_hot, none = self._one_hot, self.none
         encoded: list[float] = []
-        if not self.inner:
-            for slot in self.slots:
+        if not self.operation_vertices:
+            for slot in self.possible_edges:
                 encoded += one_hot[carrying.get(slot, none) if slot[0] in fed and slot[1] in used else none]
             return encoded
-        encoded += [float(slot in carrying and slot[0] in fed and slot[1] in used) for slot in self.slots]
-        for vertex in self.inner:
+        encoded += [float(slot in carrying and slot[0] in fed and slot[1] in used) for slot in self.possible_edges]
+        for vertex in self.operation_vertices:
             encoded += one_hot[graph.labels[vertex] if vertex in fed and vertex in used else none]
         return encoded
 
@@ -159,7 +160,7 @@ class Wiring(ABC):
         carrying = self._carrying(graph)
         labels, numbers, base, total = graph.labels, self._applied, len(self._applied), self._sequences
         counts: list[float] = []
-        for start in self.starts:
+        for start in self.input_vertices:
             # For each vertex how many paths apply each sequence; sequences are numbered level by level, as a heap is.
             paths: list[dict[int, float]] = [{} for _ in labels]
             paths[start][0] = 1.0
@@ -186,10 +187,10 @@ class Wiring(ABC):
     @cached_property
     def _sequences(self) -> int:
         """Number of sequences that are counted: all up to a length."""
-        longest = len(self.inner) or len({target for _, target in self.slots})
+        longest = len(self.operation_vertices) or len({target for _, target in self.possible_edges})
         found = 1
         for length in range(1, longest + 1):
-            if (found + len(self._applied) ** length) * len(self.starts) > MAX_SEQUENCES:
+            if (found + len(self._applied) ** length) * len(self.input_vertices) > MAX_SEQUENCES:
                 break
             found += len(self._applied) ** length
         return found
@@ -204,11 +205,12 @@ class Wiring(ABC):
                 if target == vertex
             ]
             if terms:
-                yield self.vertex_name(vertex), self._term(label if vertex in self.inner else "", " + ".join(terms))
+                applied = label if vertex in self.operation_vertices else ""
+                yield self.vertex_name(vertex), self._term(applied, " + ".join(terms))
 
     @abstractmethod
     def vertex_name(self, vertex: int) -> str:
-        """What people call a vertex of `graph`."""
+        """What users call a vertex of `graph`."""
 
     def _term(self, operation: str, of: str) -> str:
         return of if operation in ("", self.skip) else f"{operation}({of})"

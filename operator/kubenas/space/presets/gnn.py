@@ -21,8 +21,8 @@ LINKS: Final = ("0000", "0001", "0011", "0012", "0013", "0111", "0112", "0122", 
 _NODES: Final = tuple(f"operation.{node}" for node in range(4))
 _APPLIED: Final = OPERATIONS[:-1]
 _RUNS: Final = {
-    run: place
-    for place, run in enumerate(
+    run: index
+    for index, run in enumerate(
         [*((one,) for one in _APPLIED), *((one, next_one) for one in _APPLIED for next_one in _APPLIED)]
     )
 }
@@ -33,10 +33,10 @@ Path = tuple[str, ...]
 class GNN(SymmetricSpace):
     """Four nodes, each one of 9 operations on the output of an earlier node; what no node reads is concatenated.
 
-    Two architectures are one, as in the published tables, where they are the same tree of operations: nodes have no
-    order, a skip with something behind it, or alone behind a node, is left out, and so is one that hands the input
-    straight to the output. Other skips hand a node's value to the output beside what follows it. That leaves 26,206;
-    four skips are no network.
+    Architectures have one key, as in the published tables, where they are the same tree of operations. Nodes have no
+    order. A skip is left out where something follows it, where nothing else reads the same node, and between the input
+    and the output. Any other skip hands a node's value to the output in addition to what follows that node. That leaves
+    26,206 architectures; four skips are no network.
     """
 
     def __init__(self) -> None:
@@ -48,12 +48,12 @@ class GNN(SymmetricSpace):
         return _key(*architecture.values())
 
     def multiplicity(self, architecture: Architecture) -> int:
-        """Number of ways to write the architecture."""
-        return self._written[self.key(architecture)]
+        """Number of assignments with this key."""
+        return self._multiplicities[self.key(architecture)]
 
     @property
     def encodings(self) -> Mapping[str, Callable[[Architecture], list[float]]]:
-        """`one-hot`; `adjacency`, the one-hot of the first of all ways to write it; `paths`."""
+        """`one-hot`; `adjacency`, the one-hot of the first assignment with its key; `paths`."""
         return {**super().encodings, "adjacency": self._adjacency, "paths": _path_counts}
 
     def name(self, architecture: Architecture) -> str:
@@ -70,7 +70,7 @@ class GNN(SymmetricSpace):
         return "\n".join(lines)
 
     @cached_property
-    def _written(self) -> Counter[str]:
+    def _multiplicities(self) -> Counter[str]:
         return Counter(self.key(architecture) for architecture in self._allowed())
 
     @cached_property
@@ -113,7 +113,7 @@ Tree = dict[int, list[tuple[int, str]]]
 
 @cache
 def _key(*values: Value) -> str:
-    """There are 59,049 ways to write an architecture, and searches ask again and again."""
+    """Cached, as there are only 59,049 assignments and searches need keys again and again."""
     return _expression(_tree(values), 0)
 
 
@@ -121,13 +121,13 @@ def _tree(values: Sequence[Value]) -> Tree:
     """That of the links and the operations."""
     links = [int(link) for link in str(values[0])]
     operations = [str(operation) for operation in values[1:]]
-    # A skip is what it reads; links only look back.
-    place = [0] * 5
+    # A skip is what it reads; links only go back.
+    resolved = [0] * 5
     for node, link in enumerate(links, start=1):
-        place[node] = place[link] if operations[node - 1] == "skip" else node
+        resolved[node] = resolved[link] if operations[node - 1] == "skip" else node
     tree: Tree = {}
     for node, link in enumerate(links, start=1):
-        operation, source = operations[node - 1], place[link]
+        operation, source = operations[node - 1], resolved[link]
         if operation != "skip":
             tree.setdefault(source, []).append((node, operation))
         elif node not in links and source != 0:

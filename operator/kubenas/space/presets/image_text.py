@@ -21,7 +21,7 @@ def image_text() -> CostedSpace:
 
     Fusions: `concat` of two vectors, their `product` (Antol et al., ICCV 2015, arXiv:1505.00468), `film`, where the
     question scales and shifts the image's features (Perez et al., AAAI 2018, arXiv:1709.07871), and `cross_attention`
-    from the question's words to the image's places. A text encoder of type `bag` is the mean of the words' vectors.
+    from the question's words to the image's positions. A text encoder of type `bag` is the mean of the words' vectors.
     """
     depth = Decision("image_depth", Ordinal((2, 3, 4, 5)))
     text = Decision("text_encoder", Choice(("bag", "gru", "transformer")))
@@ -32,7 +32,7 @@ def image_text() -> CostedSpace:
             *layers("image_kernel", Ordinal((3, 5)), depth),
             text,
             Decision("text_width", Ordinal((32, 64, 128))),
-            Decision("text_layers", Ordinal((1, 2)), text.having(("gru", "transformer"))),
+            Decision("text_layers", Ordinal((1, 2)), text.when_in(("gru", "transformer"))),
             Decision("fusion", Choice(("concat", "product", "film", "cross_attention"))),
             Decision("fusion_width", Ordinal((32, 64, 128, 256))),
             Decision("head_layers", Ordinal((0, 1, 2))),
@@ -43,7 +43,7 @@ def image_text() -> CostedSpace:
 
 
 def _costs(architecture: Architecture) -> dict[str, float]:
-    """`params` of all layers, without the vectors of words and places and without the output."""
+    """`params` of all layers, without the embeddings of words and positions and without the output."""
     widths = [int(width) for width in layer_values(architecture, "image_width")]
     kernels = layer_values(architecture, "image_kernel")
     params = sum(

@@ -38,8 +38,8 @@ def _costs(architecture: Architecture) -> dict[str, float]:
     for unit, (channels, first_stride) in enumerate(UNITS, start=1):
         kernels = layer_values(architecture, f"unit{unit}_kernel")
         expansions = layer_values(architecture, f"unit{unit}_expansion")
-        for place, (kernel, expansion) in enumerate(zip(kernels, expansions, strict=True)):
-            stride = first_stride if place == 0 else 1
+        for index, (kernel, expansion) in enumerate(zip(kernels, expansions, strict=True)):
+            stride = first_stride if index == 0 else 1
             total += inverted_residual(inputs, channels, expansion, int(kernel), side, stride)
             inputs, side = channels, side // stride
     return total.by_name()

@@ -39,7 +39,7 @@ class NASBenchMacro(SymmetricSpace):
         )
 
     def multiplicity(self, architecture: Architecture) -> int:
-        """Number of allowed ways to place the skips."""
+        """Number of allowed positions of the skips."""
         if not self.constraints:
             return prod(comb(len(rest), rest.count("id")) for _, *rest in _stages(architecture))
         placements = product(*(list(_placed(stage)) for stage in _stages(architecture)))
@@ -66,8 +66,8 @@ class NASBenchMacro(SymmetricSpace):
         """`params` and `flops` (multiply-adds) of the MobileNet blocks."""
         total, inputs = Cost(), STEM
         for stage, (_, channels, side) in zip(_stages(architecture), STAGES, strict=True):
-            for place, operation in enumerate(stage):
-                stride = 2 if place == 0 else 1
+            for index, operation in enumerate(stage):
+                stride = 2 if index == 0 else 1
                 if operation in _SETTINGS:
                     total += inverted_residual(inputs, channels, *_SETTINGS[operation], side * stride, stride)
                 inputs = channels
@@ -96,9 +96,9 @@ def _stages(architecture: Architecture) -> Iterator[list[str]]:
 
 
 def _placed(stage: Sequence[str]) -> Iterator[list[str]]:
-    """The stage with its skips after the first layer in every other place."""
+    """The stage with its skips after the first layer in all possible positions."""
     first, *rest = stage
     blocks = [operation for operation in rest if operation != "id"]
-    for places in combinations(range(len(rest)), len(blocks)):
-        placed = dict(zip(places, blocks, strict=True))
-        yield [first, *(placed.get(place, "id") for place in range(len(rest)))]
+    for positions in combinations(range(len(rest)), len(blocks)):
+        placed = dict(zip(positions, blocks, strict=True))
+        yield [first, *(placed.get(index, "id") for index in range(len(rest)))]
