@@ -119,3 +119,5 @@ def test_nothing_is_proposed_until_it_is_recorded_and_then_always_the_same() -> 
     assert made[0].status is None or made[0].status.warm_start == [known]
     history = seen(recorded).ledger.history(seen(recorded).stages[0])
     assert len(history.earlier) == 60
+    without = plan(observed(before(search=PREDICTOR, trials={"max": 9, "parallelism": 3})), NOW)
+    assert [n.spec.candidates for n in made[0].create] != [n.spec.candidates for n in without.create]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.cluster.conditions import until
-from tests.cluster.fake_pods import drawn
+from tests.cluster.fake_pods import Ending, Trial, drawn
 from tests.operator import endings
 from tests.operator.harness import Operator, Workspace, experiment
 
@@ -197,6 +198,45 @@ def test_a_funnel_trains_the_best_of_a_stage_for_longer(workspace: Workspace) ->
     assert architectures[5:] == sorted(architectures[:5], key=drawn, reverse=True)[:2]
     assert workspace.status()["best"]["trial"] == "nas-5"
     assert (workspace.status()["stage"], workspace.status()["progress"]) == ("train", "7/7")
+
+
+def noisy(trial: Trial) -> Ending:
+    """Accuracies that differ between seeds, on validation and on test."""
+    results = []
+    for candidate in trial["candidates"]:
+        value, noise = drawn(candidate["architecture"]), drawn(trial["seed"]) / 100
+        metrics = {"accuracy": value + noise, "test_accuracy": value - noise}
+        results.append({"candidate": candidate["id"], "step": candidate["epochs"], "metrics": metrics})
+    return Ending(json.dumps({"results": results}))
+
+
+@pytest.mark.usefixtures("operator")
+def test_stages_of_their_own_search_evaluation_and_seeds(workspace: Workspace) -> None:
+    evolution = {"algorithm": "regularized-evolution", "settings": {"populationSize": 3, "sampleSize": 2}}
+    stages = [
+        {"name": "wide", "evaluation": {"epochs": 1}, "trials": {"candidatesPerTrial": 2}},
+        {"name": "again", "search": evolution, "trials": {"max": 3}, "keep": {"top": 2}},
+        {"name": "final", "evaluation": {"epochs": 9, "seeds": 3}},
+    ]
+    with workspace.control_plane.fake_pods(noisy):
+        workspace.apply(experiment(stages=stages, trials={"max": 2, "parallelism": 4}))
+        workspace.wait_condition("Succeeded")
+    specs = [trial["spec"] for trial in workspace.trials()]
+    assert [spec["stage"] for spec in specs] == ["wide"] * 2 + ["again"] * 3 + ["final"] * 6
+    assert [spec["seed"] for spec in specs[5:]] == [0, 1, 2] * 2
+    assert [len(spec["candidates"]) for spec in specs] == [2] * 2 + [1] * 9
+    status = workspace.status()
+    best = max((spec["candidates"][0]["architecture"] for spec in specs[2:5]), key=drawn)
+    assert status["best"]["architecture"] == best
+    assert (status["best"]["seeds"], status["progress"]) == (3, "11/11")
+    first, _ = status["finalists"]
+    assert first["architecture"] == best
+    told = {metric["name"]: metric for metric in first["metrics"]}
+    assert told["accuracy"]["spread"] > 0
+    assert told["test_accuracy"]["value"] < told["accuracy"]["value"]
+    generalizes = workspace.condition("Generalizes")
+    assert generalizes["status"] in ("True", "False")
+    assert "The best of 2 finalists has accuracy" in generalizes["message"]
 
 
 @pytest.mark.usefixtures("operator")
