@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Thread
-from typing import Any, BinaryIO
+from threading import Event
+from typing import BinaryIO
 from urllib.parse import parse_qs
+
+from tests.http_server import Handler, listening
 
 # Writes an answer, headers included: is given the form that was sent, where to write, and what ends with the test.
 Answer = Callable[[dict[str, str], BinaryIO, Event], None]
@@ -56,8 +57,10 @@ def endless(piece: bytes, pause: float = 0.0) -> Answer:
 def serving(answer: Answer, address: tuple[str, int] = ("127.0.0.1", 0)) -> Iterator[Server]:
     """A server that answers so to whatever it is asked."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+    server = Server("")
+
+    class Answering(Handler):
+        def do_GET(self) -> None:  # noqa: N802 - the overridden name
             form = parse_qs(self.rfile.read(int(self.headers.get("Content-Length", 0))).decode())
             server.forms.append({name: values[0] for name, values in form.items()})
             server.headers.append(dict(self.headers))
@@ -69,16 +72,5 @@ def serving(answer: Answer, address: tuple[str, int] = ("127.0.0.1", 0)) -> Iter
 
         do_POST = do_GET  # noqa: N815 - the overridden name
 
-        def log_message(self, *_: Any) -> None:
-            return
-
-    with ThreadingHTTPServer(address, Handler) as http:
-        server = Server(f"http://{address[0]}:{http.server_port}")
-        thread = Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.ended.set()
-            http.shutdown()
-            thread.join()
+    with listening(Answering, server.ended, *address) as server.url:
+        yield server

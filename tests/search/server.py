@@ -6,9 +6,10 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Thread
+from threading import Event
 from typing import Any
+
+from tests.http_server import Handler, listening
 
 Handle = Callable[[dict[str, Any]], tuple[int, bytes]]
 
@@ -37,8 +38,10 @@ def serving(handle: Handle, drips: bool = False, location: str = "", host: str =
         host: address of this machine to listen on.
     """
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
+    server = Server("")
+
+    class Answering(Handler):
+        def do_POST(self) -> None:  # noqa: N802 - the overridden name
             document = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             server.requests.append(document)
             server.paths.append(self.path)
@@ -61,17 +64,5 @@ def serving(handle: Handle, drips: bool = False, location: str = "", host: str =
             except OSError:
                 return  # the client has gone
 
-        def log_message(self, *_: Any) -> None:
-            return
-
-    http = ThreadingHTTPServer((host, 0), Handler)
-    server = Server(f"http://{host}:{http.server_port}")
-    thread = Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with listening(Answering, server.ended, host) as server.url:
         yield server
-    finally:
-        server.ended.set()
-        http.shutdown()
-        thread.join()
-        http.server_close()
