@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from kubenas.experiment.message import read_message
+from kubenas.experiment.state import Fault
 from kubenas_trial.contract import InvalidTrialError, NonFiniteMetricError, Trial, TrialError
 from kubenas_trial.exposition import Exposition
 from tests.experiment.builders import candidate
@@ -253,7 +254,7 @@ def test_a_candidate_that_fails_leaves_the_others_their_results(tmp_path: Path) 
     assert [(one.candidate, one.reason) for one in report.failed] == [("0", "OutOfMemory"), ("2", "TrainerError")]
 
 
-def test_a_trial_fails_by_the_first_error_where_all_candidates_do(tmp_path: Path) -> None:
+def test_a_trial_fails_where_all_candidates_do_and_says_what_each_failed_of(tmp_path: Path) -> None:
     def fail_all(trial: Trial) -> None:
         for number, each in enumerate(trial.candidates):
             trial.fail(each, InvalidTrialError(f"no network {number}"))
@@ -261,7 +262,19 @@ def test_a_trial_fails_by_the_first_error_where_all_candidates_do(tmp_path: Path
     with pytest.raises(SystemExit) as ended, Trial.from_environment(three_candidates(tmp_path)) as trial:
         fail_all(trial)
     assert ended.value.code == 64
-    assert error_of(tmp_path) == ("InvalidTrial", "no network 0")
+    candidates = [candidate(number) for number in range(3)]
+    report = read_message((tmp_path / "termination-log").read_text(), 64, candidates, ["accuracy"])
+    assert report.fault == Fault("InvalidTrial", "candidate 0: no network 0")
+    assert [(one.candidate, one.reason, one.message) for one in report.failed] == [
+        (str(number), "InvalidTrial", f"no network {number}") for number in range(3)
+    ]
+
+
+def test_a_trial_of_one_candidate_fails_by_its_error(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as ended, Trial.from_environment(trial_environment(tmp_path)) as trial:
+        trial.fail(trial.candidates[0], InvalidTrialError("no network"))
+    assert ended.value.code == 64
+    assert error_of(tmp_path) == ("InvalidTrial", "no network")
 
 
 def test_a_failure_of_another_trial_s_candidate_is_refused(tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ class Trial:
         """
         termination_log = _termination_log(environment)
         sigterm = Sigterm()
-        exit_0 = None
+        ended = None
         try:
             document = read_document(environment)
             if number := _rank(environment):
@@ -128,20 +128,25 @@ class Trial:
                 except SystemExit as raised:
                     if raised.code not in {None, 0}:
                         raise
-                    exit_0 = raised
-                message = results_message(trial._outcomes())
+                    ended = raised
+                outcomes = trial._outcomes()
+                message = results_message(outcomes)
+                errors = [one.error for one in outcomes if isinstance(one, Failed)]
                 with sigterm.held():
                     write(termination_log, message)
-                    sigterm.code = 0
-                exposition.wait_final_scrape(scrape_limit)
+                    sigterm.code = exit_code(errors[0]) if len(errors) == len(outcomes) else 0
+                if sigterm.code:
+                    ended = SystemExit(sigterm.code)
+                else:
+                    exposition.wait_final_scrape(scrape_limit)
         except Exception as error:
             _LOG.exception("the trial failed")
             write(termination_log, error_message(error))
             raise SystemExit(exit_code(error)) from error
         finally:
             sigterm.restore()
-        if exit_0 is not None:
-            raise exit_0
+        if ended is not None:
+            raise ended
 
     def report(self, candidate: Candidate, step: int, **metrics: float) -> None:
         """Publish the values of `candidate` at `step`, for example the epoch.
@@ -186,7 +191,7 @@ class Trial:
     def fail(self, candidate: Candidate, error: BaseException) -> None:
         """Give up `candidate` alone: its result is `error`, whatever it has reported, and the others have theirs.
 
-        The trial fails where no candidate has a result, by the error of the first.
+        The trial fails where no candidate has a result, by the reason of the first, and tells what each failed of.
 
         Raises:
             ValueError: the candidate is another trial's.
@@ -231,12 +236,12 @@ class Trial:
             raise ValueError(f"{at}: this trial has no such candidate")
 
     def _outcomes(self) -> list[Result | Failed]:
-        """What becomes of each candidate; raises the first's error where none has a result."""
+        """What becomes of each candidate; raises the error of the only one."""
         for candidate in self.candidates:
             if candidate.id not in self._reports:
                 missing = TrialError("TrainerError", f"the trainer ended without a report of candidate {candidate.id}")
                 self._failures.setdefault(candidate.id, missing)
-        if all(candidate.id in self._failures for candidate in self.candidates):
+        if len(self.candidates) == 1 and self._failures:
             raise self._failures[self.candidates[0].id]
         return [self._outcome(one.id, *self._reports.get(one.id, (0, {}))) for one in self.candidates]
 
