@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -184,6 +185,17 @@ def test_strings_with_separators_and_of_several_lengths(
 def table_index(table: Table, listed: list[Architecture], row: int) -> int:
     """Which of `listed` the table has in that row."""
     return next(index for index, one in enumerate(listed) if table.row(one) == row)
+
+
+@pytest.mark.parametrize("value", ["0,93", "-1,5e-3", ",5"])
+def test_a_decimal_comma_is_named_by_row_and_column(tmp_path: Path, value: str) -> None:
+    rows = rows_of(ALL)
+    rows[4] = (ALL[4], value, *rows[4][2:])
+    of = source(tmp_path)
+    write(of.path, rows)
+    said = f"row 6: quality is '{value}': write numbers with a decimal point, {value.replace(',', '.')}"
+    with pytest.raises(SpecError, match=re.escape(said)):
+        Table(of)
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "good", ""])

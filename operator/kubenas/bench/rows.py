@@ -5,10 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from kubenas.api.errors import SpecError
+
+_DECIMAL_COMMA: Final = re.compile(r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?")
 
 
 class Rows:
@@ -31,7 +35,9 @@ class Rows:
             raise SpecError(str(path), "has no rows: a table is a header and one row for each architecture")
         for number, row in enumerate(self._cells, start=2):
             if len(row) != len(self._columns):
-                raise self.problem(number, f"has {len(row)} cells, but the header has {len(self._columns)}")
+                message = f"has {len(row)} cells, but the header has {len(self._columns)}"
+                hint = ": put a cell with a comma in quotes, and write numbers with a decimal point"
+                raise self.problem(number, message + (hint if len(row) > len(self._columns) else ""))
 
     def __len__(self) -> int:
         return len(self._cells)
@@ -65,6 +71,9 @@ class Rows:
         except ValueError:
             value = math.nan
         if not math.isfinite(value):
+            if _DECIMAL_COMMA.fullmatch(text):
+                message = f"{column} is {text!r:.80}: write numbers with a decimal point, {text.replace(',', '.'):.80}"
+                raise self.problem(number, message)
             raise self.problem(number, f"{column} is {text!r:.80}, not a finite number: mend or remove the row")
         return value
 
