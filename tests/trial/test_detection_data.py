@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Sequence
 from itertools import product
@@ -372,29 +373,42 @@ def test_boxes_are_where_the_pixels_are(seed: int) -> None:
     ("orientation", "told"),
     [*product(range(1, 9), ("upright", "not")), *product(range(5, 9), ("stored",))],
 )
+@pytest.mark.parametrize("form", ["coco", "voc"])
 def test_boxes_stay_on_their_objects_however_the_photograph_is_turned(
-    tmp_path: Path, orientation: int, told: str
+    tmp_path: Path, form: str, orientation: int, told: str
 ) -> None:
     # The object is the only bright part, also of what is stored lying on its side.
     stored = np.zeros((20, 40, 3), dtype=np.uint8)
     stored[2:8, 10:30] = 255
     exif = Image.Exif()
     exif[0x112] = orientation
+    folder = tmp_path / "JPEGImages" if form == "voc" else tmp_path
+    folder.mkdir(exist_ok=True)
     for number in range(5):
-        Image.fromarray(stored).save(tmp_path / f"{number}.png", exif=exif)
-    with Image.open(tmp_path / "0.png") as opened:
+        Image.fromarray(stored).save(folder / f"{number}.png", exif=exif)
+    with Image.open(folder / "0.png") as opened:
         upright = np.asarray(ImageOps.exif_transpose(opened))
     pixels: NDArray[np.bool_] = (stored if told == "stored" else upright)[..., 0] > 0
     rows, columns = np.nonzero(pixels.any(1))[0], np.nonzero(pixels.any(0))[0]
-    box = [columns[0], rows[0], columns[-1] + 1 - columns[0], rows[-1] + 1 - rows[0]]
+    corners = [int(place) for place in (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)]
     size = {} if told == "not" else {"width": pixels.shape[1], "height": pixels.shape[0]}
-    document = {
-        "images": [{"id": number, "file_name": f"{number}.png", **size} for number in range(5)],
-        "categories": [{"id": 1, "name": "lamp"}],
-        "annotations": [{"image_id": number, "category_id": 1, "bbox": list(map(int, box))} for number in range(5)],
-    }
-    (tmp_path / "all.json").write_text(json.dumps(document))
-    data = read_coco(tmp_path, DetectionDataSettings(image_size=40, augmentation=False))
+    settings = DetectionDataSettings(image_size=40, augmentation=False)
+    if form == "voc":
+        (tmp_path / "Annotations").mkdir()
+        said = "".join(f"<{name}>{value}</{name}>" for name, value in size.items())
+        xml = voc_xml(("lamp", (corners[0] + 1, corners[1] + 1, *corners[2:])), size=said)
+        for number in range(5):
+            (tmp_path / "Annotations" / f"{number}.xml").write_text(xml if said else re.sub("<size>.*</size>", "", xml))
+        data = read_voc(tmp_path, settings)
+    else:
+        box = [*corners[:2], corners[2] - corners[0], corners[3] - corners[1]]
+        document = {
+            "images": [{"id": number, "file_name": f"{number}.png", **size} for number in range(5)],
+            "categories": [{"id": 1, "name": "lamp"}],
+            "annotations": [{"image_id": number, "category_id": 1, "bbox": box} for number in range(5)],
+        }
+        (tmp_path / "all.json").write_text(json.dumps(document))
+        data = read_coco(tmp_path, settings)
     images, boxes = data.test[[0]].inputs[0], data.test[[0]].targets[0]
     bright = images[0, 0] > 0
     expected = [*(bright.any(0).nonzero()[[0, -1], 0]), *(bright.any(1).nonzero()[[0, -1], 0])]
