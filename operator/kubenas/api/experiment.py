@@ -31,7 +31,7 @@ LabelValue = Annotated[str, Field(max_length=63, pattern=r"^(([A-Za-z0-9][-A-Za-
 AnnotationValue = Annotated[str, Field(max_length=65_536)]
 
 ResourceName = Annotated[str, Field(max_length=316)]
-DeviceShare = Annotated[float, Field(ge=0, le=1)]
+DeviceShare = Annotated[float, Field(ge=0, le=1024)]
 
 # A pod is named EXPERIMENT-NUMBER-ATTEMPT, and its name must fit in a label's 63 characters.
 MAX_NAME_LENGTH: Final = 52
@@ -71,7 +71,7 @@ class Budget(Model):
         default_factory=dict,
         max_length=16,
         description="GPU hours that an hour of one device counts, by its resource, or by its claim's name in the pod's "
-        "resourceClaims; 1 if absent. For example nvidia.com/gpu.shared: 0.25, or rdma/hca: 0.",
+        "resourceClaims; 1 if absent. For example nvidia.com/gpu.shared: 0.25, rdma/hca: 0, or 4 for a claim of four.",
     )
     wall_clock: Duration | None = Field(default=None, description="Time since the start, for example 24h.")
 
