@@ -19,7 +19,7 @@ from kubenas.api.experiment import NASExperiment
 from kubenas.cluster.apply import Applier
 from kubenas.cluster.client import Client
 from kubenas.cluster.loop import Loop
-from kubenas.cluster.operator import DEEPEST_OBJECT, SWITCH_SECONDS
+from kubenas.cluster.operator import set_up_interpreter
 from kubenas.cluster.readings import Reader
 from kubenas.cluster.store import Store
 from kubenas.cluster.warm_start import WarmStarter
@@ -76,8 +76,7 @@ async def longest_lag(document: dict[str, Any]) -> float:
 
 def main() -> None:
     """Answer each in a process of its own, which has nothing in its memory of those before."""
-    sys.setrecursionlimit(DEEPEST_OBJECT)
-    sys.setswitchinterval(SWITCH_SECONDS)
+    set_up_interpreter()
     gc.collect()
     gc.freeze()
     for line in sys.stdin:

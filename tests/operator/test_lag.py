@@ -59,6 +59,16 @@ COSTS = [
     }
     for table in range(8)
 ]
+# As large as the apiserver takes (1.5 MB, without spaces), and as many values as are read.
+LARGEST = {
+    "items": [1] * 700_000,
+    "lists": [[]] * 480_000,
+    "objects": [{}] * 480_000,
+    "keys": {f"{n:x}": 0 for n in range(170_000)},
+    "nested lists": [eval("[" * 90 + "]" * 90)] * 8_000,  # noqa: S307 - brackets
+    "nested lists that are read": [eval("[" * 90 + "]" * 90)] * 540,  # noqa: S307 - brackets
+    "text": "a" * 1_400_000,
+}
 HOSTILE: dict[str, dict[str, Any]] = {
     "constraint of seven levels": {"searchSpace": {"parameters": ints(2, 9), "constraints": [nested(7)]}},
     "constraint as dear as can be": {
@@ -86,6 +96,11 @@ HOSTILE: dict[str, dict[str, Any]] = {
     "placeholders": trainer(args=["$(kubenas." * 20_000]),
     "nesting": {"trialTemplate": {"spec": {"affinity": eval("[" * 90 + "]" * 90)}}},  # noqa: S307 - brackets
     "template": trainer(args=["a"] * 20_000),
+    **{f"largest: {name}": {"trialTemplate": {"spec": {"x": value}}} for name, value in LARGEST.items()},
+    "largest: scores": {
+        "search": {"algorithm": "predictor", "settings": {"scores": [{"architecture": {}, "values": [1.0]}] * 9_000}}
+    },
+    "largest: settings": {"search": {"algorithm": "random", "settings": {"x": [1] * 700_000}}},
     "scores": {
         "search": {"algorithm": "predictor", "settings": {"scores": [{"architecture": {}, "values": [1.0]}] * 5_000}}
     },

@@ -15,7 +15,6 @@ import signal
 import socket
 import subprocess
 import sys
-from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
@@ -23,6 +22,7 @@ from typing import Any, Final
 
 from kubenas.api.errors import SpecError
 from kubenas.api.experiment import ExperimentSpec
+from kubenas.cluster.turns import Turns
 from kubenas.experiment.stages import resolve
 from kubenas.experiment.validation import ResolvedSpec, Validation, resolved, validate_spec
 from kubenas.search.load import strategy_module
@@ -49,7 +49,7 @@ class Checker:
     def __init__(self, seconds: int = SECONDS, memory: int = MEMORY_BYTES) -> None:
         self._seconds, self._memory = seconds, memory
         self._threads = ThreadPoolExecutor(_AT_ONCE, "check")
-        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._turns = Turns(asyncio.Lock)
         self._lock = Lock()
         self._control: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -63,7 +63,7 @@ class Checker:
             space: what it has come to before.
         """
         loop = asyncio.get_running_loop()
-        async with self._turns[namespace]:
+        async with self._turns.of(namespace):
             found = await loop.run_in_executor(self._threads, self._found, spec, space is not None)
             await loop.run_in_executor(self._threads, _import, spec)
             return await loop.run_in_executor(self._threads, resolved, spec, found, space, True)

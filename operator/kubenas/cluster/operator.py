@@ -12,7 +12,6 @@ import signal
 import socket
 import sys
 from dataclasses import dataclass
-from typing import Final
 
 import httpx
 from kubernetes.aio import client as kubernetes
@@ -30,8 +29,10 @@ from kubenas.metrics.fetch import http_client
 
 # Time for the watches to end; what matters is written by then.
 _STOP_SECONDS = 5.0
-SWITCH_SECONDS: Final = 0.001
-DEEPEST_OBJECT: Final = 12_000
+_SWITCH_SECONDS = 0.001
+_DEEPEST_OBJECT = 12_000
+# New objects, collections of these, and of those in turn.
+_COLLECTED_AT = (100_000, 50, 100)
 
 _LOG = logging.getLogger(__name__)
 
@@ -64,12 +65,9 @@ async def run(settings: OperatorSettings) -> int:
         ApiError: there is no cluster, or it has no NASExperiments.
         OSError: the port is taken.
     """
-    # The apiserver takes objects of 10,000 levels, and one of them must not keep a whole list from being read.
-    sys.setrecursionlimit(DEEPEST_OBJECT)
+    set_up_interpreter()
     stop = asyncio.Event()
     _stop_on_signals(stop)
-    # Threads compute beside the event loop, which should not have to wait for its turn.
-    sys.setswitchinterval(SWITCH_SECONDS)
     runner = await serve(settings.host, settings.port)
     measuring: asyncio.Task[None] | None = None
     try:
@@ -84,6 +82,16 @@ async def run(settings: OperatorSettings) -> int:
         if measuring is not None:
             measuring.cancel()
         await runner.cleanup()
+
+
+def set_up_interpreter() -> None:
+    """Limits and turns of the interpreter, as an event loop needs them that many share."""
+    # The apiserver takes objects of 10,000 levels, and one of them must not keep a whole list from being read.
+    sys.setrecursionlimit(_DEEPEST_OBJECT)
+    # Threads compute beside the event loop, which should not have to wait for its turn.
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    # One object can have 700,000 lists: at the usual thresholds each few more of them are all gone through again.
+    gc.set_threshold(*_COLLECTED_AT)
 
 
 async def _elected(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import defaultdict
 from collections.abc import Iterable
 from typing import Final
 
@@ -14,6 +13,7 @@ import httpx
 from kubenas.api.base import duration_seconds
 from kubenas.cluster.operator_metrics import READS
 from kubenas.cluster.store import Store
+from kubenas.cluster.turns import Turns
 from kubenas.experiment.contract import METRICS_PORT
 from kubenas.experiment.curves import gathered
 from kubenas.experiment.plan import Observed
@@ -41,9 +41,7 @@ class Reader:
     def __init__(self, client: httpx.AsyncClient, prometheus: str | None) -> None:
         self._client = client
         self._prometheus = prometheus.rstrip("/") if prometheus else None
-        self._slots: defaultdict[str, asyncio.Semaphore] = defaultdict(
-            lambda: asyncio.Semaphore(_REQUESTS_OF_NAMESPACE)
-        )
+        self._slots = Turns(lambda: asyncio.Semaphore(_REQUESTS_OF_NAMESPACE))
 
     async def read(self, store: Store) -> None:
         """Read now, into the store; what goes wrong is noted there too."""
@@ -82,7 +80,7 @@ class Reader:
         seconds = min(began - since, _LONGEST_SECONDS) + 2 * interval
         pods = [trial.attempt_name for trial in [*observed.ledger.unfinished.values()]]
         namespace = store.key[0]
-        async with self._slots[namespace]:
+        async with self._slots.of(namespace):
             return await read_curves(self._client, self._prometheus, namespace, store.uid, pods, seconds)
 
     async def _scrape_all(self, namespace: str, attempts: Iterable[Attempt]) -> tuple[dict[str, Curves], Fault | None]:
@@ -90,7 +88,7 @@ class Reader:
         slots = asyncio.Semaphore(SCRAPES_OF_EXPERIMENT)
 
         async def scraped(attempt: Attempt) -> Curves | Fault | None:
-            async with slots, self._slots[namespace]:
+            async with slots, self._slots.of(namespace):
                 return await self._scrape(attempt)
 
         answers = await asyncio.gather(*map(scraped, running))

@@ -14,21 +14,20 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from pydantic import ValidationError
-
-from kubenas.api.errors import SpecError, problems_of
+from kubenas.api.errors import SpecError
 from kubenas.api.experiment import ExperimentSpec, NASExperiment
 from kubenas.api.status import Imported
 from kubenas.cluster.checker import CHECKER
 from kubenas.cluster.client import Object
-from kubenas.cluster.names import EXPERIMENT_UID_LABEL, TRIAL_LABEL
+from kubenas.cluster.documents import check_size, experiment_of, problems_in
+from kubenas.cluster.names import EXPERIMENT_UID_LABEL
 from kubenas.cluster.observe import attempt_of, trial_of, version
-from kubenas.cluster.ownership import controller_uid
+from kubenas.cluster.ownership import is_attempt, is_trial
 from kubenas.cluster.unreadable import Kind, Unreadable
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.plan import Observed
 from kubenas.experiment.stages import ResolvedStage
-from kubenas.experiment.state import Attempt, Readings, Trial, past_attempts, trial_name, trial_number
+from kubenas.experiment.state import Attempt, Readings, Trial, past_attempts, trial_number
 from kubenas.experiment.validation import ResolvedSpec
 from kubenas.experiment.warm_start import observations
 from kubenas.space.base import Space
@@ -129,16 +128,12 @@ class Store:
             return
         self._version = version(document)
         self.document = document
-        known = self.experiment
-        if known is not None and known.metadata.generation == document["metadata"].get("generation"):
-            # Only its status can have changed; a large specification takes long to read.
-            document = {**document, "spec": known.spec}
         try:
-            experiment = NASExperiment.model_validate(document)
+            experiment = experiment_of(document, self.experiment)
         except Exception as error:
             # The schema lets little through that the models refuse, but whatever it is, others must not feel it.
-            message = self._left_out.put("NASExperiment", document, error)
-            self.problems = problems_of(error) if isinstance(error, ValidationError) else [SpecError("spec", message)]
+            self._left_out.put("NASExperiment", document, error)
+            self.problems = problems_in(error)
             self._unreadable = True
             self.changed.set()
             return
@@ -266,9 +261,14 @@ class Store:
         if versions.get(name, 0) >= version(document):
             return
         try:
-            if not (self._is_attempt(document) if is_pod else self._is_trial(document)):
+            if is_pod:
+                own = is_attempt(document, self.key[1], self._trial_uids)
+            else:
+                own = is_trial(document, self.key[1], self._uid)
+            if not own:
                 return
             versions[name] = version(document)
+            check_size(document, "spec", "status")
             if is_pod:
                 self._put_pod(attempt_of(document))
             else:
@@ -279,20 +279,6 @@ class Store:
             self.changed.set()
         else:
             self._left_out.drop(kind, name)
-
-    def _is_trial(self, document: Object) -> bool:
-        """Whether a trial was made for this experiment, and not by someone who only says so."""
-        owned = controller_uid(document, "NASExperiment") == self._uid
-        return owned and bool(document["metadata"]["name"] == trial_name(self.key[1], document["spec"]["number"]))
-
-    def _is_attempt(self, document: Object) -> bool:
-        """Whether a pod was made for a trial of this experiment; of one that is deleted by now, perhaps."""
-        owner = controller_uid(document, "NASTrial")
-        trial = document["metadata"]["labels"].get(TRIAL_LABEL, "")
-        number = trial.removeprefix(f"{self.key[1]}-")
-        if owner is None or not number.isdecimal() or trial != trial_name(self.key[1], int(number)):
-            return False
-        return self._trial_uids.get(trial, owner) == owner
 
     def _put_pod(self, attempt: Attempt) -> None:
         if self._attempts.get(attempt.name) != attempt:
