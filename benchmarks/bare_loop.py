@@ -86,7 +86,7 @@ async def run(namespace: str, count: int, parallelism: int) -> None:
 def _trial(name: str, number: int) -> dict[str, Any]:
     cell = dict.fromkeys(("0-1", "0-2", "0-3", "1-2", "1-3", "2-3"), "nor_conv_3x3")
     candidate = {"id": "0", "name": "cell", "architecture": cell, "epochs": 1}
-    spec = TrialSpec.model_validate({"number": number, "observed": 0, "candidates": [candidate]})
+    spec = TrialSpec.model_validate({"number": number, "resultsSeen": 0, "candidates": [candidate]})
     return {"apiVersion": "kubenas.io/v1alpha1", "kind": "NASTrial", "metadata": {"name": name}, "spec": spec.dump()}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import random
+from threading import Event
 from typing import Any
 
 import pytest
@@ -144,6 +145,44 @@ async def test_slow_pods_hold_up_their_own_experiment_only(monkeypatch: pytest.M
         await client.aclose()
     assert friendly.readings.curves == {"nas-0-1": CURVE}
     assert friendly.readings.fault is None
+
+
+async def test_slow_pods_hold_up_their_own_namespace_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many experiments of a namespace that all its requests wait, and one of another."""
+    monkeypatch.setattr("kubenas.metrics.exposition._SECONDS", 600)
+    slow, late, good = addresses(3)
+    experiments = module._REQUESTS_OF_NAMESPACE // module.SCRAPES_OF_EXPERIMENT
+    hostile = [await stored("hostile", [slow] * module.SCRAPES_OF_EXPERIMENT) for _ in range(experiments)]
+    last = await stored("hostile", [late])
+    friendly = await stored("friendly", [good])
+    asked, go = asyncio.Semaphore(0), Event()
+    loop = asyncio.get_running_loop()
+
+    def slowly(form: dict[str, str], out: Any, ended: Any) -> None:
+        loop.call_soon_threadsafe(asked.release)
+        go.wait()
+        GOOD(form, out, ended)
+
+    reader = Reader(client := http_client(), None)
+    with (
+        serving(slowly, (slow, METRICS_PORT)),
+        serving(GOOD, (late, METRICS_PORT)) as beyond,
+        serving(GOOD, (good, METRICS_PORT)),
+    ):
+        readings = [asyncio.create_task(reader.read(each)) for each in hostile]
+        try:
+            for _ in range(module._REQUESTS_OF_NAMESPACE):
+                await asked.acquire()
+            readings.append(asyncio.create_task(reader.read(last)))
+            for _ in range(20):
+                await reader.read(friendly)
+            assert not beyond.forms
+        finally:
+            go.set()
+            await asyncio.gather(*readings)
+    await client.aclose()
+    assert friendly.readings.curves == last.readings.curves == {"nas-0-1": CURVE}
+    assert all(len(each.readings.curves) == module.SCRAPES_OF_EXPERIMENT for each in hostile)
 
 
 async def test_what_is_remembered_of_a_trial_does_not_grow_with_what_it_serves() -> None:

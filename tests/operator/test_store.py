@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
+from kubenas.api.errors import SpecError
+from kubenas.cluster.documents import check_size
 from kubenas.cluster.store import Store
 
 KEY = ("default", "nas")
@@ -80,3 +84,24 @@ async def test_a_mended_specification_has_no_problems() -> None:
     assert await problems(store) == []
     store.put_experiment(document("one", 4, search={"algorithm": "random", "settings": {"depth": 1}}))
     assert await problems(store) == ["spec.search.settings.depth"]
+
+
+async def test_a_specification_with_too_many_values_is_refused_and_the_one_before_goes_on() -> None:
+    store = Store(KEY)
+    store.put_experiment(document("one", 1, trials={"max": 7}))
+    assert await problems(store) == []
+    store.put_experiment(document("one", 2, trialTemplate={"spec": {"x": [[]] * 30_000}}))
+    assert store.experiment is not None
+    assert store.experiment.spec.trials.max == 7
+    [problem] = store.problems
+    assert str(problem).startswith("spec: has more than 100,000 keys and items")
+    store.put_experiment(document("one", 3, trials={"max": 9}))
+    assert await problems(store) == []
+    assert store.experiment.spec.trials.max == 9
+
+
+def test_what_is_read_and_what_is_too_much_differ_by_one_value() -> None:
+    values: list[Any] = [{}] * 20_000
+    check_size({"spec": [*values, *([0] * 19_997)]}, "spec")
+    with pytest.raises(SpecError):
+        check_size({"spec": [*values, *([0] * 19_998)]}, "spec")
