@@ -34,6 +34,7 @@ FREE = {
         "status.best.architecture",
         "status.paretoFront[].architecture",
         "status.finalists[].architecture",
+        "status.warmStart[].results[].architecture",
         "spec.stages[].search.settings",
     },
     "NASTrial": {"spec.candidates[].architecture", "status.results[].architecture"},

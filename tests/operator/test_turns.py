@@ -27,5 +27,5 @@ async def test_those_of_one_name_have_their_turns_and_nothing_is_left() -> None:
 async def test_a_checker_keeps_nothing_of_namespaces_that_are_gone() -> None:
     checker = Checker()
     for namespace in ("one", "two"):
-        await checker.accept(namespace, experiment().spec, None)
+        await checker.resolve(namespace, experiment().spec, None)
     assert len(checker._turns) == 0
