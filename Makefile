@@ -16,7 +16,7 @@ EXPORT := --frozen --no-dev --no-emit-project --no-annotate
 
 include tests/cluster/cluster.mk
 
-.PHONY: help setup demo demo-cluster test test-fast test-properties test-control-plane test-node lint format generate lock bench bench-search bench-tasks clean
+.PHONY: help setup demo demo-cluster test test-fast test-properties test-control-plane test-node lint format generate lock bench bench-search bench-start bench-tasks clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -76,6 +76,9 @@ bench: setup ## the control plane's figures, as docs/benchmarks.md has them (roo
 
 bench-search: setup ## the searches' figures on published tables (KUBENAS_DATA; about 15 minutes on two cores)
 	$(RUN) python -m benchmarks.search
+
+bench-start: setup ## how long trials take to start, beside torch (about 5 minutes)
+	$(RUN) python -m benchmarks.start
 
 bench-tasks: setup ## what the trainer's defaults reach on each task (KUBENAS_DATA; about an hour)
 	$(RUN) python -m benchmarks.tasks

@@ -64,7 +64,8 @@ class Exposition:
         self._server = _listen(port, self._handler())
 
     def __enter__(self) -> Exposition:
-        Thread(target=self._server.serve_forever, name="metrics", daemon=True).start()
+        # It ends within that many seconds, once a trial has.
+        Thread(target=self._server.serve_forever, args=(0.05,), name="metrics", daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:

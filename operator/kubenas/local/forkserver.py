@@ -4,8 +4,8 @@ PROGRAM is a package as `python -m` runs it; `PROGRAM.preload.preload(environmen
 trainer is then as if started by `python -m PROGRAM`, with an environment, output, session and exit code of its own.
 
 Standard input is a socket whose other end only the run holds. With each byte on it come a socket to the run, the
-trainer's log and the state folder's lock. A keeper is forked for them, which reads what the run wants, forks the
-trainer, answers with a byte, keeps it (`kubenas.local.keeper`) and writes its exit code, another byte. So a trainer
+trainer's log and the state folder's lock. A keeper is forked for them, which reads what the run wants, answers
+with a byte, forks the trainer, keeps it (`kubenas.local.keeper`) and writes its exit code, another byte. So a trainer
 needs this process no longer than until it runs, and ends neither it nor other trainers.
 
 Threads are not forked: none is started here, and `preload` must start none. (OpenBLAS ends its own before a fork.)
@@ -13,6 +13,7 @@ Threads are not forked: none is started here, and `preload` must start none. (Op
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import json
 import os
@@ -38,6 +39,16 @@ def main(program: str) -> None:
     """Serve the run until it is gone; in each trainer, be `program`."""
     parent = os.getppid()
     _die_with(parent)
+    code = 1
+
+    def leave() -> None:
+        """End without taking all modules apart, which would copy the memory that trainers share."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+    # Of what is registered the first to be is the last to be called.
+    atexit.register(leave)
     control = socket.socket(fileno=os.dup(0))
     _replace(0, os.open(os.devnull, os.O_RDONLY))
     import_module(f"{program}.preload").preload(os.environ)
@@ -47,7 +58,12 @@ def main(program: str) -> None:
     sys.argv[1:] = request["arguments"]
     os.environ.clear()
     os.environ.update(request["environment"])
-    runpy.run_module(program, run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module(program, run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        code = _exit_code(ended)
+        raise
+    code = 0
 
 
 def _serve(control: socket.socket) -> dict[str, Any]:
@@ -73,6 +89,9 @@ def _keep(run: int, log: int, lock: int) -> dict[str, Any]:
     # Until it is answered, nothing follows a request but that nobody wants it any more.
     if not length or len(text) < length or select.select([run], [], [], 0)[0]:
         os._exit(0)
+    # Before it is, or a keeper that was killed in between would have the run start another one.
+    with suppress(ConnectionError):
+        os.write(run, STARTED)
     ready, leads = os.pipe()
     parent = os.getpid()
     pid = os.fork()
@@ -89,8 +108,6 @@ def _keep(run: int, log: int, lock: int) -> dict[str, Any]:
     try:
         os.close(leads)
         os.read(ready, 1)  # it ends once signals to the trainer's group reach it
-        with suppress(ConnectionError):
-            os.write(run, STARTED)
         code = keeper.keep(_Child(pid))
         with suppress(ConnectionError):
             os.write(run, bytes([code]))
@@ -113,6 +130,12 @@ def _read(source: int, size: int) -> bytes:
         while len(data) < size and (part := os.read(source, size - len(data))):
             data += part
     return data
+
+
+def _exit_code(ended: SystemExit) -> int:
+    if ended.code is None or isinstance(ended.code, int):
+        return (ended.code or 0) & 0xFF
+    return 1
 
 
 def _replace(descriptor: int, by: int) -> None:
