@@ -37,7 +37,7 @@ for line in sys.stdin:
         from kubenas_trial.run import run
         with Trial.from_environment() as trial:
             from kubenas_trial.preload import import_task
-            import_task(trial.document.task.name)
+            import_task(trial.document.task.name, "train")
             from kubenas_trial.evaluation.training import Training
             def step(*_):
                 print(json.dumps(sorted(sys.modules)), flush=True)
@@ -103,7 +103,7 @@ def test_imports_are_not_collected_as_garbage() -> None:
     code = """
 import gc
 from kubenas_trial.preload import import_task
-import_task("image-classification")
+import_task("image-classification", "train")
 assert gc.isenabled()
 assert gc.get_freeze_count() > 100_000
 assert len(gc.get_objects()) < 1_000

@@ -7,15 +7,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 
+from kubenas_trial.evaluation.methods import evaluation_method
 
-def import_task(name: str) -> None:
-    """Import what a training for the task called `name` needs.
+
+def import_task(name: str, method: str) -> None:
+    """Import what an evaluation by `method` for the task called `name` needs.
 
     Raises:
-        InvalidTrialError: there is no such task.
+        InvalidTrialError: there is no such task or method.
     """
     with _uncollected():
-        import_module("kubenas_trial.evaluation.train")
+        evaluation_method(method)
         from kubenas_trial.tasks.load import task_class  # noqa: PLC0415
 
         task_class(name)
@@ -35,8 +37,9 @@ def preload(environment: Mapping[str, str]) -> None:
 
         prepare_threads()
         import_module("kubenas_trial.__main__")
-        task = read_document(environment).task
-        import_task(task.name)
+        document = read_document(environment)
+        task = document.task
+        import_task(task.name, document.evaluation.method)
         from kubenas_trial.measure.measures import MODULES  # noqa: PLC0415
         from kubenas_trial.tasks.load import task_class  # noqa: PLC0415
 

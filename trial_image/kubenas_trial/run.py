@@ -23,11 +23,12 @@ def run(trial: Trial) -> None:
     """
     cpus = prepare_threads()
     # Torch only here, since it takes seconds to import: by now SIGTERM is heeded and the metrics port is open.
-    import_task(trial.document.task.name)
+    method = trial.document.evaluation.method
+    import_task(trial.document.task.name, method)
     from kubenas_trial.distributed import joined, rank  # noqa: PLC0415
     from kubenas_trial.tasks.load import load_task  # noqa: PLC0415
 
-    evaluate = evaluation_method(trial.document.evaluation.method)
+    evaluate = evaluation_method(method)
     # Asked to end, rank 0 does its step, which needs the others, and writes a checkpoint; then it ends them.
     with joined(trial.abort, cpus) as device, trial.uninterrupted() if rank() else nullcontext():
         task = load_task(trial.document.task, trial.data_dir, device)
