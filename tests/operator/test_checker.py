@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from typing import Any
 
 from kubenas.cluster.checker import Checker
@@ -73,3 +75,30 @@ def test_is_started_anew_should_it_die() -> None:
         return [first, await checker.resolve("team", experiment().spec, None)]
 
     assert [found.problems for found in asyncio.run(check())] == [(), ()]
+
+
+_FIRST_OF_ITS_KIND = """
+import asyncio, gc, sys
+import kubenas.cluster.operator
+from kubenas.cluster.checker import CHECKER
+from tests.experiment.builders import experiment
+
+async def check(algorithm):
+    spec = experiment(search={"algorithm": algorithm}).spec
+    await CHECKER.resolve("team", spec, None)
+    print("sklearn" in sys.modules, gc.isenabled(), gc.get_freeze_count() > 100_000)
+
+async def main():
+    for algorithm in ("regularized-evolution", "predictor"):
+        await check(algorithm)
+
+asyncio.run(main())
+"""
+
+
+def test_libraries_come_with_the_first_experiment_that_needs_them() -> None:
+    """And are no part of what is collected later; in a process that has imported no more than an operator."""
+    done = subprocess.run([sys.executable, "-c", _FIRST_OF_ITS_KIND], capture_output=True, text=True, check=True)
+    evolution, predictor = (line.split() for line in done.stdout.splitlines())
+    assert evolution[:2] == ["False", "True"]
+    assert predictor == ["True", "True", "True"]
