@@ -36,6 +36,12 @@ def test_the_models_refuse(wrong: Wrong) -> None:
     assert problem.message
 
 
+@pytest.mark.parametrize("field", ["spec.stages.0.keep", "spec.search.settings", "spec.task"])
+def test_what_should_be_an_object_is_told_in_the_words_of_yaml(field: str) -> None:
+    with pytest.raises(InvalidExperimentError, match="must be an object, with fields of its own, not 4"):
+        read_experiment(changed((field, 4)))
+
+
 def test_every_problem_is_told_at_once() -> None:
     document = changed(("spec.trials.max", 0), ("spec.search.seed", "1"), ("spec.stages.1.name", "Final"))
     with pytest.raises(InvalidExperimentError) as refusal:

@@ -108,6 +108,8 @@ def _message(details: ErrorDetails) -> str:
             return "is no known field"
         case "string_pattern_mismatch":
             requirement = f"must match {details['ctx']['pattern']}"
+        case "model_type" | "model_attributes_type" | "dict_type":
+            requirement = "must be an object, with fields of its own"
         case _:
             text = details["msg"]
             for subject in ("Input", "String", "List", "Dictionary"):
