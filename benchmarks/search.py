@@ -13,8 +13,11 @@ import resource
 import tempfile
 from argparse import ArgumentParser
 from collections.abc import Callable, Container, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import cache, partial
 from itertools import pairwise
+from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 from statistics import fmean
@@ -40,6 +43,8 @@ OWN: Final = ("random", "regularized-evolution", "local-search")
 QUICK_PEERS: Final = ("optuna-tpe", "optuna-nsga2", "syne-tune-rea")
 # They take about half a second a proposal.
 SLOW_PEERS: Final = ("optuna-gp", "syne-tune-bore")
+# Cells of the earlier stage.
+EARLIER: Final = 60
 # CIFAR-10 test accuracy that few searches miss.
 NEARLY: Final = 94.2
 
@@ -107,6 +112,24 @@ def workers(seeds: int | None) -> None:
         print(f"{after.reported_mean:.5g} ± {after.reported_std:.2g} |", flush=True)
 
 
+def earlier(seeds: int | None) -> None:
+    """A stage of 200 epochs after 60 random cells of 12: the best validation found, with these results and without.
+
+    Shuffled, the earlier accuracies are of other cells.
+    """
+    budgets = 8, 16, 32
+    with ProcessPoolExecutor(JOBS, get_context("spawn")) as pool:
+        for dataset in ("cifar10", "cifar100"):
+            print(f"\n| {dataset}: 200-epoch validation | earlier results | {' | '.join(map(str, budgets))} |")
+            print("| --- | --- |" + " --- |" * len(budgets))
+            for algorithm in (DEFAULT, "regularized-evolution", "local-search"):
+                for known in ("none", "12 epochs", "12 epochs, shuffled"):
+                    run = partial(_second_stage, dataset, algorithm, known, budgets[-1])
+                    curves = list(pool.map(run, range(seeds or 20)))
+                    cells = [fmean(max(curve[:budget]) for curve in curves) for budget in budgets]
+                    print(f"| {algorithm} | {known} | {' | '.join(f'{cell:.2f}' for cell in cells)} |", flush=True)
+
+
 def proposals(_: int | None) -> None:
     """Time of a proposal with a long history, refits included, on 8^16 architectures."""
     space = ParameterSpace({f"layer{index}": Choice(tuple("abcdefgh")) for index in range(16)})
@@ -136,6 +159,7 @@ CASES: Final[dict[str, Callable[[int | None], None]]] = {
     "graphs": graphs,
     "two-objectives": two_objectives,
     "workers": workers,
+    "earlier": earlier,
     "proposals": proposals,
 }
 
@@ -156,6 +180,36 @@ def compare(
         for row in told[-1]:
             print(_row(seen, row), flush=True)
     return told[0]
+
+
+def _second_stage(dataset: str, algorithm: str, known: str, evaluations: int, seed: int) -> list[float]:
+    """The 200-epoch validation accuracy of each evaluation."""
+    short, long = _stages(dataset)
+    space, rng = long.space, Random(f"earlier/{seed}")
+    cells = [space.sample(rng) for _ in range(EARLIER)]
+    values = [_value(short, cell) for cell in cells]
+    if known.endswith("shuffled"):
+        rng.shuffle(values)
+    results = [Observation(cell, (0.0, value)) for cell, value in zip(cells, values, strict=True)]
+    history = History(space, () if known == "none" else results)
+    strategy = build_strategy(Search.model_validate({"algorithm": algorithm, "seed": seed}), space)
+    for _ in range(evaluations):
+        (cell,) = strategy.propose(history, 1)
+        history.observe(Observation(cell, (0.0, _value(long, cell))))
+    return [one.known_score[1] for one in history.scored]
+
+
+@cache
+def _stages(dataset: str) -> tuple[Table, Table]:
+    """Validation after 12 epochs and after 200."""
+    first = _nasbench201(dataset)
+    return Table(first), Table(replace(first, goals=(Goal(f"{dataset}_val_200ep", "maximize"),)))
+
+
+def _value(table: Table, cell: Architecture) -> float:
+    row = table.row(cell)
+    assert row is not None  # noqa: S101 - the table has all cells
+    return float(table.values[row, 0])
 
 
 def _row(source: Source, row: Figures) -> str:
