@@ -74,7 +74,7 @@ lock: $(UV) ## lock the dependencies anew, for the project and for both images
 bench: setup ## the control plane's figures, as docs/benchmarks.md has them (root and Go; about 10 minutes)
 	$(RUN) python -m benchmarks.control_plane
 
-bench-search: setup ## the searches' figures on published tables (KUBENAS_DATA; about 15 minutes on two cores)
+bench-search: setup ## the searches' figures on published tables (KUBENAS_DATA; about 20 minutes on two cores)
 	$(RUN) python -m benchmarks.search
 
 bench-start: setup ## how long trials take to start, beside torch (about 5 minutes)

@@ -16,12 +16,12 @@ from examples.external_strategy import propose
 from kubenas.api.errors import SpecError
 from kubenas.api.search import Search
 from kubenas.api.space import SearchSpace
-from kubenas.search.asking import LARGEST
 from kubenas.search.base import History, Observation
 from kubenas.search.conformance import CONDITIONAL, MIXED, TINY, asked, check_strategy
 from kubenas.search.external import EARLIER, External, ExternalSettings
 from kubenas.search.load import build_strategy
 from kubenas.search.service import repaired, space_document
+from kubenas.search.service_request import LARGEST
 from kubenas.space.base import Space
 from kubenas.space.cel_constraint import compile_constraints
 from kubenas.space.cost_limit import CostLimit

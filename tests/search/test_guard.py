@@ -14,12 +14,12 @@ import pytest
 
 from kubenas.api.errors import SpecError
 from kubenas.api.search import Search
-from kubenas.search.asking import ServiceError
 from kubenas.search.base import History
 from kubenas.search.conformance import TINY, asked
 from kubenas.search.guard import MODELS_VARIABLE, TIMEOUT_VARIABLE, URLS_VARIABLE, pinned, refused
 from kubenas.search.llm import URL_VARIABLE
 from kubenas.search.load import build_strategy
+from kubenas.search.service_request import ServiceError
 from tests.search.server import serving
 
 SETTINGS: dict[str, dict[str, Any]] = {"external": {}, "llm": {"model": "m"}}

@@ -23,7 +23,7 @@ from kubenas.search.load import build_strategy
 from kubenas.search.normal_scores import normal_scores
 from kubenas.search.predictor import Predictor, PredictorSettings
 from kubenas.search.random import RandomSearch
-from kubenas.search.refits import fitted_at
+from kubenas.search.refit_schedule import fitted_at
 from kubenas.search.surrogate import Surrogate, without_outliers
 from kubenas.space.base import Architecture, Space
 from kubenas.space.domains import Float

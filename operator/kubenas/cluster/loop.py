@@ -20,8 +20,8 @@ from kubenas.cluster.warm_start import WarmStarter
 from kubenas.experiment.actions import Plan
 from kubenas.experiment.plan import Observed, plan, preparation
 from kubenas.experiment.state import Fault, earliest
-from kubenas.search.asker import Asker
 from kubenas.search.base import Preparation, Strategy
+from kubenas.search.service_client import ServiceClient
 from kubenas.space import deadline
 from kubenas.space.deadline import DeadlineError
 from kubenas.space.sampler import EmptySpaceError
@@ -70,7 +70,7 @@ class Loop:
         self._warm_starter = warm_starter
         self._applier = applier
         self._reader = reader
-        self._asker = Asker(store.changed.set)
+        self._service_client = ServiceClient(store.changed.set)
         self._takes_long = False
         self._reading: asyncio.Task[None] | None = None
         self._read_at = 0.0
@@ -87,7 +87,7 @@ class Loop:
         finally:
             if self._reading:
                 self._reading.cancel()
-            self._asker.stop()
+            self._service_client.stop()
             await self._applier.end()
 
     async def _reconcile(self) -> float | None:
@@ -102,7 +102,7 @@ class Loop:
                     return None
                 planned = decision.plan
                 if decision.request is not None:
-                    self._asker.ask(*decision.request)
+                    self._service_client.ask(*decision.request)
                 done = await self._applier.apply(planned, decision.observed)
                 wake = earliest(self._read(planned, time.time()), done, missing)
         except (ApiError, NotLeaderError) as error:
@@ -143,7 +143,7 @@ class Loop:
         try:
             with deadline.within(_PLAN_SECONDS):
                 self._store.settle()
-                self._asker.tell()
+                self._service_client.tell()
                 observed = self._store.observed()
                 if observed is None:
                     return None

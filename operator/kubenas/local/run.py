@@ -31,7 +31,7 @@ from kubenas.local.folder import StateError, StateFolder, changed_field
 from kubenas.local.trainer import TERMINATION_LOG, Trainer, attempt_of_dead_run, free_port
 from kubenas.local.warm import WarmProcess
 from kubenas.metrics.exposition import scrape
-from kubenas.search.asker import Asker
+from kubenas.search.service_client import ServiceClient
 from kubenas.space.base import Space
 
 # Trainers are near, and a person may be watching.
@@ -97,7 +97,7 @@ class LocalRun:
         self._reading: asyncio.Task[None] | None = None
         self._interval = min(duration_seconds(spec.metrics.interval), _LONGEST_INTERVAL)
         self._woken = asyncio.Event()
-        self._asker = Asker(self._woken.set)
+        self._service_client = ServiceClient(self._woken.set)
         self._broken: StateError | None = None
         for document in folder.load_trials():
             trial = _trial(document)
@@ -138,13 +138,13 @@ class LocalRun:
 
     async def _prepare(self) -> None:
         """Let trainers be looked after while proposals are worked out or asked for."""
-        self._asker.tell()
+        self._service_client.tell()
         prepared = preparation(self._observed(), time.time())
         if prepared is None:
             return
         strategy, work = prepared
         if work.waits:
-            self._asker.ask(strategy, work)
+            self._service_client.ask(strategy, work)
         else:
             strategy.accept(work, await asyncio.to_thread(work.result))
 
@@ -295,7 +295,7 @@ class LocalRun:
     async def _stop_all(self) -> None:
         if self._reading:
             self._reading.cancel()
-        self._asker.stop()
+        self._service_client.stop()
         for trainer in self._alive():
             trainer.stop()
         try:

@@ -188,7 +188,7 @@ class Strategy(ABC):
     def __init__(self, space: Space, seed: int) -> None:
         self.space = space
         self.seed = seed
-        # Why proposals come from a makeshift, in words for a condition; None while all is well.
+        # Why proposals come from a fallback, in words for a condition; None while all is well.
         self.fault: str | None = None
 
     def propose(self, history: History, count: int) -> list[Architecture]:
@@ -210,7 +210,7 @@ class Strategy(ABC):
         """What `propose` for `count` would take long over; None where it is quick, or once its result was `accept`ed.
 
         A computation may be done elsewhere first; otherwise `propose` does it on its own. A request is never made by
-        `propose`: where its answer is not there, proposals are a makeshift.
+        `propose`: where its answer is not there, proposals come from a fallback.
         """
         return None
 

@@ -21,7 +21,7 @@ from kubenas.search.base import LARGEST, History, Observation, Preparation, Scor
 from kubenas.search.encoding import Encoder, Matrix
 from kubenas.search.gaussian_process import GaussianProcess, Posterior
 from kubenas.search.pool import Pool
-from kubenas.search.refits import fitted_at
+from kubenas.search.refit_schedule import fitted_at
 from kubenas.search.scalarize import scalarized
 from kubenas.search.surrogate import without_outliers
 from kubenas.search.transfer import PriorMean, calibrates, told

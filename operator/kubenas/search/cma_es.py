@@ -13,9 +13,10 @@ from pydantic import Field
 
 from kubenas.api.base import Model
 from kubenas.search.base import History, Observation, Strategy
+from kubenas.search.points import architecture_at
 from kubenas.search.scalarize import scalarized
-from kubenas.search.unseen import draw_unseen
-from kubenas.space.base import Architecture, Space, Value
+from kubenas.search.unseen import first_unseen
+from kubenas.space.base import Architecture, Space
 from kubenas.space.domains import Number
 
 # Points of the distribution before one that was proposed before is mutated.
@@ -81,16 +82,8 @@ class CMAES(Strategy):
         space = self.space
         self._tell(space, history)
         self._optimizer.reseed_rng(rng.randrange(2**31))
-        asked = space.sample(rng)
-        for _ in range(ASKED):
-            asked = _at(space, self._optimizer.ask())
-            if space.allows(asked) and not history.seen(asked):
-                return asked
-        for _ in range(ASKED):
-            asked = space.mutate(asked, rng) if space.allows(asked) else space.sample(rng)
-            if not history.seen(asked):
-                return asked
-        return draw_unseen(space, history, rng)
+        asked = (architecture_at(space, self._optimizer.ask().tolist()) for _ in range(ASKED))
+        return first_unseen(space, history, rng, asked, ASKED)
 
     def _tell(self, space: Space, history: History) -> None:
         if self._earlier != history.earlier or self._told != history.observations[: len(self._told)]:
@@ -102,7 +95,7 @@ class CMAES(Strategy):
             scored = [observation for observation in generation if observation.score is not None]
             scores = scalarized(scored, Random(f"{self.seed}/{len(self._told)}"))
             order = sorted(range(len(scored)), key=scores.__getitem__, reverse=True)
-            ranks = {scored[place].architecture: float(rank) for rank, place in enumerate(order)}
+            ranks = {scored[index].architecture: float(rank) for rank, index in enumerate(order)}
             self._optimizer.tell(
                 [(_point(space, one.architecture), ranks.get(one.architecture, float(size))) for one in generation]
             )
@@ -111,21 +104,13 @@ class CMAES(Strategy):
 def _point(space: Space, architecture: Architecture) -> NDArray[np.float64]:
     """Where an architecture lies; in the middle of what is switched off."""
     shares = [0.5] * max(2, len(space.decisions))
-    for place, decision in enumerate(space.decisions.values()):
+    for index, decision in enumerate(space.decisions.values()):
         if decision.name not in architecture:
             continue
         value, domain = architecture[decision.name], decision.domain
         if isinstance(domain, Number):
-            shares[place] = domain.encode(value)[0]
+            shares[index] = domain.encode(value)[0]
         else:
             size = domain.size() or 1
-            shares[place] = (next(n for n in range(size) if domain.at(n) == value) + 0.5) / size
+            shares[index] = (next(n for n in range(size) if domain.at(n) == value) + 0.5) / size
     return np.array(shares)
-
-
-def _at(space: Space, point: NDArray[np.float64]) -> Architecture:
-    decided: dict[str, Value] = {}
-    shares = dict(zip(space.decisions, point.tolist(), strict=False))
-    while (decision := space.next_decision(decided)) is not None:
-        decided[decision.name] = decision.domain.at_share(shares[decision.name])
-    return Architecture(decided)

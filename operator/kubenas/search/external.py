@@ -10,11 +10,11 @@ import httpx
 from pydantic import Field
 
 from kubenas.api.base import Duration, Model, duration_seconds
-from kubenas.search.asking import Answer, ServiceError, Url, answer_of, bounded
 from kubenas.search.base import History
 from kubenas.search.earlier import representative
 from kubenas.search.guard import check_allowed, pinned
 from kubenas.search.service import ServiceStrategy, observation_document, space_document
+from kubenas.search.service_request import Answer, ServiceError, Url, answer_of, bounded
 from kubenas.space.base import Space
 
 # Earlier results that the service is told of.

@@ -31,26 +31,26 @@ class GridSearch(Strategy):
         self._listed: list[Architecture] = []
         self._order = self._points()
         # How far each history has been through the list: what was proposed stays so.
-        self._places: WeakKeyDictionary[History, int] = WeakKeyDictionary()
+        self._indices: WeakKeyDictionary[History, int] = WeakKeyDictionary()
 
     def next(self, history: History, rng: Random) -> Architecture | None:
         """The first of the grid that was not proposed before."""
         size = self.space.size()
         if size is not None and history.distinct >= size:
             return None
-        place = self._places.get(history, 0)
-        while (point := self._point(place)) is not None and history.seen(point):
-            place += 1
-        self._places[history] = place
+        index = self._indices.get(history, 0)
+        while (point := self._point(index)) is not None and history.seen(point):
+            index += 1
+        self._indices[history] = index
         return point or draw_unseen(self.space, history, rng)
 
-    def _point(self, place: int) -> Architecture | None:
-        while place >= len(self._listed):
+    def _point(self, index: int) -> Architecture | None:
+        while index >= len(self._listed):
             point = next(self._order, None)
             if point is None:
                 return None
             self._listed.append(point)
-        return self._listed[place]
+        return self._listed[index]
 
     def _points(self) -> Iterator[Architecture]:
         size = self.space.size()
@@ -62,7 +62,7 @@ class GridSearch(Strategy):
 
 
 def _strided(listed: list[Architecture], seed: int) -> Iterator[Architecture]:
-    """All of a list, in steps of a share of its length that no two places have in common."""
+    """All of a list, in steps of a share of its length that goes through it once."""
     rng = Random(seed)
     step = max(1, round(len(listed) * (0.38 + 0.001 * rng.random())))
     while gcd(step, len(listed)) > 1:
@@ -83,11 +83,11 @@ def _level(space: Space, level: int, rng: Random) -> Iterator[Architecture]:
     while gcd(step, total) > 1:
         step += 1
     for number in range(min(total, LISTED)):
-        index = (start + number * step) % total
+        rest = (start + number * step) % total
         chosen: dict[str, Value] = {}
         for name, values in axes.items():
-            index, place = divmod(index, len(values))
-            chosen[name] = values[place]
+            rest, index = divmod(rest, len(values))
+            chosen[name] = values[index]
         architecture = space.complete(chosen, rng)
         if space.allows(architecture):
             yield architecture
@@ -98,8 +98,8 @@ def _values(domain: Domain, level: int) -> list[Value]:
     size = domain.size()
     points = 2**level + 1
     if isinstance(domain, Float):
-        return list(dict.fromkeys(domain.at_share(place / (points - 1)) for place in range(points)))
+        return list(dict.fromkeys(domain.at_share(index / (points - 1)) for index in range(points)))
     unordered = isinstance(domain, Choice) and not isinstance(domain, Ordinal)
     if size is None or size <= points or unordered:
-        return [domain.at(place) for place in range(size or 1)]
-    return [domain.at(round(place * (size - 1) / (points - 1))) for place in range(points)]
+        return [domain.at(index) for index in range(size or 1)]
+    return [domain.at(round(index * (size - 1) / (points - 1))) for index in range(points)]

@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from kubenas.api.base import duration_seconds
 from kubenas.api.errors import SpecError
-from kubenas.search.asking import ServiceError
+from kubenas.search.service_request import ServiceError
 
 _REFUSAL: Final = "is an address of the operator's own machine or link, which is not asked for experiments"
 # Metadata services of clouds that have another address than the link-local 169.254.169.254.

@@ -13,12 +13,12 @@ from openai.types.chat import ChatCompletionMessageParam
 from pydantic import Field
 
 from kubenas.api.base import Duration, Model, duration_seconds
-from kubenas.search.asking import Answer, ServiceError, Url, answer_of, bounded
 from kubenas.search.base import History
 from kubenas.search.earlier import best_earlier
 from kubenas.search.guard import check_allowed, check_model, pinned
 from kubenas.search.scalarize import scalarized
 from kubenas.search.service import ServiceStrategy, observation_document, space_document
+from kubenas.search.service_request import Answer, ServiceError, Url, answer_of, bounded
 from kubenas.space.base import Space
 
 # The operator's own endpoint and its key, from one Secret. The key is sent to no other address, as users choose those.

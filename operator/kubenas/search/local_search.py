@@ -45,9 +45,9 @@ class LocalSearch(Strategy):
             return draw_first(self.space, history, rng)
         scores = scalarized(history.scored, rng)
         exhausted = self._exhausted.setdefault(history, set())
-        places = [place for place, one in enumerate(history.scored) if one.architecture not in exhausted]
-        for place in sorted(places, key=scores.__getitem__, reverse=True):
-            architecture = history.scored[place].architecture
+        indices = [index for index, one in enumerate(history.scored) if one.architecture not in exhausted]
+        for index in sorted(indices, key=scores.__getitem__, reverse=True):
+            architecture = history.scored[index].architecture
             left = [n for n in self._around(architecture) if not history.seen(n)]
             if left:
                 return rng.choice(left)

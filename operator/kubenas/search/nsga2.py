@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Final
 
@@ -12,7 +12,7 @@ from kubenas.api.base import Model
 from kubenas.search.base import History, Observation, Strategy
 from kubenas.search.earlier import draw_first
 from kubenas.search.fronts import ranked
-from kubenas.search.unseen import draw_unseen, mutate_to_unseen
+from kubenas.search.unseen import first_unseen
 from kubenas.space.base import Architecture, Space
 
 # Children of one pair of parents before a mutation of one of them, walked further, is taken.
@@ -29,7 +29,7 @@ class NSGA2Settings(Model):
 
 
 class NSGA2(Strategy):
-    """Crosses the results that fewest others dominate, those in thin places of their front first.
+    """Crosses the results of the first Pareto fronts, of one front those with the greatest crowding distance.
 
     Deb, Pratap, Agarwal, Meyarivan: "A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II", IEEE Transactions
     on Evolutionary Computation 2002. In its steady-state form, so that no worker waits for a generation: each proposal
@@ -51,15 +51,13 @@ class NSGA2(Strategy):
         if len(history.scored) < 2 or history.unfailed < self.settings.population_size:
             return draw_first(self.space, history, rng)
         parents = self._parents(history)
-        child = parents[0]
+        return first_unseen(self.space, history, rng, self._children(parents, history, rng), CHILDREN)
+
+    def _children(self, parents: Sequence[Architecture], history: History, rng: Random) -> Iterator[Architecture]:
         for _ in range(CHILDREN):
             child = self.space.crossover(_winner(parents, rng), _winner(parents, rng), rng)
-            if rng.random() < self.settings.mutation_probability or history.seen(child):
-                child = self.space.mutate(child, rng)
-            if not history.seen(child):
-                return child
-        walked = mutate_to_unseen(self.space, history, child, rng, CHILDREN)
-        return walked or draw_unseen(self.space, history, rng)
+            mutates = rng.random() < self.settings.mutation_probability or history.seen(child)
+            yield self.space.mutate(child, rng) if mutates else child
 
     def _parents(self, history: History) -> list[Architecture]:
         """The survivors after all results in their order, the best first; only new ones are gone through."""
@@ -68,7 +66,7 @@ class NSGA2(Strategy):
         for observation in history.scored[len(self._known) :]:
             self._known.append(observation)
             others = [*self._population, observation]
-            self._population = [others[place] for place in ranked(others)[: self.settings.population_size]]
+            self._population = [others[index] for index in ranked(others)[: self.settings.population_size]]
         return [observation.architecture for observation in self._population]
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 DRAWN: Final = 500
 # Observations whose neighbours are candidates from the start.
 PARENTS: Final = 10
-# Then the neighbours of the most promising candidates are added, this often; so many in all, from each column.
+# Then the neighbours of so many candidates with the best predictions are added, in so many rounds.
 ROUNDS: Final = 2
 PROMISING: Final = 12
 # Neighbours of one architecture; a space of many decisions has hundreds.
@@ -24,7 +24,7 @@ NEIGHBOURS: Final = 40
 
 
 class Pool:
-    """Architectures that were not observed: drawn ones, and those near what is good or promises to be.
+    """Architectures that were not observed: drawn ones, and those near what was or is predicted to be good.
 
     Attributes:
         architectures: each once by key.
@@ -64,7 +64,7 @@ class Pool:
                 return
             columns = promise(self.predictions)
             best = np.argsort(-columns, axis=0, kind="stable")[: max(1, PROMISING // columns.shape[1])]
-            promising = [self.architectures[place] for place in dict.fromkeys(best.ravel().tolist())]
+            promising = [self.architectures[index] for index in dict.fromkeys(best.ravel().tolist())]
             self._add(neighbour for parent in promising for neighbour in self._near(parent))
 
     def _near(self, architecture: Architecture) -> list[Architecture]:

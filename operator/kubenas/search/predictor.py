@@ -18,7 +18,7 @@ from kubenas.search.base import History, Observation, Preparation, Strategy
 from kubenas.search.encoding import Encoder
 from kubenas.search.models import Models
 from kubenas.search.pool import PROMISING, Pool
-from kubenas.search.refits import REFITS, fitted_at
+from kubenas.search.refit_schedule import REFITS, fitted_at
 from kubenas.search.transfer import calibrates, told
 from kubenas.search.unseen import draw_unseen
 from kubenas.space.base import Architecture, InvalidArchitectureError, Space

@@ -12,7 +12,7 @@ from kubenas.api.errors import SpecError
 from kubenas.search.base import History, Strategy
 from kubenas.search.earlier import draw_first
 from kubenas.search.scalarize import scalarized
-from kubenas.search.unseen import draw_unseen, mutate_to_unseen
+from kubenas.search.unseen import first_unseen
 from kubenas.space.base import Architecture, Space
 
 # Mutations of one parent, then steps of a walk away from it, before a random architecture is drawn.
@@ -63,18 +63,12 @@ class RegularizedEvolution(Strategy):
         """One architecture that was not proposed before, or None where there is none left."""
         if not history.scored or history.unfailed < self.settings.population_size:
             return draw_first(self.space, history, rng)
-        child = self._unseen_mutation(self._parent(history, rng), history, rng)
-        return child or draw_unseen(self.space, history, rng)
+        parent = self._parent(history, rng)
+        asked = (self.space.mutate(parent, rng) for _ in range(MUTATIONS))
+        return first_unseen(self.space, history, rng, asked, MUTATIONS, start=parent)
 
     def _parent(self, history: History, rng: Random) -> Architecture:
         population = history.scored[-self.settings.population_size :]
         scores = scalarized(population, rng)
         sample = [rng.randrange(len(population)) for _ in range(self.settings.sample_size)]
         return population[max(sample, key=scores.__getitem__)].architecture
-
-    def _unseen_mutation(self, parent: Architecture, history: History, rng: Random) -> Architecture | None:
-        for _ in range(MUTATIONS):
-            child = self.space.mutate(parent, rng)
-            if not history.seen(child):
-                return child
-        return mutate_to_unseen(self.space, history, parent, rng, MUTATIONS)

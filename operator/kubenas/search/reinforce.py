@@ -12,13 +12,14 @@ from pydantic import Field
 from kubenas.api.base import Model
 from kubenas.search.base import History, Observation, Strategy
 from kubenas.search.scalarize import scalarized
-from kubenas.search.unseen import draw_unseen
+from kubenas.search.unseen import first_unseen
 from kubenas.space.base import Architecture, Space, Value
 from kubenas.space.decisions import Decision
 from kubenas.space.domains import Number
 
-# Draws from the policy before one of its proposals is mutated.
-DRAWS: Final = 32
+# Draws from the policy, then mutations of the last one, before a random architecture is drawn.
+DRAWS: Final = 33
+MUTATIONS: Final = 32
 # Numbers are decided by which of so many equal parts of their range they lie in, then evenly inside.
 PARTS: Final = 8
 # Results that a new one is compared with.
@@ -65,16 +66,7 @@ class Reinforce(Strategy):
         """A draw from the policy that was not proposed before, or None where there is nothing left."""
         space = self.space
         self._learn(space, history)
-        drawn = self._draw(space, rng)
-        for _ in range(DRAWS):
-            if space.allows(drawn) and not history.seen(drawn):
-                return drawn
-            drawn = self._draw(space, rng)
-        for _ in range(DRAWS):
-            if space.allows(drawn) and not history.seen(drawn):
-                return drawn
-            drawn = space.mutate(drawn, rng)
-        return draw_unseen(space, history, rng)
+        return first_unseen(space, history, rng, (self._draw(space, rng) for _ in range(DRAWS)), MUTATIONS)
 
     def _learn(self, space: Space, history: History) -> None:
         if self._learnt != history.observations[: len(self._learnt)]:
@@ -141,7 +133,7 @@ def _part(decision: Decision, value: Value) -> int:
     parts = _parts(decision)
     if isinstance(decision.domain, Number):
         return min(int(decision.domain.encode(value)[0] * parts), parts - 1)
-    return next(place for place in range(parts) if decision.domain.at(place) == value)
+    return next(index for index in range(parts) if decision.domain.at(index) == value)
 
 
 def _value(decision: Decision, part: int, rng: Random) -> Value:

@@ -8,9 +8,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 from typing import Any, Final
 
-from kubenas.search.asking import Answer
 from kubenas.search.base import History, Observation, Preparation, Strategy
 from kubenas.search.regularized_evolution import RegularizedEvolution, RegularizedEvolutionSettings
+from kubenas.search.service_request import Answer
+from kubenas.search.unseen import mutate_to_unseen
 from kubenas.space.base import Architecture, InvalidArchitectureError, Space, Value
 from kubenas.space.cel_constraint import CelConstraint
 from kubenas.space.cost_limit import CostLimit
@@ -37,7 +38,7 @@ class ServiceStrategy(Strategy):
 
     def __init__(self, space: Space, seed: int) -> None:
         super().__init__(space, seed)
-        self._makeshift = RegularizedEvolution(space, seed, RegularizedEvolutionSettings())
+        self._fallback = RegularizedEvolution(space, seed, RegularizedEvolutionSettings())
         # Documents by the index of the proposal that they are for; None where none has come.
         self._documents: dict[int, Any] = {}
 
@@ -69,24 +70,20 @@ class ServiceStrategy(Strategy):
         """What the service has proposed, made right where need be."""
         document = self._documents.pop(history.proposed, None)
         architecture = None if document is None else repaired(self.space, document, rng)
-        for _ in range(MUTATIONS):
-            if architecture is None or not history.seen(architecture):
-                break
-            architecture = self.space.mutate(architecture, rng)
-        if architecture is None or history.seen(architecture):
-            return self._makeshift.next(history, rng)
-        return architecture
+        if architecture is not None and history.seen(architecture):
+            architecture = mutate_to_unseen(self.space, history, architecture, rng, MUTATIONS)
+        return self._fallback.next(history, rng) if architecture is None else architecture
 
     def _nothing_left(self, history: History) -> bool:
         size = self.space.size()
         return size is not None and history.distinct >= size
 
     def _fault_of(self, documents: Sequence[Any], count: int) -> str | None:
-        for place, document in enumerate(documents):
+        for index, document in enumerate(documents):
             try:
                 self.space.parse(document)
             except InvalidArchitectureError as error:
-                return f"proposal {place + 1} of {count} is outside the space: {error}"
+                return f"proposal {index + 1} of {count} is outside the space: {error}"
         return f"{len(documents)} of {count} architectures were proposed" if len(documents) < count else None
 
 

@@ -8,8 +8,9 @@ from typing import Final
 from scipy.stats import qmc
 
 from kubenas.search.base import History, Strategy
-from kubenas.search.unseen import draw_unseen
-from kubenas.space.base import Architecture, Space, Value
+from kubenas.search.points import architecture_at
+from kubenas.search.unseen import draw_unseen, first_unseen
+from kubenas.space.base import Architecture, Space
 
 # Points gone on for after one that was proposed before or that constraints refuse.
 SKIPPED: Final = 64
@@ -33,23 +34,14 @@ class SobolSearch(Strategy):
 
     def next(self, history: History, rng: Random) -> Architecture | None:
         """The point with the number of the proposal, or one after it."""
-        if self._sequence is not None:
-            for number in range(history.proposed, history.proposed + SKIPPED):
-                architecture = _at(self.space, self._point(number))
-                if self.space.allows(architecture) and not history.seen(architecture):
-                    return architecture
-        return draw_unseen(self.space, history, rng)
+        if self._sequence is None:
+            return draw_unseen(self.space, history, rng)
+        numbers = range(history.proposed, history.proposed + SKIPPED)
+        asked = (architecture_at(self.space, self._point(number)) for number in numbers)
+        return first_unseen(self.space, history, rng, asked, steps=0)
 
     def _point(self, number: int) -> list[float]:
         while number >= len(self._points) and self._sequence is not None:
             # in powers of two, as the sequence is balanced in those
             self._points += self._sequence.random(max(256, len(self._points))).tolist()
         return self._points[number]
-
-
-def _at(space: Space, point: list[float]) -> Architecture:
-    decided: dict[str, Value] = {}
-    shares = dict(zip(space.decisions, point, strict=True))
-    while (decision := space.next_decision(decided)) is not None:
-        decided[decision.name] = decision.domain.at_share(shares[decision.name])
-    return Architecture(decided)

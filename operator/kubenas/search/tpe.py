@@ -22,7 +22,7 @@ from kubenas.api.base import Model
 from kubenas.search.base import History, Observation, Preparation, Strategy
 from kubenas.search.earlier import draw_first
 from kubenas.search.fronts import ranked
-from kubenas.search.unseen import draw_unseen
+from kubenas.search.unseen import first_unseen
 from kubenas.space.base import Architecture, Space, Value
 from kubenas.space.decisions import Decision
 from kubenas.space.domains import Domain, Float, Int
@@ -102,16 +102,8 @@ class TPE(Strategy):
         if not self._asks(history):
             return draw_first(space, history, rng)
         study = self._study(space, history, rng.randrange(2**31))
-        asked: Architecture | None = None
-        for _ in range(ASKED):
-            asked = _ask(space, study)
-            if space.allows(asked) and not history.seen(asked):
-                return asked
-        for _ in range(ASKED):
-            asked = space.mutate(asked, rng) if asked is not None and space.allows(asked) else space.sample(rng)
-            if not history.seen(asked):
-                return asked
-        return draw_unseen(space, history, rng)
+        asked = (_ask(space, study) for _ in range(ASKED))
+        return first_unseen(space, history, rng, asked, ASKED)
 
     def _asks(self, history: History) -> bool:
         """Whether the sampler decides, not a draw."""

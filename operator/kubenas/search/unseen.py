@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from random import Random
 from typing import Final
 from weakref import WeakKeyDictionary
@@ -16,6 +17,38 @@ LISTED: Final = 100_000
 
 # What is left for each history, in the order of enumeration; a history only grows, so this only gets less.
 _LEFT: Final[WeakKeyDictionary[History, list[Architecture]]] = WeakKeyDictionary()
+
+
+def first_unseen(
+    space: Space,
+    history: History,
+    rng: Random,
+    asked: Iterable[Architecture],
+    steps: int,
+    start: Architecture | None = None,
+) -> Architecture | None:
+    """The first of what is asked for that constraints allow and `history` has not seen; else what is near, else a draw.
+
+    Args:
+        space: to search in.
+        history: of the search.
+        rng: of the draws.
+        asked: at least one architecture, which constraints may refuse; taken one by one.
+        steps: of a walk of mutations where none of these will do.
+        start: of the walk; absent: the last that was asked for, or a draw where constraints refuse that.
+    """
+    for architecture in asked:
+        if space.allows(architecture) and not history.seen(architecture):
+            return architecture
+        last = architecture
+    if start is None:
+        start = last
+    if steps and not space.allows(start):
+        start = space.sample(rng)
+        if not history.seen(start):
+            return start
+        steps -= 1
+    return mutate_to_unseen(space, history, start, rng, steps) or draw_unseen(space, history, rng)
 
 
 def mutate_to_unseen(

@@ -10,15 +10,15 @@ from functools import cache
 from threading import Thread
 from typing import Final
 
-from kubenas.search.asking import Answer
 from kubenas.search.base import Preparation, Strategy
+from kubenas.search.service_request import Answer
 
 # Pause after a second failure in a row; twice as long after each further one.
 PAUSE_SECONDS: Final = 1.0
 LONGEST_PAUSE_SECONDS: Final = 300.0
 
 
-class Asker:
+class ServiceClient:
     """Makes requests and keeps their answers until the strategy can take them in.
 
     They are made by an event loop of their own in one thread for all experiments, so that neither a slow service nor a
@@ -38,7 +38,7 @@ class Asker:
     def ask(self, strategy: Strategy, request: Preparation) -> None:
         """Begin a request, unless one is under way.
 
-        A service that failed is left alone for a while: the answer is its last fault then, and proposals a makeshift.
+        A service that failed is left alone for a while: the answer is its last fault then, and a fallback proposes.
         """
         if self._asking is not None or self._answers:
             return

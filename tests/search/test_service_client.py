@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from kubenas.experiment.plan import plan, preparation
-from kubenas.search import asker
-from kubenas.search.asker import Asker
+from kubenas.search import service_client
 from kubenas.search.base import History
 from kubenas.search.conformance import TINY
 from kubenas.search.external import External, ExternalSettings
+from kubenas.search.service_client import ServiceClient
 from tests.experiment.builders import NOW, experiment, observed, succeeded, trial
 from tests.search.server import serving
 
@@ -29,7 +29,7 @@ async def test_a_slow_service_is_waited_for_by_nobody_and_asked_once() -> None:
     with serving(answer) as server:
         strategy, history = External(TINY, 0, ExternalSettings(base_url=server.url)), History(TINY)
         answered = asyncio.Event()
-        asks = Asker(answered.set)
+        asks = ServiceClient(answered.set)
         for _ in range(3):
             work = strategy.preparation(history, 1)
             assert work is not None
@@ -45,11 +45,11 @@ async def test_a_slow_service_is_waited_for_by_nobody_and_asked_once() -> None:
 
 
 async def test_a_service_that_fails_is_asked_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asker, "PAUSE_SECONDS", 600.0)
+    monkeypatch.setattr(service_client, "PAUSE_SECONDS", 600.0)
     with serving(lambda _: (503, b"")) as server:
         strategy, history = External(TINY, 0, ExternalSettings(base_url=server.url)), History(TINY)
         answered = asyncio.Event()
-        asks = Asker(answered.set)
+        asks = ServiceClient(answered.set)
         for _ in range(5):
             work = strategy.preparation(history, 1)
             assert work is not None
