@@ -105,6 +105,15 @@ async def test_what_is_no_answer_becomes_a_fault(answer: Answer, reason: str, me
     assert message in fault.message
 
 
+async def test_an_answer_without_end_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Byte by byte, so that each read of it succeeds."""
+    monkeypatch.setattr("kubenas.metrics.prometheus._SECONDS", 0.5)
+    with serving(endless(b" ", pause=0.05)) as server, pytest.raises(ReadError) as given_up:
+        await read(server, ["nas-0-1"])
+    assert given_up.value.fault.reason == "PrometheusUnreachable"
+    assert "does not answer in full within 0.5 s" in given_up.value.fault.message
+
+
 async def test_nobody_at_the_address() -> None:
     with serving(whole(b"")) as server:
         pass

@@ -8,6 +8,7 @@ import random
 from threading import Event
 from typing import Any
 
+import httpx
 import pytest
 
 from kubenas.cluster import readings as module
@@ -119,6 +120,13 @@ async def test_an_unusable_answer_is_named_and_the_others_are_read(hostile: Answ
     assert fault.message.startswith(f"pod nas-0-1, port 8080: {message}")
 
 
+def patient() -> httpx.AsyncClient:
+    """A client that waits for each byte as long as it takes, where a test says when an answer comes."""
+    client = http_client()
+    client.timeout = httpx.Timeout(None)
+    return client
+
+
 async def test_slow_pods_hold_up_their_own_experiment_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """The hostile experiment's pods answer nothing until the test is over; all requests of its namespace wait."""
     monkeypatch.setattr("kubenas.metrics.exposition._SECONDS", 600)
@@ -132,7 +140,7 @@ async def test_slow_pods_hold_up_their_own_experiment_only(monkeypatch: pytest.M
         loop.call_soon_threadsafe(asked.release)
         ended.wait()
 
-    reader = Reader(client := http_client(), None)
+    reader = Reader(client := patient(), None)
     with serving(silent, (slow, METRICS_PORT)) as server, serving(GOOD, (good, METRICS_PORT)):
         waiting = asyncio.create_task(reader.read(hostile))
         for _ in range(module.SCRAPES_OF_EXPERIMENT):
@@ -163,7 +171,7 @@ async def test_slow_pods_hold_up_their_own_namespace_only(monkeypatch: pytest.Mo
         go.wait()
         GOOD(form, out, ended)
 
-    reader = Reader(client := http_client(), None)
+    reader = Reader(client := patient(), None)
     with (
         serving(slowly, (slow, METRICS_PORT)),
         serving(GOOD, (late, METRICS_PORT)) as beyond,
