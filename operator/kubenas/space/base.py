@@ -1,4 +1,4 @@
-"""What every search space gives: draws, mutations, keys, encodings, text."""
+"""Search spaces: draws, mutations, keys, encodings, text."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from kubenas.space.text import draw_decisions, format_decisions
 # What is imported from outside of this package.
 __all__ = ["Architecture", "InvalidArchitectureError", "Space", "SymmetricSpace", "Value"]
 
-# Mutations or children that constraints may refuse before there is held to be none.
+# Mutations or children that constraints may refuse before no more are tried.
 TRIES: Final = 100
 
 
@@ -247,7 +247,7 @@ class Space:
 
     @property
     def encodings(self) -> Mapping[str, Callable[[Architecture], list[float]]]:
-        """How architectures can be written as numbers, by name; each gives as many numbers for every architecture.
+        """Functions from an architecture to a row of numbers, by name; all rows of one encoding have the same length.
 
         `one-hot`: every decision as numbers from 0 to 1, zeros where it is switched off; `costs` where known; more in
         subclasses.

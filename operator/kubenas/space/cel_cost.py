@@ -229,7 +229,7 @@ class _Reader:
 
 
 def _called(arguments: Sequence[Bound]) -> Bound:
-    """What a function gives: a number, a truth or its argument as a text, having gone through all its arguments."""
+    """The bound of a call: its result is single, and it may go through all of its arguments."""
     return Bound(cost=1 + sum(one.size + one.cost for one in arguments))
 
 

@@ -84,7 +84,7 @@ def check_neighbours(space: Space) -> None:
 
 
 def check_crossover(space: Space) -> None:
-    """A child is in the space, and what both parents decide it has from one of them; its parents' own child is one."""
+    """A child is in the space, has what both parents decide from one of them, and is the parent where both are one."""
     parents = _sampled(space)
     for seed, (first, second) in enumerate(zip(parents, reversed(parents), strict=True)):
         child = space.crossover(first, second, Random(seed))
@@ -97,7 +97,7 @@ def check_crossover(space: Space) -> None:
 
 
 def check_numbers(space: Space) -> None:
-    """Every encoding gives as many finite numbers for each architecture, and costs are finite and of one kind."""
+    """Rows of an encoding are finite and have one length; costs are finite and have the same names everywhere."""
     sampled = _sampled(space)
     require("one-hot" in space.encodings, "there is no encoding one-hot")
     for name, encode in space.encodings.items():
@@ -125,7 +125,7 @@ def check_uniform(space: Space) -> None:
 def check_enumeration(space: Space) -> None:
     """`enumerate` gives every key once, as many as `size` says, and every architecture drawn is among them.
 
-    A space without a size refuses, or gives as many as one cares to take.
+    A space without a size may refuse; if not, its first architectures are checked.
     """
     size = space.size()
     try:

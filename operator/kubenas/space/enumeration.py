@@ -1,4 +1,4 @@
-"""Every way to take a sequence of decisions, one after another."""
+"""All assignments of values to a sequence of decisions."""
 
 from __future__ import annotations
 

@@ -57,9 +57,9 @@ def _unconstrained(spec: SearchSpace) -> Space:
 
 @cache
 def _preset(name: str) -> Space:
-    """A preset is what the function of its name gives, in the module of its name.
+    """The space that the function of the preset's name returns, in the module of that name.
 
-    One for all that ask, as spaces do not change, and one that lists its architectures takes long to do so.
+    Cached, as spaces are immutable and some list their architectures, which takes up to a second.
     """
     name = name.replace("-", "_")
     space: Space = getattr(import_module(f"kubenas.space.presets.{name}"), name)()

@@ -12,15 +12,15 @@ Moved = TypeVar("Moved")
 
 
 class Graph(NamedTuple):
-    """Vertices from 0 on, each with a label, and labelled edges; no edge goes back to where it came from."""
+    """A directed graph without cycles: the labels of its vertices, numbered from 0, and of its edges."""
 
     labels: tuple[str, ...]
-    edges: Mapping[Edge, str]
+    edges: dict[Edge, str]
 
 
 @dataclass(frozen=True)
 class Canonical:
-    """A text that is equal just for isomorphic graphs, and the number of a graph's symmetries."""
+    """A text that is equal if and only if graphs are isomorphic, and the number of a graph's automorphisms."""
 
     text: str
     automorphisms: int

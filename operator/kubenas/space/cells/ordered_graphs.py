@@ -38,7 +38,7 @@ class OrderedGraphs:
 
 @cache
 def ordered_graphs(nodes: int, edges: int, operations: int) -> OrderedGraphs:
-    """Those with at most so many edges; node 0 is the input, the last the output, all others are on a way between."""
+    """Those with at most `edges` edges; node 0 is the input, the last the output, all others on paths between them."""
     slots = upward_edges(nodes)
     graphs = np.arange(1 << len(slots), dtype=np.int64)
     graphs = graphs[np.bitwise_count(graphs) <= edges]

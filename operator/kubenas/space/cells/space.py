@@ -85,11 +85,11 @@ class CellSpace(SymmetricSpace):
         Raises:
             EmptySpaceError: the constraints leave none, or none was found.
         """
+        if self._drawn_from:
+            return rng.choice(self._drawn_from)
         if self._listed is None:
             return super().sample(rng)
-        if not self._drawn_from:
-            raise EmptySpaceError("the constraints leave no architecture")
-        return rng.choice(self._drawn_from)
+        raise EmptySpaceError("the constraints leave no architecture")
 
     def neighbours(self, architecture: Architecture) -> list[Architecture]:
         """All that differ by one operation or edge; of a listed space each different one once, as `enumerate` has it.

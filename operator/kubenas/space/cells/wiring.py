@@ -104,7 +104,7 @@ class Wiring(ABC):
             {edge: label for edge, label in carrying.items() if edge[0] in fed and edge[1] in used},
         )
 
-    def _carrying(self, graph: Graph) -> Mapping[Edge, str]:
+    def _carrying(self, graph: Graph) -> dict[Edge, str]:
         """The edges that neither have the operation `none` nor lead to or from a vertex that has it."""
         if self.none is None:
             return graph.edges
@@ -113,13 +113,13 @@ class Wiring(ABC):
         empty = {vertex for vertex, label in enumerate(graph.labels) if label == self.none}
         return {edge: label for edge, label in graph.edges.items() if not empty.intersection(edge)}
 
-    def _reached(self, edges: Mapping[Edge, str], output: int) -> tuple[set[int], set[int]]:
+    def _reached(self, edges: dict[Edge, str], output: int) -> tuple[set[int], set[int]]:
         """The vertices that edges (by target) lead to from an input, and those from which they lead to the output."""
         fed, used = set(self.input_vertices), {output}
         for source, target in edges:
             if source in fed:
                 fed.add(target)
-        for source, target in reversed([*edges]):
+        for source, target in reversed(edges):
             if target in used:
                 used.add(source)
         return fed, used
@@ -165,13 +165,12 @@ class Wiring(ABC):
             paths: list[dict[int, float]] = [{} for _ in labels]
             paths[start][0] = 1.0
             for (source, target), operation in carrying.items():
+                reached, on_edge, on_vertex = paths[target], numbers.get(operation), numbers.get(labels[target])
                 for sequence, count in paths[source].items():
-                    longer = sequence
-                    for label in (operation, labels[target]):
-                        if label in numbers:
-                            longer = base * longer + numbers[label]
+                    longer = base * sequence + on_edge if on_edge else sequence
+                    longer = base * longer + on_vertex if on_vertex else longer
                     if longer < total:
-                        paths[target][longer] = paths[target].get(longer, 0.0) + count
+                        reached[longer] = reached.get(longer, 0.0) + count
             row = [0.0] * total
             for sequence, count in paths[-1].items():
                 row[sequence] = count

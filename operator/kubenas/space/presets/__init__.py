@@ -1,1 +1,1 @@
-"""Published spaces: one file each, whose function of the file's name gives the space."""
+"""Published spaces: one file each, with a function of the file's name that returns the space."""
