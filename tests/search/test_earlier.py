@@ -15,9 +15,10 @@ from kubenas.api.search import Algorithm, Search
 from kubenas.search.base import LARGEST, History, Observation, Score
 from kubenas.search.conformance import CONDITIONAL, MIXED, Case
 from kubenas.search.earlier import best_earlier, representative
+from kubenas.search.encoding import Encoder
 from kubenas.search.fronts import fronts
 from kubenas.search.load import build_strategy
-from kubenas.search.transfer import PriorMean, calibrates
+from kubenas.search.transfer import FEWEST, PriorMean, calibrates, informative
 from kubenas.space.base import Architecture
 from kubenas.space.domains import Float
 from kubenas.space.parameters import ParameterSpace
@@ -132,6 +133,14 @@ def test_too_few_are_not_relied_on() -> None:
         search = Search(algorithm=algorithm, seed=3)
         plain, few = (build_strategy(search, CUBE).propose(History(CUBE, drawn(0)[:count]), 3) for count in (0, 7))
         assert plain == few
+
+
+def test_only_what_architectures_tell_is_learned_from() -> None:
+    encoder, useful = Encoder(CUBE), drawn(2)
+    assert informative(encoder, useful) == useful
+    assert not informative(encoder, useful[: FEWEST - 1])
+    assert not informative(encoder, drawn(2, shuffled=True))
+    assert not informative(encoder, [Observation(one.architecture, (0.0, 1.0)) for one in useful])
 
 
 class _Line:

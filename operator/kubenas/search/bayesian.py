@@ -24,7 +24,7 @@ from kubenas.search.pool import Pool
 from kubenas.search.refit_schedule import fitted_at
 from kubenas.search.scalarize import scalarized
 from kubenas.search.surrogate import without_outliers
-from kubenas.search.transfer import PriorMean, calibrates, told
+from kubenas.search.transfer import PriorMean, calibrates, informative
 from kubenas.search.unseen import draw_unseen
 from kubenas.space.base import Architecture, Space
 
@@ -44,7 +44,7 @@ class BayesianSettings(Model):
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """What one fit has come to.
+    """The outcome of a fit.
 
     Attributes:
         process: of the objective.
@@ -74,7 +74,7 @@ class Bayesian(Strategy):
     Fits are as far apart as the predictor's; results that came in since the last count as pending. A process of earlier
     results is the prior mean, see `PriorMean`, so that scales need not be alike. Where there are `initial` of them, of
     the first `initial` proposals only one in four is drawn. They are left out where even their own scores cannot be
-    predicted, see `told`.
+    predicted, see `informative`.
     """
 
     def __init__(self, space: Space, seed: int, settings: BayesianSettings) -> None:
@@ -82,7 +82,7 @@ class Bayesian(Strategy):
         self.settings = settings
         self._encoder = Encoder(space)
         self._earlier = Earlier(self._encoder, (), seed)
-        # What the last fit saw of earlier results and of own ones, and what it came to.
+        # What the last fit saw of earlier results and of own ones, and its outcome.
         self._fit: tuple[Earlier, Sequence[Observation], Fit | None] | None = None
 
     def preparation(self, history: History, count: int) -> Preparation | None:  # noqa: ARG002 - one fit serves many
@@ -151,7 +151,7 @@ class Earlier:
 
     def __init__(self, encoder: Encoder, results: Sequence[Observation], seed: int) -> None:
         self.results = results
-        self.known = told(encoder, results)
+        self.known = informative(encoder, results)
         self._encoder = encoder
         self._seed = seed
         self._levels = np.empty(0)

@@ -19,7 +19,7 @@ from kubenas.search.encoding import Encoder
 from kubenas.search.models import Models
 from kubenas.search.pool import PROMISING, Pool
 from kubenas.search.refit_schedule import REFITS, fitted_at
-from kubenas.search.transfer import calibrates, told
+from kubenas.search.transfer import calibrates, informative
 from kubenas.search.unseen import draw_unseen
 from kubenas.space.base import Architecture, InvalidArchitectureError, Space
 
@@ -74,7 +74,7 @@ class Predictor(Strategy):
 
     A model of earlier results is the prior mean of that of the own ones, see `PriorMean`, so that their scales need not
     be alike. Where there are `initial` of them, of the first `initial` proposals only one in four is drawn. They are
-    left out where even their own scores cannot be predicted, see `told`.
+    left out where even their own scores cannot be predicted, see `informative`.
 
     Args:
         scores: further numbers for architectures by `Space.key` for the model to learn from, beside those of the
@@ -95,7 +95,7 @@ class Predictor(Strategy):
         self.settings = settings
         self._encoder = Encoder(space, {**_known_scores(space, settings), **(scores or {})})
         self._earlier: tuple[Sequence[Observation], Models | None] = ((), None)
-        # What the last fit saw of earlier results and of own ones, and what it came to.
+        # What the last fit saw of earlier results and of own ones, and its outcome.
         self._ranked: tuple[Models | None, Sequence[Observation], Ranking] | None = None
 
     def preparation(self, history: History, count: int) -> Preparation | None:  # noqa: ARG002 - one fit serves many
@@ -136,7 +136,7 @@ class Predictor(Strategy):
     def _models(self, earlier: Sequence[Observation]) -> Models | None:
         """Those of earlier results, which are kept until asked about others; None where they tell nothing."""
         if self._earlier[0] != earlier:
-            known = told(self._encoder, earlier)
+            known = informative(self._encoder, earlier)
             self._earlier = (earlier, Models(self._encoder, known, self.seed) if known else None)
         return self._earlier[1]
 

@@ -25,8 +25,8 @@ CORRELATION: Final = 0.7
 PSEUDO_RESULTS: Final = 3
 # One in so many of the first proposals is drawn.
 CALIBRATED: Final = 4
-# Standard deviation below which numbers are held to be equal.
-NOTHING: Final = 1e-9
+# Standard deviation below which numbers count as equal.
+CONSTANT: Final = 1e-9
 
 
 class Model(Protocol):
@@ -41,12 +41,12 @@ class Model(Protocol):
 
 
 class PriorMean:
-    """What a model of earlier results predicts, times a slope that own results tell; a model learns the rest.
+    """The prior mean of a search's own scores: a slope times what a model of earlier results predicts.
 
-    Scores of other fidelities or tasks differ in scale and offset, and may tell nothing: own scores are held to be
-    linear in those of the other, but for what is learned (the autoregressive model of Kennedy & O'Hagan, Biometrika
-    2000, whose slope is a ridge regression here). On which scale earlier scores are does not matter, so that normal
-    scores do (Salinas, Shen, Perrone, ICML 2020, arXiv:1909.13595). A slope is at least 0.
+    own score = slope * prediction + residual, where a second model learns the residual: the autoregressive model of
+    Kennedy & O'Hagan, Biometrika 2000. The slope is a ridge regression on the own results, and at least 0: earlier
+    scores may be on another scale, and may tell nothing. So their own scale does not matter, and they can be normal
+    scores (Salinas, Shen, Perrone, ICML 2020, arXiv:1909.13595).
 
     Args:
         model: of earlier results.
@@ -73,7 +73,7 @@ class PriorMean:
         return self._slope * mean, self._slope * deviation
 
 
-def told(encoder: Encoder, earlier: Sequence[Observation]) -> Sequence[Observation]:
+def informative(encoder: Encoder, earlier: Sequence[Observation]) -> Sequence[Observation]:
     """The earlier results that a model is to be fitted to; none where architectures do not tell their scores.
 
     That is so where the scores of either half, predicted from the other one, correlate with the true ones by less than
@@ -89,7 +89,7 @@ def told(encoder: Encoder, earlier: Sequence[Observation]) -> Sequence[Observati
         rest = slice(1 - half.start, None, 2)
         process = GaussianProcess([block[rest] for block in blocks], scores[rest], 0)
         predicted[half] = process.predict([block[half] for block in blocks])[0]
-    if min(predicted.std(), scores.std()) < NOTHING:
+    if min(predicted.std(), scores.std()) < CONSTANT:
         return ()
     return known if np.corrcoef(predicted, scores)[0, 1] > 2.0 / len(known) ** 0.5 else ()
 
