@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubenas.api.trial import MAX_CURVE_POINTS
+from kubenas.api.trial import MAX_CURVE_POINTS, MAX_STEP
 from kubenas.experiment.curves import MOST_STEPS, curves_of, gathered, last_results, merged, whole_results
 from kubenas.experiment.state import Curves
 from tests.experiment.builders import candidate
@@ -127,3 +127,8 @@ def test_what_decides_is_gathered_among_very_many_values() -> None:
     assert read["0"].keys() == {3}
     assert len(read["0"][3]) == 64
     assert {"z", "epoch"} < read["0"][3].keys()
+
+
+def test_steps_that_no_status_holds_are_not_gathered() -> None:
+    read = {"0": {step: {"a": 0.5} for step in (-1, 0, MAX_STEP, MAX_STEP + 1, 2**70)}}
+    assert gathered({}, read, FOUR, ["a"]) == {"0": {0: {"a": 0.5}, MAX_STEP: {"a": 0.5}}}
