@@ -241,7 +241,7 @@ def test_columns_are_decisions_by_name_or_else_in_order(tmp_path: Path) -> None:
         path = write(tmp_path / "t.csv", [(*cell, 1)], (*columns, "v"))
         table = Table(Source(path, tuple(columns), "nasbench201", (Goal("v", "maximize"),)))
         assert table.row(Architecture(dict(zip(decisions, cell, strict=True)))) == 0
-    with pytest.raises(SpecError, match="row 2: is no architecture of the space: 'a' is no edge"):
+    with pytest.raises(SpecError, match="row 2: is no architecture of the space: 'a' is no decision"):
         Table(Source(path, ("a", "b"), "nasbench201", (Goal("v", "maximize"),)))
 
 
