@@ -144,7 +144,7 @@ def test_prepared_answers_serve_though_results_come_in_meanwhile() -> None:
         (_always({"architectures": []}), "0 of 1 architectures were proposed"),
         (
             _always({"architectures": [{"operation": "d", "layers": 1}]}),
-            "proposal 1 of 1 is outside the space: operation: 'd' is none of a, b, c",
+            "proposal 1 of 1 is outside the space: operation: 'd' is not one of a, b, c",
         ),
     ],
 )

@@ -113,7 +113,7 @@ def test_number_written_as_the_apiserver_writes_it() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"op": "skip"}, "op: 'skip' is none of conv, pool"),
+        ({"op": "skip"}, "op: 'skip' is not one of conv, pool"),
         ({"layers": 9}, "layers: 9 is outside 1 to 8"),
         ({"layers": 2.5}, "layers: 2.5 is no whole number"),
         ({"layers": True}, "layers: True is no number"),

@@ -338,7 +338,6 @@ def test_each_failure_ends_with_its_reason(
     [
         ({"searchSpace": {"preset": "unknown"}}, "KUBENAS_TRIAL.searchSpace.preset: "),
         ({"seed": "one"}, "KUBENAS_TRIAL.seed: "),
-        ({"evaluation": {"method": "guess"}}, "KUBENAS_TRIAL.evaluation.method: "),
         ({"candidates": []}, "KUBENAS_TRIAL.candidates: "),
         (
             {"candidates": [{"id": "../0", "architecture": CELL, "epochs": 1}]},
@@ -350,11 +349,11 @@ def test_each_failure_ends_with_its_reason(
         ),
         (
             {"candidates": [{"id": "0", "architecture": CELL | {"0-1": "conv_9x9"}, "epochs": 1}]},
-            "candidate 0: edge 0-1: 'conv_9x9' is no operation",
+            "candidate 0: 0-1: 'conv_9x9' is not one of none, skip_connect",
         ),
         (
             {"candidates": [{"id": "0", "architecture": {}, "epochs": 1}]},
-            "candidate 0: edge 0-1 is missing",
+            "candidate 0: 0-1 is missing",
         ),
     ],
 )

@@ -106,7 +106,7 @@ class Choice(Domain):
     def parse(self, value: Any) -> Value:
         """The value as it is; numbers may be written with or without a fraction, since JSON knows one type."""
         if not isinstance(value, (str, int, float)) or isinstance(value, bool) or value not in self.values:
-            raise ValueError(f"{value!r:.80} is none of {self}")
+            raise ValueError(f"{value!r:.80} is not one of {self}")
         return self.values[self.values.index(value)]
 
     def __str__(self) -> str:
