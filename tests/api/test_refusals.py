@@ -10,9 +10,12 @@ import pytest
 
 from kubenas.api.validate import InvalidExperimentError, read_experiment
 from tests.api.manifests import VALID, WRONG, Wrong, changed
+from tests.api.test_conventions import NODES
 
 if TYPE_CHECKING:
     from tests.api.conftest import Api
+
+RULE_MESSAGES = {rule["message"] for node in NODES for rule in node.schema.get("x-kubernetes-validations", ())}
 
 wrong_manifests = pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: wrong.what)
 
@@ -31,9 +34,11 @@ def test_the_apiserver_refuses(wrong: Wrong, api: Api) -> None:
 def test_the_models_refuse(wrong: Wrong) -> None:
     with pytest.raises(InvalidExperimentError) as refusal:
         read_experiment(wrong.document)
-    (problem,) = refusal.value.problems
-    assert problem.field.startswith(wrong.field)
-    assert problem.message
+    for problem in refusal.value.problems:
+        assert problem.field.startswith(wrong.field)
+        assert problem.message
+    if any(wrong.says in message for message in RULE_MESSAGES):
+        assert wrong.says in refusal.value.problems[0].message
 
 
 @pytest.mark.parametrize("field", ["spec.stages.0.keep", "spec.search.settings", "spec.task"])

@@ -29,7 +29,7 @@ from kubenas.api.search import Search
 from kubenas.api.space import Preset, SearchSpace
 from kubenas.api.stage import Keep, Stage, StageTrials
 from kubenas.api.status import Best, Counts, ExperimentStatus, Measured
-from kubenas.api.task import Task
+from kubenas.api.task import Dataset, Task
 from kubenas.api.trial import Candidate, Failure, Point, Result, TrialSpec, TrialStatus
 
 names = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True)
@@ -176,21 +176,22 @@ def funnels(draw: st.DrawFn) -> list[Stage]:
     return [*stages[:-1], stages[-1].model_copy(update={"keep": None})] if stages else []
 
 
+objectives = made(
+    Objective, metric=metric_names, goal=st.sampled_from(["maximize", "minimize"]), target=optional(numbers)
+)
+datasets = chosen(Dataset, either(name=names, path=texts.filter(bool)))
+searches = made(
+    Search,
+    algorithm=st.sampled_from(["random", "regularized-evolution"]),
+    seed=st.integers(0, 2**53 - 1),
+    settings=free_objects,
+)
 experiment_specs = made(
     ExperimentSpec,
-    objectives=distinct(
-        made(Objective, metric=metric_names, goal=st.sampled_from(["maximize", "minimize"]), target=optional(numbers)),
-        "metric",
-        least=1,
-    ),
-    task=made(Task, name=names, settings=free_objects),
+    objectives=distinct(objectives, "metric", least=1),
+    task=made(Task, name=names, dataset=optional(datasets), settings=free_objects),
     search_space=search_spaces,
-    search=made(
-        Search,
-        algorithm=st.sampled_from(["random", "regularized-evolution"]),
-        seed=st.integers(0, 2**53 - 1),
-        settings=free_objects,
-    ),
+    search=searches,
     evaluation=evaluations,
     stages=funnels(),
     trials=made(Trials, max=st.integers(1, 1000), timeout=optional(durations)),

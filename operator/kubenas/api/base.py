@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
+from kubenas.api.errors import SpecError, refuse
+from kubenas.api.rule import Check, Checked, Rule
 from kubenas.api.text import clean
 
 GROUP: Final = "kubenas.io"
@@ -16,27 +27,6 @@ MAX_NAME: Final = 1024
 MAX_DEPTH: Final = 100
 VERSION: Final = "v1alpha1"
 API_VERSION: Final = "kubenas.io/v1alpha1"
-
-# How a list is merged and checked for repeats by the apiserver (Kubernetes API conventions).
-SET: Final[dict[str, Any]] = {"x-kubernetes-list-type": "set"}
-
-
-def keyed(*keys: str) -> dict[str, Any]:
-    """Schema extension of a list whose items are told apart by `keys`."""
-    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}
-
-
-def rule(expression: str, message: str, field: str | None = None) -> dict[str, str]:
-    """One CEL validation rule; `message` is what the user reads when the apiserver refuses.
-
-    `field` is the path below the place of the rule that the message is about, such as ``.min``.
-    """
-    return {"rule": expression, "message": message} | ({"fieldPath": field} if field else {})
-
-
-def rules(*validations: dict[str, str], **extensions: Any) -> dict[str, Any]:
-    """Schema extensions that carry CEL `validations`."""
-    return {"x-kubernetes-validations": list(validations), **extensions}
 
 
 class Model(BaseModel):
@@ -58,6 +48,29 @@ class Model(BaseModel):
         return self.model_dump(mode="json", exclude_none=True)
 
 
+def _add_checks(schema: dict[str, Any], model: type[Ruled]) -> None:
+    for rule in model.rules:
+        rule.add_to(schema)
+
+
+class Ruled(Model):
+    """A model that must hold to `rules`; the others are spared the check, as ten thousand trials have many."""
+
+    model_config = ConfigDict(json_schema_extra=_add_checks)
+
+    rules: ClassVar[Sequence[Check]]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        refuse(self._problems())
+        return self
+
+    def _problems(self) -> Iterator[SpecError]:
+        """All that is wrong; a subclass may add what CEL cannot say."""
+        for rule in self.rules:
+            yield from rule.problems(self)
+
+
 _DURATION = re.compile(r"(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?")
 
 
@@ -75,10 +88,14 @@ def duration_seconds(text: str) -> int:
     return total
 
 
-def _checked_duration(text: str) -> str:
-    duration_seconds(text)
-    return text
-
+# The pattern has found a number and a unit by then.
+DURATION: Final = Checked(
+    Rule[str](
+        cel="duration(self) > duration('0s')",
+        message="is zero: write for example 90s, 15m or 1h30m",
+        holds=lambda text: any(digit in text for digit in "123456789"),
+    )
+)
 
 Duration = Annotated[
     str,
@@ -86,11 +103,8 @@ Duration = Annotated[
         min_length=2,
         max_length=32,
         pattern=r"^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$",
-        json_schema_extra=rules(
-            rule("duration(self) > duration('0s')", "is zero: write for example 90s, 15m or 1h30m")
-        ),
     ),
-    AfterValidator(_checked_duration),
+    DURATION,
 ]
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Final, Literal
+from collections.abc import Iterator, Sequence
+from typing import Annotated, ClassVar, Final, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field
 
-from kubenas.api.base import SET, Model, rule, rules
-from kubenas.api.errors import SpecError, refuse, repeats
+from kubenas.api.base import Ruled
+from kubenas.api.errors import SpecError, repeats
+from kubenas.api.rule import Rule, Unique
 
 MAX_NODES: Final = 12
 
@@ -19,27 +20,36 @@ Edge = Annotated[
     Field(min_length=2, max_length=2, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
 ]
 
-_ONE_WIRING: Final = "takes at most one of edges, inputs and maxEdges"
-_ON_EDGES: Final = "chooses operations on edges: leave it out, or write edges"
-_ON_NODES: Final = "chooses edges without operations: write operationsOn: nodes"
 
-
-class Cell(Model):
+class Cell(Ruled):
     """Nodes and operations, with fixed edges (NAS-Bench-201), a choice of inputs (DARTS) or of edges (NAS-Bench-101).
 
     A node is the sum of what comes in. Nodes are numbered from 0, the cell's input.
     """
 
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            rule(
-                "[has(self.edges), has(self.inputs), has(self.maxEdges)].filter(x, x).size() <= 1",
-                f"cell {_ONE_WIRING}",
-            ),
-            rule("!has(self.inputs) || self.operationsOn == 'edges'", f"inputs {_ON_EDGES}", field=".operationsOn"),
-            rule("!has(self.maxEdges) || self.operationsOn == 'nodes'", f"maxEdges {_ON_NODES}", field=".operationsOn"),
-        )
-    )
+    rules: ClassVar[Sequence[Rule[Cell] | Unique]] = [
+        Rule(
+            cel="[has(self.edges), has(self.inputs), has(self.maxEdges)].filter(x, x).size() <= 1",
+            subject="cell",
+            message="takes at most one of edges, inputs and maxEdges",
+            holds=lambda cell: [cell.edges, cell.inputs, cell.max_edges].count(None) >= 2,
+        ),
+        Rule(
+            cel="!has(self.inputs) || self.operationsOn == 'edges'",
+            message="inputs chooses operations on edges: leave it out, or write edges",
+            field="operationsOn",
+            holds=lambda cell: cell.inputs is None or cell.operations_on == "edges",
+        ),
+        Rule(
+            cel="!has(self.maxEdges) || self.operationsOn == 'nodes'",
+            message="maxEdges chooses edges without operations: write operationsOn: nodes",
+            field="operationsOn",
+            holds=lambda cell: cell.max_edges is None or cell.operations_on == "nodes",
+        ),
+        Unique("operations"),
+        Unique("cells"),
+        Unique("weightless"),
+    ]
 
     nodes: int = Field(
         ge=2,
@@ -47,9 +57,7 @@ class Cell(Model):
         description="Nodes in all; the last is the output. With inputs, nodes 0 and 1 are the outputs of the two cells "
         "before, and the output is all other nodes concatenated. With maxEdges, the most that there can be.",
     )
-    operations: list[Operation] = Field(
-        min_length=1, max_length=32, description="What an edge or a node can do.", json_schema_extra=SET
-    )
+    operations: list[Operation] = Field(min_length=1, max_length=32, description="What an edge or a node can do.")
     operations_on: Literal["edges", "nodes"] = Field(
         default="edges", description="Where operations are: on edges, or on the nodes between input and output."
     )
@@ -76,26 +84,16 @@ class Cell(Model):
         min_length=1,
         max_length=32,
         description="Operations without weights: two of them on the same input give the same.",
-        json_schema_extra=SET,
     )
     cells: list[CellName] | None = Field(
         default=None,
         min_length=1,
         max_length=8,
         description="Names of several such cells, for example normal and reduction; without, there is one.",
-        json_schema_extra=SET,
     )
 
-    @model_validator(mode="after")
-    def _check(self) -> Cell:
-        """The CEL rules once more, for files that no apiserver has seen, and what needs the graph."""
-        refuse(self._problems())
-        return self
-
     def _problems(self) -> Iterator[SpecError]:
-        yield from repeats("operations", self.operations)
-        yield from repeats("cells", self.cells)
-        yield from repeats("weightless", self.weightless)
+        yield from super()._problems()
         named = [("none", self.none), ("skip", self.skip)]
         named += [(f"weightless[{index}]", one) for index, one in enumerate(self.weightless or ())]
         for field, operation in named:
@@ -104,18 +102,14 @@ class Cell(Model):
         if self.none is not None and self.none == self.skip:
             yield SpecError("skip", f"{self.skip!r} is also none: an operation is one or the other")
         if [self.edges, self.inputs, self.max_edges].count(None) < 2:
-            yield SpecError("", _ONE_WIRING)
-        elif self.edges is not None:
+            return
+        if self.edges is not None:
             yield from self._edges_problems(self.edges)
         elif self.inputs is not None or self.max_edges is not None:
             yield from self._chosen_wiring_problems()
 
     def _chosen_wiring_problems(self) -> Iterator[SpecError]:
         """What is chosen with inputs and maxEdges has no place for operations that take part of the graph away."""
-        if self.inputs is not None and self.operations_on != "edges":
-            yield SpecError("operationsOn", f"inputs {_ON_EDGES}")
-        if self.max_edges is not None and self.operations_on != "nodes":
-            yield SpecError("operationsOn", f"maxEdges {_ON_NODES}")
         wiring = "inputs" if self.inputs is not None else "maxEdges"
         for field in ("none", "skip", "weightless"):
             if getattr(self, field) is not None:

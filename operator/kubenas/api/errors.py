@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -73,13 +73,14 @@ def refuse(problems: Iterable[SpecError]) -> None:
         raise combined(found)
 
 
-def repeats(field: str, values: Sequence[object] | None, key: str = "") -> Iterator[SpecError]:
+def repeats(field: str, values: Iterable[Any], key: str = "") -> Iterator[SpecError]:
     """What is there twice in a list: values, or values of its items' field `key`; on the second of them."""
-    listed = values or ()
-    for index, value in enumerate(listed):
-        if value in listed[:index]:
+    seen = set()
+    for index, value in enumerate(values):
+        if (known := tuple(value) if isinstance(value, list) else value) in seen:
             at, each = (f"{field}[{index}].{key}", f"each {key}") if key else (f"{field}[{index}]", "each")
             yield SpecError(at, f"{value!r} is there twice: {each} must be unique")
+        seen.add(known)
 
 
 def problems_of(error: ValidationError) -> list[SpecError]:

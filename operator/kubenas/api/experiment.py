@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Annotated, Final, Literal
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Final, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field
 
-from kubenas.api.base import (
-    API_VERSION,
-    Duration,
-    FreeObject,
-    Metadata,
-    Model,
-    keyed,
-    rule,
-    rules,
-)
-from kubenas.api.errors import SpecError, refuse, repeats
+from kubenas.api.base import API_VERSION, Duration, FreeObject, Metadata, Model, Ruled
 from kubenas.api.evaluation import Evaluation
 from kubenas.api.objective import MAX_OBJECTIVES, Objective
+from kubenas.api.rule import ItemRule, Rule, Transition, Unique
 from kubenas.api.search import Search
 from kubenas.api.space import SearchSpace
-from kubenas.api.stage import MAX_STAGES, Stage, stage_problems, stage_schema
+from kubenas.api.stage import MAX_STAGES, STAGE_RULES, Stage
 from kubenas.api.status import MAX_WARM_STARTS, ExperimentStatus
 from kubenas.api.task import Task
 
@@ -35,10 +26,11 @@ DeviceShare = Annotated[float, Field(ge=0, le=1024)]
 
 # A pod is named EXPERIMENT-NUMBER-ATTEMPT, and its name must fit in a label's 63 characters.
 MAX_NAME_LENGTH: Final = 52
-_DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_NAME_MESSAGE: Final = (
-    f"must be at most {MAX_NAME_LENGTH} lower case letters, digits and hyphens, with no hyphen at its ends"
-)
+_DNS_LABEL: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+
+
+def _immutable(field: str, why: str, cel: str = "self == oldSelf") -> Transition:
+    return Transition(cel=cel, message=f"{field} is immutable: {why}; start a new experiment")
 
 
 class Trials(Model):
@@ -128,67 +120,57 @@ class TrialTemplate(Model):
     )
 
 
-class ExperimentSpec(Model):
+class ExperimentSpec(Ruled):
     """What is searched, how, and for how long."""
 
-    objectives: list[Objective] = Field(
+    rules: ClassVar[Sequence[ItemRule[Stage] | Unique]] = [
+        Unique("objectives", "metric"),
+        *STAGE_RULES,
+        Unique("stages", "name"),
+        Unique("warmStart", "experiment"),
+    ]
+
+    objectives: Annotated[
+        list[Objective],
+        # The equality of keyed lists overlooks their order, and the first objective is the primary one.
+        _immutable(
+            "objectives",
+            "past trials were judged by it",
+            cel="self == oldSelf && self.map(o, o.metric) == oldSelf.map(o, o.metric)",
+        ),
+    ] = Field(
         min_length=1,
         max_length=MAX_OBJECTIVES,
         description="What is improved; the first is the primary one, by which the best is chosen.",
-        json_schema_extra=rules(
-            # The equality of keyed lists overlooks their order, and the first objective is the primary one.
-            rule(
-                "self == oldSelf && self.map(o, o.metric) == oldSelf.map(o, o.metric)",
-                "objectives is immutable: past trials were judged by it; start a new experiment",
-            ),
-            **keyed("metric"),
-        ),
     )
-    task: Task = Field(
-        description="What each trial learns.",
-        json_schema_extra=rules(
-            rule("self == oldSelf", "task is immutable: past trials learned it; start a new experiment")
-        ),
-    )
-    search_space: SearchSpace = Field(
-        description="The architectures to choose from.",
-        json_schema_extra=rules(
-            rule("self == oldSelf", "searchSpace is immutable: past trials belong to it; start a new experiment")
-        ),
+    task: Annotated[Task, _immutable("task", "past trials learned it")] = Field(description="What each trial learns.")
+    search_space: Annotated[SearchSpace, _immutable("searchSpace", "past trials belong to it")] = Field(
+        description="The architectures to choose from."
     )
     search: Search = Field(default_factory=Search, description="Which architecture is tried next.")
-    evaluation: Evaluation = Field(
-        default_factory=Evaluation,
-        description="How an architecture is judged.",
-        json_schema_extra=rules(
-            rule("self == oldSelf", "evaluation is immutable: past trials were judged by it; start a new experiment")
-        ),
+    evaluation: Annotated[Evaluation, _immutable("evaluation", "past trials were judged by it")] = Field(
+        default_factory=Evaluation, description="How an architecture is judged."
     )
-    stages: list[Stage] = Field(
+    stages: Annotated[
+        list[Stage],
+        _immutable(
+            "stages",
+            "past trials were run by it",
+            cel="self == oldSelf && self.map(s, s.name) == oldSelf.map(s, s.name)",
+        ),
+    ] = Field(
         default_factory=list,
         max_length=MAX_STAGES,
         description="Stages that follow one another, each with its own search, evaluation and number of trials. "
         "The first one searches; a later one takes what the one before has kept, or searches with what is known by "
         "then. Without stages the whole experiment is one.",
-        json_schema_extra=stage_schema(
-            rule(
-                "self == oldSelf && self.map(s, s.name) == oldSelf.map(s, s.name)",
-                "stages is immutable: past trials were run by it; start a new experiment",
-            ),
-        ),
     )
     trials: Trials = Field(default_factory=Trials, description="How many trials, and what happens when one fails.")
-    warm_start: list[WarmStart] = Field(
+    warm_start: Annotated[list[WarmStart], _immutable("warmStart", "past trials were proposed with it")] = Field(
         default_factory=list,
         max_length=MAX_WARM_STARTS,
         description="Results that are known to the search from its beginning: of each experiment, those of its stage "
         "with the most. They are recorded in the status when the search begins.",
-        json_schema_extra=rules(
-            rule(
-                "self == oldSelf", "warmStart is immutable: past trials were proposed with it; start a new experiment"
-            ),
-            **keyed("experiment"),
-        ),
     )
     budget: Budget = Field(default_factory=Budget, description="When to stop, whatever has been found.")
     metrics: Metrics = Field(default_factory=Metrics, description="Where values of running trials are read.")
@@ -203,41 +185,26 @@ class ExperimentSpec(Model):
         default=None, ge=0, le=2**31 - 1, description="Delete the experiment this long after its end; never if absent."
     )
 
-    @model_validator(mode="after")
-    def _check_lists(self) -> ExperimentSpec:
-        """What the apiserver checks by CEL and list keys, for `kubenas run` and `kubenas validate`."""
-        refuse(self._problems())
-        return self
 
-    def _problems(self) -> Iterator[SpecError]:
-        yield from repeats("objectives", [o.metric for o in self.objectives], "metric")
-        yield from stage_problems(self.stages)
-        yield from repeats("warmStart", [one.experiment for one in self.warm_start], "experiment")
-
-
-class NASExperiment(Model):
+class NASExperiment(Ruled):
     """A neural architecture search: many trials, one best architecture."""
 
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            rule(
-                f"self.metadata.name.size() <= {MAX_NAME_LENGTH} && "
-                "self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
-                f"metadata.name {_NAME_MESSAGE}",
-            )
+    rules: ClassVar[Sequence[Rule[NASExperiment]]] = [
+        Rule(
+            cel=f"self.metadata.name.size() <= {MAX_NAME_LENGTH} && self.metadata.name.matches('^{_DNS_LABEL}$')",
+            subject="metadata.name",
+            message=f"must be at most {MAX_NAME_LENGTH} lower case letters, digits and hyphens, "
+            "with no hyphen at its ends",
+            field="metadata.name",
+            holds=lambda experiment: (
+                len(experiment.metadata.name) <= MAX_NAME_LENGTH
+                and re.fullmatch(_DNS_LABEL, experiment.metadata.name) is not None
+            ),
         )
-    )
+    ]
 
     api_version: Literal["kubenas.io/v1alpha1"] = API_VERSION
     kind: Literal["NASExperiment"] = "NASExperiment"
     metadata: Metadata
     spec: ExperimentSpec
     status: ExperimentStatus = Field(default_factory=ExperimentStatus)
-
-    @model_validator(mode="after")
-    def _check_name(self) -> NASExperiment:
-        """The CEL rule once more, for files that no apiserver has seen."""
-        name = self.metadata.name
-        if len(name) > MAX_NAME_LENGTH or not _DNS_LABEL.fullmatch(name):
-            raise SpecError("metadata.name", _NAME_MESSAGE)
-        return self

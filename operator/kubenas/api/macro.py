@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Final
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Final
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from kubenas.api.base import SET, Model, keyed
-from kubenas.api.errors import SpecError, refuse, repeats
+from kubenas.api.base import Ruled
+from kubenas.api.rule import Unique
 
 MAX_DEPTH: Final = 32
 
@@ -18,8 +18,12 @@ Ratio = Annotated[float, Field(gt=0, le=1000)]
 Operation = Annotated[str, Field(min_length=1, max_length=63)]
 
 
-class MacroStage(Model):
+class MacroStage(Ruled):
     """Blocks that work at one resolution; a list of one value is no decision, an absent one is not there."""
+
+    rules: ClassVar[Sequence[Unique]] = [
+        Unique(listed) for listed in ("depth", "width", "operation", "kernel", "expansion")
+    ]
 
     name: str = Field(
         min_length=1,
@@ -27,42 +31,25 @@ class MacroStage(Model):
         pattern=r"^[a-zA-Z][a-zA-Z0-9_]*$",
         description="Name of the stage; its decisions are NAME_depth, NAME_width and, by block, NAME_kernel.0 and on.",
     )
-    depth: list[Depth] = Field(
-        min_length=1, max_length=16, description="How many blocks it can have.", json_schema_extra=SET
-    )
+    depth: list[Depth] = Field(min_length=1, max_length=16, description="How many blocks it can have.")
     width: list[Size] | None = Field(
-        default=None, min_length=1, max_length=64, description="Channels of all its blocks.", json_schema_extra=SET
+        default=None, min_length=1, max_length=64, description="Channels of all its blocks."
     )
     operation: list[Operation] | None = Field(
-        default=None, min_length=1, max_length=64, description="What each block is.", json_schema_extra=SET
+        default=None, min_length=1, max_length=64, description="What each block is."
     )
     kernel: list[Size] | None = Field(
-        default=None, min_length=1, max_length=16, description="Side of each block's kernel.", json_schema_extra=SET
+        default=None, min_length=1, max_length=16, description="Side of each block's kernel."
     )
     expansion: list[Ratio] | None = Field(
-        default=None, min_length=1, max_length=16, description="Expansion of each block.", json_schema_extra=SET
+        default=None, min_length=1, max_length=16, description="Expansion of each block."
     )
 
 
-class Macro(Model):
+class Macro(Ruled):
     """Stages of blocks, one after another, each with a depth, a width, kernels and expansions to choose."""
 
-    resolution: list[Size] | None = Field(
-        default=None, min_length=1, max_length=64, description="Side of the input.", json_schema_extra=SET
-    )
-    stages: list[MacroStage] = Field(
-        min_length=1, max_length=16, description="From input to output.", json_schema_extra=keyed("name")
-    )
+    rules: ClassVar[Sequence[Unique]] = [Unique("resolution"), Unique("stages", "name")]
 
-    @model_validator(mode="after")
-    def _check(self) -> Macro:
-        """List keys and sets once more, for files that no apiserver has seen."""
-        refuse(self._problems())
-        return self
-
-    def _problems(self) -> Iterator[SpecError]:
-        yield from repeats("resolution", self.resolution)
-        yield from repeats("stages", [stage.name for stage in self.stages], "name")
-        for index, stage in enumerate(self.stages):
-            for field in ("depth", "width", "operation", "kernel", "expansion"):
-                yield from repeats(f"stages[{index}].{field}", getattr(stage, field))
+    resolution: list[Size] | None = Field(default=None, min_length=1, max_length=64, description="Side of the input.")
+    stages: list[MacroStage] = Field(min_length=1, max_length=16, description="From input to output.")

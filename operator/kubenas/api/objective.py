@@ -2,35 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final, Literal
+from collections.abc import Sequence
+from typing import ClassVar, Final, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field
 
-from kubenas.api.base import MetricName, Model, rule, rules
-from kubenas.api.errors import SpecError, refuse
+from kubenas.api.base import MetricName, Ruled
+from kubenas.api.rule import Rule
 
 MAX_OBJECTIVES: Final = 8
 
 
-class Objective(Model):
+class Objective(Ruled):
     """What the search improves, or what it must respect."""
 
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            rule(
-                "!has(self.target) || !has(self.limit) || "
-                "(self.goal == 'maximize' ? self.target >= self.limit : self.target <= self.limit)",
-                "target lies outside limit, so no architecture can reach it: change one of them",
-                field=".target",
+    rules: ClassVar[Sequence[Rule[Objective]]] = [
+        Rule(
+            cel="!has(self.target) || !has(self.limit) || "
+            "(self.goal == 'maximize' ? self.target >= self.limit : self.target <= self.limit)",
+            subject="target",
+            message="lies outside limit, so no architecture can reach it: change one of them",
+            field="target",
+            holds=lambda objective: (
+                objective.target is None
+                or objective.limit is None
+                or (
+                    objective.target >= objective.limit
+                    if objective.goal == "maximize"
+                    else objective.target <= objective.limit
+                )
             ),
-            rule(
-                "!self.metric.startsWith('test_')",
-                "metric is measured on the test split, which a search must not see: name a validation metric",
-                field=".metric",
-            ),
-        )
-    )
+        ),
+        Rule(
+            cel="!self.metric.startsWith('test_')",
+            subject="metric",
+            message="is measured on the test split, which a search must not see: name a validation metric",
+            field="metric",
+            holds=lambda objective: not objective.metric.startswith("test_"),
+        ),
+    ]
 
     metric: MetricName = Field(description="Name of a metric that the trainer reports.")
     goal: Literal["maximize", "minimize"] = Field(default="maximize", description="Which direction is better.")
@@ -49,17 +59,3 @@ class Objective(Model):
         default=None,
         description="The worst value that still counts in the hypervolume of several objectives.",
     )
-
-    @model_validator(mode="after")
-    def _check(self) -> Objective:
-        """The CEL rules once more, for files that no apiserver has seen."""
-        refuse(self._problems())
-        return self
-
-    def _problems(self) -> Iterator[SpecError]:
-        if self.metric.startswith("test_"):
-            yield SpecError("metric", "is measured on the test split, which a search must not see")
-        if self.target is not None and self.limit is not None:
-            sign = 1 if self.goal == "maximize" else -1
-            if sign * self.target < sign * self.limit:
-                yield SpecError("target", "lies outside limit, so no architecture can reach it: change one of them")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from kubenas.api.base import FreeObject, Model, rule, rules
+from kubenas.api.base import FreeObject, Model
+from kubenas.api.rule import Transition
 
 Algorithm: TypeAlias = Literal[
     "random",
@@ -29,11 +30,12 @@ class Search(Model):
     """Which architecture is tried next."""
 
     algorithm: Algorithm = Field(default="predictor", description="The search strategy.")
-    seed: int = Field(
+    seed: Annotated[
+        int, Transition(cel="self == oldSelf", message="seed is immutable: past trials were drawn with it")
+    ] = Field(
         default=0,
         ge=0,
         le=2**53 - 1,
         description="Seed of every random draw; the same seed and the same results give the same proposals.",
-        json_schema_extra=rules(rule("self == oldSelf", "seed is immutable: past trials were drawn with it")),
     )
     settings: FreeObject = Field(default_factory=dict, description="Settings of the algorithm.")

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Final, Literal, TypeAlias
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field
 
-from kubenas.api.base import Model, keyed, rule, rules
+from kubenas.api.base import Ruled
 from kubenas.api.cell import Cell
 from kubenas.api.costs import MAX_TABLES, CostTable
-from kubenas.api.errors import SpecError, refuse, repeats
 from kubenas.api.macro import Macro
 from kubenas.api.parameter import Parameter
+from kubenas.api.rule import Rule, Transition, Unique
 
 Preset: TypeAlias = Literal[
     "nasbench201",
@@ -34,20 +34,20 @@ Preset: TypeAlias = Literal[
 ]
 Constraint = Annotated[str, Field(min_length=1, max_length=1024)]
 
-_ONE_OF: Final = "needs exactly one of preset, parameters, cell and macro"
 
-
-class SearchSpace(Model):
+class SearchSpace(Ruled):
     """The architectures to choose from: a preset, or a space of one's own."""
 
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            rule(
-                "[has(self.preset), has(self.parameters), has(self.cell), has(self.macro)].filter(x, x).size() == 1",
-                f"searchSpace {_ONE_OF}",
-            )
-        )
-    )
+    rules: ClassVar[Sequence[Rule[SearchSpace] | Unique]] = [
+        Rule(
+            cel="[has(self.preset), has(self.parameters), has(self.cell), has(self.macro)].filter(x, x).size() == 1",
+            subject="searchSpace",
+            message="needs exactly one of preset, parameters, cell and macro",
+            holds=lambda space: [space.preset, space.parameters, space.cell, space.macro].count(None) == 3,
+        ),
+        Unique("parameters", "name"),
+        Unique("costs", "name"),
+    ]
 
     preset: Preset | None = Field(
         default=None,
@@ -60,16 +60,18 @@ class SearchSpace(Model):
         "mlp: layers, widths, activation. tcn, rnn: networks for speech and other sequences. "
         "gnn: NAS-Bench-Graph's networks. image-text: encoders of an image and of a question, and what joins them.",
     )
-    parameters: list[Parameter] | None = Field(
+    parameters: Annotated[
+        list[Parameter] | None,
+        # The equality of keyed lists overlooks their order, which random draws depend on.
+        Transition(
+            cel="self.map(p, p.name) == oldSelf.map(p, p.name)",
+            message="is immutable: past trials were drawn from it",
+        ),
+    ] = Field(
         default=None,
         min_length=1,
         max_length=128,
         description="Decisions of one's own.",
-        json_schema_extra=rules(
-            # The equality of keyed lists overlooks their order, which random draws depend on.
-            rule("self.map(p, p.name) == oldSelf.map(p, p.name)", "is immutable: past trials were drawn from it"),
-            **keyed("name"),
-        ),
     )
     cell: Cell | None = Field(default=None, description="A small graph that a network repeats.")
     macro: Macro | None = Field(default=None, description="A network of stages of blocks.")
@@ -79,7 +81,6 @@ class SearchSpace(Model):
         max_length=MAX_TABLES,
         description="Costs that are sums over decisions, such as latencies measured on a device. KubeNAS' trainer "
         "reports them as metrics; constraints and objectives may name them, and the predictor learns from them.",
-        json_schema_extra=keyed("name"),
     )
     constraints: list[Constraint] | None = Field(
         default=None,
@@ -91,15 +92,3 @@ class SearchSpace(Model):
         "params and flops, as numbers with a fraction: params <= 1e6, flops < 600.0 * params.",
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
-
-    @model_validator(mode="after")
-    def _check(self) -> SearchSpace:
-        """The CEL rules once more, for files that no apiserver has seen."""
-        refuse(self._problems())
-        return self
-
-    def _problems(self) -> Iterator[SpecError]:
-        if [self.preset, self.parameters, self.cell, self.macro].count(None) != 3:
-            yield SpecError("", _ONE_OF)
-        yield from repeats("parameters", [parameter.name for parameter in self.parameters or ()], "name")
-        yield from repeats("costs", [table.name for table in self.costs or ()], "name")

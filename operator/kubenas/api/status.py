@@ -8,8 +8,9 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from kubenas.api.base import ArchitectureName, Condition, FreeObject, MetricValue, Model, Time, keyed
+from kubenas.api.base import ArchitectureName, Condition, FreeObject, MetricValue, Model, Time
 from kubenas.api.objective import MAX_OBJECTIVES
+from kubenas.api.rule import keyed
 from kubenas.api.trial import Source
 
 MAX_FRONT: Final = 32

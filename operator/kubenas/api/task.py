@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import ClassVar
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field
 
-from kubenas.api.base import FreeObject, Model, Name, rule, rules
-from kubenas.api.errors import SpecError
-
-_NAME_OR_PATH: Final = "needs exactly one of name and path"
+from kubenas.api.base import FreeObject, Model, Name, Ruled
+from kubenas.api.rule import Rule
 
 
-class Dataset(Model):
+class Dataset(Ruled):
     """The data that a task trains and validates on: one that the trainer brings along, or files."""
 
-    model_config = ConfigDict(
-        json_schema_extra=rules(rule("has(self.name) != has(self.path)", f"dataset {_NAME_OR_PATH}"))
-    )
+    rules: ClassVar[Sequence[Rule[Dataset]]] = [
+        Rule(
+            cel="has(self.name) != has(self.path)",
+            subject="dataset",
+            message="needs exactly one of name and path",
+            holds=lambda dataset: (dataset.name is None) != (dataset.path is None),
+        )
+    ]
 
     name: str | None = Field(
         default=None, min_length=1, max_length=253, description="Name of a data set that the trainer brings along."
@@ -34,13 +38,6 @@ class Dataset(Model):
         max_length=63,
         description="Format of what lies at `path`, one that the trainer knows; absent, it is told by the files.",
     )
-
-    @model_validator(mode="after")
-    def _check(self) -> Dataset:
-        """The CEL rule once more, for files that no apiserver has seen."""
-        if (self.name is None) == (self.path is None):
-            raise SpecError("", _NAME_OR_PATH)
-        return self
 
 
 class Task(Model):

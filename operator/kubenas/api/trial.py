@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -16,12 +16,10 @@ from kubenas.api.base import (
     MetricValue,
     Model,
     Time,
-    keyed,
-    rule,
-    rules,
 )
 from kubenas.api.evaluation import MAX_SEEDS
 from kubenas.api.objective import MAX_OBJECTIVES
+from kubenas.api.rule import Transition, keyed
 
 Phase = Literal["Pending", "Running", "Succeeded", "Pruned", "Failed"]
 Source = Literal["TerminationMessage", "Prometheus", "Pod"]
@@ -159,8 +157,7 @@ class NASTrial(Model):
     api_version: Literal["kubenas.io/v1alpha1"] = API_VERSION
     kind: Literal["NASTrial"] = "NASTrial"
     metadata: Metadata
-    spec: TrialSpec = Field(
-        description="What the trial evaluates; never changed.",
-        json_schema_extra=rules(rule("self == oldSelf", "spec is immutable: a trial is never changed")),
-    )
+    spec: Annotated[
+        TrialSpec, Transition(cel="self == oldSelf", message="spec is immutable: a trial is never changed")
+    ] = Field(description="What the trial evaluates; never changed.")
     status: TrialStatus = Field(default_factory=TrialStatus)
