@@ -56,7 +56,7 @@ def test_string_round_trip(cell: Architecture) -> None:
     ("document", "message"),
     [
         ("|none~0|", "write |op~0|+|op~0|op~1|+|op~0|op~1|op~2|"),
-        ("|nun~0|+|none~0|none~1|+|none~0|none~1|none~2|", "0-1: 'nun' is none of none, skip_connect"),
+        ("|nun~0|+|none~0|none~1|+|none~0|none~1|none~2|", "0-1: 'nun' is not one of none, skip_connect"),
         ({"0-1": "none"}, "0-2 is missing"),
         ({"1-0": "none"}, "'1-0' is no decision: the decisions are 0-1, 0-2"),
         (["none"] * 6, "an architecture is an object of the decisions 0-1"),
