@@ -35,8 +35,8 @@ def of(number: int, x: int, accuracy: float, stage: str | None = None) -> Trial:
 
 
 def bring(source: NASExperiment | None, *trials: Trial, to: NASExperiment | None = None) -> Imported:
-    spec = (to or begun()).spec
-    return imported(spec, build_space(spec.search_space), "before", source, trials)
+    of = to or begun()
+    return imported(of, build_space(of.spec.search_space), "before", source, trials)
 
 
 def brought(found: Imported) -> list[tuple[Any, float]]:
@@ -90,6 +90,12 @@ def test_a_status_stays_small_whatever_is_brought() -> None:
 def test_what_cannot_be_brought_is_told(source: NASExperiment | None, trials: list[Trial], problem: str) -> None:
     with pytest.raises(SpecError, match=f"^experiment: .*{problem}"):
         bring(source, *trials)
+
+
+def test_an_experiment_does_not_begin_with_itself() -> None:
+    of = before(warmStart=[{"experiment": "nas"}])
+    with pytest.raises(SpecError, match=r"^experiment: nas is this experiment itself"):
+        imported(of, build_space(of.spec.search_space), "nas", of, ())
 
 
 def with_status(of: NASExperiment, status: ExperimentStatus) -> NASExperiment:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Final
 
 from kubenas.api.errors import SpecError
-from kubenas.api.experiment import ExperimentSpec, NASExperiment
+from kubenas.api.experiment import NASExperiment
 from kubenas.api.status import Imported
 from kubenas.cluster.client import ApiError, Client, Object
 from kubenas.cluster.names import EXPERIMENT_LABEL, experiments, trials
@@ -58,7 +58,7 @@ class WarmStarter:
         problems: list[SpecError] = []
         for index, entry in enumerate(experiment.spec.warm_start):
             try:
-                brought.append(await self._bring(experiment.spec, space, entry.experiment, executor))
+                brought.append(await self._bring(experiment, space, entry.experiment, executor))
             except SpecError as error:
                 problems += [one.within(f"spec.warmStart[{index}]") for one in error.problems]
         store.warm_start_problems = problems
@@ -67,7 +67,7 @@ class WarmStarter:
         store.imported = brought
         return None
 
-    async def _bring(self, spec: ExperimentSpec, space: Space, name: str, executor: Executor) -> Imported:
+    async def _bring(self, experiment: NASExperiment, space: Space, name: str, executor: Executor) -> Imported:
         namespace = self._store.key[0]
         found = await self._experiment(namespace, name)
         documents: list[Object] = []
@@ -76,7 +76,7 @@ class WarmStarter:
                 documents += page
                 if len(documents) >= MOST_TRIALS:
                     break
-        work = partial(_imported, spec, space, name, found, documents)
+        work = partial(_imported, experiment, space, name, found, documents)
         return await asyncio.get_running_loop().run_in_executor(executor, work)
 
     async def _experiment(self, namespace: str, name: str) -> Object | None:
@@ -88,13 +88,15 @@ class WarmStarter:
             raise
 
 
-def _imported(spec: ExperimentSpec, space: Space, name: str, found: Object | None, documents: list[Object]) -> Imported:
+def _imported(
+    experiment: NASExperiment, space: Space, name: str, found: Object | None, documents: list[Object]
+) -> Imported:
     with deadline.within(_SECONDS):
         if found is None:
-            return imported(spec, space, name, None, ())
+            return imported(experiment, space, name, None, ())
         try:
             source = NASExperiment.model_validate(found)
             known = [trial_of(one) for one in documents if controller_uid(one, "NASExperiment") == source.metadata.uid]
         except ValueError as error:
             raise SpecError("experiment", f"{name} cannot be read: {str(error)[:200]}") from None
-        return imported(spec, space, name, source, known)
+        return imported(experiment, space, name, source, known)

@@ -14,7 +14,7 @@ from kubenas.experiment.stages import resolve
 from kubenas.experiment.state import Trial, trial_name
 
 if TYPE_CHECKING:
-    from kubenas.api.experiment import ExperimentSpec, NASExperiment
+    from kubenas.api.experiment import NASExperiment
     from kubenas.api.objective import Objective
     from kubenas.search.base import Observation
     from kubenas.space.base import Space
@@ -27,15 +27,15 @@ _BYTES: Final = 64 * 1024
 
 
 def imported(
-    spec: ExperimentSpec, space: Space, name: str, source: NASExperiment | None, trials: Iterable[Trial]
+    experiment: NASExperiment, space: Space, name: str, source: NASExperiment | None, trials: Iterable[Trial]
 ) -> Imported:
-    """What an experiment brings to the search of `spec`.
+    """What another experiment brings to one that begins.
 
     Of the stage with the most results, each architecture once; of too many, as many as fit, evenly from the best to the
     worst.
 
     Args:
-        spec: of the search that begins.
+        experiment: the one that begins.
         space: what it searches.
         name: of the experiment that brings results.
         source: that experiment, if it is there.
@@ -44,6 +44,9 @@ def imported(
     Raises:
         SpecError: it cannot bring any; the path begins at the entry of `warmStart`.
     """
+    spec = experiment.spec
+    if name == experiment.metadata.name:
+        raise SpecError("experiment", f"{name} is this experiment itself: name another one")
     if source is None:
         raise SpecError("experiment", f"there is no experiment {name}: create it first, or remove this entry")
     if source.spec.search_space != spec.search_space:

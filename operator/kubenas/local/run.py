@@ -14,7 +14,7 @@ import httpx
 
 from kubenas.api.base import Metadata, duration_seconds
 from kubenas.api.errors import SpecError, refuse
-from kubenas.api.experiment import ExperimentSpec, NASExperiment
+from kubenas.api.experiment import NASExperiment
 from kubenas.api.status import ExperimentStatus, Imported
 from kubenas.api.trial import NASTrial, TrialSpec, TrialStatus
 from kubenas.experiment.actions import Announcement, NewTrial, Plan
@@ -90,7 +90,7 @@ class LocalRun:
             self._learn(self.experiment.status.warm_start)
         else:
             self._imported = [
-                _brought(spec, self.space, folder, index, entry.experiment)
+                _brought(experiment, self.space, folder, index, entry.experiment)
                 for index, entry in enumerate(spec.warm_start)
             ]
         self._readings = Readings(source="Pod")
@@ -327,11 +327,11 @@ def _taken_up(experiment: NASExperiment, folder: StateFolder) -> NASExperiment:
     return taken_up
 
 
-def _brought(spec: ExperimentSpec, space: Space, folder: StateFolder, index: int, name: str) -> Imported:
+def _brought(experiment: NASExperiment, space: Space, folder: StateFolder, index: int, name: str) -> Imported:
     """What the run of another experiment, in a folder beside, brings."""
     beside = StateFolder(folder.path.resolve().parent / name)
     try:
-        return imported(spec, space, name, beside.load_experiment(), map(_trial, beside.load_trials()))
+        return imported(experiment, space, name, beside.load_experiment(), map(_trial, beside.load_trials()))
     except SpecError as error:
         where = f" (looked for in {beside.path})"
         raise StateError(f"{error.within(f'spec.warmStart[{index}]')}{where}") from None
