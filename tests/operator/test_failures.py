@@ -249,21 +249,6 @@ def test_a_spot_node_that_is_taken_back_is_not_counted(workspace: Workspace) -> 
     assert workspace.trial("nas-0")["status"]["failures"] == 0
 
 
-def test_a_mistake_that_every_trial_repeats_ends_the_experiment(workspace: Workspace) -> None:
-    workspace.apply(experiment(trials={"max": 10, "parallelism": 1}))
-    for number in range(3):
-        workspace.set_pod(f"nas-{number}-1", endings.exited(0, endings.results(loss=0.1)))
-    end = workspace.wait_condition("Failed")
-    assert end["reason"] == "MetricMissing"
-    assert "no accuracy, an objective; it reported loss" in end["message"]
-    assert workspace.created("pods") == ["nas-0-1", "nas-1-1", "nas-2-1"]
-    # Once the trainer is mended:
-    for number in range(3):
-        workspace.api.delete("nastrials", f"nas-{number}")
-    workspace.wait_condition("Failed", status="False")
-    until(lambda: workspace.created("nastrials").count("nas-0") == 2)
-
-
 def test_a_failed_attempt_is_tried_again_with_the_same_trial(workspace: Workspace) -> None:
     workspace.apply(one_trial(retries=1))
     workspace.set_pod("nas-0-1", endings.exited(1, "out of luck"))
