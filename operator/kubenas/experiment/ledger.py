@@ -69,15 +69,17 @@ class Ledger:
             self.remove(trial.number)
         self._highest = max(self._highest, trial.number)
         new = trial.number not in self.unfinished
-        if not trial.finished:
+        if not (new or trial.finished):
             self.unfinished[trial.number] = trial
-            if new:
-                self._begin(trial)
             return
+        parsed = self._parsed(trial)
         if new:
-            self._begin(trial)
-        self.unfinished.pop(trial.number, None)
-        self._end(_shortened(trial, self._judged(trial)))
+            self._begin(trial, parsed)
+        if trial.finished:
+            self.unfinished.pop(trial.number, None)
+            self._end(_shortened(trial, self._judged(trial, parsed)))
+        else:
+            self.unfinished[trial.number] = trial
 
     def remove(self, number: int) -> None:
         """Forget a deleted trial; what followed from it is worked out anew."""
@@ -89,14 +91,15 @@ class Ledger:
         self.ended = {}
         self._forget()
         for trial in self.unfinished.values():
-            self._begin(trial)
+            self._begin(trial, self._parsed(trial))
         for old in ended:
             architectures = [one.architecture for one in old.candidates]
             self.stage(old.stage).begin(old.number, old.seed, old.results_seen, architectures)
             self._end(old)
 
-    def _begin(self, trial: Trial) -> None:
-        self.stage(trial.stage).begin(trial.number, trial.seed, trial.results_seen, self._architectures(trial))
+    def _begin(self, trial: Trial, parsed: Sequence[tuple[str, Architecture]]) -> None:
+        architectures = [architecture for _, architecture in parsed]
+        self.stage(trial.stage).begin(trial.number, trial.seed, trial.results_seen, architectures)
 
     def _end(self, ended: Ended) -> None:
         self.ended[ended.number] = ended
@@ -194,11 +197,8 @@ class Ledger:
         """What is wrong with trials whose architectures are not in the space, in order of their numbers."""
         return [self._unreadable[number] for number in sorted(self._unreadable)]
 
-    def _architectures(self, trial: Trial) -> list[Architecture]:
-        """A trial's architectures, as far as they are known; none where one of them is not in the space."""
-        return [architecture for _, architecture in self._parsed(trial)]
-
     def _parsed(self, trial: Trial) -> list[tuple[str, Architecture]]:
+        """A trial's architectures by candidate, as far as they are known; none where one is not in the space."""
         found = {result.candidate: result.architecture for result in trial.status.results}
         written = {one.id: one.architecture or found.get(one.id) for one in trial.candidates}
         try:
@@ -208,11 +208,11 @@ class Ledger:
             self._unreadable[trial.number] = f"{message[:1000]}; it counts as a trial, but nothing is learned from it"
             return []
 
-    def _judged(self, trial: Trial) -> tuple[Judged, ...]:
+    def _judged(self, trial: Trial, parsed: Sequence[tuple[str, Architecture]]) -> tuple[Judged, ...]:
         results = {result.candidate: result for result in trial.status.results}
         whole = trial.status.phase == "Succeeded"
         found = []
-        for name, architecture in self._parsed(trial):
+        for name, architecture in parsed:
             result = results.get(name)
             metrics = {metric.name: metric.value for metric in result.metrics} if result else {}
             source = result.source if result else None
