@@ -29,7 +29,12 @@ from kubenas_trial.tasks.load import TASKS
 
 EXAMPLE: Final = Path(__file__).resolve().parents[1] / "examples" / "digits.yaml"
 TORCH: Final = "import os, torch; os._exit(0)"
-IMPORTS: Final = "import os, sys; from kubenas_trial.preload import import_task; import_task(sys.argv[1]); os._exit(0)"
+IMPORTS: Final = """
+import os, sys
+from kubenas_trial.preload import import_task
+import_task(sys.argv[1], "train")
+os._exit(0)
+"""
 # A trial by its contract that ends where its first step would begin.
 FIRST_STEP: Final = """
 import os
@@ -37,7 +42,7 @@ from kubenas_trial.contract import Trial
 from kubenas_trial.preload import import_task
 from kubenas_trial.run import run
 with Trial.from_environment() as trial:
-    import_task(trial.document.task.name)
+    import_task(trial.document.task.name, trial.document.evaluation.method)
     from kubenas_trial.evaluation.training import Training
     Training._step = lambda *_: os._exit(0)
     run(trial)
