@@ -12,9 +12,10 @@ from kubenas.api.errors import SpecError
 from kubenas.api.experiment import NASExperiment
 from kubenas.api.status import Imported
 from kubenas.cluster.client import ApiError, Client, Object
+from kubenas.cluster.documents import check_size, experiment_of
 from kubenas.cluster.names import EXPERIMENT_LABEL, experiments, trials
 from kubenas.cluster.observe import trial_of
-from kubenas.cluster.ownership import controller_uid
+from kubenas.cluster.ownership import is_trial
 from kubenas.cluster.store import Store
 from kubenas.experiment.warm_start import MOST_TRIALS, imported
 from kubenas.space import deadline
@@ -95,8 +96,11 @@ def _imported(
         if found is None:
             return imported(experiment, space, name, None, ())
         try:
-            source = NASExperiment.model_validate(found)
-            known = [trial_of(one) for one in documents if controller_uid(one, "NASExperiment") == source.metadata.uid]
+            source = experiment_of(found, None)
+            own = [one for one in documents if is_trial(one, name, source.metadata.uid)]
+            for one in own:
+                check_size(one, "spec", "status")
+            known = [trial_of(one) for one in own]
         except ValueError as error:
             raise SpecError("experiment", f"{name} cannot be read: {str(error)[:200]}") from None
         return imported(experiment, space, name, source, known)

@@ -22,20 +22,14 @@ class Ledger:
         space: what is searched.
         objectives: the experiment's.
         stages: of them, only what never changes is used: names, seeds, what is kept.
-        earlier: results of other experiments, for the first stage's strategy.
     """
 
-    def __init__(
-        self,
-        space: Space,
-        objectives: Sequence[Objective],
-        stages: Sequence[ResolvedStage],
-        earlier: Sequence[Observation] = (),
-    ) -> None:
+    def __init__(self, space: Space, objectives: Sequence[Objective], stages: Sequence[ResolvedStage]) -> None:
         self.space = space
         self._objectives = tuple(objectives)
         self._stages = tuple(stages)
-        self._earlier = tuple(earlier)
+        # Results of other experiments, which the first stage's strategy knows.
+        self._earlier: tuple[Observation, ...] = ()
         self.unfinished: dict[int, Trial] = {}
         self.ended: dict[int, Ended] = {}
         # What is wrong with trials whose architectures are not in the space, by number: they count, but teach nothing.
@@ -47,11 +41,6 @@ class Ledger:
         """Take in what other experiments have brought, before the first proposal."""
         self._earlier = tuple(earlier)
         self.stage(self._stages[0].name).forget_history()
-
-    @property
-    def earlier(self) -> Sequence[Observation]:
-        """Results of other experiments, which the first stage's strategy knows."""
-        return self._earlier
 
     def _forget(self) -> None:
         self._counts = dict.fromkeys(sorted(FINISHED), 0)
