@@ -64,12 +64,25 @@ def prometheus() -> Path:
     return folder
 
 
+def promtool() -> Path:
+    """Prometheus' own checker of metrics and rules, built first where needed (some 3 minutes on two cores)."""
+    with _build_folder("prometheus", "promtool") as (folder, unfinished):
+        if unfinished:
+            package = "github.com/prometheus/prometheus/cmd/promtool"
+            _compile("prometheus", unfinished / "promtool", package, "-tags=remove_all_sd")
+    return folder / "promtool"
+
+
 @contextmanager
-def _build_folder(module: str) -> Iterator[tuple[Path, Path | None]]:
-    """The folder for what a module's files build, and, where that is yet to be built, the folder to build it in."""
+def _build_folder(module: str, built: str | None = None) -> Iterator[tuple[Path, Path | None]]:
+    """The folder for what a module's files build, and, where that is yet to be built, the folder to build it in.
+
+    Args:
+        built: what is built, where the module has more than one build.
+    """
     sources = sorted(file for file in (MODULES / module).iterdir() if file.suffix in (".go", ".mod", ".sum"))
-    folder = cache.root() / f"{module}-{cache.key(file.read_bytes() for file in sources)}"
-    with cache.lock(module):
+    folder = cache.root() / f"{built or module}-{cache.key(file.read_bytes() for file in sources)}"
+    with cache.lock(built or module):
         if folder.exists():
             yield folder, None
             return
@@ -81,7 +94,7 @@ def _build_folder(module: str) -> Iterator[tuple[Path, Path | None]]:
         unfinished = folder.with_suffix(".unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir()
-        with progress(f"Building {module}, once for this machine"):
+        with progress(f"Building {built or module}, once for this machine"):
             yield folder, unfinished
         unfinished.rename(folder)
 
@@ -105,4 +118,4 @@ def _go(module: str, *arguments: str) -> str:
 
 
 if __name__ == "__main__":
-    print(kubernetes(), coredns(), prometheus(), sep="\n")
+    print(kubernetes(), coredns(), prometheus(), promtool(), sep="\n")
