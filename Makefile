@@ -63,8 +63,9 @@ format: setup ## put the code into shape
 	$(RUN) ruff check --fix .
 	$(RUN) ruff format .
 
-generate: setup ## write crds/ from the models
+generate: setup ## write crds/ from the models, and the dashboards from their panels
 	$(RUN) python -m kubenas.api.generate
+	$(RUN) python -m dashboards.generate
 
 lock: $(UV) ## lock the dependencies anew, for the project and for both images
 	env -u VIRTUAL_ENV $(UV) lock

@@ -1,0 +1,1 @@
+"""The panels, a file for each theme and a function for each panel."""

@@ -1,0 +1,98 @@
+"""What one experiment uses and has spent."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders import bargauge, stat, timeseries
+
+from dashboards.queries import EXPERIMENT, RANGE, once, quantile
+from dashboards.style import (
+    BLUE,
+    GREEN,
+    RED,
+    YELLOW,
+    as_limit,
+    bars,
+    coloured,
+    line,
+    lines,
+    number,
+    stacked,
+    stepped,
+    steps,
+    value,
+)
+
+_SPENT = once(EXPERIMENT.of("kubenas_experiment_device_seconds_total"))
+_BUDGET = once(EXPERIMENT.of("kubenas_experiment_device_seconds_budget"))
+
+
+def gpu_hours() -> stat.Panel:
+    """GPU hours spent."""
+    return (
+        number(
+            "GPU hours so far",
+            "Device hours that attempts have used, as budget.gpuHours counts them, and what the budget leaves.",
+            "h",
+        )
+        .with_target(value(f"{_SPENT} / 3600", "spent"))
+        .with_target(value(f"({_BUDGET} - {_SPENT}) / 3600", "left", "B"))
+    )
+
+
+def gpu_hours_over_time() -> timeseries.Panel:
+    """GPU hours spent over time, beside the budget."""
+    panel = lines("GPU hours", "Device hours spent so far, and the budget where there is one (budget.gpuHours).", "h")
+    panel.min(0).with_target(line(f"{_SPENT} / 3600", "spent")).with_target(line(f"{_BUDGET} / 3600", "budget", "B"))
+    return as_limit(coloured(panel, {"spent": BLUE}), "budget")
+
+
+def slots() -> timeseries.Panel:
+    """Slots busy against allowed."""
+    busy, allowed = (once(EXPERIMENT.of(f"kubenas_experiment_slots_{which}")) for which in ("busy", "allowed"))
+    panel = lines(
+        "Slots busy and allowed",
+        "Trials that hold a slot, of those that may run at a time (trials.parallelism). Slots that stay free while the "
+        "search runs are GPUs that wait: see the conditions ProposalsAvailable and TrialsScheduled.",
+        "short",
+    )
+    panel = stepped(panel.min(0).fill_opacity(30))
+    panel.with_target(line(busy, "busy")).with_target(line(allowed, "allowed", "B"))
+    return as_limit(coloured(panel, {"busy": BLUE}), "allowed", GREEN)
+
+
+def failures() -> timeseries.Panel:
+    """Failed attempts by reason, beside how many end the experiment."""
+    failed = once(EXPERIMENT.of("kubenas_experiment_failures_total"), "reason")
+    most = once(EXPERIMENT.of("kubenas_experiment_failures_max"))
+    panel = stacked(
+        lines(
+            "Failed attempts by reason",
+            "Attempts that have failed, by reason, and how many failed trials end the experiment (trials.maxFailures).",
+            "short",
+        )
+    )
+    panel.with_target(line(failed, "{{reason}}")).with_target(line(most, "limit", "B"))
+    return as_limit(stepped(panel), "limit")
+
+
+def time_by_phase() -> bargauge.Panel:
+    """How long attempts have been queued, started and run."""
+    seconds = quantile(0.5, "kubenas_trial_phase_seconds_bucket", "phase", over=RANGE)
+    return bars(
+        "Where a trial's time goes (median)",
+        "How long attempts were queued (no node yet), starting (image, container) and running, in the time shown, over "
+        "all experiments of the operator.",
+        "s",
+    ).with_target(value(seconds, "{{phase}}"))
+
+
+def proposal_time() -> timeseries.Panel:
+    """Time of a proposal by strategy."""
+    seconds = quantile(0.9, "kubenas_proposal_seconds_bucket", "strategy", over="5m")
+    panel = lines(
+        "Time of a proposal (90th percentile)",
+        "How long strategies took to propose the next candidates in the last five minutes, over all experiments of the "
+        "operator. Slots wait for it.",
+        "s",
+    )
+    return panel.thresholds(steps(GREEN, (10, YELLOW), (60, RED))).with_target(line(seconds, "{{strategy}}"))
