@@ -79,7 +79,7 @@ class Applier:
         ]
         tasks = [asyncio.create_task(step) for step in steps]
         for attempt in plan.stop:
-            if attempt.name not in self._stopping:
+            if attempt.name not in self._stopping and not self._store.has_left(attempt):
                 self._stopping[attempt.name] = asyncio.create_task(self._stop(attempt))
         self._written.clear()
         try:

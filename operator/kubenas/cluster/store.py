@@ -221,6 +221,11 @@ class Store:
         if known is not None and known.uid == attempt.uid and known.gone_by is None:
             self._attempts[attempt.name] = dataclasses.replace(known, gone_by=gone_by)
 
+    def has_left(self, attempt: Attempt) -> bool:
+        """Whether a pod is gone, or its deletion was asked for: since a plan was made, perhaps."""
+        known = self._attempts.get(attempt.name)
+        return known is None or known.uid != attempt.uid or known.gone_by is not None
+
     def _begin(self, uid: str) -> None:
         """A new experiment, perhaps in place of a deleted one of the same name."""
         changed = self.changed
