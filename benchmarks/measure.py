@@ -9,9 +9,13 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
 from prometheus_client.parser import text_string_to_metric_families
+
+if TYPE_CHECKING:
+    from tests.cluster.control_plane import ControlPlane
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -20,6 +24,13 @@ def cpu_seconds(pid: int) -> float:
     """CPU time that a process has used, in user and system mode."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def apiserver_cpu_seconds(running: ControlPlane) -> float:
+    """CPU time that the apiserver has used, by its own metrics."""
+    exposition = running.kubectl("get", "--raw=/metrics")
+    (used,) = (line.split()[1] for line in exposition.splitlines() if line.startswith("process_cpu_seconds_total "))
+    return float(used)
 
 
 def peak_memory_mb(pid: int) -> float:
