@@ -10,9 +10,10 @@ import pytest
 from kubenas.api.errors import SpecError
 from kubenas.api.experiment import NASExperiment
 from kubenas.api.status import ExperimentStatus, Imported, imported_bytes
+from kubenas.api.trial import Candidate
 from kubenas.experiment.plan import Observed, plan
 from kubenas.experiment.state import Trial
-from kubenas.experiment.warm_start import MOST_RESULTS, imported, observations
+from kubenas.experiment.warm_start import MOST_LEFT_OUT, MOST_RESULTS, imported, observations
 from kubenas.space.load import build_space
 from tests.experiment.builders import NOW, experiment, observed, succeeded
 
@@ -37,6 +38,32 @@ def of(number: int, x: int, accuracy: float, stage: str | None = None) -> Trial:
 def bring(source: NASExperiment | None, *trials: Trial, to: NASExperiment | None = None) -> Imported:
     of = to or begun()
     return imported(of, build_space(of.spec.search_space), "before", source, trials)
+
+
+def test_what_is_left_out_is_recorded_and_said_once() -> None:
+    strange = replace(of(0, 5, 0.9), candidates=(Candidate(id="0", architecture={"y": 1}, epochs=3),))
+    to = begun()
+    space = build_space(to.spec.search_space)
+    unreadable = [f"NASTrial before-{n} cannot be read: {'x' * 2000}" for n in range(1, 20)]
+    found = imported(to, space, "before", before(), [strange, of(20, 6, 0.7)], unreadable)
+    assert brought(found) == [(6, 0.7)]
+    assert len(found.left_out) == MOST_LEFT_OUT + 1
+    assert all(len(text) <= 300 for text in found.left_out)
+    assert found.left_out[0].startswith("NASTrial before-1 cannot be read")
+    assert found.left_out[-1] == f"{20 - MOST_LEFT_OUT} more"
+    made = plan(replace(observed(to), imported=[found]), NOW)
+    assert made.status is not None
+    assert made.status.warm_start == [found]
+    (said,) = [one for one in made.announce if one.reason == "TrialsLeftOut"]
+    assert said.message.startswith("spec.warmStart: left out of before: NASTrial before-1 cannot be read: xxx")
+    again = plan(observed(to.model_copy(update={"status": made.status})), NOW)
+    assert "TrialsLeftOut" not in [one.reason for one in again.announce]
+
+
+def test_where_nothing_is_left_it_says_what_was_left_out() -> None:
+    to = begun()
+    with pytest.raises(SpecError, match=r"no finished trial with accuracy yet; 1 cannot be read: NASTrial before-1 is"):
+        imported(to, build_space(to.spec.search_space), "before", before(), (), ["NASTrial before-1 is broken"])
 
 
 def brought(found: Imported) -> list[tuple[Any, float]]:

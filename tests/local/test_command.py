@@ -7,9 +7,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from kubenas.api.experiment import ExperimentSpec
 from kubenas.api.trial import Candidate
-from kubenas.local.command import Command, not_used, threads, trial_command, uses_own_trainer
+from kubenas.experiment.stages import resolve
+from kubenas.local.command import Command, import_command, not_used, threads, trial_command, uses_own_trainer
+from kubenas.local.contract import VARIABLES
+from kubenas_trial.document import read_evaluation
 from tests.experiment.builders import experiment
 
 
@@ -83,6 +88,28 @@ def test_a_decisions_value_is_not_expanded() -> None:
 def test_python_is_the_one_that_kubenas_is_installed_for() -> None:
     first = command(spec(), PATH="/usr/bin").environment["PATH"].split(os.pathsep)
     assert first == [str(Path(sys.executable).parent), "/usr/bin"]
+
+
+def test_what_is_imported_ahead_is_imported_with_what_all_trials_have() -> None:
+    shared = {"env": [{"name": "A", "value": "1"}, {"name": "B", "value": "$$(kubenas.width) $(A)"}], "args": ["-v"]}
+    for of in (spec(), spec(shared)):
+        (stage,) = resolve(of)
+        inherited = {"HOME": "/root", "KUBENAS_METRICS_PORT": "8080"}
+        ahead = import_command(of, stage, inherited)
+        assert ahead is not None
+        one = Candidate(id="0", name="", architecture={"width": 64}, epochs=1)
+        made = trial_command(of, [one], dict.fromkeys(VARIABLES, "x"), inherited)
+        assert ahead.imported_with == made.imported_with
+        asked = read_evaluation(ahead.environment)
+        assert (asked.task, asked.evaluation.method) == (of.task, "train")
+
+
+@pytest.mark.parametrize("value", ["$(kubenas.width)", "$(kubenas.width:3)"])
+def test_nothing_is_imported_ahead_where_each_trial_has_an_environment_of_its_own(value: str) -> None:
+    of = spec({"env": [{"name": "WIDTH", "value": value}]})
+    (stage,) = resolve(of)
+    assert import_command(of, stage, {}) is None
+    assert import_command(spec({"command": ["train"]}), stage, {}) is None
 
 
 def test_trials_share_the_cpus() -> None:

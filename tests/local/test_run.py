@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -33,6 +34,7 @@ class Notes:
 
     ended: list[Trial] = field(default_factory=list)
     retried: list[Trial] = field(default_factory=list)
+    announcements: list[Announcement] = field(default_factory=list)
 
     def trial_ended(self, trial: Trial) -> None:
         self.ended.append(trial)
@@ -44,7 +46,7 @@ class Notes:
         pass
 
     def announced(self, announcement: Announcement) -> None:
-        pass
+        self.announcements.append(announcement)
 
 
 async def ran(of: NASExperiment, state: Path) -> tuple[LocalRun, Notes]:
@@ -151,6 +153,28 @@ async def test_a_service_on_this_machine_is_asked(tmp_path: Path) -> None:
     (told,) = [c for c in run.experiment.status.conditions if c.type == "ProposalsAvailable"]
     assert told.status == "False"
     assert told.message.startswith("spec.search: proposal 1 of 1 is outside the space")
+
+
+async def test_what_trials_need_is_imported_while_the_first_is_proposed(tmp_path: Path) -> None:
+    def imports() -> bool:
+        children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+        return any(b"kubenas.local.forkserver" in Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children)
+
+    def answer(_: dict[str, Any]) -> tuple[int, bytes]:
+        wait_for(imports, "a process that imports")
+        return 200, json.dumps({"architectures": [{"a": 1}]}).encode()
+
+    with serving(answer) as server:
+        of = experiment(
+            trainer(tmp_path),
+            task={"name": "image-classification", "dataset": {"name": "no-such"}},
+            searchSpace={"parameters": [{"name": "a", "type": "int", "min": 1, "max": 9}]},
+            search={"algorithm": "external", "settings": {"baseUrl": server.url, "timeout": "1h"}},
+            trials={"max": 1, "retries": 0},
+            trialTemplate={},
+        )
+        await ran(of, tmp_path / "state")
+    assert server.requests
 
 
 async def test_a_command_that_is_not_there(tmp_path: Path) -> None:
@@ -432,3 +456,38 @@ async def test_a_run_begins_with_what_another_folder_knows(tmp_path: Path) -> No
     again, _ = await ran(experiment(script, **{**warm, "trials": {"max": 4}}), tmp_path / "later")
     assert again.experiment.status.warm_start == [known]
     assert again.experiment.status.progress == "4/4"
+
+
+async def test_a_trial_of_another_folder_that_cannot_be_read_is_left_out_alone(tmp_path: Path) -> None:
+    script = trainer(tmp_path, "finish()")
+    await ran(experiment(script, name="before", trials={"max": 4}), tmp_path / "before")
+    whole = (tmp_path / "before/experiment.json").read_text()
+    (tmp_path / "before/trials/before-0.json").write_text("{")
+    (tmp_path / "before/trials/before-1.json").unlink()
+    (tmp_path / "before/trials/before-1.json").mkdir()
+    warm: dict[str, Any] = {"trials": {"max": 1}, "warmStart": [{"experiment": "before"}]}
+    run, notes = await ran(experiment(script, **warm), tmp_path / "later")
+    (known,) = run.experiment.status.warm_start
+    assert {one.trial for one in known.results} == {"before-2", "before-3"}
+    broken, folder = known.left_out
+    assert broken.startswith(f"{tmp_path}/before/trials/before-0.json: ")
+    assert folder == f"{tmp_path}/before/trials/before-1.json: cannot be read (Is a directory)"
+    (told,) = [one for one in notes.announcements if one.reason == "TrialsLeftOut"]
+    assert told.kind == "Warning"
+    assert "before-0.json" in told.message
+    (tmp_path / "before/experiment.json").write_text(whole[:-9])
+    with pytest.raises(
+        StateError, match=r"^spec\.warmStart\[0\]\.experiment: .*/experiment\.json: .*remove this entry"
+    ):
+        await ran(experiment(script, **warm), tmp_path / "last")
+
+
+async def test_a_trial_of_ones_own_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    """It may hold a result: a search that went on without it would train it anew."""
+    script = trainer(tmp_path, "finish()")
+    await ran(experiment(script, trials={"max": 1}), tmp_path / "state")
+    path = tmp_path / "state/trials/tiny-0.json"
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(StateError, match=r"tiny-0\.json: cannot be read \(Is a directory\)"):
+        await ran(experiment(script, trials={"max": 2}), tmp_path / "state")

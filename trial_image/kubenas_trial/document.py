@@ -40,15 +40,20 @@ class CandidateDocument(_Part):
     resume_from: str | None = None
 
 
-class TrialDocument(_Part):
+class EvaluationDocument(_Part):
+    """What all trials of a stage have in common, and what decides what they import."""
+
+    task: Task
+    evaluation: Evaluation = Evaluation()
+
+
+class TrialDocument(EvaluationDocument):
     """The whole request."""
 
     experiment: str
     trial: str
     attempt: Annotated[int, Field(ge=1)] = 1
     seed: Annotated[int, Field(ge=0)] = 0
-    task: Task
-    evaluation: Evaluation = Evaluation()
     search_space: SearchSpace
     candidates: Annotated[list[CandidateDocument], Field(min_length=1)]
 
@@ -59,13 +64,7 @@ def read_document(environment: Mapping[str, str]) -> TrialDocument:
     Raises:
         InvalidTrialError: it is absent, no JSON, or has a wrong field, which the message names.
     """
-    text = environment.get(VARIABLE)
-    if text is None:
-        raise InvalidTrialError(f"{VARIABLE} is not set: the operator, or `kubenas run`, sets it for each trial")
-    try:
-        document = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InvalidTrialError(f"{VARIABLE} is no JSON: {error}") from None
+    document = _json(environment)
     # A field unknown here comes from a newer operator, which has refused users' mistakes: a trainer built earlier runs.
     try:
         return TrialDocument.model_validate(document)
@@ -74,3 +73,22 @@ def read_document(environment: Mapping[str, str]) -> TrialDocument:
             if problem["type"] == "extra_forbidden":
                 _LOG.warning("%s: is of a newer operator, and ignored", ".".join(map(str, (VARIABLE, *problem["loc"]))))
     return read(TrialDocument, document, VARIABLE, extra="ignore")
+
+
+def read_evaluation(environment: Mapping[str, str]) -> EvaluationDocument:
+    """What the request in `environment` has in common with others; it may hold no more than that.
+
+    Raises:
+        InvalidTrialError: it is absent, no JSON, or has a wrong field, which the message names.
+    """
+    return read(EvaluationDocument, _json(environment), VARIABLE, extra="ignore")
+
+
+def _json(environment: Mapping[str, str]) -> Any:
+    text = environment.get(VARIABLE)
+    if text is None:
+        raise InvalidTrialError(f"{VARIABLE} is not set: the operator, or `kubenas run`, sets it for each trial")
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InvalidTrialError(f"{VARIABLE} is no JSON: {error}") from None

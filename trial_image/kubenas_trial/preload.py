@@ -24,7 +24,7 @@ def import_task(name: str, method: str) -> None:
 
 
 def preload(environment: Mapping[str, str]) -> None:
-    """Import all that the trial which `environment` describes will, for a process that trials are forked from.
+    """Import all that trials like the one which `environment` describes will, for a process that they are forked from.
 
     No thread is started and no GPU is used: neither would be there in a fork.
 
@@ -32,12 +32,12 @@ def preload(environment: Mapping[str, str]) -> None:
         InvalidTrialError: the trial cannot be evaluated here.
     """
     with _uncollected():
-        from kubenas_trial.document import read_document  # noqa: PLC0415
+        from kubenas_trial.document import read_evaluation  # noqa: PLC0415
         from kubenas_trial.run import prepare_threads  # noqa: PLC0415
 
         prepare_threads()
         import_module("kubenas_trial.__main__")
-        document = read_document(environment)
+        document = read_evaluation(environment)
         task = document.task
         import_task(task.name, document.evaluation.method)
         from kubenas_trial.measure.measures import MODULES  # noqa: PLC0415

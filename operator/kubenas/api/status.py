@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -70,6 +70,11 @@ class Imported(Model):
     uid: str = Field(default="", max_length=63, description="Its uid.")
     results: list[ImportedResult] = Field(
         max_length=256, description="Its results, the best first.", json_schema_extra=keyed("trial", "candidate")
+    )
+    left_out: list[Annotated[str, Field(max_length=512)]] = Field(
+        default_factory=list,
+        max_length=16,
+        description="What is wrong with trials of it that could not be read, and so brought nothing.",
     )
 
 

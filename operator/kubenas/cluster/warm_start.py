@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
 from concurrent.futures import Executor
 from functools import partial
 from typing import Final
@@ -17,6 +18,8 @@ from kubenas.cluster.names import EXPERIMENT_LABEL, experiments, trials
 from kubenas.cluster.observe import trial_of
 from kubenas.cluster.ownership import is_trial
 from kubenas.cluster.store import Store
+from kubenas.cluster.unreadable import Unreadable
+from kubenas.experiment.state import Trial
 from kubenas.experiment.warm_start import MOST_TRIALS, imported
 from kubenas.space import deadline
 from kubenas.space.base import Space
@@ -97,10 +100,19 @@ def _imported(
             return imported(experiment, space, name, None, ())
         try:
             source = experiment_of(found, None)
-            own = [one for one in documents if is_trial(one, name, source.metadata.uid)]
-            for one in own:
-                check_size(one, "spec", "status")
-            known = [trial_of(one) for one in own]
         except ValueError as error:
             raise SpecError("experiment", f"{name} cannot be read: {str(error)[:200]}") from None
-        return imported(experiment, space, name, source, known)
+        left_out = Unreadable()
+        known = list(_readable(documents, name, source.metadata.uid, left_out))
+        return imported(experiment, space, name, source, known, left_out.messages())
+
+
+def _readable(documents: list[Object], name: str, uid: str, left_out: Unreadable) -> Iterator[Trial]:
+    """The trials of an experiment that can be read; the others are noted in `left_out`."""
+    for document in documents:
+        try:
+            if is_trial(document, name, uid):
+                check_size(document, "spec", "status")
+                yield trial_of(document)
+        except Exception as error:  # whatever it is, the others must not feel it
+            left_out.put("NASTrial", document, error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from kubenas.api.experiment import ExperimentSpec
 from kubenas.experiment.stages import ResolvedStage
@@ -34,9 +35,7 @@ def trial_document(
             "trial": trial.name,
             "attempt": trial.status.attempt,
             "seed": trial_seed(spec.search.seed, trial.number),
-            "task": spec.task.dump(),
-            # Each seed is a trial of its own.
-            "evaluation": {name: value for name, value in stage.evaluation.dump().items() if name != "seeds"},
+            **evaluation_document(spec, stage),
             "searchSpace": spec.search_space.dump(),
             "candidates": [
                 {
@@ -51,6 +50,15 @@ def trial_document(
         },
         separators=(",", ":"),
     )
+
+
+def evaluation_document(spec: ExperimentSpec, stage: ResolvedStage) -> dict[str, Any]:
+    """What all trials of a stage have in common: the part of their documents that says what a trainer imports."""
+    return {
+        "task": spec.task.dump(),
+        # Each seed is a trial of its own.
+        "evaluation": {name: value for name, value in stage.evaluation.dump().items() if name != "seeds"},
+    }
 
 
 def trial_seed(seed: int, number: int) -> int:

@@ -126,6 +126,14 @@ def announcements(old: ExperimentStatus, new: ExperimentStatus) -> list[Announce
             kind = "Warning" if condition.type == "Failed" else kind
             reason = condition.type if condition.status == "True" else condition.reason
             said.append(Announcement(kind, reason, condition.message))
+    if not old.warm_start:
+        said += [
+            Announcement(
+                "Warning", "TrialsLeftOut", f"spec.warmStart: left out of {one.experiment}: {'; '.join(one.left_out)}"
+            )
+            for one in new.warm_start
+            if one.left_out
+        ]
     if old.start_time is None and new.start_time is not None:
         said.insert(0, Announcement("Normal", "Started", "The search has started."))
     return said

@@ -24,10 +24,18 @@ MOST_TRIALS: Final = 2_000
 # Results that are taken from one experiment, and bytes of JSON that they take in the status.
 MOST_RESULTS: Final = 256
 _BYTES: Final = 64 * 1024
+# Of trials that are left out, how many the status tells what is wrong with, in so many characters each.
+MOST_LEFT_OUT: Final = 8
+_LEFT_OUT_CHARACTERS: Final = 300
 
 
 def imported(
-    experiment: NASExperiment, space: Space, name: str, source: NASExperiment | None, trials: Iterable[Trial]
+    experiment: NASExperiment,
+    space: Space,
+    name: str,
+    source: NASExperiment | None,
+    trials: Iterable[Trial],
+    unreadable: Sequence[str] = (),
 ) -> Imported:
     """What another experiment brings to one that begins.
 
@@ -40,6 +48,7 @@ def imported(
         name: of the experiment that brings results.
         source: that experiment, if it is there.
         trials: its trials; the first `MOST_TRIALS` are read.
+        unreadable: what is wrong with further ones.
 
     Raises:
         SpecError: it cannot bring any; the path begins at the entry of `warmStart`.
@@ -60,14 +69,19 @@ def imported(
         ledger.put(trial)
     stages = [distinct(ledger.stage(stage.name).ranked()) for stage in resolve(source.spec)]
     results = max(reversed(stages), key=len)
+    left_out = [*unreadable, *ledger.unreadable()]
     if not results:
         metrics = ", ".join(objective.metric for objective in spec.objectives)
-        raise SpecError("experiment", f"{name} has no finished trial with {metrics} yet")
+        why = f"; {len(left_out)} cannot be read: {left_out[0][:_LEFT_OUT_CHARACTERS]}" if left_out else ""
+        raise SpecError("experiment", f"{name} has no finished trial with {metrics} yet{why}")
     for most in (MOST_RESULTS >> halved for halved in range(MOST_RESULTS.bit_length())):
         found = [_result(spec.objectives, name, one) for one in spread_evenly(results, most)]
         if imported_bytes(found) <= _BYTES:
             break
-    return Imported(experiment=name, uid=source.metadata.uid, results=found)
+    told = [message[:_LEFT_OUT_CHARACTERS] for message in left_out[:MOST_LEFT_OUT]]
+    if more := len(left_out) - len(told):
+        told.append(f"{more} more")
+    return Imported(experiment=name, uid=source.metadata.uid, results=found, left_out=told)
 
 
 def observations(objectives: Sequence[Objective], space: Space, sources: Sequence[Imported]) -> list[Observation]:

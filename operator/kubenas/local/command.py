@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -12,9 +13,11 @@ from typing import Any, Final
 
 from kubenas.api.experiment import ExperimentSpec
 from kubenas.api.trial import Candidate
-from kubenas.experiment.contract import TRAINER, escaped
+from kubenas.experiment.contract import TRAINER, TRIAL_VARIABLE, escaped, evaluation_document
 from kubenas.experiment.merge import merged
 from kubenas.experiment.placeholders import substitute
+from kubenas.experiment.stages import ResolvedStage
+from kubenas.local.contract import VARIABLES
 
 OWN_TRAINER: Final = (sys.executable, "-m", "kubenas_trial")
 # `$(NAME)` as the kubelet expands it, and `$$`, which stands for one `$`.
@@ -60,6 +63,23 @@ def trial_command(
     whole = environment | declared
     common = None if trainer.get("command") else {name: whole[name] for name in whole.keys() - contract.keys()}
     return Command(tuple(_expanded(argument, declared) for argument in arguments), whole, common)
+
+
+def import_command(spec: ExperimentSpec, stage: ResolvedStage, inherited: Mapping[str, str]) -> Command | None:
+    """What imports all that the trials of `stage` will, before one is proposed.
+
+    Args:
+        inherited: the environment of the run.
+
+    Returns:
+        None where trials run a trainer of the user's, or have environments that depend on what is proposed.
+    """
+    unknown = [Candidate(id="0")]
+    variables = _trainer(spec).get("env", [])
+    if not uses_own_trainer(spec) or substitute(variables, unknown) != variables:
+        return None
+    contract = {**dict.fromkeys(VARIABLES, ""), TRIAL_VARIABLE: json.dumps(evaluation_document(spec, stage))}
+    return trial_command(spec, unknown, contract, inherited)
 
 
 def threads(parallelism: int) -> int:

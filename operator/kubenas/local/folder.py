@@ -79,9 +79,13 @@ class StateFolder:
                 return
 
     def load_experiment(self) -> NASExperiment | None:
-        """The experiment of the run before, if there was one."""
-        path = self.path / "experiment.json"
-        return _read(NASExperiment, path) if path.exists() else None
+        """The experiment of the run before, if there was one.
+
+        Raises:
+            StateError: it cannot be read.
+        """
+        with _own():
+            return self._experiment()
 
     def save_experiment(self, experiment: NASExperiment) -> None:
         """Keep the experiment with its status.
@@ -93,8 +97,35 @@ class StateFolder:
         _write(self.path / "experiment.json", experiment.dump() | {"metadata": metadata})
 
     def load_trials(self) -> list[NASTrial]:
-        """All trials, in no order."""
-        return [_read(NASTrial, path) for path in (self.path / "trials").glob("*.json")]
+        """All trials, in no order.
+
+        Raises:
+            StateError: one cannot be read.
+        """
+        with _own():
+            return [_read(NASTrial, path) for path in self._trials()]
+
+    def load_readable(self) -> tuple[NASExperiment | None, list[NASTrial], list[str]]:
+        """The experiment, those of its trials that can be read, by name, and what is wrong with the others.
+
+        Raises:
+            StateError: the experiment cannot be read.
+        """
+        found: list[NASTrial] = []
+        problems: list[str] = []
+        for path in sorted(self._trials()):
+            try:
+                found.append(_read(NASTrial, path))
+            except StateError as error:
+                problems.append(str(error))
+        return self._experiment(), found, problems
+
+    def _experiment(self) -> NASExperiment | None:
+        path = self.path / "experiment.json"
+        return _read(NASExperiment, path) if path.exists() else None
+
+    def _trials(self) -> Iterator[Path]:
+        return (self.path / "trials").glob("*.json")
 
     def save_trial(self, trial: NASTrial) -> None:
         """Keep a new or changed trial.
@@ -166,8 +197,19 @@ def _at(document: dict[str, Any], path: str) -> Any:
 def _read(model: type[_ModelT], path: Path) -> _ModelT:
     try:
         return model.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise StateError(f"{path}: cannot be read ({error.strerror})") from None
     except ValidationError as error:
-        raise StateError(f"{path}: {problems_of(error)[0]}: choose another --state to start over") from None
+        raise StateError(f"{path}: {problems_of(error)[0]}") from None
+
+
+@contextmanager
+def _own() -> Iterator[None]:
+    """Say what to do where a file of a run's own folder cannot be read; it may hold a result."""
+    try:
+        yield
+    except StateError as error:
+        raise StateError(f"{error}: mend the file, or choose another --state to start over") from None
 
 
 @contextmanager

@@ -18,7 +18,6 @@ from kubenas.api.experiment import NASExperiment
 from kubenas.api.status import ExperimentStatus, Imported
 from kubenas.api.trial import NASTrial, TrialSpec, TrialStatus
 from kubenas.experiment.actions import Announcement, NewTrial, Plan
-from kubenas.experiment.contract import CHECKPOINT_VARIABLE, TRIAL_VARIABLE, trial_document
 from kubenas.experiment.curves import gathered
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.plan import Observed, plan, preparation
@@ -26,9 +25,10 @@ from kubenas.experiment.stages import resolve, stage_of, with_strategies
 from kubenas.experiment.state import Attempt, Fault, Readings, Trial, trial_number
 from kubenas.experiment.validation import searched_space
 from kubenas.experiment.warm_start import imported, observations
-from kubenas.local.command import Command, trial_command
+from kubenas.local.command import Command, import_command, trial_command
+from kubenas.local.contract import contract
 from kubenas.local.folder import StateError, StateFolder, changed_field
-from kubenas.local.trainer import TERMINATION_LOG, Trainer, attempt_of_dead_run, free_port
+from kubenas.local.trainer import Trainer, attempt_of_dead_run, free_port
 from kubenas.local.warm import WarmProcess
 from kubenas.metrics.exposition import scrape
 from kubenas.search.service_client import ServiceClient
@@ -119,13 +119,15 @@ class LocalRun:
         # Without the environment's proxies: trainers are on this machine.
         async with httpx.AsyncClient(trust_env=False) as client:
             try:
+                if self.experiment.status.completion_time is None:
+                    self._import_ahead()
                 while True:
                     self._woken.clear()
                     await self._prepare()
                     if self._broken:
                         raise self._broken
                     todo = plan(self._observed(), time.time())
-                    if self._carry_out(todo):
+                    if await self._carry_out(todo):
                         continue
                     if self.experiment.status.completion_time is not None and not self._alive():
                         return self.experiment.status
@@ -162,7 +164,12 @@ class LocalRun:
     def _alive(self) -> list[Trainer]:
         return [trainer for trainer in self._trainers.values() if trainer.alive]
 
-    def _carry_out(self, todo: Plan) -> bool:
+    def _import_ahead(self) -> None:
+        """Have what trials need imported while the first ones are proposed."""
+        if command := import_command(self.experiment.spec, self._stages[0], os.environ):
+            self._warm.start(command)
+
+    async def _carry_out(self, todo: Plan) -> bool:
         """Do all that is planned, in its order; whether there was anything."""
         for write in todo.write:
             self._write(write.trial, write.status)
@@ -172,6 +179,8 @@ class LocalRun:
             self._start(trial)
         for new in todo.create:
             self._start(self._create(new))
+        # Trainers start now, not once all else is written and planned.
+        await asyncio.sleep(0)
         if todo.status:
             if todo.status.warm_start and not self.experiment.status.warm_start:
                 self._learn(todo.status.warm_start)
@@ -210,21 +219,8 @@ class LocalRun:
         name, port = trial.attempt_name, free_port()
         folder, checkpoints = self._folder.start(name, trial.name)
         stage = stage_of(self._stages, trial)
-        contract = {
-            TRIAL_VARIABLE: trial_document(
-                self.experiment.metadata.name,
-                self.experiment.spec,
-                stage,
-                trial,
-                str(checkpoints.parent.resolve()),
-            ),
-            CHECKPOINT_VARIABLE: str(checkpoints.resolve()),
-            "KUBENAS_METRICS_PORT": str(port),
-            "KUBENAS_TERMINATION_LOG": str((folder / TERMINATION_LOG).resolve()),
-            # The final values come from the termination message, which is never missed here.
-            "KUBENAS_SCRAPE_LIMIT": "0",
-        }
-        command = trial_command(self.experiment.spec, trial.candidates, contract, os.environ)
+        variables = contract(self.experiment, stage, trial, folder, checkpoints, port)
+        command = trial_command(self.experiment.spec, trial.candidates, variables, os.environ)
         trainer = self._trainers[name] = Trainer(name, trial.name, folder, port)
         self._tasks[name] = asyncio.create_task(self._keep(trainer, command))
 
@@ -331,7 +327,10 @@ def _brought(experiment: NASExperiment, space: Space, folder: StateFolder, index
     """What the run of another experiment, in a folder beside, brings."""
     beside = StateFolder(folder.path.resolve().parent / name)
     try:
-        return imported(experiment, space, name, beside.load_experiment(), map(_trial, beside.load_trials()))
+        source, documents, unreadable = beside.load_readable()
+        return imported(experiment, space, name, source, map(_trial, documents), unreadable)
+    except StateError as error:
+        raise StateError(f"spec.warmStart[{index}].experiment: {error}: mend the file, or remove this entry") from None
     except SpecError as error:
         where = f" (looked for in {beside.path})"
         raise StateError(f"{error.within(f'spec.warmStart[{index}]')}{where}") from None

@@ -14,11 +14,11 @@ from kubenas.experiment.message import MESSAGE_BYTES
 from kubenas.experiment.state import Attempt, AttemptPhase, Fault
 from kubenas.local import keeper
 from kubenas.local.command import Command
+from kubenas.local.contract import TERMINATION_LOG
 from kubenas.local.warm import WarmProcess
 
 # How long a trainer may take to write its checkpoint once it is asked to end, as a pod's termination grace.
 GRACE_SECONDS: Final = 30.0
-TERMINATION_LOG: Final = "termination"
 # What the kubelet keeps of a log where there is no termination message.
 _LOG_BYTES: Final = 2048
 _KILLED: Final = 128 + signal.SIGKILL

@@ -68,7 +68,7 @@ class ForkedTrainer:
 
 
 class WarmProcess:
-    """The process that a run's trainers are forked from. Started for the first of them, and again once it has died."""
+    """The process that a run's trainers are forked from; once it has died, it is started again for the next of them."""
 
     def __init__(self, program: str = OWN_TRAINER[-1]) -> None:
         """`program` is what `kubenas.local.forkserver` runs."""
@@ -76,6 +76,11 @@ class WarmProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._environment: Mapping[str, str] | None = None
+
+    def start(self, command: Command) -> None:
+        """Let it import what `command` will, before a trainer is wanted."""
+        with suppress(OSError):
+            self._started(command)
 
     def fork(self, command: Command, log: int, lock: int) -> ForkedTrainer | None:
         """The trainer that `command` describes; None where it must be started by itself.
@@ -91,8 +96,7 @@ class WarmProcess:
         if command.imported_with is None:
             return None
         try:
-            if self._process is None or self._process.poll() is not None:
-                self._start(command)
+            self._started(command)
             if self._control is None or self._environment != command.imported_with:
                 return None
             ours, theirs = socket.socketpair()
@@ -110,7 +114,9 @@ class WarmProcess:
             self._process.kill()
             self._process.wait()
 
-    def _start(self, command: Command) -> None:
+    def _started(self, command: Command) -> None:
+        if self._process is not None and self._process.poll() is None:
+            return
         if self._control:
             self._control.close()
         self._control, theirs = socket.socketpair()

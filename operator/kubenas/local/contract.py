@@ -1,0 +1,42 @@
+"""The trial's contract, as processes on this machine are given it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from kubenas.api.experiment import NASExperiment
+from kubenas.experiment.contract import CHECKPOINT_VARIABLE, TRIAL_VARIABLE, trial_document
+from kubenas.experiment.stages import ResolvedStage
+from kubenas.experiment.state import Trial
+
+TERMINATION_LOG: Final = "termination"
+_PORT: Final = "KUBENAS_METRICS_PORT"
+_LOG: Final = "KUBENAS_TERMINATION_LOG"
+_SCRAPE_LIMIT: Final = "KUBENAS_SCRAPE_LIMIT"
+# All that `contract` gives.
+VARIABLES: Final = (TRIAL_VARIABLE, CHECKPOINT_VARIABLE, _PORT, _LOG, _SCRAPE_LIMIT)
+
+
+def contract(
+    experiment: NASExperiment, stage: ResolvedStage, trial: Trial, folder: Path, checkpoints: Path, port: int
+) -> dict[str, str]:
+    """The variables that a trial reads.
+
+    Args:
+        experiment: whose trial it is.
+        stage: the trial's.
+        trial: what is to be evaluated.
+        folder: the attempt's.
+        checkpoints: the trial's, beside those of all others.
+        port: where metrics are to be served.
+    """
+    beside = str(checkpoints.parent.resolve())
+    return {
+        TRIAL_VARIABLE: trial_document(experiment.metadata.name, experiment.spec, stage, trial, beside),
+        CHECKPOINT_VARIABLE: str(checkpoints.resolve()),
+        _PORT: str(port),
+        _LOG: str((folder / TERMINATION_LOG).resolve()),
+        # The final values come from the termination message, which is never missed here.
+        _SCRAPE_LIMIT: "0",
+    }
