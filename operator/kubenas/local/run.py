@@ -8,34 +8,31 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import Protocol
 
-import httpx
-
-from kubenas.api.base import Metadata, duration_seconds
-from kubenas.api.errors import SpecError, refuse
+from kubenas.api.base import Metadata
+from kubenas.api.errors import refuse
 from kubenas.api.experiment import NASExperiment
 from kubenas.api.status import ExperimentStatus, Imported
-from kubenas.api.trial import NASTrial, TrialSpec, TrialStatus
+from kubenas.api.trial import NASTrial, TrialStatus
 from kubenas.experiment.actions import Announcement, NewTrial, Plan
-from kubenas.experiment.curves import gathered
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.plan import Observed, plan, preparation
 from kubenas.experiment.stages import resolve, stage_of, with_strategies
-from kubenas.experiment.state import Attempt, Fault, Readings, Trial, trial_number
+from kubenas.experiment.state import Attempt, Trial, earliest, trial_number
 from kubenas.experiment.validation import searched_space
-from kubenas.experiment.warm_start import imported, observations
+from kubenas.experiment.warm_start import observations
 from kubenas.local.command import Command, import_command, trial_command
 from kubenas.local.contract import contract
-from kubenas.local.folder import StateError, StateFolder, changed_field
+from kubenas.local.documents import document_of, trial_of
+from kubenas.local.folder import StateError, StateFolder
+from kubenas.local.readings import Reader
+from kubenas.local.resume import resumed
 from kubenas.local.trainer import Trainer, attempt_of_dead_run, free_port
 from kubenas.local.warm import WarmProcess
-from kubenas.metrics.exposition import scrape
+from kubenas.local.warm_start import brought
 from kubenas.search.service_client import ServiceClient
 from kubenas.space.base import Space
-
-# Trainers are near, and a person may be watching.
-_LONGEST_INTERVAL: Final = 1.0
 
 
 class Listener(Protocol):
@@ -71,7 +68,7 @@ class LocalRun:
         Raises:
             StateError: the folder belongs to an experiment that this one cannot go on with.
         """
-        self.experiment = _taken_up(experiment, folder)
+        self.experiment = resumed(experiment, folder)
         self.trials: dict[int, Trial] = {}
         spec = experiment.spec
         self.space: Space = searched_space(spec)
@@ -89,18 +86,13 @@ class LocalRun:
         if self.experiment.status.warm_start:
             self._learn(self.experiment.status.warm_start)
         else:
-            self._imported = [
-                _brought(experiment, self.space, folder, index, entry.experiment)
-                for index, entry in enumerate(spec.warm_start)
-            ]
-        self._readings = Readings(source="Pod")
-        self._reading: asyncio.Task[None] | None = None
-        self._interval = min(duration_seconds(spec.metrics.interval), _LONGEST_INTERVAL)
+            self._imported = brought(experiment, self.space, folder)
         self._woken = asyncio.Event()
+        self._reader = Reader(spec, self._woken.set)
         self._service_client = ServiceClient(self._woken.set)
         self._broken: StateError | None = None
         for document in folder.load_trials():
-            trial = _trial(document)
+            trial = trial_of(document)
             self._know(trial)
             if not trial.finished and folder.attempt(trial.attempt_name).exists():
                 self._left_over[trial.attempt_name] = attempt_of_dead_run(
@@ -116,8 +108,7 @@ class LocalRun:
         Cancelled, it asks the trainers to end, waits for them, and leaves all that a later run needs.
         """
         self._listener.status_changed(self.experiment.status, 0)
-        # Without the environment's proxies: trainers are on this machine.
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with self._reader:
             try:
                 if self.experiment.status.completion_time is None:
                     self._import_ahead()
@@ -131,7 +122,7 @@ class LocalRun:
                         continue
                     if self.experiment.status.completion_time is not None and not self._alive():
                         return self.experiment.status
-                    await self._wait(client, todo)
+                    await self._wait(todo)
             finally:
                 try:
                     await self._stop_all()
@@ -157,7 +148,7 @@ class LocalRun:
             self._stages,
             self._ledger,
             self._left_over | attempts,
-            self._readings,
+            self._reader.readings,
             imported=self._imported,
         )
 
@@ -194,24 +185,27 @@ class LocalRun:
     def _learn(self, sources: Sequence[Imported]) -> None:
         self._ledger.learn(observations(self.experiment.spec.objectives, self.space, sources))
 
+    def _trial_of(self, trainer: Trainer) -> Trial:
+        return self.trials[trial_number(trainer.trial)]
+
     def _know(self, trial: Trial) -> None:
         self.trials[trial.number] = trial
         self._ledger.put(trial)
 
     def _write(self, trial: Trial, status: TrialStatus) -> None:
         changed = replace(trial, status=status, resource_version=f"{int(trial.resource_version) + 1}")
-        self._folder.save_trial(_document(changed))
+        self._folder.save_trial(document_of(changed))
         self._know(changed)
-        self._readings.forget(changed)
+        self._reader.readings.forget(changed)
         if changed.finished:
             self._listener.trial_ended(changed)
         elif status.failures > trial.status.failures:
             self._listener.attempt_failed(changed)
 
     def _create(self, new: NewTrial) -> Trial:
-        trial = _trial(NASTrial(metadata=Metadata(name=new.name), spec=new.spec))
+        trial = trial_of(NASTrial(metadata=Metadata(name=new.name), spec=new.spec))
         self._folder.remove_leavings(trial.name)
-        self._folder.save_trial(_document(trial))
+        self._folder.save_trial(document_of(trial))
         self._know(trial)
         return trial
 
@@ -248,49 +242,17 @@ class LocalRun:
         else:
             del self._trainers[attempt.name]
 
-    async def _wait(self, client: httpx.AsyncClient, todo: Plan) -> None:
+    async def _wait(self, todo: Plan) -> None:
         """Sleep until something happens, or there is something to do."""
         now = time.time()
-        wakes = [todo.wake_at]
-        if self._reading is None and (todo.reading or todo.read_now):
-            last = self._readings.read_at
-            due = now if todo.read_now or last is None else last + self._interval
-            if due <= now:
-                self._reading = asyncio.create_task(self._read(client))
-            else:
-                wakes.append(due)
-        timeout = min((max(0.0, wake - now) for wake in wakes if wake is not None), default=None)
+        wake = earliest(todo.wake_at, self._reader.read(todo, [(each, self._trial_of(each)) for each in self._alive()]))
+        timeout = None if wake is None else max(0.0, wake - now)
         # Not `wait_for`: up to Python 3.11 it forgets a cancellation that comes as its future is done.
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 await self._woken.wait()
 
-    async def _read(self, client: httpx.AsyncClient) -> None:
-        """Read all running trials once."""
-        began, running = time.time(), self._alive()
-        faults = await asyncio.gather(*(self._scrape(client, trainer) for trainer in running))
-        self._readings.fault = next((fault for fault in faults if fault), None)
-        self._readings.read_at = began
-        self._reading = None
-        self._woken.set()
-
-    async def _scrape(self, client: httpx.AsyncClient, trainer: Trainer) -> Fault | None:
-        try:
-            read = await scrape(client, f"http://127.0.0.1:{trainer.port}/metrics")
-        except httpx.HTTPError:
-            return None  # not up yet, gone already, or without metrics, as a trainer may be
-        except ValueError as error:
-            return Fault("MetricsUnreadable", f"{trainer.trial}: {error}")
-        if not trainer.stopped:
-            found = {candidate: {step: metrics} for candidate, (step, metrics) in read.items()}
-            known, trial = self._readings.curves.get(trainer.name, {}), self.trials[trial_number(trainer.trial)]
-            required = [objective.metric for objective in self.experiment.spec.objectives]
-            self._readings.curves[trainer.name] = gathered(known, found, trial.candidates, required)
-        return None
-
     async def _stop_all(self) -> None:
-        if self._reading:
-            self._reading.cancel()
         self._service_client.stop()
         for trainer in self._alive():
             trainer.stop()
@@ -303,52 +265,3 @@ class LocalRun:
             # The event loop must not close while it still watches a keeper.
             if self._tasks:
                 await asyncio.wait(self._tasks.values())
-
-
-def _taken_up(experiment: NASExperiment, folder: StateFolder) -> NASExperiment:
-    """`experiment` with the status that an earlier run has left, written down before any trial is."""
-    old = folder.load_experiment()
-    generation, status = 1, ExperimentStatus()
-    if old:
-        field = changed_field(old, experiment)
-        if field:
-            raise StateError(
-                f"{field}: is not what the trials in {folder.path} were run with: change it back, "
-                "or choose another --state to start over"
-            )
-        generation, status = old.metadata.generation + (old.spec != experiment.spec), old.status
-    metadata = experiment.metadata.model_copy(update={"generation": generation})
-    taken_up = experiment.model_copy(update={"metadata": metadata, "status": status})
-    folder.save_experiment(taken_up)
-    return taken_up
-
-
-def _brought(experiment: NASExperiment, space: Space, folder: StateFolder, index: int, name: str) -> Imported:
-    """What the run of another experiment, in a folder beside, brings."""
-    beside = StateFolder(folder.path.resolve().parent / name)
-    try:
-        source, documents, unreadable = beside.load_readable()
-        return imported(experiment, space, name, source, map(_trial, documents), unreadable)
-    except StateError as error:
-        raise StateError(f"spec.warmStart[{index}].experiment: {error}: mend the file, or remove this entry") from None
-    except SpecError as error:
-        where = f" (looked for in {beside.path})"
-        raise StateError(f"{error.within(f'spec.warmStart[{index}]')}{where}") from None
-
-
-def _trial(document: NASTrial) -> Trial:
-    return Trial.of(document.metadata.name, document.spec, document.status, uid="", resource_version="0")
-
-
-def _document(trial: Trial) -> NASTrial:
-    return NASTrial(
-        metadata=Metadata(name=trial.name),
-        spec=TrialSpec(
-            number=trial.number,
-            results_seen=trial.results_seen,
-            stage=trial.stage,
-            seed=trial.seed,
-            candidates=list(trial.candidates),
-        ),
-        status=trial.status,
-    )
