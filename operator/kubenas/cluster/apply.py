@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Iterable, Sequence
+from contextlib import suppress
 from typing import Literal
 
 from kubenas.api.base import API_VERSION
@@ -98,6 +99,16 @@ class Applier:
             raise RefusedError(self._refused.code, self._refused.reason, self._refused.message)
         return wake
 
+    async def verify(self) -> None:
+        """Read the trials again that may be gone, in no order: nobody would say so before the next list.
+
+        Raises:
+            ApiError: the apiserver refuses.
+        """
+        experiment = self._store.experiment
+        if experiment is not None and experiment.metadata.deletion_timestamp is None:
+            await _all([asyncio.create_task(self._read_again(name)) for name in self._store.doubts.trials()])
+
     async def report(self, fault: Fault) -> None:
         """Say in the experiment's status that a reconcile has failed, where its own status was not written.
 
@@ -138,24 +149,28 @@ class Applier:
             self._written.append(await self._client.update(path, document))
         except ApiError as error:
             if error.code in (404, 409):
-                await self._read_again(trial.name, error)
+                _LOG.info("trial %s has changed meanwhile: %s", trial.name, error)
+                with suppress(ApiError):
+                    await self._read_again(trial.name)
             raise
         if write.status.completion_time is not None:
             TRIALS_ENDED.labels(write.status.phase or "").inc()
         if write.announce:
             await announce(self._client, experiment, write.announce)
 
-    async def _read_again(self, name: str, error: ApiError) -> None:
-        """Someone else has changed or deleted the trial."""
-        _LOG.info("trial %s has changed meanwhile: %s", name, error)
+    async def _read_again(self, name: str) -> None:
+        """Someone else may have changed or deleted the trial."""
         try:
             self._store.put_trial(await self._client.get(trials(self._namespace, name)))
         except ApiError as gone:
-            if gone.code == 404:
-                self._store.forget_trial(name)
+            if gone.code != 404:
+                raise
+            self._store.forget_trial(name)
+        self._store.doubts.settled(name)
 
     async def _stop(self, attempt: Attempt) -> None:
         """Delete a pod, beside reconciles: none waits for it, and one that fails is tried again."""
+        self._store.doubts.stopping(attempt.name)
         try:
             await self._client.delete(pods(self._namespace, attempt.name), attempt.uid)
         except (ApiError, NotLeaderError) as error:

@@ -94,6 +94,7 @@ class Loop:
         self._store.changed.clear()
         try:
             await self._store.read()
+            await self._applier.verify()
             missing = await self._warm_starter.read(_PLANNING)
             with RECONCILES.time():
                 decision = await self._decided()

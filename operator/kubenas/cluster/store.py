@@ -20,6 +20,7 @@ from kubenas.api.status import Imported
 from kubenas.cluster.checker import CHECKER
 from kubenas.cluster.client import Object
 from kubenas.cluster.documents import check_size, experiment_of, problems_in
+from kubenas.cluster.doubts import Doubts
 from kubenas.cluster.names import EXPERIMENT_UID_LABEL
 from kubenas.cluster.observe import attempt_of, trial_of, version
 from kubenas.cluster.ownership import is_attempt, is_trial
@@ -47,6 +48,7 @@ class Store:
     Attributes:
         changed: set by every change; the experiment's loop waits for it.
         document: the experiment as it came last, whether or not it can be read.
+        doubts: ended trials that somebody may have deleted.
         refusal: what the apiserver said when it last refused a trial or a pod, until it takes one.
     """
 
@@ -79,6 +81,7 @@ class Store:
         # Trials and pods that came before the experiment was read.
         self._early: list[tuple[Kind, Object]] = []
         self._left_out = Unreadable()
+        self.doubts = Doubts()
         # What other experiments bring, as long as it is not recorded, and what is wrong with it; whether it is known.
         self.imported: list[Imported] = []
         self.warm_start_problems: list[SpecError] = []
@@ -172,6 +175,7 @@ class Store:
         if known is None or known > at or self._ledger is None:
             return
         self._trial_versions[name] = at
+        self.doubts.settled(name)
         self._unfinished.pop(name, None)
         self._news.append(lambda ledger: ledger.remove(trial_number(name)))
         self._trial_uids.pop(name, None)
@@ -192,6 +196,8 @@ class Store:
         self._pod_versions[name] = at
         self._left_out.drop("Pod", name)
         known = self._attempts.pop(name, None)
+        ended = known is not None and known.trial in self._trial_uids and known.trial not in self._unfinished
+        self.doubts.pod_deleted(name, known.trial if known is not None and ended else None)
         if known is not None and last is not None and self._ledger is not None:
             try:
                 attempt = attempt_of(last)
