@@ -15,6 +15,12 @@ _REMEMBERED: Final = 100
 _LOG = logging.getLogger(__name__)
 
 
+def unreadable(kind: Kind, document: Object, error: Exception) -> str:
+    """What to tell people of an object that cannot be read."""
+    # A message may quote the object; an object may be large.
+    return f"{kind} {document['metadata']['name']} cannot be read: {type(error).__name__}: {str(error)[:500]}"
+
+
 class Unreadable:
     """The objects of an experiment that cannot be read, each with what is wrong with it."""
 
@@ -24,8 +30,7 @@ class Unreadable:
     def put(self, kind: Kind, document: Object, error: Exception) -> str:
         """Note an object, log it and count it; what to tell people of it."""
         metadata = document["metadata"]
-        # A message may quote the object; an object may be large.
-        message = f"{kind} {metadata['name']} cannot be read: {type(error).__name__}: {str(error)[:500]}"
+        message = unreadable(kind, document, error)
         UNREADABLE.labels(kind).inc()
         _LOG.warning("%s/%s", metadata["namespace"], message)
         if len(self._messages) < _REMEMBERED:

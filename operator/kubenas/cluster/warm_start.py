@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 from concurrent.futures import Executor
 from functools import partial
 from typing import Final
@@ -18,7 +17,7 @@ from kubenas.cluster.names import EXPERIMENT_LABEL, experiments, trials
 from kubenas.cluster.observe import trial_of
 from kubenas.cluster.ownership import is_trial
 from kubenas.cluster.store import Store
-from kubenas.cluster.unreadable import Unreadable
+from kubenas.cluster.unreadable import unreadable
 from kubenas.experiment.state import Trial
 from kubenas.experiment.warm_start import MOST_TRIALS, imported
 from kubenas.space import deadline
@@ -102,17 +101,20 @@ def _imported(
             source = experiment_of(found, None)
         except ValueError as error:
             raise SpecError("experiment", f"{name} cannot be read: {str(error)[:200]}") from None
-        left_out = Unreadable()
-        known = list(_readable(documents, name, source.metadata.uid, left_out))
-        return imported(experiment, space, name, source, known, left_out.messages())
+        known, left_out = _readable(documents, name, source.metadata.uid)
+        return imported(experiment, space, name, source, known, left_out)
 
 
-def _readable(documents: list[Object], name: str, uid: str, left_out: Unreadable) -> Iterator[Trial]:
-    """The trials of an experiment that can be read; the others are noted in `left_out`."""
+def _readable(documents: list[Object], name: str, uid: str) -> tuple[list[Trial], list[str]]:
+    """The trials of an experiment that can be read, and what is wrong with the others."""
+    found: list[Trial] = []
+    left_out: list[str] = []
     for document in documents:
         try:
             if is_trial(document, name, uid):
                 check_size(document, "spec", "status")
-                yield trial_of(document)
-        except Exception as error:  # whatever it is, the others must not feel it
-            left_out.put("NASTrial", document, error)
+                found.append(trial_of(document))
+        except Exception as error:
+            # Told in the status alone: as long as nothing can be brought, all of them are read every few seconds.
+            left_out.append(unreadable("NASTrial", document, error))
+    return found, left_out
