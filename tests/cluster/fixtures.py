@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
+from tests.cluster import programs
 from tests.cluster.cluster import Cluster
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.installed import install
 from tests.cluster.system import MissingPrerequisiteError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 AnyCluster = TypeVar("AnyCluster", bound=ControlPlane)
+Built = TypeVar("Built")
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +31,12 @@ def control_plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
     """A real API with its controllers and no nodes, one for the session."""
     with _running(ControlPlane(), request) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def promtool(request: pytest.FixtureRequest) -> Path:
+    """The program that checks and tests Prometheus' rules and metrics."""
+    return _built(programs.promtool, request)
 
 
 @pytest.fixture
@@ -56,15 +65,20 @@ def installed_cluster(cluster: Cluster) -> Cluster:
 
 @contextmanager
 def _running(cluster: AnyCluster, request: pytest.FixtureRequest) -> Iterator[AnyCluster]:
-    capture = request.config.pluginmanager.getplugin("capturemanager")
     with ExitStack() as stack:
-        try:
-            # building what is not in the cache takes minutes, and says so
-            with capture.global_and_fixture_disabled() if capture else nullcontext():
-                stack.enter_context(cluster)
-        except MissingPrerequisiteError as missing:
-            if os.environ.get("CI") == "true":
-                pytest.fail(str(missing), pytrace=False)
-            pytest.skip(str(missing))
+        _built(lambda: stack.enter_context(cluster), request)
         yield cluster
         cluster.keep_logs = request.session.testsfailed > 0
+
+
+def _built(build: Callable[[], Built], request: pytest.FixtureRequest) -> Built:
+    """What `build` makes; without what it needs on this machine the test is skipped, and fails in CI."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    try:
+        # building what is not in the cache takes minutes, and says so
+        with capture.global_and_fixture_disabled() if capture else nullcontext():
+            return build()
+    except MissingPrerequisiteError as missing:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(missing), pytrace=False)
+        pytest.skip(str(missing))
