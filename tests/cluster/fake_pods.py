@@ -75,14 +75,14 @@ def running(pod: dict[str, Any]) -> dict[str, Any]:
     return _status(pod, "Running", {"running": {"startedAt": _now()}})
 
 
-def ended(pod: dict[str, Any], ending: Ending) -> dict[str, Any]:
-    """The status of a pod whose containers have just ended."""
+def ended(pod: dict[str, Any], ending: Ending, started: str | None = None) -> dict[str, Any]:
+    """The status of a pod whose containers have just ended, and were started then, or just now too."""
     now = _now()
     state = {
         "exitCode": ending.exit_code,
         "reason": ending.reason,
         "message": ending.message,
-        "startedAt": now,
+        "startedAt": started or now,
         "finishedAt": now,
     }
     return _status(pod, "Succeeded" if ending.exit_code == 0 else "Failed", {"terminated": state})
@@ -147,10 +147,12 @@ class FakePods:
             ending = self._outcome(trial_of(pod))
         except ValueError:
             return  # made by no operator
+        started = None
         if ending.seconds > 0:
+            started = _now()
             await self._patch(pod, running(pod))
             await asyncio.sleep(ending.seconds)
-        await self._patch(pod, ended(pod, ending))
+        await self._patch(pod, ended(pod, ending, started))
 
     async def _patch(self, pod: dict[str, Any], status: dict[str, Any]) -> None:
         metadata = pod["metadata"]
@@ -195,7 +197,8 @@ def _status(pod: dict[str, Any], phase: str, state: dict[str, Any]) -> dict[str,
         }
         for container in pod["spec"]["containers"]
     ]
-    return {"phase": phase, "containerStatuses": containers}
+    scheduled = {"type": "PodScheduled", "status": "True", "lastTransitionTime": pod["metadata"]["creationTimestamp"]}
+    return {"phase": phase, "conditions": [scheduled], "containerStatuses": containers}
 
 
 def _now() -> str:

@@ -355,8 +355,13 @@ def test_prometheus_runs_with_the_scrape_jobs_of_the_file(
     assert config["data"] == {"prometheus.yaml": (DEPLOY / "prometheus/prometheus.yaml").read_text()}
 
 
+def scrape_jobs() -> list[dict[str, Any]]:
+    jobs: list[dict[str, Any]] = yaml.safe_load((DEPLOY / "prometheus/prometheus.yaml").read_text())["scrape_configs"]
+    return jobs
+
+
 def test_the_pod_monitor_says_the_same_as_the_scrape_job() -> None:
-    (job,) = yaml.safe_load((DEPLOY / "prometheus/prometheus.yaml").read_text())["scrape_configs"]
+    job, _ = scrape_jobs()
     monitor = yaml.safe_load((DEPLOY / "prometheus/podmonitor.yaml").read_text())["spec"]
     (endpoint,) = monitor["podMetricsEndpoints"]
     assert (endpoint["interval"], endpoint["scrapeTimeout"]) == (job["scrape_interval"], job["scrape_timeout"])
@@ -386,3 +391,27 @@ def test_the_pod_monitor_says_the_same_as_the_scrape_job() -> None:
         wanted["regex"],
         wanted["action"],
     )
+
+
+def test_the_operator_alone_is_scraped_with_its_own_labels_of_namespaces(operator: list[dict[str, Any]]) -> None:
+    """Both by the scrape job, and by the monitor of the Service."""
+    _, job = scrape_jobs()
+    monitor = yaml.safe_load((DEPLOY / "prometheus/servicemonitor.yaml").read_text())["spec"]
+    (endpoint,) = monitor["endpoints"]
+    assert job["honor_labels"]
+    assert endpoint["honorLabels"]
+    (deployment,) = [one for one in operator if one["kind"] == "Deployment"]
+    (service,) = [one for one in operator if one["kind"] == "Service"]
+    (discovery,) = job["kubernetes_sd_configs"]
+    place = [deployment["metadata"]["namespace"]]
+    assert (discovery["namespaces"]["names"], monitor["namespaceSelector"]) == (place, {"matchNames": place})
+    key, _, value = discovery["selectors"][0]["label"].partition("=")
+    assert monitor["selector"]["matchLabels"] == {key: value}
+    for labelled in (deployment["spec"]["template"], service):
+        assert labelled["metadata"]["labels"][key] == value
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    (port,) = service["spec"]["ports"]
+    assert port["name"] == endpoint["port"]
+    assert [port["targetPort"]] == [one["name"] for one in container["ports"]] == [job["relabel_configs"][0]["regex"]]
+    assert endpoint["relabelings"] == [{"targetLabel": "job", "replacement": job["job_name"]}]
+    assert (endpoint["interval"], job["job_name"]) == (job["scrape_interval"], "kubenas-operator")

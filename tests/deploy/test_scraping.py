@@ -56,8 +56,9 @@ def prometheus(control_plane: ControlPlane) -> Iterator[str]:
     control_plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
     with applied(control_plane, "prometheus"):
         config = yaml.safe_load((DEPLOY / "prometheus/prometheus.yaml").read_text())
-        (discovery,) = config["scrape_configs"][0]["kubernetes_sd_configs"]
-        discovery["kubeconfig_file"] = str(control_plane.service_account("monitoring", "prometheus"))
+        for job in config["scrape_configs"]:
+            (discovery,) = job["kubernetes_sd_configs"]
+            discovery["kubeconfig_file"] = str(control_plane.service_account("monitoring", "prometheus"))
         file = control_plane.folder / "prometheus.yaml"
         file.write_text(yaml.safe_dump(config))
         control_plane.start(
@@ -72,6 +73,14 @@ def prometheus(control_plane: ControlPlane) -> Iterator[str]:
         log = control_plane.logs / "prometheus.log"
         yield f"http://{until(lambda: re.findall(r'Listening on.*address=(127[0-9.:]+)', log.read_text()))[0]}"
         control_plane.stop("prometheus")
+
+
+@pytest.fixture
+def operator_namespace(control_plane: ControlPlane) -> Iterator[str]:
+    """The namespace that the operator is installed in."""
+    control_plane.kubectl("create", "namespace", "kubenas-system")
+    yield "kubenas-system"
+    control_plane.kubectl("delete", "namespace", "kubenas-system")
 
 
 def until(ask: Callable[[], Any]) -> Any:
@@ -113,6 +122,21 @@ def run_pod(
     set_status(
         control_plane, namespace, name, {"phase": "Running", "podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}]}
     )
+
+
+def run_operator(control_plane: ControlPlane, namespace: str, port: int) -> None:
+    """A pod with the operator's labels and port that no node has, said to run on this machine."""
+    labels = {"app.kubernetes.io/name": "kubenas-operator"}
+    container = {"name": "operator", "image": "none", "ports": [{"name": "http", "containerPort": port}]}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "operator-0", "labels": labels},
+        "spec": {"schedulerName": "nobody", "containers": [container]},
+    }
+    control_plane.kubectl("create", f"--namespace={namespace}", "--filename=-", stdin=json.dumps(pod))
+    status = {"phase": "Running", "podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}]}
+    set_status(control_plane, namespace, "operator-0", status)
 
 
 def set_status(control_plane: ControlPlane, namespace: str, name: str, status: dict[str, Any]) -> None:
@@ -216,3 +240,29 @@ def test_a_hostile_target_is_not_stored(
         (error,) = until(errors)
     assert message in error
     assert ask(prometheus, "query", query=f'kubenas_trial_step{{namespace="{namespace}"}}')["result"] == []
+
+
+def test_the_operator_says_whose_an_experiment_is_and_nobody_else_may(
+    control_plane: ControlPlane, namespace: str, operator_namespace: str, prometheus: str
+) -> None:
+    registry = CollectorRegistry()
+    labels = ["namespace", "experiment"]
+    Gauge("kubenas_experiment_front_size", "Size", labels, registry=registry).labels("team", "digits").set(7)
+    Gauge("kubenas_leader", "Leader", registry=registry).set(1)
+    server, thread = start_http_server(0, addr="127.0.0.1", registry=registry)
+    try:
+        run_operator(control_plane, namespace, server.server_port)
+        run_operator(control_plane, operator_namespace, server.server_port)
+        common = {"job": "kubenas-operator", "pod": "operator-0", "instance": f"127.0.0.1:{server.server_port}"}
+        until(lambda: ask(prometheus, "query", query="kubenas_leader")["result"])
+        for name, owned in {
+            "kubenas_experiment_front_size": {"namespace": "team", "experiment": "digits"},
+            "kubenas_leader": {"namespace": operator_namespace},
+        }.items():
+            (found,) = ask(prometheus, "query", query=name)["result"]
+            assert found["metric"] == {"__name__": name, **owned, **common}
+        assert not targets(prometheus, namespace)
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

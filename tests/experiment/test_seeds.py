@@ -11,8 +11,18 @@ from kubenas.api.experiment import NASExperiment
 from kubenas.api.status import ExperimentStatus
 from kubenas.api.trial import Result, TrialStatus
 from kubenas.experiment.actions import Plan
+from kubenas.experiment.proposals import proposed
 from kubenas.experiment.state import Trial
-from tests.experiment.builders import CELL, candidate, experiment, observed, planned, succeeded, trial
+from tests.experiment.builders import (
+    CELL,
+    candidate,
+    experiment,
+    observed,
+    planned,
+    stages_of,
+    succeeded,
+    trial,
+)
 
 FINAL: dict[str, Any] = {"name": "final", "evaluation": {"epochs": 9, "seeds": 3}}
 STAGES = [{"name": "search", "evaluation": {"epochs": 1}, "keep": {"top": 2}}, FINAL]
@@ -70,6 +80,17 @@ def test_each_seed_of_what_was_kept_is_a_trial() -> None:
     resumed = [one.candidates[0].resume_from for one in specs]
     assert resumed == ["nas-1/0.safetensors", None, None, "nas-0/0.safetensors", None, None]
     assert status_of(made).progress == "2/8"
+
+
+def test_what_was_kept_and_further_seeds_are_no_proposals() -> None:
+    of = funnel()
+    assert proposed(stages_of(of), planned(of, trials=searched()).create) is None
+    assert proposed(stages_of(of), planned(of, trials=searched()[:1]).create) == ("predictor", 1)
+    several = experiment(evaluation={"epochs": 3, "seeds": 3}, trials={"max": 6, "parallelism": 5})
+    create = planned(several).create
+    assert [new.spec.seed for new in create] == [0, 1, 2, 0, 1]
+    assert proposed(stages_of(several), create) == ("predictor", 2)
+    assert proposed(stages_of(several), ()) is None
 
 
 @pytest.mark.parametrize("missing", range(2, 8))

@@ -18,7 +18,6 @@ from kubenas.cluster.election import NotLeaderError
 from kubenas.cluster.events import announce
 from kubenas.cluster.names import experiments, pods, trials
 from kubenas.cluster.observe import trial_of
-from kubenas.cluster.operator_metrics import TRIALS_ENDED
 from kubenas.cluster.ownership import controller_uid
 from kubenas.cluster.pods import PodDefaults, pod_manifest, trial_manifest
 from kubenas.cluster.store import Store
@@ -153,8 +152,6 @@ class Applier:
                 with suppress(ApiError):
                     await self._read_again(trial.name)
             raise
-        if write.status.completion_time is not None:
-            TRIALS_ENDED.labels(write.status.phase or "").inc()
         if write.announce:
             await announce(self._client, experiment, write.announce)
 

@@ -16,8 +16,6 @@ from kubernetes.aio.leaderelection.leaderelection import LeaderElection
 from kubernetes.aio.leaderelection.leaderelectionrecord import LeaderElectionRecord
 from kubernetes.aio.leaderelection.resourcelock.leaselock import LeaseLock
 
-from kubenas.cluster.operator_metrics import LEADER
-
 LEASE = "kubenas-operator"
 LEASE_SECONDS = 12
 RENEW_SECONDS = 8
@@ -44,9 +42,14 @@ class FencedLock(LeaseLock):
         super().__init__(LEASE, namespace, identity, api)
         self._holds_until = 0.0
 
+    @property
+    def held(self) -> bool:
+        """Whether the lease holds, and will for long enough to write."""
+        return time.monotonic() <= self._holds_until - _MARGIN_SECONDS
+
     def may_write(self) -> None:
         """Raise `NotLeaderError` if the lease may not hold any more."""
-        if time.monotonic() > self._holds_until - _MARGIN_SECONDS:
+        if not self.held:
             raise NotLeaderError(f"lease {self.namespace}/{self.name} is not held by {self.identity}")
 
     async def get(self, name: str, namespace: str) -> Any:
@@ -96,11 +99,9 @@ async def lead(lock: FencedLock, work: Callable[[], Coroutine[Any, Any, None]]) 
 
     async def started() -> None:
         _LOG.info("%s leads", lock.identity)
-        LEADER.set(1)
         await work()
 
     async def stopped() -> None:
-        LEADER.set(0)
         _LOG.warning("%s leads no more", lock.identity)
 
     config = Config(lock, LEASE_SECONDS, RENEW_SECONDS, RETRY_SECONDS, started, stopped)

@@ -13,12 +13,14 @@ from kubenas.api.base import duration_seconds
 from kubenas.cluster.apply import Applier, RefusedError
 from kubenas.cluster.client import ApiError
 from kubenas.cluster.election import NotLeaderError
-from kubenas.cluster.operator_metrics import RECONCILE_ERRORS, RECONCILES
+from kubenas.cluster.operator_metrics import PROPOSAL_SECONDS, PROPOSALS, RECONCILE_ERRORS, RECONCILES
 from kubenas.cluster.readings import Reader
 from kubenas.cluster.store import Store
 from kubenas.cluster.warm_start import WarmStarter
 from kubenas.experiment.actions import Plan
 from kubenas.experiment.plan import Observed, plan, preparation
+from kubenas.experiment.progress import Progress, progress
+from kubenas.experiment.proposals import proposed
 from kubenas.experiment.state import Fault, earliest
 from kubenas.search.base import Preparation, Strategy
 from kubenas.search.service_client import ServiceClient
@@ -58,6 +60,7 @@ class _Decision:
 
     observed: Observed
     plan: Plan | None = None
+    progress: Progress | None = None
     request: tuple[Strategy, Preparation] | None = None
     computation: tuple[Strategy, Preparation] | None = None
 
@@ -72,6 +75,8 @@ class Loop:
         self._reader = reader
         self._service_client = ServiceClient(store.changed.set)
         self._takes_long = False
+        # Seconds that the next proposals have waited for fits and requests.
+        self._prepared = 0.0
         self._reading: asyncio.Task[None] | None = None
         self._read_at = 0.0
         self._errors = 0
@@ -102,6 +107,7 @@ class Loop:
                     await self._applier.reject()
                     return None
                 planned = decision.plan
+                self._store.progress = decision.progress
                 if decision.request is not None:
                     self._service_client.ask(*decision.request)
                 done = await self._applier.apply(planned, decision.observed)
@@ -132,8 +138,10 @@ class Loop:
             if decision is None or decision.computation is None:
                 break
             strategy, work = decision.computation
+            began = time.monotonic()
             result = await asyncio.get_running_loop().run_in_executor(_FITTING, _fit, work)
             strategy.accept(work, result)
+            self._prepared += time.monotonic() - began
         if decision is not None and decision.observed.experiment.metadata.uid != self._store.uid:
             return None  # another one has taken its place, and its change is yet to be reconciled
         return decision
@@ -144,7 +152,7 @@ class Loop:
         try:
             with deadline.within(_PLAN_SECONDS):
                 self._store.settle()
-                self._service_client.tell()
+                self._prepared += self._service_client.tell()
                 observed = self._store.observed()
                 if observed is None:
                     return None
@@ -152,9 +160,20 @@ class Loop:
                 waits = prepared is not None and prepared[1].waits
                 if prepared is not None and not waits and prepares:
                     return _Decision(observed, computation=prepared)
-                return _Decision(observed, plan(observed, now), request=prepared if waits else None)
+                planned = plan(observed, now)
+                self._tell_proposals(observed, planned, time.monotonic() - began)
+                found = progress(observed, planned.status or observed.experiment.status, self._store.progress, now)
+                return _Decision(observed, planned, found, request=prepared if waits else None)
         finally:
             self._takes_long = time.monotonic() - began > _LONG_SECONDS
+
+    def _tell_proposals(self, observed: Observed, planned: Plan, seconds: float) -> None:
+        found = proposed(observed.stages, planned.create)
+        if found is not None:
+            strategy, candidates = found
+            PROPOSALS.labels(strategy).inc(candidates)
+            PROPOSAL_SECONDS.labels(strategy).observe(self._prepared + seconds)
+            self._prepared = 0.0
 
     async def _report(self, fault: Fault) -> None:
         try:

@@ -12,11 +12,11 @@ from kubenas.cluster.client import ApiError, Client, Object
 from kubenas.cluster.loop import Loop
 from kubenas.cluster.names import EXPERIMENT_LABEL, TRIAL_LABEL, experiments, pods, trials
 from kubenas.cluster.observe import version
-from kubenas.cluster.operator_metrics import EXPERIMENTS
 from kubenas.cluster.pods import PodDefaults
 from kubenas.cluster.readings import Reader
 from kubenas.cluster.store import Key, Store
 from kubenas.cluster.warm_start import WarmStarter
+from kubenas.metrics.selection import Snapshot
 
 # The first list after the start follows soon, for what went between the first one and the watches' beginning.
 _FIRST_RESYNC_SECONDS = 10.0
@@ -48,7 +48,6 @@ class Manager:
         else:
             self._store(key).put_experiment(document)
             self._start_loop(key)
-        self._count()
 
     def on_pod(self, kind: str | None, document: Object) -> None:
         """A watch has shown a trial's pod."""
@@ -84,7 +83,6 @@ class Manager:
         self._listed = True
         for key in alive:
             self._start_loop(key)
-        self._count()
 
     async def keep_in_sync(self, seconds: float) -> None:
         """List again every so often."""
@@ -98,6 +96,10 @@ class Manager:
                 _LOG.warning("cannot list: %s", error)
             except Exception:  # the next list may go well
                 _LOG.exception("cannot list")
+
+    def snapshots(self) -> list[Snapshot]:
+        """What metrics tell of the experiments, at this moment."""
+        return [store.snapshot() for store in self._stores.values()]
 
     async def stop(self) -> None:
         """End all loops; what they were writing is let through."""
@@ -147,14 +149,6 @@ class Manager:
         task = self._loops.pop(key, None)
         if task:
             task.cancel()
-
-    def _count(self) -> None:
-        phases: defaultdict[str, int] = defaultdict(int)
-        for store in self._stores.values():
-            if store.experiment is not None:
-                phases[store.experiment.status.phase or "Running"] += 1
-        for phase in ("Running", "Suspended", "Succeeded", "Failed", "Rejected"):
-            EXPERIMENTS.labels(phase).set(phases[phase])
 
 
 def _key(document: Object, experiment: str) -> Key:

@@ -68,6 +68,7 @@ def attempt_of(pod: Object) -> Attempt:
         waiting=_waiting(status.get("conditions") or []) if phase is AttemptPhase.WAITING else None,
         node=spec.get("nodeName"),
         address=status.get("podIP"),
+        scheduled=_scheduled(status.get("conditions") or []),
         started=_optional(running.get("startedAt") or terminated.get("startedAt")),
         ended=_optional(terminated.get("finishedAt")),
         exit_code=terminated.get("exitCode"),
@@ -101,6 +102,13 @@ def _waiting(conditions: list[Object]) -> Waiting | None:
                 condition.get("message", ""),
                 _seconds(condition["lastTransitionTime"]),
             )
+    return None
+
+
+def _scheduled(conditions: list[Object]) -> float | None:
+    for condition in conditions:
+        if condition.get("type") == "PodScheduled" and condition.get("status") == "True":
+            return _optional(condition.get("lastTransitionTime"))
     return None
 
 

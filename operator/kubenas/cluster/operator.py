@@ -18,9 +18,11 @@ from kubernetes.aio import client as kubernetes
 
 from kubenas.cluster.checker import CHECKER
 from kubenas.cluster.client import ApiError, Client, connect
+from kubenas.cluster.collector import Scrape
 from kubenas.cluster.election import FencedLock, lead
 from kubenas.cluster.lag import measure
 from kubenas.cluster.manager import Manager
+from kubenas.cluster.operator_metrics import REGISTRY
 from kubenas.cluster.pods import PodDefaults
 from kubenas.cluster.readings import Reader
 from kubenas.cluster.server import serve
@@ -68,7 +70,6 @@ async def run(settings: OperatorSettings) -> int:
     set_up_interpreter()
     stop = asyncio.Event()
     _stop_on_signals(stop)
-    runner = await serve(settings.host, settings.port)
     measuring: asyncio.Task[None] | None = None
     try:
         api = await connect(settings.kubeconfig)
@@ -81,7 +82,6 @@ async def run(settings: OperatorSettings) -> int:
     finally:
         if measuring is not None:
             measuring.cancel()
-        await runner.cleanup()
 
 
 def set_up_interpreter() -> None:
@@ -101,6 +101,23 @@ async def _elected(
     lock = FencedLock(settings.lease_namespace, identity, api)
     client = Client(api, lock.may_write)
     manager = Manager(client, Reader(http, settings.prometheus_url), settings.pods, settings.namespace)
+    runner = await serve(settings.host, settings.port, lambda: _scrape(lock, manager))
+    try:
+        return await _lead(settings, lock, manager, api, stop)
+    finally:
+        await runner.cleanup()
+
+
+def _scrape(lock: FencedLock, manager: Manager) -> Scrape:
+    """What Prometheus is told now."""
+    leads = lock.held
+    # Another replica may lead by now, which tells of them.
+    return Scrape(REGISTRY, leads=leads, snapshots=manager.snapshots() if leads else ())
+
+
+async def _lead(
+    settings: OperatorSettings, lock: FencedLock, manager: Manager, api: kubernetes.ApiClient, stop: asyncio.Event
+) -> int:
     failure: BaseException | None = None
     working: asyncio.Task[None] | None = None
 

@@ -1,10 +1,21 @@
-"""What the operator exports of itself to Prometheus. No architecture, trial or seed is ever a label."""
+"""What the operator's process tells of its own work since its start; what it tells of experiments is in `collector`.
+
+The names are documented in docs/monitoring.md.
+"""
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from importlib.metadata import version
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+
+from kubenas.experiment.phases import ATTEMPT_PHASES
 
 REGISTRY = CollectorRegistry()
+# A further series for each counter and histogram, which nothing here asks for.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+Gauge("kubenas_build_info", "The operator's version.", ["version"], registry=REGISTRY).labels(version("kubenas")).set(1)
 
 REQUESTS = Counter(
     "kubenas_api_requests", "Requests to the apiserver (code 0: no answer).", ["verb", "code"], registry=REGISTRY
@@ -22,8 +33,28 @@ UNREADABLE = Counter(
     ["kind"],
     registry=REGISTRY,
 )
+for _kind in ("NASExperiment", "NASTrial", "Pod"):
+    UNREADABLE.labels(_kind)
 READS = Counter("kubenas_metric_reads", "Readings of trials' values.", ["outcome"], registry=REGISTRY)
-TRIALS_ENDED = Counter("kubenas_trials_ended", "Trials that ended, by phase.", ["phase"], registry=REGISTRY)
+for _outcome in ("succeeded", "failed"):
+    READS.labels(_outcome)
+TRIAL_PHASES = Histogram(
+    "kubenas_trial_phase_seconds",
+    "Time of trials' pods until a node takes them, until the trainer runs, until the trainer has ended.",
+    ["phase"],
+    registry=REGISTRY,
+    buckets=(1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 2 * 3600, 6 * 3600, 24 * 3600),
+)
+for _phase in ATTEMPT_PHASES:
+    TRIAL_PHASES.labels(_phase)
+PROPOSALS = Counter("kubenas_proposals", "Candidates that were proposed.", ["strategy"], registry=REGISTRY)
+PROPOSAL_SECONDS = Histogram(
+    "kubenas_proposal_seconds",
+    "Time that a reconcile's proposals took, with the fits and requests that they waited for.",
+    ["strategy"],
+    registry=REGISTRY,
+    buckets=(0.001, 0.005, 0.02, 0.05, 0.1, 0.3, 1, 3, 10, 30, 100, 300),
+)
 OBJECT_BYTES = Histogram(
     "kubenas_object_bytes",
     "Size of objects as the apiserver returned them after a write, by kind.",
@@ -31,8 +62,6 @@ OBJECT_BYTES = Histogram(
     registry=REGISTRY,
     buckets=tuple(2.0**power for power in range(10, 21)),
 )
-LEADER = Gauge("kubenas_leader", "1 while this replica holds the lease.", registry=REGISTRY)
-EXPERIMENTS = Gauge("kubenas_experiments", "Experiments, by phase.", ["phase"], registry=REGISTRY)
 LAG = Histogram(
     "kubenas_event_loop_lag_seconds",
     "How much later than it asked for a task of the event loop got its turn.",

@@ -23,14 +23,19 @@ from kubenas.cluster.documents import check_size, experiment_of, problems_in
 from kubenas.cluster.doubts import Doubts
 from kubenas.cluster.names import EXPERIMENT_UID_LABEL
 from kubenas.cluster.observe import attempt_of, trial_of, version
+from kubenas.cluster.operator_metrics import TRIAL_PHASES
 from kubenas.cluster.ownership import is_attempt, is_trial
 from kubenas.cluster.unreadable import Kind, Unreadable
+from kubenas.experiment.failures import Failures
 from kubenas.experiment.ledger import Ledger
+from kubenas.experiment.phases import phases_ended
 from kubenas.experiment.plan import Observed
+from kubenas.experiment.progress import Progress
 from kubenas.experiment.stages import ResolvedStage
 from kubenas.experiment.state import Attempt, Readings, Trial, past_attempts, trial_number
 from kubenas.experiment.validation import ResolvedSpec
 from kubenas.experiment.warm_start import observations
+from kubenas.metrics.selection import Snapshot
 from kubenas.space.base import Space
 from kubenas.space.parameters import ParameterSpace
 
@@ -50,6 +55,7 @@ class Store:
         document: the experiment as it came last, whether or not it can be read.
         doubts: ended trials that somebody may have deleted.
         refusal: what the apiserver said when it last refused a trial or a pod, until it takes one.
+        progress: what the last reconcile has found.
     """
 
     def __init__(self, key: Key) -> None:
@@ -60,6 +66,8 @@ class Store:
         self.problems: list[SpecError] = []
         self.readings = Readings()
         self.refusal: str | None = None
+        self.progress: Progress | None = None
+        self._failures = Failures()
         self._uid = ""
         self._version = 0
         # Resource versions at which the specification last changed, and of the one that `_stages` were made from.
@@ -107,6 +115,10 @@ class Store:
         """Tell the ledger what has come in; in whatever thread plans, but only in one at a time."""
         while self._ledger is not None and self._news:
             self._news.popleft()(self._ledger)
+
+    def snapshot(self) -> Snapshot:
+        """What metrics tell of the experiment."""
+        return Snapshot(self.key[0], self.experiment, self.progress, self._failures.counts)
 
     @property
     def space(self) -> Space | None:
@@ -204,6 +216,7 @@ class Store:
             except Exception as error:  # whatever it is, others must not feel it
                 _LOG.warning("%s/%s: the last state of pod %s cannot be read: %s", *self.key, name, error)
                 attempt = known
+            _tell_phases(known, attempt.departed(time.time()))
             trial = self._unfinished.get(attempt.trial)
             if trial and trial.attempt_name == name and (trial.status.pod or attempt.started or attempt.disruption):
                 self._attempts[name] = attempt.departed(time.time())
@@ -292,7 +305,9 @@ class Store:
             self._left_out.drop(kind, name)
 
     def _put_pod(self, attempt: Attempt) -> None:
-        if self._attempts.get(attempt.name) != attempt:
+        known = self._attempts.get(attempt.name)
+        if known != attempt:
+            _tell_phases(known, attempt)
             self._attempts[attempt.name] = attempt
             self.changed.set()
 
@@ -304,9 +319,15 @@ class Store:
         self._unfinished.pop(trial.name, None)
         if not trial.finished:
             self._unfinished[trial.name] = trial
+        self._failures.put(trial)
         self._news.append(lambda ledger: ledger.put(trial))
         self.changed.set()
         self.readings.forget(trial)
         for name in past_attempts(trial):
             if name in self._attempts and self._attempts[name].gone:
                 del self._attempts[name]
+
+
+def _tell_phases(before: Attempt | None, after: Attempt) -> None:
+    for phase, seconds in phases_ended(before, after):
+        TRIAL_PHASES.labels(phase).observe(seconds)

@@ -17,10 +17,12 @@ class Capacity:
     Attributes:
         start: trials whose next attempt is due and has a slot.
         free: slots for new trials.
+        busy: slots that an attempt holds.
     """
 
     start: tuple[Trial, ...]
     free: int
+    busy: int
 
 
 def capacity(
@@ -41,7 +43,8 @@ def capacity(
     # The attempts of a trial share its checkpoints: one at a time.
     held = {attempt.trial for attempt in leaving}
     waiting = [trial for _, trial in sorted(unfinished.items()) if trial.attempt_name not in attempts]
-    free = parallelism - len(leaving) - (len(unfinished) - len(waiting))
+    busy = len(leaving) + len(unfinished) - len(waiting)
+    free = parallelism - busy
     due = []
     for trial in waiting:
         if retry_at(trial.status) > now:
@@ -50,7 +53,7 @@ def capacity(
             due.append(trial)
     # A trial that waits for its retry keeps its slot, or failures would pile up more of them.
     reserved = sum(trial.name not in held for trial in waiting)
-    return Capacity(tuple(due[: max(0, free)]), max(0, free - reserved))
+    return Capacity(tuple(due[: max(0, free)]), max(0, free - reserved), busy)
 
 
 def unneeded(unfinished: Mapping[int, Trial], attempts: Mapping[str, Attempt]) -> list[Attempt]:

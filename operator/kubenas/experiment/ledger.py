@@ -49,6 +49,8 @@ class Ledger:
         # Whole milliseconds, as statuses have them: their sum does not depend on the order.
         self._gpu_milliseconds = 0
         self.last_order = 0
+        # When a trial last ended, in seconds since the epoch.
+        self.last_completed: float | None = None
 
     def put(self, trial: Trial) -> None:
         """Take in a new or changed trial."""
@@ -98,6 +100,8 @@ class Ledger:
             self._last_failed = (ended.order, ended.fault)
         latest = ended.order >= self.last_order
         self.last_order = max(self.last_order, ended.order)
+        if ended.completed is not None:
+            self.last_completed = max(self.last_completed or 0.0, ended.completed)
         self.stage(ended.stage).end(ended, latest=latest)
 
     def __len__(self) -> int:
@@ -223,6 +227,7 @@ def _shortened(trial: Trial, candidates: tuple[Judged, ...]) -> Ended:
         phase=status.phase or "Failed",
         stage=trial.stage,
         gpu_seconds=status.gpu_seconds,
+        completed=status.completion_time.timestamp() if status.completion_time else None,
         resource_version=trial.resource_version,
         fault=fault,
         candidates=candidates,

@@ -79,7 +79,7 @@ def plan(observed: Observed, now: float) -> Plan:
     if experiment.metadata.deletion_timestamp is not None:
         return Plan()
     wakes = Wakes()
-    spent, running_gpus = _spending(observed, now)
+    spent, running_gpus = spending(observed, now)
     end = verdict(experiment, stages, ledger, spent, None, now)
     found = outcomes(experiment.spec, ledger, observed.attempts, observed.readings, end, now, wakes)
     if len(found.writes) > MOST_AT_ONCE:
@@ -137,13 +137,13 @@ def preparation(observed: Observed, now: float) -> tuple[Strategy, Preparation] 
     question = asked(stage, ledger, trials) if trials > 0 else None
     work = stage.strategy.preparation(*question) if question else None
     # Most strategies take long over nothing: whether the end has come is only asked where one does.
-    if work is None or verdict(experiment, stages, ledger, _spending(observed, now)[0], None, now) is not None:
+    if work is None or verdict(experiment, stages, ledger, spending(observed, now)[0], None, now) is not None:
         return None
     return stage.strategy, work
 
 
-def _spending(observed: Observed, now: float) -> tuple[float, float]:
-    """GPU seconds spent so far, and GPUs in use."""
+def spending(observed: Observed, now: float) -> tuple[float, float]:
+    """GPU seconds spent so far by ended and running attempts, and GPUs in use."""
     spent, gpus = observed.ledger.gpu_seconds, 0.0
     shares = observed.experiment.spec.budget.device_shares
     for trial in observed.ledger.unfinished.values():

@@ -10,7 +10,7 @@ from kubenas.api.trial import Candidate, TrialSpec
 from kubenas.experiment.actions import NewTrial
 from kubenas.experiment.judged import Judged
 from kubenas.experiment.ledger import Ledger
-from kubenas.experiment.stages import ResolvedStage
+from kubenas.experiment.stages import ResolvedStage, stage_named
 from kubenas.experiment.state import trial_name
 from kubenas.search.base import History
 from kubenas.space.base import Architecture
@@ -122,6 +122,16 @@ def next_trials(
         checkpoints = _checkpoints(experiment, stages, stage, ledger) if now == group.first else {}
         made.append(NewTrial(trial_name(name, now), _trial(stage, ledger, group, now, checkpoints)))
     return made
+
+
+def proposed(stages: Sequence[ResolvedStage], create: Sequence[NewTrial]) -> tuple[str, int] | None:
+    """Which algorithm has proposed new trials' candidates, and how many; None where none has.
+
+    Further seeds of candidates that were there before, and candidates that the stage before has kept, are not proposed.
+    """
+    stage = stage_named(stages, create[0].spec.stage) if create else None
+    candidates = sum(len(new.spec.candidates) for new in create if new.spec.seed == 0)
+    return (stage.search.algorithm, candidates) if stage and stage.search and candidates else None
 
 
 def _checkpoints(

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from kubenas.api.objective import Objective
 from kubenas.experiment.front import Front
 from kubenas.experiment.judged import Judged, averaged, ranked
-from kubenas.experiment.state import Fault
+from kubenas.experiment.state import FINISHED, Fault
 from kubenas.search.base import History, Observation, Strategy
 from kubenas.space.base import Architecture
+
+# The best trials of a stage that are kept by rank, however many there are.
+MOST_TOP: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,7 @@ class Ended:
     phase: str
     stage: str | None
     gpu_seconds: float
+    completed: float | None
     resource_version: str
     fault: Fault | None
     candidates: tuple[Judged, ...]
@@ -73,6 +78,7 @@ class StageRecord:
         best: within every limit; of equal ones the earliest proposed.
         front: within every limit.
         unscored: whether no candidate has a score yet.
+        phases: number of ended trials by phase.
     """
 
     def __init__(self, objectives: Sequence[Objective], seeds: int) -> None:
@@ -83,6 +89,9 @@ class StageRecord:
         self.best: Judged | None = None
         self.front = Front(objectives)
         self.unscored = True
+        self.phases = dict.fromkeys(sorted(FINISHED), 0)
+        # The best candidate of each of the best trials.
+        self._top: list[Judged] = []
         self._created = 0
         self._ranked: list[Judged] | None = None
         self._history: History | None = None
@@ -130,6 +139,7 @@ class StageRecord:
         first = ended.number - ended.seed
         known = self._replicates[first]
         known.trials[ended.seed] = ended
+        self.phases[ended.phase] += 1
         if not latest:
             self._history = None
         if not known.complete(self._seeds):
@@ -137,6 +147,7 @@ class StageRecord:
         self._incomplete.pop(first, None)
         self._ranked = None
         candidates = known.candidates(self._objectives)
+        self._top = ranked([*self._top, *ranked(candidates)[:1]])[:MOST_TOP]
         for one in candidates:
             self.unscored = self.unscored and one.score is None
             if one.feasible:
@@ -166,6 +177,17 @@ class StageRecord:
             return self.ranked()
         partial = (one for known in self._incomplete.values() for one in known.candidates(self._objectives))
         return ranked([*self.candidates(), *partial])
+
+    def top(self, *, ended: bool) -> list[Judged]:
+        """The best candidate of each of the best trials, at most `MOST_TOP`, the best first.
+
+        Args:
+            ended: whether nothing runs any more, so that those count that have not been trained with all seeds.
+        """
+        if not ended or not self._incomplete:
+            return self._top
+        partial = (known.candidates(self._objectives) for known in self._incomplete.values())
+        return ranked([*self._top, *(one for candidates in partial for one in ranked(candidates)[:1])])[:MOST_TOP]
 
     def architectures(self) -> set[Architecture]:
         """What its trials evaluate or have evaluated."""

@@ -101,6 +101,7 @@ class Attempt:
     waiting: Waiting | None = None
     node: str | None = None
     address: str | None = None
+    scheduled: float | None = None
     started: float | None = None
     ended: float | None = None
     exit_code: int | None = None

@@ -31,7 +31,8 @@ class ServiceClient:
     def __init__(self, answered: Callable[[], None]) -> None:
         self._answered = answered
         self._asking: asyncio.Task[None] | None = None
-        self._answers: deque[tuple[Strategy, Preparation, Answer]] = deque()
+        # Each with the seconds that it took.
+        self._answers: deque[tuple[Strategy, Preparation, Answer, float]] = deque()
         self._failures = 0
         self._not_before = 0.0
 
@@ -43,16 +44,23 @@ class ServiceClient:
         if self._asking is not None or self._answers:
             return
         if time.monotonic() < self._not_before:
-            self._answers.append((strategy, request, Answer(fault=strategy.fault)))
+            self._answers.append((strategy, request, Answer(fault=strategy.fault), 0.0))
             self._answered()
         else:
             self._asking = asyncio.create_task(self._ask(strategy, request))
 
-    def tell(self) -> None:
-        """Have the strategy take in what was answered; in the thread that the strategy is used in."""
+    def tell(self) -> float:
+        """Have the strategy take in what was answered; in the thread that the strategy is used in.
+
+        Returns:
+            the seconds that it took the service.
+        """
+        took = 0.0
         while self._answers:
-            strategy, request, answer = self._answers.popleft()
+            strategy, request, answer, seconds = self._answers.popleft()
             strategy.accept(request, answer)
+            took += seconds
+        return took
 
     def stop(self) -> None:
         """Give up what is under way."""
@@ -60,6 +68,7 @@ class ServiceClient:
             self._asking.cancel()
 
     async def _ask(self, strategy: Strategy, request: Preparation) -> None:
+        began = time.monotonic()
         try:
             asked = asyncio.run_coroutine_threadsafe(_run(request), _event_loop())
             answer = await asyncio.wrap_future(asked)
@@ -69,7 +78,7 @@ class ServiceClient:
         if self._failures > 1:
             pause = min(PAUSE_SECONDS * 2.0 ** min(self._failures - 2, 20), LONGEST_PAUSE_SECONDS)
             self._not_before = time.monotonic() + pause
-        self._answers.append((strategy, request, answer))
+        self._answers.append((strategy, request, answer, time.monotonic() - began))
         self._answered()
 
 

@@ -1,0 +1,95 @@
+"""What a reconcile has found of an experiment, in numbers: for metrics, and kept until the next reconcile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from kubenas.api.status import ExperimentStatus
+from kubenas.experiment.capacity import capacity
+from kubenas.experiment.judged import Judged
+from kubenas.experiment.objectives import improved
+from kubenas.experiment.plan import Observed, spending
+from kubenas.experiment.proposals import total_trials
+from kubenas.experiment.state import trial_name
+from kubenas.experiment.verdict import front
+from kubenas.experiment.wakes import Wakes
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One of the best trials, with the values of the objectives of its best candidate."""
+
+    trial: str
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an experiment is. Immutable, so that any thread may read it.
+
+    Attributes:
+        status: what the experiment's status should be.
+        trials: number by stage ("" where there are no stages) and phase.
+        trials_max: trials that the experiment will have at most.
+        slots_busy: slots that an attempt holds.
+        front_size: members of the Pareto front; None where nothing is traded off.
+        top: the best trials, the best first.
+        device_seconds: spent by ended and running attempts.
+        last_result: when a trial last ended, in seconds since the epoch.
+    """
+
+    status: ExperimentStatus
+    trials: Mapping[tuple[str, str], int]
+    trials_max: int
+    slots_busy: int
+    front_size: int | None
+    top: Sequence[Standing]
+    device_seconds: float
+    last_result: float | None
+
+
+def progress(observed: Observed, status: ExperimentStatus, before: Progress | None, now: float) -> Progress:
+    """How far an experiment is, by what was observed.
+
+    Args:
+        status: what the plan for it says.
+        before: what the reconcile before has found. Time spent never falls, though an attempt may turn out to have
+            ended sooner, and trials may be deleted.
+        now: seconds since the epoch.
+    """
+    experiment, ledger, stages = observed.experiment, observed.ledger, observed.stages
+    spec, ended = experiment.spec, status.completion_time is not None
+    slots = capacity(spec.trials.parallelism, ledger.unfinished, observed.attempts, now, Wakes())
+    records = [ledger.stage(stage.name) for stage in stages]
+    best: Sequence[Judged] = next((top for record in reversed(records) if (top := record.top(ended=ended))), ())
+    several = len(improved(spec.objectives)) > 1
+    return Progress(
+        status=status,
+        trials=_trials(observed, status),
+        trials_max=max(total_trials(stages, ledger), len(ledger)),
+        slots_busy=slots.busy,
+        front_size=len(front(stages, ledger).members) if several else None,
+        top=tuple(
+            Standing(
+                trial_name(experiment.metadata.name, one.trial),
+                {o.metric: one.metrics[o.metric] for o in spec.objectives},
+            )
+            for one in best
+        ),
+        device_seconds=max(spending(observed, now)[0], before.device_seconds if before else 0.0),
+        last_result=ledger.last_completed,
+    )
+
+
+def _trials(observed: Observed, status: ExperimentStatus) -> dict[tuple[str, str], int]:
+    """Trials by stage and phase. Those that have not ended belong to one stage: the next one begins after their end."""
+    found: dict[tuple[str, str], int] = {}
+    for stage in observed.stages:
+        name = stage.name or ""
+        counts = status.counts if status.counts is not None and status.stage == stage.name else None
+        found[name, "Pending"] = counts.pending if counts else 0
+        found[name, "Running"] = counts.running if counts else 0
+        for phase, count in observed.ledger.stage(stage.name).phases.items():
+            found[name, phase] = count
+    return found

@@ -1,0 +1,142 @@
+"""An experiment in numbers, as metrics tell of it: immutable, and of bounded size whatever the experiment has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from kubenas.api.base import duration_seconds
+from kubenas.api.experiment import ExperimentSpec, NASExperiment
+from kubenas.api.objective import Objective
+from kubenas.api.space import SearchSpace
+from kubenas.api.status import Best
+from kubenas.experiment.objectives import improved
+from kubenas.experiment.progress import Progress, Standing
+from kubenas.experiment.reasons import CONDITIONS, bounded
+
+RUNNING = "Running"
+
+
+@dataclass(frozen=True, slots=True)
+class FrontMember:
+    """A candidate of the Pareto front, with its values of the objectives."""
+
+    trial: str
+    candidate: str
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What metrics tell of one experiment. Times are seconds since the epoch; None is what is not known or not set.
+
+    Attributes:
+        objectives: as specified, the primary one first.
+        algorithm: of the first stage.
+        space: a preset's name, or the kind of a space of one's own.
+        conditions: type, status and reason, which is one of `CONDITIONS` or "Other".
+        trials: number by stage ("" where there are no stages) and phase.
+        slots_allowed: attempts that may run at the same time now; 0 unless the experiment runs.
+        best: the best candidate's values of the objectives.
+        front_size: members of the Pareto front; None where nothing is traded off.
+        top: the best trials, the best first.
+        front: the Pareto front as far as the status has it.
+        failures: failed attempts by reason, which is one of `FAILURES` or "Other".
+    """
+
+    namespace: str
+    name: str
+    objectives: Sequence[Objective]
+    algorithm: str
+    task: str
+    space: str
+    phase: str
+    conditions: Sequence[tuple[str, str, str]]
+    created: float | None
+    started: float | None
+    ended: float | None
+    last_result: float | None
+    trials: Mapping[tuple[str, str], int]
+    trials_max: int
+    slots_busy: int
+    slots_allowed: int
+    best: Mapping[str, float]
+    hypervolume: float | None
+    front_size: int | None
+    top: Sequence[Standing]
+    front: Sequence[FrontMember]
+    device_seconds: float
+    device_seconds_budget: float | None
+    wall_clock_budget: float | None
+    failures: Mapping[str, int]
+    failures_max: int
+
+
+def summary(experiment: NASExperiment, progress: Progress, failures: Mapping[str, int]) -> Summary:
+    """An experiment in numbers.
+
+    Args:
+        experiment: its conditions, phase and times are those that are written in its status.
+        progress: what the last reconcile has found: all that tells of its trials and results comes from there, so that
+            it is of one moment.
+        failures: failed attempts by reason.
+    """
+    spec, written, found = experiment.spec, experiment.status, progress.status
+    names = [objective.metric for objective in spec.objectives]
+    phase = written.phase or RUNNING
+    traded = len(improved(spec.objectives)) > 1
+    return Summary(
+        namespace=experiment.metadata.namespace,
+        name=experiment.metadata.name,
+        objectives=tuple(spec.objectives),
+        algorithm=_algorithm(spec),
+        task=spec.task.name,
+        space=_space(spec.search_space),
+        phase=phase,
+        conditions=tuple(
+            (one.type, one.status, bounded(one.reason, CONDITIONS[one.type]))
+            for one in written.conditions
+            if one.type in CONDITIONS
+        ),
+        created=_seconds(experiment.metadata.creation_timestamp),
+        started=_seconds(written.start_time),
+        ended=_seconds(written.completion_time),
+        last_result=progress.last_result,
+        trials=progress.trials,
+        trials_max=progress.trials_max,
+        slots_busy=progress.slots_busy,
+        slots_allowed=spec.trials.parallelism if phase == RUNNING else 0,
+        best=_values(found.best, names) if found.best else {},
+        hypervolume=found.hypervolume,
+        front_size=progress.front_size,
+        top=progress.top,
+        front=tuple(
+            FrontMember(one.trial, one.candidate, _values(one, names)) for one in (found.pareto_front if traded else ())
+        ),
+        device_seconds=progress.device_seconds,
+        device_seconds_budget=None if spec.budget.gpu_hours is None else spec.budget.gpu_hours * 3600,
+        wall_clock_budget=None if spec.budget.wall_clock is None else float(duration_seconds(spec.budget.wall_clock)),
+        failures=failures,
+        failures_max=spec.trials.max_failures,
+    )
+
+
+def _algorithm(spec: ExperimentSpec) -> str:
+    first = spec.stages[0].search if spec.stages else None
+    return (first or spec.search).algorithm
+
+
+def _space(space: SearchSpace) -> str:
+    if space.preset is not None:
+        return space.preset
+    return "parameters" if space.parameters is not None else "cell" if space.cell is not None else "macro"
+
+
+def _values(best: Best, names: Sequence[str]) -> dict[str, float]:
+    found = {one.name: one.value for one in best.metrics}
+    return {name: found[name] for name in names if name in found}
+
+
+def _seconds(time: datetime | None) -> float | None:
+    return None if time is None else time.timestamp()
