@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from itertools import permutations
+from itertools import chain, permutations, product
 from typing import Any
 
 import pytest
@@ -70,6 +71,30 @@ def test_cells_that_are_one_have_the_same_paths(space: CellSpace) -> None:
             # Nothing reaches the output, or there is a way to it.
             assert any(paths) == (space.key(architecture) != "0")
             assert rows.setdefault(space.key(architecture), paths) == paths
+
+
+@pytest.mark.parametrize("on", ["edges", "nodes"])
+@pytest.mark.parametrize("nodes", [4, 8])
+@examples(30)
+@given(rng=st.randoms(use_true_random=False))
+def test_each_path_counts_for_the_sequence_that_it_applies(on: str, nodes: int, rng: Any) -> None:
+    space = _space(**{**FIXED, "nodes": nodes}, operationsOn=on)
+    cell = space.complete({}, rng)
+
+    def sequences(node: int, applied: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+        """Those of all paths from `node` to the output."""
+        if node == nodes - 1:
+            yield applied
+        for target in range(node + 1, nodes):
+            decision = f"{node}-{target}" if on == "edges" else str(target)
+            operation = cell.get(decision, "skip")
+            if operation != "none":
+                yield from sequences(target, applied if operation == "skip" else (*applied, operation))
+
+    counts = Counter(sequences(0, ()))
+    row = space.encodings["paths"](cell)
+    numbered = chain.from_iterable(product(("conv", "pool"), repeat=length) for length in range(nodes))
+    assert row == [counts[sequence] for sequence, _ in zip(numbered, row, strict=False)]
 
 
 @pytest.mark.parametrize("name", [name for name, space in SMALL.items() if "0-2" in space.decisions])

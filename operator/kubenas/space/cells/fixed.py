@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from graphlib import TopologicalSorter
-from typing import TypeAlias, cast
+from operator import itemgetter
+from typing import Final, TypeAlias, cast
 
 from kubenas.api.cell import Cell
+from kubenas.space.architecture import Value
 from kubenas.space.cells.graph import Edge, Graph, canonical
 from kubenas.space.cells.wiring import Values, Wiring
 from kubenas.space.decisions import Decision
 from kubenas.space.domains import Choice
 from kubenas.space.sampler import MAX_LISTED
+
+# Of few paths the operations are read one path after the other, which takes longer than `Wiring` where there are more.
+MAX_READ_PATHS: Final = 32
+# Sequences of operations whose numbers are kept.
+MAX_NUMBERED: Final = 4096
 
 # A sum: vertices, each with how often it is added.
 Terms: TypeAlias = dict[int, int]
@@ -46,6 +53,11 @@ class FixedWiring(Wiring):
         # Edges with the names of their decisions; those without a decision have no name.
         edge_names = names if self._on_edges else [""] * len(edges)
         self._by_target = sorted(zip(self._possible_edges, edge_names, strict=True), key=lambda item: item[0][1])
+        # For each vertex the sources of its edges, each with the edge's index.
+        self._feeding = tuple(
+            tuple((source, edge) for edge, (source, target) in enumerate(self._possible_edges) if target == vertex)
+            for vertex in range(cell.nodes)
+        )
         super().__init__(prefix, cell.operations, [Decision(name, Choice(tuple(cell.operations))) for name in names])
         self._total = int(len(cell.operations) ** len(names))
 
@@ -70,6 +82,39 @@ class FixedWiring(Wiring):
             return Graph(self._unlabelled, {slot: operations[name] for slot, name in self._by_target})
         _, labels = self._labelled([str(values[decision.name]) for decision in self.decisions])
         return Graph(tuple(labels), {slot: "" for slot, _ in self._by_target})
+
+    def _sequences(self, values: Values) -> Sequence[Sequence[int]]:
+        if len(self._paths) > MAX_READ_PATHS:
+            return super()._sequences(values)
+        number = self._number
+        return ([number(operations(values)) for operations in self._paths],)
+
+    @cached_property
+    def _paths(self) -> Sequence[Callable[[Values], tuple[Value, ...]]]:
+        """For each path from the input to the output what reads its operations: edges are the same in all cells."""
+        names: list[list[tuple[str, ...]]] = [[] for _ in self._order]
+        names[0].append(())
+        decisions = [] if self._on_edges else [decision.name for decision in self.decisions]
+        applied = dict(zip(self._operation_vertices, decisions, strict=True))
+        for (source, target), name in self._by_target:
+            names[target] += [(*before, *filter(None, (name, applied.get(target)))) for before in names[source]]
+        return [_reader(path) for path in names[-1]]
+
+    @cached_property
+    def _number(self) -> Callable[[tuple[Value, ...]], int]:
+        """The number of a sequence of operations, or one that is not counted where one of them gives nothing."""
+
+        @lru_cache(maxsize=MAX_NUMBERED)
+        def number(operations: tuple[Value, ...]) -> int:
+            sequence = 0
+            for operation in operations:
+                digit = self._digits.get(str(operation))
+                if digit is None:
+                    return self._counted
+                sequence = len(self._applied) * sequence + digit if digit else sequence
+            return sequence
+
+        return number
 
     def key(self, values: Values) -> str:
         """What the cell computes, as the canonical form of its operations; `0` where nothing reaches the output."""
@@ -104,36 +149,50 @@ class FixedWiring(Wiring):
         what is applied to the sum, labelled with how often where that is more than once.
         """
         edge_operations, vertex_operations = self._labelled(operations)
-        incoming: list[list[tuple[int, str]]] = [[] for _ in vertex_operations]
-        for (source, target), operation in zip(self._possible_edges, edge_operations, strict=True):
-            if self.none not in (operation, vertex_operations[target]):
-                incoming[target].append((source, operation))
+        none, passing, weightless = self.none, ("", self.skip), self._weightless
+        incoming = [
+            [(source, operation) for source, edge in feeding if (operation := edge_operations[edge]) != none]
+            if applied != none
+            else []
+            for feeding, applied in zip(self._feeding, vertex_operations, strict=True)
+        ]
         used = _reaching_last(incoming)
         labels, edges = ["in"], dict[Edge, str]()
         shared: dict[tuple[str, frozenset[tuple[int, int]]], int] = {}
 
         def apply(operation: str, terms: Terms) -> Terms:
-            if not terms or operation in ("", self.skip):
-                return terms
-            term = (operation, frozenset(terms.items()))
-            vertex = shared.get(term) if operation in self._weightless else None
-            if vertex is None:
-                vertex = shared[term] = len(labels)
+            vertex = len(labels)
+            if operation in weightless:
+                vertex = shared.setdefault((operation, frozenset(terms.items())), vertex)
+            if vertex == len(labels):
                 labels.append(operation)
-                edges.update({(term, vertex): _times(count) for term, count in terms.items()})
+                for term, count in terms.items():
+                    edges[term, vertex] = _times(count)
             return {vertex: 1}
 
         sums: list[Terms] = [{0: 1}]
         for target in range(1, len(incoming)):
             total: Terms = {}
             for source, operation in incoming[target] if target in used else ():
-                for term, count in apply(operation, sums[source]).items():
+                if not (terms := sums[source]):
+                    continue
+                if operation not in passing:
+                    terms = apply(operation, terms)
+                for term, count in terms.items():
                     total[term] = total.get(term, 0) + count
-            sums.append(apply(vertex_operations[target], total))
+            applied = vertex_operations[target]
+            sums.append(apply(applied, total) if total and applied not in passing else total)
         if not sums[-1]:
             return None
         edges.update({(term, len(labels)): _times(count) for term, count in sums[-1].items()})
         return Graph((*labels, "out"), edges)
+
+
+def _reader(names: Sequence[str]) -> Callable[[Values], tuple[Value, ...]]:
+    """What reads the values of the names."""
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda values: tuple([values[name] for name in names])
 
 
 @lru_cache(maxsize=4096)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -32,10 +33,12 @@ def canonical(graph: Graph) -> Canonical:
     This is the search tree of McKay's nauty ("Practical graph isomorphism", 1981), pruned only where vertices have the
     same edges to the same others: for few vertices.
     """
-    first = sorted(set(graph.labels))
-    neighbours = _neighbours(graph)
+    ranks = {label: rank for rank, label in enumerate(sorted(set(graph.labels)))}
+    first = [ranks[label] for label in graph.labels]
+    if len(ranks) == len(first):
+        return Canonical(_written(graph, first), 1)
     best, count = "", 0
-    for colours, alike in _leaves(neighbours, [first.index(label) for label in graph.labels]):
+    for colours, alike in _leaves(_neighbours(graph), first):
         text = _written(graph, colours)
         if not best or text < best:
             best, count = text, 0
@@ -85,17 +88,17 @@ def _neighbours(graph: Graph) -> list[list[tuple[str, int]]]:
 
 
 def _refined(neighbours: Sequence[Sequence[tuple[str, int]]], colours: list[int]) -> list[int]:
+    """The colours as ranks, made finer until vertices of one colour have edges to others of the same colours."""
     while True:
+        sizes = Counter(colours)
+        # Neighbours need not be compared where no other vertex has the colour.
         seen = [
-            (colour, sorted((label, colours[other]) for label, other in around))
+            (colour, tuple(sorted([(label, colours[other]) for label, other in around])) if sizes[colour] > 1 else ())
             for colour, around in zip(colours, neighbours, strict=True)
         ]
-        ordered: list[tuple[int, list[tuple[str, int]]]] = []
-        for one in sorted(seen):
-            if not ordered or ordered[-1] != one:
-                ordered.append(one)
-        refined = [ordered.index(one) for one in seen]
-        if len(ordered) == len(set(colours)):
+        ranks = {one: rank for rank, one in enumerate(sorted(set(seen)))}
+        refined = [ranks[one] for one in seen]
+        if len(ranks) in (len(sizes), len(colours)):
             return refined
         colours = refined
 

@@ -14,13 +14,13 @@ from kubenas.space.base import SymmetricSpace
 from kubenas.space.cells.fixed import FixedWiring
 from kubenas.space.cells.free import FreeWiring
 from kubenas.space.cells.inputs import InputsWiring
-from kubenas.space.cells.wiring import Wiring
+from kubenas.space.cells.wiring import Values, Wiring
 from kubenas.space.sampler import EmptySpaceError, max_listed
 
 # Values of the architectures whose keys are kept: all 15,625 of nasbench201, about 12 MB.
 KEPT: Final = 100_000
 
-Encode = Callable[[Wiring, Architecture], list[float]]
+Encode = Callable[[Wiring, Values], list[float]]
 
 
 def build_cell_space(cell: Cell) -> CellSpace:
@@ -150,7 +150,17 @@ class CellSpace(SymmetricSpace):
         return "\n".join(lines)
 
     def _encoded(self, encode: Encode) -> Callable[[Architecture], list[float]]:
-        return lambda architecture: [number for cell in self.cells.values() for number in encode(cell, architecture)]
+        cells = tuple(self.cells.values())
+
+        def encoded(architecture: Architecture) -> list[float]:
+            # A dict is read faster.
+            values = dict(architecture.items())
+            row: list[float] = []
+            for cell in cells:
+                row += encode(cell, values)
+            return row
+
+        return encoded
 
 
 class _Connected:

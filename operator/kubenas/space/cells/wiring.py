@@ -156,35 +156,52 @@ class Wiring(ABC):
         Skips are left out of a sequence (White et al., "BANANAS", AAAI 2021, arXiv:1910.11858, has them as operations).
         Sequences are in order of length, then of operations.
         """
-        graph = self.graph(values)
-        carrying = self._carrying(graph)
-        labels, numbers, base, total = graph.labels, self._applied, len(self._applied), self._sequences
         counts: list[float] = []
-        for start in self.input_vertices:
-            # For each vertex how many paths apply each sequence; sequences are numbered level by level, as a heap is.
-            paths: list[dict[int, float]] = [{} for _ in labels]
-            paths[start][0] = 1.0
-            for (source, target), operation in carrying.items():
-                reached, on_edge, on_vertex = paths[target], numbers.get(operation), numbers.get(labels[target])
-                for sequence, count in paths[source].items():
-                    longer = base * sequence + on_edge if on_edge else sequence
-                    longer = base * longer + on_vertex if on_vertex else longer
-                    if longer < total:
-                        reached[longer] = reached.get(longer, 0.0) + count
-            row = [0.0] * total
-            for sequence, count in paths[-1].items():
-                row[sequence] = count
+        counted = self._counted
+        for sequences in self._sequences(values):
+            row = [0.0] * counted
+            for sequence in sequences:
+                if sequence < counted:
+                    row[sequence] += 1.0
             counts += row
         return counts
 
-    @cached_property
-    def _applied(self) -> dict[str, int]:
-        """The operations that a sequence holds, numbered from 1."""
-        applied = [operation for operation in self.operations if operation not in (self.none, self.skip)]
-        return {operation: number for number, operation in enumerate(applied, start=1)}
+    def _sequences(self, values: Values) -> Sequence[Sequence[int]]:
+        """For each input the sequences of the paths from it to the output, numbered level by level as a heap is."""
+        graph = self.graph(values)
+        labels, digits, base = graph.labels, self._digits, len(self._applied)
+        # What each edge appends; edges that carry nothing are left out.
+        edges = [
+            (edge, digit)
+            for edge, operation in graph.edges.items()
+            if (digit := digits.get(operation or labels[edge[0]])) is not None
+        ]
+        sequences: list[list[int]] = []
+        for start in self.input_vertices:
+            reaching: list[list[int]] = [[] for _ in labels]
+            reaching[start].append(0)
+            for (source, target), digit in edges:
+                if digit:
+                    for sequence in reaching[source]:
+                        reaching[target].append(base * sequence + digit)
+                else:
+                    reaching[target] += reaching[source]
+            sequences.append(reaching[-1])
+        return sequences
 
     @cached_property
-    def _sequences(self) -> int:
+    def _applied(self) -> Sequence[str]:
+        """The operations that a sequence holds."""
+        return [operation for operation in self.operations if operation not in (self.none, self.skip)]
+
+    @cached_property
+    def _digits(self) -> dict[str, int]:
+        """What each operation appends to a sequence: its number from 1, or 0 where it leaves the sequence as it is."""
+        passing = {"": 0} if self.skip is None else {"": 0, self.skip: 0}
+        return passing | {operation: number for number, operation in enumerate(self._applied, start=1)}
+
+    @cached_property
+    def _counted(self) -> int:
         """Number of sequences that are counted: all up to a length."""
         longest = len(self.operation_vertices) or len({target for _, target in self.possible_edges})
         found = 1
