@@ -33,7 +33,7 @@ from kubenas.search.base import History, Observation
 from kubenas.search.load import build_strategy
 from kubenas.space.base import Architecture
 from kubenas.space.domains import Choice
-from kubenas.space.parameters import ParameterSpace
+from kubenas.space.parameters import parameter_space
 
 DATA: Final = Path(os.environ.get("KUBENAS_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
 DEFAULT: Final = Search().algorithm
@@ -132,7 +132,7 @@ def earlier(seeds: int | None) -> None:
 
 def proposals(_: int | None) -> None:
     """Time of a proposal with a long history, refits included, on 8^16 architectures."""
-    space = ParameterSpace({f"layer{index}": Choice(tuple("abcdefgh")) for index in range(16)})
+    space = parameter_space({f"layer{index}": Choice(tuple("abcdefgh")) for index in range(16)})
     print()
     for observed, measured in ((1_000, 200), (10_000, 1_000)):
         strategy = build_strategy(Search(), space)

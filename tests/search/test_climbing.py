@@ -15,9 +15,9 @@ from kubenas.search.reinforce import Reinforce, ReinforceSettings
 from kubenas.space.base import Architecture, Space
 from kubenas.space.decisions import Decision, When
 from kubenas.space.domains import Choice, Float, Int
-from kubenas.space.parameters import ParameterSpace
+from kubenas.space.parameters import parameter_space
 
-WIDE = ParameterSpace({f"p{index}": Choice(tuple("abcdef")) for index in range(10)})
+WIDE = parameter_space({f"p{index}": Choice(tuple("abcdef")) for index in range(10)})
 
 
 def _letters(architecture: Architecture) -> float:
@@ -57,7 +57,7 @@ def test_steps_are_to_neighbours_of_the_best() -> None:
 
 def test_the_next_best_follows_where_the_best_has_no_neighbour_left() -> None:
     """Also for a history that it has not seen before, and again for the first one."""
-    space = ParameterSpace({"n": Int(1, 100, "linear")})
+    space = parameter_space({"n": Int(1, 100, "linear")})
     # a step is 2 or 20, each way
     history = _known(space, {space.parse({"n": n}): (0.0, float(n == 50)) for n in (30, 48, 50, 52, 70, 90)})
     strategy = _local(space)
@@ -97,7 +97,7 @@ def test_the_controller_makes_good_choices_likelier(seed: int) -> None:
 
 def test_the_controller_learns_one_choice_by_the_one_before() -> None:
     """Good is what repeats its first letter, which no policy of independent decisions can learn."""
-    space = ParameterSpace({"first": Choice(tuple("ab")), "second": Choice(tuple("ab")), "x": Float(0, 1, "linear")})
+    space = parameter_space({"first": Choice(tuple("ab")), "second": Choice(tuple("ab")), "x": Float(0, 1, "linear")})
     strategy, history = Reinforce(space, 0, ReinforceSettings()), History(space)
     for _ in range(300):
         (one,) = strategy.propose(history, 1)
@@ -118,7 +118,7 @@ def test_the_controller_learns_what_others_switch_on() -> None:
 
 def test_the_controller_avoids_what_fails() -> None:
     """Also where all that does not fail is equal."""
-    space = ParameterSpace({"operation": Choice(tuple("ab")), "x": Float(0, 1, "linear")})
+    space = parameter_space({"operation": Choice(tuple("ab")), "x": Float(0, 1, "linear")})
     strategy, history = Reinforce(space, 0, ReinforceSettings()), History(space)
     for _ in range(200):
         (one,) = strategy.propose(history, 1)

@@ -21,9 +21,9 @@ from kubenas.search.load import build_strategy
 from kubenas.search.transfer import FEWEST, PriorMean, calibrates, informative
 from kubenas.space.base import Architecture
 from kubenas.space.domains import Float
-from kubenas.space.parameters import ParameterSpace
+from kubenas.space.parameters import parameter_space
 
-CUBE = ParameterSpace({f"x{number}": Float(0.0, 1.0, "linear") for number in range(4)})
+CUBE = parameter_space({f"x{number}": Float(0.0, 1.0, "linear") for number in range(4)})
 # Evaluations after which searches with earlier results and without are compared.
 FEW: dict[Algorithm, int] = {
     "predictor": 8,

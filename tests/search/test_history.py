@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from kubenas.search.base import History, Observation
 from kubenas.space.base import Architecture
 from kubenas.space.domains import Int
-from kubenas.space.parameters import ParameterSpace
+from kubenas.space.parameters import parameter_space
 from kubenas.space.presets.nasbench201 import NASBench201
 
-SPACE = ParameterSpace({"n": Int(0, 5, "linear")})
+SPACE = parameter_space({"n": Int(0, 5, "linear")})
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 5), st.booleans())), st.sets(st.integers(0, 5)))

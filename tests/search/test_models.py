@@ -22,14 +22,14 @@ from kubenas.search.load import build_strategy
 from kubenas.space.base import Architecture, Space
 from kubenas.space.decisions import Decision, When
 from kubenas.space.domains import Choice, Float, Int
-from kubenas.space.parameters import ParameterSpace
+from kubenas.space.parameters import parameter_space
 
 TRIALS: dict[Algorithm, int] = {"bayesian": 32, "tpe": 80, "cma-es": 100}
 SEEDS = 3
 # None is a failure, the first number what is left of a limit.
 Function = Callable[[Architecture], tuple[float, float] | None]
 
-CUBE = ParameterSpace({f"x{number}": Float(0.0, 1.0, "linear") for number in range(4)})
+CUBE = parameter_space({f"x{number}": Float(0.0, 1.0, "linear") for number in range(4)})
 BEST = (0.3, 0.7, 0.2, 0.9)
 TRAINING = Space(
     [
@@ -169,7 +169,7 @@ def test_what_tells_nothing_has_a_long_length() -> None:
     assert noise < 0.05
 
 
-LETTERS = ParameterSpace({f"p{place}": Choice(tuple("abcdef")) for place in range(8)})
+LETTERS = parameter_space({f"p{place}": Choice(tuple("abcdef")) for place in range(8)})
 
 
 def letters(architecture: Architecture) -> float:
@@ -190,7 +190,7 @@ def test_tpe_remembers_what_was_good_long_ago() -> None:
 
 def test_tpe_works_nothing_out_twice() -> None:
     """Neither while its answers are given one by one, nor where the space has fewer than were asked for."""
-    space = ParameterSpace({"a": Choice(tuple("abcd")), "b": Choice(tuple("abcd"))})
+    space = parameter_space({"a": Choice(tuple("abcd")), "b": Choice(tuple("abcd"))})
     history, strategy = History(space), build_strategy(Search(algorithm="tpe"), space)
     for one in strategy.propose(history, 12):
         history.observe(Observation(one, (0.0, float(one["a"] == "a"))))

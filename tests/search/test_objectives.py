@@ -14,9 +14,9 @@ from kubenas.search.nsga2 import NSGA2, NSGA2Settings
 from kubenas.search.scalarize import scalarized
 from kubenas.space.base import Architecture
 from kubenas.space.domains import Choice
-from kubenas.space.parameters import ParameterSpace
+from kubenas.space.parameters import parameter_space
 
-WIDE = ParameterSpace({f"p{index}": Choice(tuple("abcdefghijklmnop")) for index in range(10)})
+WIDE = parameter_space({f"p{index}": Choice(tuple("abcdefghijklmnop")) for index in range(10)})
 # A violation and two objectives; few values, so that many are equal.
 POINTS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=40)
 

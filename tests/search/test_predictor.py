@@ -27,7 +27,7 @@ from kubenas.search.refit_schedule import fitted_at
 from kubenas.search.surrogate import Surrogate, without_outliers
 from kubenas.space.base import Architecture, Space
 from kubenas.space.domains import Float
-from kubenas.space.parameters import ParameterSpace
+from kubenas.space.parameters import parameter_space
 from kubenas.space.presets.nasbench201 import NASBench201
 
 SPACE = NASBench201()
@@ -71,7 +71,7 @@ def test_finds_the_best_cell_in_a_hundredth_of_the_space() -> None:
 
 
 def test_finds_where_a_continuous_function_is_best() -> None:
-    space = ParameterSpace({"x": Float(-1.0, 1.0, "linear"), "y": Float(1e-4, 1.0, "log")})
+    space = parameter_space({"x": Float(-1.0, 1.0, "linear"), "y": Float(1e-4, 1.0, "log")})
     strategy, history = Predictor(space, 0, PredictorSettings()), History(space)
     for _ in range(60):
         (proposed,) = strategy.propose(history, 1)

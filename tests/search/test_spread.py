@@ -18,12 +18,12 @@ from kubenas.search.sobol import SobolSearch
 from kubenas.search.unseen import draw_unseen
 from kubenas.space.base import Architecture
 from kubenas.space.domains import Choice, Float, Int, Ordinal
-from kubenas.space.parameters import ParameterSpace
+from kubenas.space.parameters import parameter_space
 from tests.properties import examples
 
-LINE = ParameterSpace({"x": Float(0.0, 1.0, "linear")})
+LINE = parameter_space({"x": Float(0.0, 1.0, "linear")})
 # More architectures than are listed.
-LARGE = ParameterSpace({f"operation.{layer}": Choice(tuple("abcdefg")) for layer in range(12)})
+LARGE = parameter_space({f"operation.{layer}": Choice(tuple("abcdefg")) for layer in range(12)})
 
 
 def test_the_grid_of_a_line_is_halved_again_and_again() -> None:
@@ -39,7 +39,7 @@ def test_values_without_order_are_all_there_from_the_first() -> None:
 
 
 def test_values_in_order_start_with_their_ends() -> None:
-    space = ParameterSpace({"x": Float(0.0, 1.0, "linear"), "kernel": Ordinal((1, 3, 5, 7, 9))})
+    space = parameter_space({"x": Float(0.0, 1.0, "linear"), "kernel": Ordinal((1, 3, 5, 7, 9))})
     proposals = GridSearch(space, 0).propose(History(space), 9)
     assert {one["kernel"] for one in proposals[:4]} == {1, 9}
     assert {one["kernel"] for one in proposals} == {1, 5, 9}
@@ -68,7 +68,7 @@ def test_a_grid_answers_about_two_histories_in_turn() -> None:
 @examples(20)
 def test_sobol_leaves_no_gap(seed: int) -> None:
     """Of 64 points one lies in each 64th of either parameter; random draws leave about 23 of them empty."""
-    space = ParameterSpace({"x": Float(0.0, 1.0, "linear"), "rate": Float(1e-6, 1.0, "log")})
+    space = parameter_space({"x": Float(0.0, 1.0, "linear"), "rate": Float(1e-6, 1.0, "log")})
     proposals = SobolSearch(space, seed).propose(History(space), 64)
     for name, decision in space.decisions.items():
         places = {min(int(decision.domain.encode(one[name])[0] * 64), 63) for one in proposals}
@@ -77,7 +77,7 @@ def test_sobol_leaves_no_gap(seed: int) -> None:
 
 
 def test_sobol_gives_choices_equal_shares() -> None:
-    space = ParameterSpace({"operation": Choice(tuple("abcd")), "x": Float(0.0, 1.0, "linear")})
+    space = parameter_space({"operation": Choice(tuple("abcd")), "x": Float(0.0, 1.0, "linear")})
     proposals = SobolSearch(space, 5).propose(History(space), 64)
     assert Counter(one["operation"] for one in proposals) == dict.fromkeys("abcd", 16)
 
@@ -86,7 +86,7 @@ def test_sobol_gives_choices_equal_shares() -> None:
 @examples(10)
 def test_what_is_left_is_drawn_as_from_a_fresh_look(seed: int, left: set[int]) -> None:
     """A history asked again and again answers as one that was read anew, down to nothing."""
-    space = ParameterSpace({"n": Int(1, 3_000, "log")})
+    space = parameter_space({"n": Int(1, 3_000, "log")})
     taken = [space.parse({"n": n}) for n in range(1, 3_001) if n not in left]
     history = History(space)
     history.propose(taken)
@@ -105,7 +105,7 @@ def test_what_is_left_is_drawn_as_from_a_fresh_look(seed: int, left: set[int]) -
 
 def test_what_is_left_is_listed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each proposal near the end would otherwise go through the whole space."""
-    space = ParameterSpace({"n": Int(1, 20_000, "log")})
+    space = parameter_space({"n": Int(1, 20_000, "log")})
     history = History(space)
     history.propose(space.parse({"n": n}) for n in range(1, 19_990))
     listed = []
@@ -126,6 +126,6 @@ def test_what_is_left_is_listed_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_strides_of_a_grid_are_not_beside_each_other() -> None:
     """Early trials are spread: the first ten of a hundred leave no gap of more than a quarter."""
-    space = ParameterSpace({"n": Int(1, 100, "linear")})
+    space = parameter_space({"n": Int(1, 100, "linear")})
     found = sorted(int(one["n"]) for one in GridSearch(space, 1).propose(History(space), 10))
     assert max(after - before for before, after in pairwise([0, *found, 101])) <= 25

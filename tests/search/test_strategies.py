@@ -18,7 +18,7 @@ from kubenas.search.random import RandomSearch
 from kubenas.search.regularized_evolution import RegularizedEvolution, RegularizedEvolutionSettings
 from kubenas.space.base import Architecture, Space
 from kubenas.space.domains import Choice, Float, Int
-from kubenas.space.parameters import ParameterSpace
+from kubenas.space.parameters import parameter_space
 from kubenas.space.presets.nasbench201 import NASBench201
 
 # Those that ask services have tests of their own.
@@ -120,7 +120,7 @@ def test_settings_are_as_given() -> None:
     assert strategy.seed == 4
 
 
-WIDE = ParameterSpace({f"p{index}": Choice(tuple("abcdefghijklmnop")) for index in range(10)})
+WIDE = parameter_space({f"p{index}": Choice(tuple("abcdefghijklmnop")) for index in range(10)})
 
 
 def _ended(space: Space, *scores: tuple[float, float] | None) -> tuple[History, list[Architecture]]:
@@ -176,7 +176,7 @@ def test_random_until_the_population_is_full() -> None:
 
 def test_random_search_draws_what_is_left_alike() -> None:
     """Of 10 architectures 7 are taken; the first proposals of many seeds are spread over the other 3."""
-    space = ParameterSpace({"n": Int(1, 10, "log")})
+    space = parameter_space({"n": Int(1, 10, "log")})
     counts: Counter[Any] = Counter()
     for seed in range(300):
         history = History(space)
@@ -191,13 +191,13 @@ def test_random_search_draws_what_is_left_alike() -> None:
 @pytest.mark.parametrize(
     "space",
     [
-        ParameterSpace({"x": Float(1.0, 1.0, "linear")}),
-        ParameterSpace({"x": Float(0.0, 5e-324, "linear")}),
-        ParameterSpace({"n": Int(1, 9_000, "log")}),
+        parameter_space({"x": Float(1.0, 1.0, "linear")}),
+        parameter_space({"x": Float(0.0, 5e-324, "linear")}),
+        parameter_space({"n": Int(1, 9_000, "log")}),
     ],
     ids=["one point", "two floats", "all but one taken"],
 )
-def test_ends_where_draws_only_repeat(algorithm: Algorithm, space: ParameterSpace) -> None:
+def test_ends_where_draws_only_repeat(algorithm: Algorithm, space: Space) -> None:
     history = History(space)
     strategy: Strategy = build_strategy(Search(algorithm=algorithm), space)
     if space.size() == 9_000:

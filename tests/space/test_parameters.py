@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubenas.space.base import InvalidArchitectureError
+from kubenas.space.base import InvalidArchitectureError, Space
 from kubenas.space.conformance import check_space
 from kubenas.space.domains import Choice, Domain, Float, Int, Scale
-from kubenas.space.parameters import ParameterSpace
+from kubenas.space.parameters import parameter_space
 
 SCALES: st.SearchStrategy[Scale] = st.sampled_from(["linear", "log"])
 CHOICES = st.lists(st.text(min_size=1, max_size=5), min_size=1, max_size=5, unique=True).map(
@@ -38,11 +38,11 @@ def numbers(draw: st.DrawFn) -> Domain:
 
 
 SPACES = st.dictionaries(st.text(min_size=1, max_size=5), CHOICES | numbers(), min_size=1, max_size=4).map(
-    ParameterSpace
+    parameter_space
 )
 RANDOMS = st.integers(0, 2**32).map(Random)
 
-EXAMPLE = ParameterSpace(
+EXAMPLE = parameter_space(
     {"op": Choice(("conv", "pool")), "layers": Int(1, 8, "linear"), "rate": Float(1e-4, 1.0, "log")}
 )
 
@@ -51,18 +51,18 @@ EXAMPLE = ParameterSpace(
     "space",
     [
         EXAMPLE,
-        ParameterSpace({"op": Choice(("conv",)), "n": Int(3, 3, "log"), "x": Float(0.5, 0.5, "linear")}),
-        ParameterSpace({"op": Choice(("a", "b", "c")), "n": Int(-2, 2, "linear")}),
-        ParameterSpace({"n": Int(1, 10**15, "log"), "m": Int(-(10**15), 10**15, "linear")}),
+        parameter_space({"op": Choice(("conv",)), "n": Int(3, 3, "log"), "x": Float(0.5, 0.5, "linear")}),
+        parameter_space({"op": Choice(("a", "b", "c")), "n": Int(-2, 2, "linear")}),
+        parameter_space({"n": Int(1, 10**15, "log"), "m": Int(-(10**15), 10**15, "linear")}),
     ],
     ids=["mixed", "one point", "small", "huge"],
 )
-def test_conforms(space: ParameterSpace) -> None:
+def test_conforms(space: Space) -> None:
     check_space(space)
 
 
 @given(SPACES, RANDOMS)
-def test_draws_stay_inside_and_come_back_from_json(space: ParameterSpace, rng: Random) -> None:
+def test_draws_stay_inside_and_come_back_from_json(space: Space, rng: Random) -> None:
     architecture = space.sample(rng)
     read = space.parse(json.loads(json.dumps(architecture.to_json())))
     assert read == architecture
@@ -70,7 +70,7 @@ def test_draws_stay_inside_and_come_back_from_json(space: ParameterSpace, rng: R
 
 
 @given(SPACES, RANDOMS)
-def test_mutation_changes_one_parameter_and_stays_inside(space: ParameterSpace, rng: Random) -> None:
+def test_mutation_changes_one_parameter_and_stays_inside(space: Space, rng: Random) -> None:
     architecture = space.sample(rng)
     for _ in range(10):
         mutated = space.mutate(architecture, rng)
@@ -81,13 +81,13 @@ def test_mutation_changes_one_parameter_and_stays_inside(space: ParameterSpace, 
 
 
 @given(SPACES, RANDOMS)
-def test_keys_are_equal_just_where_architectures_are(space: ParameterSpace, rng: Random) -> None:
+def test_keys_are_equal_just_where_architectures_are(space: Space, rng: Random) -> None:
     one, other = space.sample(rng), space.sample(rng)
     assert (space.key(one) == space.key(other)) == (one == other)
 
 
 @given(SPACES)
-def test_enumeration_has_no_repeat(space: ParameterSpace) -> None:
+def test_enumeration_has_no_repeat(space: Space) -> None:
     size = space.size()
     if size is None:
         with pytest.raises(ValueError, match="cannot be enumerated"):
@@ -98,13 +98,13 @@ def test_enumeration_has_no_repeat(space: ParameterSpace) -> None:
 
 
 def test_negative_zero_is_zero() -> None:
-    space = ParameterSpace({"x": Float(-0.0, 1.0, "linear")})
+    space = parameter_space({"x": Float(-0.0, 1.0, "linear")})
     assert space.key(space.parse({"x": -0.0})) == space.key(space.parse({"x": 0})) == "[0.0]"
 
 
 def test_number_written_as_the_apiserver_writes_it() -> None:
     """A whole float loses its fraction in the apiserver, and comes back as the float that it was."""
-    space = ParameterSpace({"x": Float(0.0, 2.0, "linear"), "n": Int(0, 2, "linear")})
+    space = parameter_space({"x": Float(0.0, 2.0, "linear"), "n": Int(0, 2, "linear")})
     read = space.parse({"x": 1, "n": 2.0})
     assert [type(value) for value in read.values()] == [float, int]
     assert space.key(read) == "[1.0,2]"
@@ -171,7 +171,7 @@ def test_samples_are_uniform_on_their_scale(domain: Float | Int, low: float, hig
 
 
 def test_choices_are_uniform_over_the_product() -> None:
-    space = ParameterSpace({"a": Choice(("1", "2")), "b": Int(1, 5, "linear")})
+    space = parameter_space({"a": Choice(("1", "2")), "b": Int(1, 5, "linear")})
     rng = Random(5)
     counts = Counter(space.sample(rng) for _ in range(DRAWS))
     expected = DRAWS / 10

@@ -58,6 +58,7 @@ def test_presets_keep_their_own_costs_beside() -> None:
     cell = space.sample(Random(3))
     assert space.costs(cell) == {**plain.costs(cell), "energy": float(OPERATIONS.index(str(cell["0-1"])))}
     assert space.encodings["costs"](cell) == list(space.costs(cell).values())
+    assert list(space.encodings) == list(plain.encodings) == ["one-hot", "adjacency", "paths", "costs"]
     check_space(space)
 
 

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from kubenas.space.base import Value
-from kubenas.space.costed import CostedSpace
+from kubenas.space.base import Space, Value
 from kubenas.space.presets.rnn import rnn as rnn_space
 from kubenas.space.presets.tcn import tcn as tcn_space
 from kubenas_trial.networks.base import AnyFamily, Series
@@ -25,7 +24,7 @@ from tests.trial.exported import assert_same_in_onnxruntime
 
 SERIES = Series(channels=6, steps=17, classes=3)
 SMALL = {"width": 0.1}
-SPACES: dict[str, tuple[CostedSpace, AnyFamily]] = {"tcn": (tcn_space(), TCN), "rnn": (rnn_space(), RNN)}
+SPACES: dict[str, tuple[Space, AnyFamily]] = {"tcn": (tcn_space(), TCN), "rnn": (rnn_space(), RNN)}
 
 
 @examples(15)

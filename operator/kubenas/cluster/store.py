@@ -37,7 +37,6 @@ from kubenas.experiment.validation import ResolvedSpec
 from kubenas.experiment.warm_start import observations
 from kubenas.metrics.selection import Snapshot
 from kubenas.space.base import Space
-from kubenas.space.parameters import ParameterSpace
 
 Key: TypeAlias = tuple[str, str]
 
@@ -260,7 +259,7 @@ class Store:
         self.readings.source = spec.metrics.source
         if self._ledger is None:
             # Without a space there is nothing to search; `problems` says why.
-            space = resolved.space or ParameterSpace({})
+            space = resolved.space or Space(())
             self._ledger = Ledger(space, spec.objectives, self._stages)
             self._learn()
 

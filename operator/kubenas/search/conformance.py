@@ -18,14 +18,14 @@ from kubenas.space.base import Architecture, Space
 from kubenas.space.conformance import require
 from kubenas.space.decisions import Decision, When
 from kubenas.space.domains import Choice, Float, Int, Ordinal
-from kubenas.space.parameters import ParameterSpace
+from kubenas.space.parameters import parameter_space
 from kubenas.space.presets.nasbench201 import NASBench201
 
 Build: TypeAlias = Callable[[Space, int], Strategy]
 
 PARALLELISM: Final = 8
 
-TINY: Final = ParameterSpace({"operation": Choice(("a", "b", "c")), "layers": Int(1, 4, "linear")})
+TINY: Final = parameter_space({"operation": Choice(("a", "b", "c")), "layers": Int(1, 4, "linear")})
 CONDITIONAL: Final = Space(
     [
         Decision("depth", Ordinal((1, 2, 3))),
@@ -36,7 +36,7 @@ CONDITIONAL: Final = Space(
     ],
     [lambda architecture: int(architecture["width"]) * int(architecture["depth"]) <= 96],
 )
-MIXED: Final = ParameterSpace(
+MIXED: Final = parameter_space(
     {"operation": Choice(("a", "b")), "width": Int(8, 512, "log"), "rate": Float(1e-5, 1.0, "log")}
 )
 

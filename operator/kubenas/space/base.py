@@ -9,7 +9,7 @@ from copy import copy
 from functools import cached_property
 from inspect import getmembers_static
 from random import Random
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Self, TypeAlias
 
 from kubenas.space import deadline
 from kubenas.space.architecture import Architecture, InvalidArchitectureError, Value
@@ -25,6 +25,9 @@ from kubenas.space.text import draw_decisions, format_decisions
 # What is imported from outside of this package.
 __all__ = ["Architecture", "InvalidArchitectureError", "Space", "SymmetricSpace", "Value"]
 
+Costs: TypeAlias = Callable[[Architecture], dict[str, float]]
+Encoding: TypeAlias = Callable[[Architecture], list[float]]
+
 # Mutations or children that constraints may refuse before no more are tried.
 TRIES: Final = 100
 
@@ -38,15 +41,23 @@ class Space:
 
     A space is immutable: `with_constraints` and `with_costs` give others. A space in which different architectures can
     compute the same is a `SymmetricSpace`.
+
+    Args:
+        decisions: what makes an architecture.
+        constraints: what every architecture must satisfy.
+        costs: gives the costs, by name, that follow from an architecture by arithmetic; the same names for each.
     """
 
     # Whether different architectures can have one key.
     symmetric: ClassVar[bool] = False
 
-    def __init__(self, decisions: Sequence[Decision], constraints: Sequence[Constraint] = ()) -> None:
+    def __init__(
+        self, decisions: Sequence[Decision], constraints: Sequence[Constraint] = (), costs: Costs | None = None
+    ) -> None:
         self.decisions = {decision.name: decision for decision in decisions}
         self.constraints = tuple(constraints)
         self.tables: tuple[CostTable, ...] = ()
+        self._own_costs = costs
         self._subtrees = SubtreeCounts(decisions)
 
     def with_constraints(self, constraints: Sequence[Constraint]) -> Self:
@@ -246,23 +257,26 @@ class Space:
         return draw_decisions(architecture, self.decisions)
 
     @property
-    def encodings(self) -> Mapping[str, Callable[[Architecture], list[float]]]:
+    def encodings(self) -> Mapping[str, Encoding]:
         """Functions from an architecture to a row of numbers, by name; all rows of one encoding have the same length.
 
-        `one-hot`: every decision as numbers from 0 to 1, zeros where it is switched off; `costs` where known; more in
-        subclasses.
+        `one-hot`: every decision as numbers from 0 to 1, zeros where it is switched off; then those of a graph, then
+        `costs` where there are any.
         """
-        encodings: dict[str, Callable[[Architecture], list[float]]] = {"one-hot": self.one_hot}
-        if self.tables:
+        encodings = {"one-hot": self.one_hot, **self.graph_encodings}
+        if self.tables or self._own_costs is not None:
             encodings["costs"] = lambda architecture: list(self.costs(architecture).values())
         return encodings
 
-    def costs(self, architecture: Architecture) -> dict[str, float]:
-        """What follows from the architecture by arithmetic, such as `params` or `flops`; empty where unknown.
+    @property
+    def graph_encodings(self) -> Mapping[str, Encoding]:
+        """Further encodings, of architectures that are graphs."""
+        return {}
 
-        Here those of the tables; subclasses add their own.
-        """
-        return {table.spec.name: table(architecture) for table in self.tables}
+    def costs(self, architecture: Architecture) -> dict[str, float]:
+        """What follows from the architecture by arithmetic, such as `params`: the space's own costs, then tables'."""
+        own = {} if self._own_costs is None else self._own_costs(architecture)
+        return own | {table.spec.name: table(architecture) for table in self.tables}
 
     def one_hot(self, architecture: Architecture) -> list[float]:
         """Every decision as numbers in [0, 1]: choices one-hot, ordered values by their index, zeros where off."""

@@ -9,8 +9,6 @@ from kubenas.space.decisions import Decision
 from kubenas.space.domains import Domain
 
 
-class ParameterSpace(Space):
+def parameter_space(domains: Mapping[str, Domain]) -> Space:
     """Every combination of the values of named, independent parameters."""
-
-    def __init__(self, domains: Mapping[str, Domain]) -> None:
-        super().__init__([Decision(name, domain) for name, domain in domains.items()])
+    return Space([Decision(name, domain) for name, domain in domains.items()])

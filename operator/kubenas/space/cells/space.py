@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from math import prod
 from random import Random
-from typing import Final
+from typing import Final, TypeAlias
 
 from kubenas.api.cell import Cell
 from kubenas.space.architecture import Architecture, Value
-from kubenas.space.base import SymmetricSpace
+from kubenas.space.base import Costs, Encoding, SymmetricSpace
 from kubenas.space.cells.fixed import FixedWiring
 from kubenas.space.cells.free import FreeWiring
 from kubenas.space.cells.inputs import InputsWiring
@@ -20,7 +20,7 @@ from kubenas.space.sampler import EmptySpaceError, max_listed
 # Values of the architectures whose keys are kept: all 15,625 of nasbench201, about 12 MB.
 KEPT: Final = 100_000
 
-Encode = Callable[[Wiring, Values], list[float]]
+Encode: TypeAlias = Callable[[Wiring, Values], list[float]]
 
 
 def build_cell_space(cell: Cell) -> CellSpace:
@@ -36,11 +36,11 @@ def build_cell_space(cell: Cell) -> CellSpace:
 class CellSpace(SymmetricSpace):
     """One cell, or several that are chosen independently."""
 
-    def __init__(self, cells: Mapping[str, Wiring]) -> None:
+    def __init__(self, cells: Mapping[str, Wiring], costs: Costs | None = None) -> None:
         self.cells = dict(cells)
         self._keys: dict[Architecture, str] = {}
         self._own = tuple(_Connected(cell) for cell in cells.values() if isinstance(cell, FreeWiring))
-        super().__init__([decision for cell in cells.values() for decision in cell.decisions], self._own)
+        super().__init__([decision for cell in cells.values() for decision in cell.decisions], self._own, costs)
 
     def key(self, architecture: Architecture) -> str:
         """The keys of all cells."""
@@ -125,13 +125,9 @@ class CellSpace(SymmetricSpace):
             yield from self._cells(cells[1:], values | chosen)
 
     @property
-    def encodings(self) -> Mapping[str, Callable[[Architecture], list[float]]]:
-        """`one-hot`; `adjacency` and `paths`, cell by cell."""
-        return {
-            **super().encodings,
-            "adjacency": self._encoded(Wiring.adjacency),
-            "paths": self._encoded(Wiring.path_counts),
-        }
+    def graph_encodings(self) -> Mapping[str, Encoding]:
+        """`adjacency` and `paths`, cell by cell."""
+        return {"adjacency": self._encoded(Wiring.adjacency), "paths": self._encoded(Wiring.path_counts)}
 
     def name(self, architecture: Architecture) -> str:
         """What each node sums up, such as `2=conv(0)+1`; with several cells each after its name."""
@@ -149,7 +145,7 @@ class CellSpace(SymmetricSpace):
             lines += [f"{name}:", *(f"  {node}" for node in nodes)] if name else nodes
         return "\n".join(lines)
 
-    def _encoded(self, encode: Encode) -> Callable[[Architecture], list[float]]:
+    def _encoded(self, encode: Encode) -> Encoding:
         cells = tuple(self.cells.values())
 
         def encoded(architecture: Architecture) -> list[float]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from kubenas.space.architecture import Architecture
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -42,3 +44,8 @@ def attention(queries: int, keys: int, inner: int) -> float:
 def feed_forward(width: int, inner: float) -> float:
     """Parameters of two dense layers with biases, `width` to `inner` and back."""
     return 2 * width * inner + inner + width
+
+
+def whole(architecture: Architecture, name: str) -> int:
+    """The value of a decision whose values are whole numbers."""
+    return int(architecture[name])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from itertools import pairwise
 from typing import Final
 
 from kubenas.space.architecture import Architecture, Value
-from kubenas.space.base import SymmetricSpace
+from kubenas.space.base import Encoding, SymmetricSpace
 from kubenas.space.decisions import Decision
 from kubenas.space.domains import Choice
 from kubenas.space.enumeration import enumerate_assignments
@@ -52,9 +52,9 @@ class GNN(SymmetricSpace):
         return self._multiplicities[self.key(architecture)]
 
     @property
-    def encodings(self) -> Mapping[str, Callable[[Architecture], list[float]]]:
-        """`one-hot`; `adjacency`, the one-hot of the first assignment with its key; `paths`."""
-        return {**super().encodings, "adjacency": self._adjacency, "paths": _path_counts}
+    def graph_encodings(self) -> Mapping[str, Encoding]:
+        """`adjacency`, the one-hot of the first assignment with its key; `paths`."""
+        return {"adjacency": self._adjacency, "paths": _path_counts}
 
     def name(self, architecture: Architecture) -> str:
         """The links and the operations, such as `0012 gcn gat fc skip`."""

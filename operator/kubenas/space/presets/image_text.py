@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Final
 
 from kubenas.space.architecture import Architecture
-from kubenas.space.costed import CostedSpace, whole
+from kubenas.space.base import Space
 from kubenas.space.decisions import Decision
 from kubenas.space.domains import Choice, Ordinal
 from kubenas.space.layers import layer_values, layers
-from kubenas.space.presets.blocks import attention, feed_forward
+from kubenas.space.presets.blocks import attention, feed_forward, whole
 
 COLOURS: Final = 3
 # A transformer's inner layer is this much wider than its vectors.
 EXPANSION: Final = 4
 
 
-def image_text() -> CostedSpace:
+def image_text() -> Space:
     """Convolutions that each halve the image, an encoder of the question, one of four fusions and a classifier.
 
     Fusions: `concat` of two vectors, their `product` (Antol et al., ICCV 2015, arXiv:1505.00468), `film`, where the
@@ -25,7 +25,7 @@ def image_text() -> CostedSpace:
     """
     depth = Decision("image_depth", Ordinal((2, 3, 4, 5)))
     text = Decision("text_encoder", Choice(("bag", "gru", "transformer")))
-    return CostedSpace(
+    return Space(
         [
             depth,
             *layers("image_width", Ordinal((8, 16, 32, 64)), depth),
@@ -38,7 +38,7 @@ def image_text() -> CostedSpace:
             Decision("head_layers", Ordinal((0, 1, 2))),
             Decision("activation", Choice(("relu", "gelu", "silu"))),
         ],
-        _costs,
+        costs=_costs,
     )
 
 

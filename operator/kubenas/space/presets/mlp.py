@@ -5,16 +5,16 @@ from __future__ import annotations
 from itertools import pairwise
 
 from kubenas.space.architecture import Architecture
-from kubenas.space.costed import CostedSpace
+from kubenas.space.base import Space
 from kubenas.space.decisions import Decision
 from kubenas.space.domains import Choice, Float, Int, Ordinal
 from kubenas.space.layers import layer_values, layers
 
 
-def mlp() -> CostedSpace:
+def mlp() -> Space:
     """1 to 6 hidden layers, each of its own width, as HPO-Bench (arXiv:1905.04970) and Auto-PyTorch search them."""
     depth = Decision("depth", Int(1, 6, "linear"))
-    return CostedSpace(
+    return Space(
         [
             depth,
             *layers("width", Ordinal((16, 32, 64, 128, 256, 512)), depth),
@@ -23,7 +23,7 @@ def mlp() -> CostedSpace:
             Decision("skip", Choice(("none", "residual"))),
             Decision("dropout", Float(0.0, 0.5, "linear")),
         ],
-        _costs,
+        costs=_costs,
     )
 
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Final
 
 from kubenas.space.architecture import Architecture
-from kubenas.space.costed import CostedSpace, whole
+from kubenas.space.base import Space
 from kubenas.space.decisions import Decision
 from kubenas.space.domains import Ordinal
 from kubenas.space.layers import layer_values, layers
-from kubenas.space.presets.blocks import Cost, inverted_residual
+from kubenas.space.presets.blocks import Cost, inverted_residual, whole
 
 # Channels and stride of each unit, at width 1.
 UNITS: Final = ((24, 2), (40, 2), (80, 2), (112, 1), (160, 2))
 FIRST_CHANNELS: Final = 16
 
 
-def mobilenet_ofa() -> CostedSpace:
+def mobilenet_ofa() -> Space:
     """5 units of 2 to 4 inverted residuals with kernels 3, 5, 7 and expansions 3, 4, 6; input of 128 to 224 pixels.
 
     The paper's 2 x 10^19 networks, times 25 resolutions.
@@ -29,7 +29,7 @@ def mobilenet_ofa() -> CostedSpace:
             *layers(f"unit{unit}_kernel", Ordinal((3, 5, 7)), depth),
             *layers(f"unit{unit}_expansion", Ordinal((3, 4, 6)), depth),
         ]
-    return CostedSpace(decisions, _costs)
+    return Space(decisions, costs=_costs)
 
 
 def _costs(architecture: Architecture) -> dict[str, float]:

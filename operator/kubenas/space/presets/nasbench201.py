@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from kubenas.api.cell import Cell
@@ -54,22 +53,7 @@ class NASBench201(CellSpace):
             skip="skip_connect",
             weightless=["avg_pool_3x3"],
         )
-        super().__init__({"": FixedWiring(cell, "")})
-
-    @property
-    def encodings(self) -> Mapping[str, Callable[[Architecture], list[float]]]:
-        """`one-hot`, `adjacency` (30 numbers), `paths` (40) and `costs` (`params`, `flops`)."""
-        return {**super().encodings, "costs": lambda architecture: list(self.costs(architecture).values())}
-
-    def costs(self, architecture: Architecture) -> dict[str, float]:
-        """`params` and `flops` (multiply-adds) of the benchmark's CIFAR-10 network as published: edges that lead
-        nowhere count too.
-        """
-        operations = [str(operation) for operation in architecture.values()]
-        return {
-            "params": float(_OTHER_PARAMS + sum(_PARAMS.get(operation, 0) for operation in operations)),
-            "flops": float(_OTHER_FLOPS + sum(_FLOPS.get(operation, 0) for operation in operations)),
-        } | super().costs(architecture)
+        super().__init__({"": FixedWiring(cell, "")}, costs=_costs)
 
     def parse(self, document: Any) -> Architecture:
         """The architecture in an object of edges, or in the benchmark's string.
@@ -90,6 +74,17 @@ class NASBench201(CellSpace):
 def nasbench201() -> NASBench201:
     """The space."""
     return NASBench201()
+
+
+def _costs(architecture: Architecture) -> dict[str, float]:
+    """`params` and `flops` (multiply-adds) of the benchmark's CIFAR-10 network as published: edges that lead nowhere
+    count too.
+    """
+    operations = [str(operation) for operation in architecture.values()]
+    return {
+        "params": float(_OTHER_PARAMS + sum(_PARAMS.get(operation, 0) for operation in operations)),
+        "flops": float(_OTHER_FLOPS + sum(_FLOPS.get(operation, 0) for operation in operations)),
+    }
 
 
 def _read_string(text: str) -> dict[str, str]:

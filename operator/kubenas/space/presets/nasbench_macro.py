@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations, product
 from math import comb, prod
 from typing import Any, Final
@@ -29,7 +29,7 @@ class NASBenchMacro(SymmetricSpace):
     """
 
     def __init__(self) -> None:
-        super().__init__([Decision(layer, Choice(OPERATIONS)) for layer in LAYERS])
+        super().__init__([Decision(layer, Choice(OPERATIONS)) for layer in LAYERS], costs=_costs)
 
     def key(self, architecture: Architecture) -> str:
         """Each stage's blocks without skips after its first layer."""
@@ -62,22 +62,6 @@ class NASBenchMacro(SymmetricSpace):
         """The benchmark's string, such as `00112021`."""
         return "".join(str(OPERATIONS.index(str(operation))) for operation in architecture.values())
 
-    def costs(self, architecture: Architecture) -> dict[str, float]:
-        """`params` and `flops` (multiply-adds) of the MobileNet blocks."""
-        total, inputs = Cost(), STEM
-        for stage, (_, channels, side) in zip(_stages(architecture), STAGES, strict=True):
-            for index, operation in enumerate(stage):
-                stride = 2 if index == 0 else 1
-                if operation in _SETTINGS:
-                    total += inverted_residual(inputs, channels, *_SETTINGS[operation], side * stride, stride)
-                inputs = channels
-        return total.by_name() | super().costs(architecture)
-
-    @property
-    def encodings(self) -> Mapping[str, Callable[[Architecture], list[float]]]:
-        """`one-hot`, and `costs`."""
-        return {**super().encodings, "costs": lambda architecture: list(self.costs(architecture).values())}
-
 
 def nasbench_macro() -> NASBenchMacro:
     """The space."""
@@ -86,6 +70,18 @@ def nasbench_macro() -> NASBenchMacro:
 
 def _architecture(operations: Sequence[Value]) -> Architecture:
     return Architecture(dict(zip(LAYERS, operations, strict=True)))
+
+
+def _costs(architecture: Architecture) -> dict[str, float]:
+    """`params` and `flops` (multiply-adds) of the MobileNet blocks."""
+    total, inputs = Cost(), STEM
+    for stage, (_, channels, side) in zip(_stages(architecture), STAGES, strict=True):
+        for index, operation in enumerate(stage):
+            stride = 2 if index == 0 else 1
+            if operation in _SETTINGS:
+                total += inverted_residual(inputs, channels, *_SETTINGS[operation], side * stride, stride)
+            inputs = channels
+    return total.by_name()
 
 
 def _stages(architecture: Architecture) -> Iterator[list[str]]:

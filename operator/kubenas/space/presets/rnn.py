@@ -5,19 +5,20 @@ from __future__ import annotations
 from typing import Final
 
 from kubenas.space.architecture import Architecture
-from kubenas.space.costed import CostedSpace, whole
+from kubenas.space.base import Space
 from kubenas.space.decisions import Decision
 from kubenas.space.domains import Choice, Float, Int, Ordinal
 from kubenas.space.layers import layers
+from kubenas.space.presets.blocks import whole
 
 # Matrices that a cell has for its input, and as many for its state.
 GATES: Final = {"rnn": 1, "gru": 3, "lstm": 4}
 
 
-def rnn() -> CostedSpace:
+def rnn() -> Space:
     """Up to 3 convolutions, then 1 to 5 recurrent layers of one width."""
     convolutions = Decision("convolutions", Int(0, 3, "linear"))
-    return CostedSpace(
+    return Space(
         [
             convolutions,
             *layers("conv_width", Ordinal((16, 32, 64)), convolutions),
@@ -31,7 +32,7 @@ def rnn() -> CostedSpace:
             Decision("pooling", Choice(("last", "mean", "max", "attention"))),
             Decision("dropout", Float(0.0, 0.5, "linear")),
         ],
-        _costs,
+        costs=_costs,
     )
 
 

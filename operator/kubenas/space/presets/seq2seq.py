@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from kubenas.space.architecture import Architecture
-from kubenas.space.costed import CostedSpace, whole
+from kubenas.space.base import Space
 from kubenas.space.decisions import Decision
 from kubenas.space.domains import Int, Ordinal
 from kubenas.space.layers import layer_values, layers
-from kubenas.space.presets.blocks import attention, feed_forward
+from kubenas.space.presets.blocks import attention, feed_forward, whole
 
 ENCODER_LAYERS: Final = 6
 # Queries, keys and values are this wide, however wide the embedding.
@@ -18,13 +18,13 @@ _FFN: Final = Ordinal((1024, 2048, 3072))
 _HEADS: Final = Ordinal((4, 8))
 
 
-def seq2seq() -> CostedSpace:
+def seq2seq() -> Space:
     """The space of WMT'14 English-German: 6 encoder and 1 to 6 decoder layers, each with its own size and heads.
 
     `cross_layers` is how many of the encoder's last layers a decoder layer attends to.
     """
     depth = Decision("decoder_depth", Int(1, 6, "linear"))
-    return CostedSpace(
+    return Space(
         [
             Decision("encoder_embed", Ordinal((512, 640))),
             Decision("decoder_embed", Ordinal((512, 640))),
@@ -36,7 +36,7 @@ def seq2seq() -> CostedSpace:
             *layers("cross_heads", _HEADS, depth),
             *layers("cross_layers", Ordinal((1, 2, 3)), depth),
         ],
-        _costs,
+        costs=_costs,
     )
 
 

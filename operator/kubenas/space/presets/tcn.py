@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from kubenas.space.architecture import Architecture
-from kubenas.space.costed import CostedSpace, whole
+from kubenas.space.base import Space
 from kubenas.space.decisions import Decision
 from kubenas.space.domains import Choice, Float, Ordinal
 from kubenas.space.layers import layer_values, layers
+from kubenas.space.presets.blocks import whole
 
 
-def tcn() -> CostedSpace:
+def tcn() -> Space:
     """2 to 8 residual levels of dilated convolutions, each with its own width and kernel."""
     depth = Decision("depth", Ordinal((2, 3, 4, 5, 6, 7, 8)))
-    return CostedSpace(
+    return Space(
         [
             depth,
             *layers("width", Ordinal((16, 32, 64, 128)), depth),
@@ -24,7 +25,7 @@ def tcn() -> CostedSpace:
             Decision("pooling", Choice(("last", "mean", "max", "attention"))),
             Decision("dropout", Float(0.0, 0.5, "linear")),
         ],
-        _costs,
+        costs=_costs,
     )
 
 

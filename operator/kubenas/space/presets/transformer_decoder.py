@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import Final
 
 from kubenas.space.architecture import Architecture
-from kubenas.space.costed import CostedSpace, whole
+from kubenas.space.base import Space
 from kubenas.space.decisions import Decision
 from kubenas.space.domains import Int, Ordinal
 from kubenas.space.layers import layer_values, layers
-from kubenas.space.presets.blocks import attention, feed_forward
+from kubenas.space.presets.blocks import attention, feed_forward, whole
 
 # WikiText-103's vocabulary as the paper cuts it by frequency, for the adaptive embedding (Baevski & Auli, ICLR 2019).
 CLUSTERS: Final = (19_997, 20_000, 10_267)
 CONTEXT: Final = 192
 
 
-def transformer_decoder() -> CostedSpace:
+def transformer_decoder() -> Space:
     """2 to 16 layers, each with its own feed-forward size and heads, over an adaptive embedding."""
     depth = Decision("n_layer", Int(2, 16, "linear"))
-    return CostedSpace(
+    return Space(
         [
             depth,
             Decision("d_model", Ordinal((64, 128, 256, 512))),
@@ -28,7 +28,7 @@ def transformer_decoder() -> CostedSpace:
             *layers("d_inner", Int(512, 2048, "linear"), depth),
             *layers("n_head", Ordinal((2, 4, 8)), depth),
         ],
-        _costs,
+        costs=_costs,
     )
 
 

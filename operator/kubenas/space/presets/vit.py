@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from kubenas.space.architecture import Architecture
-from kubenas.space.costed import CostedSpace, whole
+from kubenas.space.base import Space
 from kubenas.space.decisions import Decision
 from kubenas.space.domains import Ordinal
 from kubenas.space.layers import layer_values, layers
-from kubenas.space.presets.blocks import Cost, attention, feed_forward
+from kubenas.space.presets.blocks import Cost, attention, feed_forward, whole
 
 PATCH: Final = 16
 TOKENS: Final = (224 // PATCH) ** 2 + 1
@@ -17,17 +17,17 @@ HEAD_SIZE: Final = 64
 CLASSES: Final = 1000
 
 
-def vit() -> CostedSpace:
+def vit() -> Space:
     """Supernet-Tiny: embeddings of 192 to 240, 12 to 14 layers of 3 or 4 heads and an MLP ratio of 3.5 or 4."""
     depth = Decision("depth", Ordinal((12, 13, 14)))
-    return CostedSpace(
+    return Space(
         [
             Decision("embed_dim", Ordinal((192, 216, 240))),
             depth,
             *layers("num_heads", Ordinal((3, 4)), depth),
             *layers("mlp_ratio", Ordinal((3.5, 4)), depth),
         ],
-        _costs,
+        costs=_costs,
     )
 
 
