@@ -317,7 +317,7 @@ async def test_a_stop_as_something_else_happens_is_not_forgotten(
             stop(later)
         return {}
 
-    monkeypatch.setattr("kubenas.local.run.scrape", read)
+    monkeypatch.setattr("kubenas.local.readings.scrape", read)
     with folder.locked():
         task = asyncio.create_task(LocalRun(of, folder, Notes()).run())
         ended, _ = await asyncio.wait({task}, timeout=PATIENCE)
