@@ -21,7 +21,7 @@ from PIL import Image, ImageOps
 
 from kubenas_trial.datasets.coco import is_coco, read_coco
 from kubenas_trial.datasets.detection_data import PADDING, DetectionData, DetectionDataSettings
-from kubenas_trial.datasets.pictures import FileTensors, draw_views, seen_boxes, seen_images
+from kubenas_trial.datasets.pictures import FileTensors, random_views, view_boxes, view_images
 from kubenas_trial.datasets.shapes import CLASSES, detected_shapes, shapes
 from kubenas_trial.datasets.voc import is_voc, read_voc
 from kubenas_trial.errors import InvalidDatasetError
@@ -358,11 +358,11 @@ def test_only_training_images_are_varied_and_their_boxes_follow() -> None:
 @given(st.integers(0, 2**31))
 def test_boxes_are_where_the_pixels_are(seed: int) -> None:
     torch.manual_seed(seed)
-    views = draw_views(1)
+    views = random_views(1)
     image = torch.zeros(1, 1, 100, 100)
     image[0, 0, 30:60, 20:70] = 1
-    [[box]] = seen_boxes(torch.tensor([[[0.2, 0.3, 0.7, 0.6]]]), views) * 100
-    pixels = seen_images(image, views)[0, 0] > 0.5
+    [[box]] = view_boxes(torch.tensor([[[0.2, 0.3, 0.7, 0.6]]]), views) * 100
+    pixels = view_images(image, views)[0, 0] > 0.5
     rows, columns = pixels.any(1).nonzero(), pixels.any(0).nonzero()
     expected = torch.stack([columns[0, 0], rows[0, 0], columns[-1, 0] + 1, rows[-1, 0] + 1])
     torch.testing.assert_close(box.clamp(0, 100), expected.float(), atol=1.0, rtol=0)

@@ -21,7 +21,7 @@ from kubenas.api.space import SearchSpace
 from kubenas.api.task import Dataset, Task
 from kubenas.space.load import build_space
 from kubenas_trial.contract import Candidate
-from kubenas_trial.datasets.graph_data import GraphData, GraphSettings, Nodes, RawGraph, as_graph_data, both_ways
+from kubenas_trial.datasets.graph_data import GraphData, GraphSettings, Nodes, RawGraph, as_graph_data, undirected
 from kubenas_trial.datasets.made_graphs import karate_club, planted_partition
 from kubenas_trial.datasets.planetoid import read_planetoid
 from kubenas_trial.errors import InvalidDatasetError
@@ -245,7 +245,7 @@ def test_raw_files_come_before_what_was_made_of_them(tmp_path: Path) -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1))
 def test_edges_go_both_ways_once_and_to_others_only(pairs: list[tuple[int, int]]) -> None:
-    found = list(map(tuple, both_ways(torch.tensor(pairs).T, nodes=7).T.tolist()))
+    found = list(map(tuple, undirected(torch.tensor(pairs).T, nodes=7).T.tolist()))
     expected = {pair for one, other in pairs if one != other for pair in ((one, other), (other, one))}
     assert len(found) == len(expected)
     assert set(found) == expected

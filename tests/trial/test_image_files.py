@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kubenas_trial.datasets.data import Examples
-from kubenas_trial.datasets.image_data import ImageClassificationSettings, ImageData, moved, moved_and_mirrored
+from kubenas_trial.datasets.image_data import ImageClassificationSettings, ImageData, random_crop, random_crop_and_flip
 from kubenas_trial.errors import InvalidDatasetError
 from kubenas_trial.tasks.image_classification import ImageClassification
 from kubenas_trial.tasks.load import format_of
@@ -278,7 +278,7 @@ def test_what_looks_like_no_images_names_the_formats(tmp_path: Path) -> None:
 def test_a_moved_image_is_a_part_of_it_on_black(channels: int, height: int, width: int, seed: int) -> None:
     torch.manual_seed(seed)
     images = torch.randint(1, 256, (4, channels, height, width), dtype=torch.uint8)
-    for before, after in zip(images, moved(images), strict=True):
+    for before, after in zip(images, random_crop(images), strict=True):
         kept = after[0] > 0
         rows, columns = int(kept.any(1).sum()), int(kept.any(0).sum())
         assert rows >= height - height // 8
@@ -293,6 +293,6 @@ def test_a_moved_image_is_a_part_of_it_on_black(channels: int, height: int, widt
 def test_natural_images_are_mirrored_half_of_the_time() -> None:
     torch.manual_seed(0)
     ramp = torch.arange(1, 33, dtype=torch.uint8).expand(400, 1, 32, 32)
-    middle = moved_and_mirrored(ramp)[:, 0, 16]
+    middle = random_crop_and_flip(ramp)[:, 0, 16]
     falling = (middle[:, 15] > middle[:, 16]).float().mean()
     assert 0.4 < float(falling) < 0.6

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubenas_trial.datasets.audio_data import AudioData, AudioSettings, Recordings
-from kubenas_trial.datasets.spectrogram import LogMel, mask_spectra, mel_filters, vary_waves
+from kubenas_trial.datasets.spectrogram import LogMel, augment_waves, mask_spectra, mel_filters
 from kubenas_trial.datasets.tones import tones
 from kubenas_trial.datasets.word_folders import WaveFiles, has_words, read_wave, read_words
 from kubenas_trial.errors import InvalidDatasetError
@@ -71,12 +71,12 @@ def test_mel_filters_overlap_to_one(bands: int) -> None:
 def test_variation_keeps_what_is_said_and_depends_on_the_seed() -> None:
     waves = torch.from_numpy(tone(440, 4000, 1)).float().expand(3, -1)
     torch.manual_seed(0)
-    first = vary_waves(waves, 400)
+    first = augment_waves(waves, 400)
     torch.manual_seed(0)
-    assert torch.equal(first, vary_waves(waves, 400))
+    assert torch.equal(first, augment_waves(waves, 400))
     assert first.shape == waves.shape
     # Silence stays silence: the noise is in proportion.
-    assert not vary_waves(torch.zeros(2, 100), 10).any()
+    assert not augment_waves(torch.zeros(2, 100), 10).any()
     peaks = torch.fft.rfft(first).abs().argmax(1).float()
     assert bool(((peaks > 440 * 0.84) & (peaks < 440 * 1.16)).all())
 

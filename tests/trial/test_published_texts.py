@@ -141,7 +141,7 @@ def test_pairs_are_read_as_published(tmp_path: Path, files: dict[str, str], sett
 def test_numbers_of_sentences_are_not_translated(tmp_path: Path) -> None:
     write(tmp_path, pairs__tsv="".join(f"{number}\tGo {number} .\t9{number}\tGeh {number} .\n" for number in range(40)))
     with pytest.raises(
-        InvalidDatasetError, match=r"first of 4 columns is a number: give the places .* such as 2 and 4"
+        InvalidDatasetError, match=r"first of 4 columns is a number: give the numbers .* such as 2 and 4"
     ):
         load("translation", tmp_path)
     assert load("translation", tmp_path, sourceColumn=2, targetColumn=4).test.references[0].startswith("Geh ")

@@ -82,6 +82,6 @@ def test_joins_use_what_they_say(kind: str, channels: int) -> None:
 @pytest.mark.parametrize("downsample", ["max_pool", "avg_pool", "strided_conv"])
 def test_maps_are_halved_and_doubled(downsample: str, upsample: str) -> None:
     style = Style("batch", "relu", downsample, upsample)
-    halved = style.shrink(4)(torch.randn(1, 4, 8, 6))
+    halved = style.downsampling(4)(torch.randn(1, 4, 8, 6))
     assert halved.shape == (1, 4, 4, 3)
-    assert style.grow(4, 2)(halved).shape == (1, 2, 8, 6)
+    assert style.upsampling(4, 2)(halved).shape == (1, 2, 8, 6)

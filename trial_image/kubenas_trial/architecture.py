@@ -25,7 +25,7 @@ def read_architecture(text: str, space: Space) -> Architecture:
         try:
             return space.parse(text)
         except InvalidArchitectureError:
-            # Names that need a reader of their own have one in their space.
+            # Spaces with a notation of their own parse it themselves.
             values = _read_assignments(text, space) if "=" in text else _read_in_order(text, space)
             if values is None:
                 raise
@@ -66,12 +66,12 @@ def _known(decision: Decision, known: Mapping[str, Value]) -> Value:
         try:
             return decision.domain.parse(known[decision.name])
         except ValueError:
-            pass  # another space's domain: this one, of the same family, is narrower
+            pass  # the space is narrower than the family's preset
     return decision.domain.at_share(0.5)
 
 
 def _read_assignments(text: str, space: Space) -> dict[str, Value]:
-    """What `name=value name=value,value` decides; the values of layers belong to those that are switched on."""
+    """The decisions in `name=value name=value,value`; a layered decision has one value for each active layer."""
     layered = by_layer(dict.fromkeys(space.decisions))
     left: dict[str, list[str]] = {}
     for part in text.split():

@@ -1,4 +1,4 @@
-"""All that a trained network is rebuilt from and used with, beside its weights: part of each checkpoint."""
+"""All that is needed, beside the weights, to rebuild a trained network and use it: part of each checkpoint."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _INTERFACES: Final = {kind.__name__: kind for kind in get_args(Interface)}
 
 
 class Blueprint(BaseModel):
-    """JSON that needs no experiment, no data and no default that another version of the trainer may have.
+    """A network's description as JSON, independent of the experiment, the data and the trainer's current defaults.
 
     Attributes:
         task: its name.
@@ -31,7 +31,7 @@ class Blueprint(BaseModel):
         architecture: the decisions.
         settings: all of `task.settings`, those of the network's skeleton resolved.
         interface: what goes in and comes out: the name of one of `networks.base` as `kind`, and its fields.
-        preprocessing: what brings raw examples to the network: class names, normalization, tokenizers.
+        preprocessing: how raw examples become inputs: class names, normalization, tokenizers.
     """
 
     model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, frozen=True, extra="forbid")
@@ -45,7 +45,7 @@ class Blueprint(BaseModel):
 
     @classmethod
     def of(cls, task: AnyTask, space: SearchSpace, architecture: Architecture) -> Blueprint:
-        """That of a network of `task`."""
+        """The blueprint of a network of `task`."""
         family = family_of(space, task.families, task.name)
         skeleton = read(family.skeleton, task.settings.network, "task.settings.network")
         return cls(

@@ -24,7 +24,7 @@ _PREPROCESSING = "preprocessing"
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The state of one candidate's training after epoch `step`, or within the next one, and all to use its network.
+    """The state of one candidate's training after epoch `step`, or within the next, with all that using it needs.
 
     Attributes:
         blueprint: what the network is rebuilt from and used with.

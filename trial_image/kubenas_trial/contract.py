@@ -43,7 +43,7 @@ _METRIC_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,62}")
 _TEST_PREFIX = "test_"
 # File for the message of a process above rank 0, for the one that started it.
 RANK_LOG = "KUBENAS_RANK_LOG"
-# How many epochs are done: shown, so that what is read may stand in for a result that gets lost, and no result itself.
+# Epochs done: exposed, so that a scraped value can replace a lost result, but not part of the result.
 _EPOCH = "epoch"
 # What a trial's status can hold.
 _MOST_METRICS = 64
@@ -54,8 +54,8 @@ _LAST_STEP = 2**53 - 1
 class Candidate:
     """One architecture to evaluate.
 
-    `horizon`, where it is more than `epochs`, is what a schedule of the learning rate is laid out for, as a later stage
-    goes on from this training's checkpoint. `resume_from` is another trial's checkpoint file of the same architecture,
+    `horizon`, where larger than `epochs`, is the length of the learning rate's schedule, as a later stage resumes
+    from this training's checkpoint. `resume_from` is another trial's checkpoint file of the same architecture,
     to go on from, or None.
     """
 
@@ -179,7 +179,7 @@ class Trial:
             )
         if self._exposition is None:
             return
-        # Before the others are trained in vain.
+        # Fail now rather than after the other candidates' training.
         likely = (
             {own.id: (number, values) for own in self.candidates} | self._reports | {candidate.id: (number, values)}
         )
@@ -189,9 +189,9 @@ class Trial:
         self._exposition.update(candidate.id, number, visible)
 
     def fail(self, candidate: Candidate, error: BaseException) -> None:
-        """Give up `candidate` alone: its result is `error`, whatever it has reported, and the others have theirs.
+        """Mark `candidate` alone as failed: its result is `error`, whatever it has reported; the others keep theirs.
 
-        The trial fails where no candidate has a result, by the reason of the first, and tells what each failed of.
+        Where no candidate has a result the trial fails, with the reason of the first and the message of each.
 
         Raises:
             ValueError: the candidate is another trial's.
@@ -217,10 +217,10 @@ class Trial:
         os._exit(exit_code(error))
 
     def uninterrupted(self) -> AbstractContextManager[None]:
-        """What is done inside is done as a whole: SIGTERM raises SystemExit after it, not within.
+        """Defer SIGTERM: its SystemExit is raised at the end of the `with`, not within.
 
-        For what must not be left half done, such as a step of training. Who catches the SystemExit around the steps can
-        write a checkpoint, and raises it again.
+        For what must not be interrupted halfway, such as a step of training. Code around the steps may catch the
+        SystemExit, write a checkpoint, and raise it again.
         """
         return self._sigterm.held()
 
@@ -236,7 +236,7 @@ class Trial:
             raise ValueError(f"{at}: this trial has no such candidate")
 
     def _outcomes(self) -> list[Result | Failed]:
-        """What becomes of each candidate; raises the error of the only one."""
+        """The result or failure of each candidate; raises the error of the only one."""
         for candidate in self.candidates:
             if candidate.id not in self._reports:
                 missing = TrialError("TrainerError", f"the trainer ended without a report of candidate {candidate.id}")
@@ -263,7 +263,7 @@ def _candidates(document: TrialDocument, space: Space) -> Iterator[Candidate]:
 
 def _rank(environment: Mapping[str, str]) -> int:
     """Number of this process among those that train together, 0 where it is alone."""
-    # Not imported: a trainer without torch has none.
+    # Read here, not from torch.distributed: a trainer may have no torch.
     distributed = sys.modules.get("torch.distributed")
     if distributed is not None and distributed.is_available() and distributed.is_initialized():
         return int(distributed.get_rank())

@@ -1,8 +1,8 @@
 """One trial trained by several processes, one for each GPU of its pod (PyTorch DDP, Li et al., VLDB 2020).
 
 The trial's own process is rank 0: it reports, evaluates and writes checkpoints. It starts the others itself, each as a
-trial that nobody looks at, with the environment that torchrun gives: RANK, LOCAL_RANK, WORLD_SIZE, MASTER_ADDR and
-MASTER_PORT. Each learns from its share of the training examples; gradients are averaged at every step.
+trial without metrics or message, with the environment that torchrun gives: RANK, LOCAL_RANK, WORLD_SIZE, MASTER_ADDR
+and MASTER_PORT. Each learns from its share of the training examples; gradients are averaged at every step.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def share(order: Sequence[int]) -> list[int]:
     """
     size = world_size()
     padded = -(-len(order) // size) * size
-    return [order[place % len(order)] for place in range(rank(), padded, size)]
+    return [order[index % len(order)] for index in range(rank(), padded, size)]
 
 
 @contextmanager
@@ -105,14 +105,14 @@ def loaded_once(load: Callable[[], T]) -> T:
     """
     if world_size() == 1:
         return load()
-    place = [""]
+    path = [""]
     with ExitStack() as stack:
         if rank() == 0:
-            place = [f"{stack.enter_context(TemporaryDirectory())}/data"]
-            torch.save(load(), place[0])
-        dist.broadcast_object_list(place)
+            path = [f"{stack.enter_context(TemporaryDirectory())}/data"]
+            torch.save(load(), path[0])
+        dist.broadcast_object_list(path)
         # Written just now, by a process of this trial.
-        loaded: T = torch.load(place[0], mmap=True, weights_only=False)
+        loaded: T = torch.load(path[0], mmap=True, weights_only=False)
         dist.barrier()
     return loaded
 
@@ -184,7 +184,7 @@ class _Ranks:
     def _watch(self) -> None:
         while not self._ended.wait(0.2):
             failure = self._failure()
-            # Mostly this process fails at once, as the connection is gone; but it may wait inside a library.
+            # Mostly this process fails at once, as the connection is lost; but it may wait inside a library.
             if failure is not None and not self._ended.wait(_GRACE_SECONDS):
                 self._stop()
                 self._abort(failure)
@@ -213,7 +213,7 @@ class _Ranks:
         return None
 
     def _stop(self) -> None:
-        # They hold nothing that outlives them, and may wait for this one inside a library.
+        # SIGKILL, as they hold no state, and may wait for this one inside a library.
         for process in self._processes.values():
             process.kill()
         for process in self._processes.values():

@@ -26,7 +26,7 @@ class Evaluation(_Part):
     """How the candidates are judged: by one of `evaluation.methods`."""
 
     method: str = "train"
-    # Of candidates that say none; here all do.
+    # For candidates without epochs of their own; the operator gives each its own.
     epochs: Annotated[int, Field(ge=1)] | None = None
 
 
@@ -65,7 +65,7 @@ def read_document(environment: Mapping[str, str]) -> TrialDocument:
         InvalidTrialError: it is absent, no JSON, or has a wrong field, which the message names.
     """
     document = _json(environment)
-    # A field unknown here comes from a newer operator, which has refused users' mistakes: a trainer built earlier runs.
+    # An unknown field comes from a newer operator, which has validated it: an older trainer still runs.
     try:
         return TrialDocument.model_validate(document)
     except ValidationError as error:

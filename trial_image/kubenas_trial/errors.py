@@ -29,7 +29,7 @@ class TrialError(Exception):
 
 
 class InvalidTrialError(TrialError):
-    """What was asked for cannot be evaluated, however often it is tried: the message names the field."""
+    """The request cannot be evaluated, and retries would not help: the message names the field."""
 
     exit_code = 64
 
@@ -92,7 +92,7 @@ def exit_code(error: BaseException) -> int:
 
 
 def told(error: BaseException) -> TrialError:
-    """What is said of `error`, without the frames that it came through, which hold all that it was raised among."""
+    """`error` as a TrialError without traceback, whose frames would keep the network and its data alive."""
     text = str(error) or type(error).__name__
     said = TrialError(reason(error), text if isinstance(error, TrialError) else f"{type(error).__name__}: {text}")
     said.exit_code = exit_code(error)

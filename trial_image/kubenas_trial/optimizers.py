@@ -1,4 +1,4 @@
-"""Optimizers that start at once."""
+"""Optimizers that do not import torch's compiler."""
 
 from __future__ import annotations
 

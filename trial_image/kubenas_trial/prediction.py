@@ -26,10 +26,10 @@ from kubenas_trial.errors import InvalidTrialError
 
 @dataclass(frozen=True, slots=True)
 class Predictor:
-    """A trained network with what brings raw examples to it.
+    """A trained network with its preprocessing.
 
     Attributes:
-        blueprint: what it was made of.
+        blueprint: what it was rebuilt from.
         network: in evaluation mode.
         preprocessing: with the names of the classes.
         metrics: as they were last reported.
@@ -41,9 +41,9 @@ class Predictor:
     metrics: dict[str, float]
 
     def predict(self, raw: Sequence[Any]) -> list[Any]:
-        """What the network says of each of `raw`, all at once.
+        """The prediction for each of `raw`, as one batch.
 
-        | task | an example | what is said of it |
+        | task | an example | prediction |
         | --- | --- | --- |
         | image-classification | an image | `Choice` of a class |
         | object-detection | an image | list of `DetectedObject` |

@@ -29,7 +29,7 @@ def run(trial: Trial) -> None:
     from kubenas_trial.tasks.load import load_task  # noqa: PLC0415
 
     evaluate = evaluation_method(method)
-    # Asked to end, rank 0 does its step, which needs the others, and writes a checkpoint; then it ends them.
+    # On SIGTERM rank 0 finishes its step, which needs the others, and writes a checkpoint; then it stops them.
     with joined(trial.abort, cpus) as device, trial.uninterrupted() if rank() else nullcontext():
         task = load_task(trial.document.task, trial.data_dir, device)
         evaluate(task, trial, LoggedTrial(trial) if rank() == 0 else trial)

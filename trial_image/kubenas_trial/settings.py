@@ -37,7 +37,9 @@ class TrainingSettings(BaseModel):
     warmup_epochs: Epochs = 0.0
     clip_norm: Norm = None
     label_smoothing: Share = 0.0
-    augmentation: Annotated[bool, Field(description="Whether training examples are varied, in the task's way.")] = True
+    augmentation: Annotated[bool, Field(description="Whether training examples are augmented, as suits the task.")] = (
+        True
+    )
     split_seed: Annotated[
         int, Field(ge=0, le=2**31, description="Which split, where the data set does not come split.")
     ] = 0

@@ -23,7 +23,7 @@ class Sigterm:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """What is done inside is done as a whole: SIGTERM is heeded at its end. May be nested."""
+        """Defer SIGTERM to the end of the `with`. May be nested."""
         self._held += 1
         try:
             yield
@@ -33,7 +33,7 @@ class Sigterm:
             raise SystemExit(self.code)
 
     def restore(self) -> None:
-        """Leave the signal to whom it was before."""
+        """Restore the previous handler."""
         signal.signal(signal.SIGTERM, self._previous)
 
     def _handle(self, _number: int, _frame: FrameType | None) -> None:

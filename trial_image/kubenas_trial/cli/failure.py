@@ -12,7 +12,7 @@ from kubenas_trial.errors import TrialError, exit_code, reason
 
 @contextmanager
 def failures_told() -> Iterator[None]:
-    """Print a failure that a user can do something about to stderr, and end with its exit code."""
+    """Print a failure that a user can act on to stderr, and exit with its code."""
     try:
         yield
     except TrialError as error:

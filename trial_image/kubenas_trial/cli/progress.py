@@ -1,4 +1,4 @@
-"""How far a training is, on a terminal or in a log."""
+"""Progress of a training, on a terminal or in a log."""
 
 from __future__ import annotations
 

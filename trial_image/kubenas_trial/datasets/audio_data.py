@@ -11,16 +11,16 @@ from pydantic import Field
 from torch import Tensor
 
 from kubenas_trial.datasets.data import Batch, Splits, shuffled
-from kubenas_trial.datasets.spectrogram import LogMel, mask_spectra, vary_waves
+from kubenas_trial.datasets.spectrogram import LogMel, augment_waves, mask_spectra
 from kubenas_trial.settings import TrainingSettings
 
-# Recordings that the mean and spread of the bands are worked out from: more change neither.
+# Recordings that mean and standard deviation of the bands are estimated from: more change neither.
 _MEASURED = 2048
 _MOST_SHIFT_SECONDS = 0.1
 
 
 class AudioSettings(TrainingSettings):
-    """What recordings are brought to before a network gets them."""
+    """Sample rate, length and bands that recordings are converted to."""
 
     sample_rate: Annotated[int, Field(ge=1000, le=192_000, description="Samples in a second.")] = 16_000
     seconds: Annotated[float, Field(ge=0.1, le=60, description="Length; longer ones are cut, shorter ones padded.")] = (
@@ -44,11 +44,11 @@ class Waves(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Spectra:
-    """From waves to what a network gets: (batch, samples) to (batch, bands, steps).
+    """Waves to normalized spectrograms: (batch, samples) to (batch, bands, steps).
 
     Attributes:
         log_mel: the spectrogram.
-        mean, spread: of each band (bands, 1), over training examples.
+        mean, spread: mean and standard deviation of each band (bands, 1), over training examples.
     """
 
     log_mel: LogMel
@@ -57,7 +57,7 @@ class Spectra:
 
     @classmethod
     def fitted(cls, settings: AudioSettings, train: Waves) -> Spectra:
-        """Those whose bands have mean 0 and spread 1 over `train`."""
+        """Those whose bands have mean 0 and standard deviation 1 over `train`."""
         log_mel = LogMel(settings.sample_rate, settings.bands)
         chosen = shuffled(len(train), seed=0)[:_MEASURED]
         total, squares, count = torch.zeros(settings.bands, 1), torch.zeros(settings.bands, 1), 0
@@ -67,7 +67,7 @@ class Spectra:
             squares += spectra.square().sum((0, 2))[:, None]
             count += spectra.shape[0] * spectra.shape[2]
         mean = total / count
-        # A band that is always silent has no spread.
+        # The deviation of a band that is always silent is 0.
         return cls(log_mel, mean, (squares / count - mean.square()).clamp(min=1e-4).sqrt())
 
     def __call__(self, waves: Tensor) -> Tensor:
@@ -82,8 +82,8 @@ class Recordings:
     Attributes:
         waves: the sounds.
         labels: number of each one's word.
-        spectra: what the network gets of them.
-        most_shift: samples by which augmentation moves a sound at most; None without augmentation.
+        spectra: makes the network's inputs.
+        most_shift: the largest shift by augmentation, in samples; None without augmentation.
     """
 
     waves: Waves
@@ -100,7 +100,7 @@ class Recordings:
         if self.most_shift is None:
             inputs = self.spectra(waves)
         else:
-            inputs = mask_spectra(self.spectra(vary_waves(waves, self.most_shift)))
+            inputs = mask_spectra(self.spectra(augment_waves(waves, self.most_shift)))
         return Batch((inputs,), (self.labels[chosen],))
 
 

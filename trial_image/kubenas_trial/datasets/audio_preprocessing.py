@@ -1,4 +1,4 @@
-"""Recordings as the spectrograms that a training's were."""
+"""Recordings as spectrograms, normalized by the training split's mean and deviation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class AudioPreprocessing(Preprocessing):
 
     Attributes:
         sample_rate, samples: of a sound.
-        mean, spread: of each band of training sounds.
+        mean, spread: mean and standard deviation of each band over training sounds.
     """
 
     sample_rate: int

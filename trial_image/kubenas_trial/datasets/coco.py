@@ -118,9 +118,9 @@ def _document(file: Path) -> _Document:
         if not getattr(document, name):
             raise InvalidDatasetError(f"{file}: {name} is empty")
         seen: set[int | str] = set()
-        for place, entry in enumerate(getattr(document, name)):
+        for index, entry in enumerate(getattr(document, name)):
             if entry.id in seen:
-                text = f"{file}: {name}.{place}: an entry before it has the id {entry.id!r} too"
+                text = f"{file}: {name}.{index}: an entry before it has the id {entry.id!r} too"
                 problems.add(InvalidDatasetError(text, "id of two entries"))
             seen.add(entry.id)
     problems.refuse()
@@ -139,8 +139,8 @@ def _images(document: _Document, file: Path, root: Path, part: str) -> Iterator[
     # None of an image that cannot be read, which is told once, not of each of its boxes.
     frames: dict[int | str, Frame | None] = {}
     items: dict[int | str, list[Item]] = {number: [] for number in images}
-    for place, annotation in enumerate(document.annotations):
-        at = f"{file}: annotations.{place}"
+    for index, annotation in enumerate(document.annotations):
+        at = f"{file}: annotations.{index}"
         number = annotation.image_id
         with problems.noted():
             if number not in images:

@@ -60,14 +60,14 @@ class Colours:
         """
         codes = _code(pixels.astype(np.int64))
         order = self.codes.argsort()
-        places = order[np.searchsorted(self.codes, codes, sorter=order).clip(max=len(order) - 1)]
-        if (wrong := self.codes[places] != codes).any():
+        indices = order[np.searchsorted(self.codes, codes, sorter=order).clip(max=len(order) - 1)]
+        if (wrong := self.codes[indices] != codes).any():
             colour = ", ".join(map(str, pixels[wrong][0].tolist()))
             raise InvalidDatasetError(
                 f"{mask} has pixels of the colour {colour}, which no class of {self.path} has: add it, or save the "
                 "mask as PNG where it was a JPEG"
             )
-        numbers: NDArray[np.uint8] = places.astype(np.uint8)
+        numbers: NDArray[np.uint8] = indices.astype(np.uint8)
         return numbers
 
 
@@ -88,13 +88,13 @@ def read_colours(folder: Path) -> Colours | None:
             found = next(filter(None, (pattern.fullmatch(line) for pattern in _LINES)), None)
             if found is None and (number == 1 or not line or line.startswith("#")):
                 continue
-            place = f"{files[0]}, line {number}"
+            at = f"{files[0]}, line {number}"
             colour = [int(found[name]) for name in ("red", "green", "blue")] if found else []
             if found is None or max(colour) > 255:
-                raise InvalidDatasetError(f"{place}: is no NAME,R,G,B with numbers from 0 to 255: correct it")
+                raise InvalidDatasetError(f"{at}: is no NAME,R,G,B with numbers from 0 to 255: correct it")
             name = found["name"].strip("\"' ")
             if (other := classes.setdefault(int(_code(np.array(colour))), name)) != name:
-                raise InvalidDatasetError(f"{place}: {name} has the colour of {other}: give it one of its own")
+                raise InvalidDatasetError(f"{at}: {name} has the colour of {other}: give it one of its own")
     if not 2 <= len(classes) <= _MOST:
         raise InvalidDatasetError(f"{files[0]} lists {len(classes)} colours: 2 to {_MOST} can be told apart")
     return Colours(files[0], tuple(classes.values()), np.array([*classes], dtype=np.int64))

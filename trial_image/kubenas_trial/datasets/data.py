@@ -52,7 +52,7 @@ class Examples(Protocol):
 
 
 def targets_in(examples: Examples) -> int:
-    """How many things there are to be told: examples, or nodes of a graph, which is one example as a whole."""
+    """The number of targets: examples, or nodes of a graph, which is one example as a whole."""
     return len(getattr(examples, "members", examples))
 
 
@@ -62,8 +62,8 @@ class TensorExamples:
 
     Attributes:
         inputs: what the network takes.
-        targets: what it should say.
-        augment: changes a batch, where that is wanted; only ever set on training examples.
+        targets: what it should predict.
+        augment: augments a batch; only set for training examples.
     """
 
     inputs: tuple[Tensor, ...]
@@ -81,7 +81,7 @@ class TensorExamples:
 
 @dataclass(frozen=True, slots=True)
 class Splits:
-    """What is learned from, what a search is judged on, and what it never sees until the end."""
+    """Training examples, those that a search optimizes on, and those that are measured once, at the end."""
 
     train: Examples
     validation: Examples
@@ -89,12 +89,12 @@ class Splits:
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen(Generic[T]):
-    """Some of what can be gone through again and again: a table's rows, for example.
+class Subset(Generic[T]):
+    """A part of an iterable that can be iterated repeatedly, such as a table's rows.
 
     Attributes:
-        whole: all of it.
-        chosen: for each, whether it is one of these.
+        whole: the iterable.
+        chosen: whether each item belongs to the subset.
     """
 
     whole: Iterable[T]
@@ -104,7 +104,7 @@ class Chosen(Generic[T]):
         return compress(self.whole, self.chosen)
 
     @classmethod
-    def of(cls, whole: Iterable[T], numbers: Iterable[int], count: int) -> Chosen[T]:
+    def of(cls, whole: Iterable[T], numbers: Iterable[int], count: int) -> Subset[T]:
         """Those of `numbers`, where `whole` has `count`."""
         chosen = [False] * count
         for number in numbers:
@@ -113,15 +113,15 @@ class Chosen(Generic[T]):
 
 
 def stratified(labels: Sequence[int], seed: int, shares: tuple[int, int, int] = (3, 1, 1)) -> tuple[list[int], ...]:
-    """Numbers of the examples of train, validation and test, of each class about `shares` to each.
+    """Numbers of the examples of train, validation and test, with about the same `shares` of each class.
 
     The same for every trial and library version; each number is in one list only. Where classes are too small for one
     of each in every split, a split still gets some, as long as each class is trained.
 
     Args:
         labels: class of each example.
-        seed: which of the possible splits.
-        shares: parts of train, validation and test.
+        seed: of the split.
+        shares: relative sizes of train, validation and test.
     """
     pattern = [split for split, share in enumerate(shares) for _ in range(share)]
     splits: tuple[list[int], ...] = ([], [], [])
@@ -159,16 +159,16 @@ def grouped(groups: Sequence[Hashable], seed: int, shares: tuple[int, int, int] 
     """
     numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
     order = shuffled(len(numbers), seed)
-    places = [0] * len(order)
+    split_of = [0] * len(order)
     begin = 0
     for split in (1, 2):
         size = max(1, round(len(order) * shares[split] / sum(shares))) if shares[split] else 0
         for number in order[begin : begin + size]:
-            places[number] = split
+            split_of[number] = split
         begin += size
     splits: tuple[list[int], ...] = ([], [], [])
     for example, group in enumerate(groups):
-        splits[places[numbers[group]]].append(example)
+        splits[split_of[numbers[group]]].append(example)
     return splits
 
 

@@ -18,15 +18,15 @@ from torch.nn.utils.rnn import pad_sequence
 from kubenas_trial.datasets.data import Batch, Splits
 from kubenas_trial.datasets.pictures import (
     Tensors,
-    draw_views,
+    color_jitter,
     image_size,
     normalized,
+    random_views,
     read_image,
-    recoloured,
-    seen_boxes,
-    seen_images,
     stored_size,
     tensors,
+    view_boxes,
+    view_images,
 )
 from kubenas_trial.datasets.problems import Problems
 from kubenas_trial.datasets.published import Numbers, join
@@ -34,9 +34,9 @@ from kubenas_trial.errors import InvalidDatasetError
 from kubenas_trial.settings import TrainingSettings
 
 _LOG: Final = logging.getLogger("kubenas_trial")
-# Label of what only fills up a batch.
+# Label of padding in a batch.
 PADDING = -1
-# A box of which less is left in a varied image no longer says what the object is.
+# A smaller share of a box within an augmented image no longer shows the object.
 _LEFT = 0.3
 # Pixels by which boxes may reach beyond the image: of more than rounding the user is told, as of a box drawn by hand or
 # counted from another origin; of more than the latter it is a box of another image.
@@ -88,7 +88,7 @@ class DetectionExamples:
         images: uint8, of all splits.
         boxes, labels, ignored: of each image, boxes as shares.
         numbers: the images of this split.
-        vary: whether each batch is seen anew; only ever set for training examples.
+        augment: whether batches are augmented; only set for training examples.
     """
 
     images: Tensors
@@ -96,7 +96,7 @@ class DetectionExamples:
     labels: Sequence[Tensor]
     ignored: Sequence[Tensor]
     numbers: Sequence[int]
-    vary: bool = False
+    augment: bool = False
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -107,10 +107,10 @@ class DetectionExamples:
         boxes = pad_sequence([self.boxes[number] for number in chosen], batch_first=True)
         labels = pad_sequence([self.labels[number] for number in chosen], batch_first=True, padding_value=PADDING)
         ignored = pad_sequence([self.ignored[number] for number in chosen], batch_first=True)
-        if self.vary:
-            views = draw_views(len(chosen))
-            images = recoloured(seen_images(images, views))
-            whole = seen_boxes(boxes, views)
+        if self.augment:
+            views = random_views(len(chosen))
+            images = color_jitter(view_images(images, views))
+            whole = view_boxes(boxes, views)
             boxes = whole.clamp(0, 1)
             labels = labels.masked_fill(_area(boxes) < _LEFT * _area(whole), PADDING)
         return Batch((images,), (boxes * images.shape[-1], labels, ignored))

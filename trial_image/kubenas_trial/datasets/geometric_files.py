@@ -129,7 +129,7 @@ def _splits(file: Path, graph: Mapping[str, Any], labels: Tensor, seed: int) -> 
     known = members[_MASKS[0]]
     parts = [part for part, name in zip(("train", "validation", "test"), _MASKS, strict=True) if name in there]
     # What is not published is cut from train by class, as of the other tasks.
-    cut = (known[places] for places in stratified(labels[known].tolist(), seed, shares_without(parts)))
+    cut = (known[chosen] for chosen in stratified(labels[known].tolist(), seed, shares_without(parts)))
     train, validation, test = (
         members.get(name, held) if name != _MASKS[0] else held for name, held in zip(_MASKS, cut, strict=True)
     )

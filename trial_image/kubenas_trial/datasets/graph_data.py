@@ -20,7 +20,7 @@ Normalization: TypeAlias = Literal["rows", "columns", "none"]
 
 
 class GraphSettings(TrainingSettings):
-    """How a graph is brought to a network."""
+    """How a graph becomes a network's inputs."""
 
     normalization: Annotated[
         Normalization,
@@ -33,9 +33,9 @@ class GraphSettings(TrainingSettings):
 
 @dataclass(frozen=True, slots=True)
 class Nodes:
-    """Some nodes of a graph: one example, as a network sees the whole graph whichever of its nodes are asked for.
+    """Some nodes of a graph, as one example, since a network always takes the whole graph.
 
-    Inputs are the features and edges of all nodes, targets the classes and the numbers of these.
+    Inputs are the features and edges of all nodes, targets the classes of all and the numbers of these nodes.
 
     Attributes:
         features: (nodes, features).
@@ -69,9 +69,9 @@ class GraphPreprocessing(Preprocessing):
     deviation: tuple[float, ...] = ()
 
     def inputs(self, raw: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, ...]:
-        """Features (nodes, features) and edges in both directions of one graph, from such that are as they were."""
+        """Normalized features (nodes, features) and edges in both directions, from raw ones of one graph."""
         [(features, edges)] = raw
-        return self.normalized(features.float()), both_ways(edges.long(), len(features))
+        return self.normalized(features.float()), undirected(edges.long(), len(features))
 
     def normalized(self, features: Tensor) -> Tensor:
         """(nodes, features)."""
@@ -92,7 +92,7 @@ class GraphData(Splits):
     Attributes:
         features: of each node.
         classes: names of the classes, in the order of their numbers.
-        preprocessing: what brings features and edges to a network.
+        preprocessing: makes a network's inputs of raw features and edges.
     """
 
     features: int
@@ -105,7 +105,7 @@ class RawGraph:
     """A graph as files have it.
 
     Attributes:
-        place: file or folder, for messages.
+        at: file or folder, for messages.
         features: (nodes, features), of any type of number, dense or sparse.
         edges: (2, edges), in one direction or both, loops and repetitions allowed.
         labels: class of each node from 0; -1 where it has none.
@@ -113,7 +113,7 @@ class RawGraph:
         classes: their names; None for their numbers.
     """
 
-    place: str
+    at: str
     features: Tensor
     edges: Tensor
     labels: Tensor
@@ -140,19 +140,19 @@ def as_graph_data(raw: RawGraph, settings: GraphSettings) -> GraphData:
     count = len(raw.classes) if raw.classes is not None else int(labels.max()) + 1
     if not 0 < count <= nodes:
         what = f"has the class {count - 1} among {nodes} nodes" if count else "no node has a class"
-        raise InvalidDatasetError(f"{raw.place}: {what}: number classes 0, 1, 2 … without gaps")
+        raise InvalidDatasetError(f"{raw.at}: {what}: number classes 0, 1, 2 … without gaps")
     classes = raw.classes or tuple(map(str, range(count)))
     if len(classes) < 2:
-        raise InvalidDatasetError(f"{raw.place}: all nodes have the class {''.join(classes)}: two classes are needed")
-    _check_splits(raw.place, labels, (train, validation, test), classes)
+        raise InvalidDatasetError(f"{raw.at}: all nodes have the class {''.join(classes)}: two classes are needed")
+    _check_splits(raw.at, labels, (train, validation, test), classes)
     whole = raw.features.float()
     preprocessing = _fitted(whole[train], settings.normalization, classes)
-    features, edges = preprocessing.normalized(whole), both_ways(raw.edges.long(), nodes)
+    features, edges = preprocessing.normalized(whole), undirected(raw.edges.long(), nodes)
     splits = [Nodes(features, edges, labels, members) for members in (train, validation, test)]
     return GraphData(splits[0], splits[1], splits[2], width, classes, preprocessing)
 
 
-def both_ways(edges: Tensor, nodes: int) -> Tensor:
+def undirected(edges: Tensor, nodes: int) -> Tensor:
     """`edges` (2, edges) in both directions, each once, without those from a node to itself."""
     source, target = edges[:, edges[0] != edges[1]]
     numbers = torch.unique(torch.cat([source * nodes + target, target * nodes + source]))
@@ -173,11 +173,11 @@ def _fitted(train: Tensor, kind: Normalization, classes: tuple[str, ...]) -> Gra
 def _check_size(raw: RawGraph, settings: GraphSettings) -> None:
     nodes, width = raw.features.shape
     if width == 0:
-        raise InvalidDatasetError(f"{raw.place}: the nodes have no features: give each one, such as its degree")
+        raise InvalidDatasetError(f"{raw.at}: the nodes have no features: give each one, such as its degree")
     megabytes = nodes * width * 4 / 1e6
     if megabytes > settings.memory_limit_mb:
         raise InvalidDatasetError(
-            f"{raw.place}: {nodes} nodes with {width} features take {megabytes:.0f} MB, and a graph is held in memory "
+            f"{raw.at}: {nodes} nodes with {width} features take {megabytes:.0f} MB, and a graph is held in memory "
             f"as a whole: raise task.settings.memoryLimitMb, which is {settings.memory_limit_mb}"
         )
 
@@ -185,32 +185,32 @@ def _check_size(raw: RawGraph, settings: GraphSettings) -> None:
 def _check(raw: RawGraph) -> None:
     nodes = len(raw.features)
     if len(raw.labels) != nodes:
-        raise InvalidDatasetError(f"{raw.place}: {nodes} nodes have features, {len(raw.labels)} have labels")
+        raise InvalidDatasetError(f"{raw.at}: {nodes} nodes have features, {len(raw.labels)} have labels")
     if not bool(raw.features.isfinite().all()):
         [node, *_] = (~raw.features.isfinite()).any(1).nonzero().flatten().tolist()
-        raise InvalidDatasetError(f"{raw.place}: node {node} has a feature that is no finite number")
+        raise InvalidDatasetError(f"{raw.at}: node {node} has a feature that is no finite number")
     if raw.edges.numel() == 0:
-        raise InvalidDatasetError(f"{raw.place}: the graph has no edges")
+        raise InvalidDatasetError(f"{raw.at}: the graph has no edges")
     if int(raw.edges.min()) < 0 or int(raw.edges.max()) >= nodes:
         wrong = int(raw.edges[(raw.edges < 0) | (raw.edges >= nodes)][0])
-        raise InvalidDatasetError(f"{raw.place}: an edge names node {wrong}, and nodes are numbered 0 to {nodes - 1}")
+        raise InvalidDatasetError(f"{raw.at}: an edge names node {wrong}, and nodes are numbered 0 to {nodes - 1}")
 
 
-def _check_splits(place: str, labels: Tensor, splits: Sequence[Tensor], classes: Sequence[str]) -> None:
+def _check_splits(at: str, labels: Tensor, splits: Sequence[Tensor], classes: Sequence[str]) -> None:
     names = ("training", "validation", "test")
     seen: set[int] = set()
     for name, members in zip(names, splits, strict=True):
         if len(members) == 0:
-            raise InvalidDatasetError(f"{place}: no node is left for {name}")
+            raise InvalidDatasetError(f"{at}: no node is left for {name}")
         numbers: list[int] = members.tolist()
         if shared := seen.intersection(numbers):
-            raise InvalidDatasetError(f"{place}: node {min(shared)} is in two of training, validation and test")
+            raise InvalidDatasetError(f"{at}: node {min(shared)} is in two of training, validation and test")
         seen.update(numbers)
         wrong = members[(labels[members] < 0) | (labels[members] >= len(classes))]
         if len(wrong):
             node = int(wrong[0])
-            raise InvalidDatasetError(f"{place}: {name} node {node} has class {int(labels[node])}, which is none")
+            raise InvalidDatasetError(f"{at}: {name} node {node} has class {int(labels[node])}, which is none")
     learned = Counter(labels[splits[0]].tolist())
     for number, name in enumerate(classes):
         if not learned[number]:
-            raise InvalidDatasetError(f"{place}: class {name} has no training node")
+            raise InvalidDatasetError(f"{at}: class {name} has no training node")

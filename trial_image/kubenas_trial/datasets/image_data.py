@@ -1,4 +1,4 @@
-"""Images with a class each: examples, their variation, and the digits that are built in."""
+"""Images with a class each: examples, their augmentation, and the digits that are built in."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kubenas_trial.datasets.published import Numbers
 from kubenas_trial.errors import InvalidDatasetError
 from kubenas_trial.settings import LearningRate, Optimizer, TrainingSettings, WeightDecay
 
-# Training images that normalization is worked out from, spread evenly over all.
+# Training images that normalization is estimated from, evenly spaced.
 _NORMALIZING = 5_000
 # Images resized at once.
 _CHUNK = 1_000
@@ -68,7 +68,7 @@ class ImageExamples:
         labels: class of each.
         numbers: which of them are these examples.
         mean, deviation: of each channel over training images, (channels, 1, 1).
-        vary: changes a batch of images; only ever set on training examples.
+        augment: augments a batch of images; only set for training examples.
     """
 
     images: Tensors
@@ -76,7 +76,7 @@ class ImageExamples:
     numbers: Tensor
     mean: Tensor
     deviation: Tensor
-    vary: Callable[[Tensor], Tensor] | None = None
+    augment: Callable[[Tensor], Tensor] | None = None
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -84,8 +84,8 @@ class ImageExamples:
     def __getitem__(self, indices: Sequence[int], /) -> Batch:
         chosen = self.numbers[torch.as_tensor(indices)]
         images = self.images[chosen]
-        if self.vary is not None:
-            images = self.vary(images)
+        if self.augment is not None:
+            images = self.augment(images)
         return Batch(((images.float() - self.mean) / self.deviation,), (self.labels[chosen],))
 
 
@@ -94,7 +94,7 @@ def image_data(
     labels: Tensor,
     numbers: Numbers,
     classes: Sequence[str],
-    vary: Callable[[Tensor], Tensor] | None,
+    augment: Callable[[Tensor], Tensor] | None,
 ) -> ImageData:
     """The splits of `images`, normalized by those of train.
 
@@ -103,7 +103,7 @@ def image_data(
         labels: class of each.
         numbers: those of each split.
         classes: names of the classes.
-        vary: how training images are varied.
+        augment: augments a batch of training images.
     """
     train = torch.tensor(numbers.train)
     sample = images[train[:: -(-len(train) // _NORMALIZING)]].float()
@@ -111,11 +111,11 @@ def image_data(
     deviation = sample.std((0, 2, 3))[:, None, None].clamp(min=1e-6)
     _, channels, height, width = sample.shape
 
-    def examples(chosen: Sequence[int], vary: Callable[[Tensor], Tensor] | None = None) -> ImageExamples:
-        return ImageExamples(images, labels, torch.tensor(chosen), mean, deviation, vary)
+    def examples(chosen: Sequence[int], augment: Callable[[Tensor], Tensor] | None = None) -> ImageExamples:
+        return ImageExamples(images, labels, torch.tensor(chosen), mean, deviation, augment)
 
     return ImageData(
-        examples(numbers.train, vary),
+        examples(numbers.train, augment),
         examples(numbers.validation),
         examples(numbers.test),
         shape=(channels, height, width),
@@ -123,8 +123,8 @@ def image_data(
     )
 
 
-def moved(images: Tensor) -> Tensor:
-    """Each image moved by up to an eighth of its sides, black in what becomes free: NAS-Bench-201's random crop."""
+def random_crop(images: Tensor) -> Tensor:
+    """Each image shifted by up to an eighth of its sides, padded with black: NAS-Bench-201's random crop."""
     batch, _, height, width = images.shape
     margins = max(1, height // 8), max(1, width // 8)
     padded = pad(images, (margins[1], margins[1], margins[0], margins[0]))
@@ -135,10 +135,10 @@ def moved(images: Tensor) -> Tensor:
     return padded[torch.arange(batch)[:, None, None, None], channels, rows, columns]
 
 
-def moved_and_mirrored(images: Tensor) -> Tensor:
-    """As `moved`, and half of the images mirrored: NAS-Bench-201's whole augmentation, for natural images."""
+def random_crop_and_flip(images: Tensor) -> Tensor:
+    """As `random_crop`, and half of the images mirrored: NAS-Bench-201's whole augmentation, for natural images."""
     mirrored = torch.rand(len(images), 1, 1, 1) < 0.5
-    return moved(torch.where(mirrored, images.flip(3), images))
+    return random_crop(torch.where(mirrored, images.flip(3), images))
 
 
 def resized(images: Tensor, side: int | None) -> Tensor:
@@ -169,12 +169,12 @@ def digits(settings: ImageClassificationSettings) -> ImageData:
     # Pixels are whole numbers up to 16.
     images = resized(torch.from_numpy(rows[:, :-1] * 15).to(torch.uint8).reshape(-1, 1, 8, 8), settings.image_size)
     labels = torch.from_numpy(rows[:, -1]).long()
-    place = torch.empty_like(labels)
+    fold = torch.empty_like(labels)
     for label in range(10):
         members = labels == label
-        place[members] = torch.arange(int(members.sum())) % 5
-    numbers = Numbers(*(torch.nonzero(where)[:, 0].tolist() for where in (place < 3, place == 3, place == 4)))
+        fold[members] = torch.arange(int(members.sum())) % 5
+    numbers = Numbers(*(torch.nonzero(where)[:, 0].tolist() for where in (fold < 3, fold == 3, fold == 4)))
     # A mirrored digit is none.
     return image_data(
-        images, labels, numbers, [str(label) for label in range(10)], moved if settings.augmentation else None
+        images, labels, numbers, [str(label) for label in range(10)], random_crop if settings.augmentation else None
     )

@@ -18,8 +18,8 @@ from kubenas_trial.datasets.image_data import (
     ImageClassificationSettings,
     ImageData,
     image_data,
-    moved,
-    moved_and_mirrored,
+    random_crop,
+    random_crop_and_flip,
     resized,
 )
 from kubenas_trial.datasets.pickles import read_pickle
@@ -135,8 +135,8 @@ def _published(
         numbers[part] = range(first, first + len(part_labels))
         first += len(part_labels)
     _, split = join(numbers, lambda number: int(labels[number]), settings.split_seed, path)
-    vary = moved_and_mirrored if natural else moved
-    return image_data(images, labels, split, classes, vary if settings.augmentation else None)
+    augment = random_crop_and_flip if natural else random_crop
+    return image_data(images, labels, split, classes, augment if settings.augmentation else None)
 
 
 def _cifar_batch(path: Path, key: str, classes: int) -> tuple[Tensor, Tensor]:
@@ -157,9 +157,9 @@ def _cifar_batch(path: Path, key: str, classes: int) -> tuple[Tensor, Tensor]:
         raise InvalidDatasetError(f"{path}: has {len(images)} images and {len(labels)} labels: fetch it again")
     wrong = torch.nonzero((labels < 0) | (labels >= classes))
     if len(wrong):
-        place = int(wrong[0])
+        index = int(wrong[0])
         raise InvalidDatasetError(
-            f"{path}: image {place} has the label {int(labels[place])}: labels go from 0 to {classes - 1}"
+            f"{path}: image {index} has the label {int(labels[index])}: labels go from 0 to {classes - 1}"
         )
     return images, labels
 

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from kubenas_trial.datasets.data import SPLIT_NAMES
-from kubenas_trial.datasets.image_data import ImageClassificationSettings, ImageData, image_data, moved_and_mirrored
+from kubenas_trial.datasets.image_data import ImageClassificationSettings, ImageData, image_data, random_crop_and_flip
 from kubenas_trial.datasets.image_preprocessing import read_pixels
 from kubenas_trial.datasets.pictures import image_size, is_image, tensors
 from kubenas_trial.datasets.problems import Problems
@@ -24,7 +24,7 @@ from kubenas_trial.datasets.unread import PICTURES, tell_unread
 from kubenas_trial.errors import InvalidDatasetError
 
 _LOG: Final = logging.getLogger("kubenas_trial")
-# Images whose headers are looked at for size and channels, spread evenly over all.
+# Images whose headers are read for size and channels, evenly spaced.
 _LOOKED_AT: Final = 1_000
 # A larger commonest size is scaled down to this side; the setting asks for more.
 _LARGEST: Final = 64
@@ -40,8 +40,8 @@ class _Labelled(NamedTuple):
     label: str
 
 
-class _Look(NamedTuple):
-    """What all images are made: sides in pixels, and Pillow's mode, L or RGB."""
+class _Layout(NamedTuple):
+    """What all images are converted to: sides in pixels, and Pillow's mode, L or RGB."""
 
     height: int
     width: int
@@ -82,7 +82,7 @@ def read_image_folder(path: Path, settings: ImageClassificationSettings) -> Imag
     trained = {examples[number].label for number in numbers.train}
     if few := sorted(known - trained):
         raise InvalidDatasetError(f"{path}: class {few[0]} has too few images for one to train on: add more")
-    place = {name: number for number, name in enumerate(classes)}
+    number_of = {name: number for number, name in enumerate(classes)}
     problems = Problems()
     look = _look([examples[number].path for number in numbers.train], settings.image_size, problems)
     images = tensors(
@@ -93,8 +93,8 @@ def read_image_folder(path: Path, settings: ImageClassificationSettings) -> Imag
     )
     # Images in memory have all been read; of others only those that were looked at.
     problems.refuse()
-    labels = torch.tensor([place[each.label] for each in examples])
-    return image_data(images, labels, numbers, classes, moved_and_mirrored if settings.augmentation else None)
+    labels = torch.tensor([number_of[each.label] for each in examples])
+    return image_data(images, labels, numbers, classes, random_crop_and_flip if settings.augmentation else None)
 
 
 def _parts(path: Path) -> Mapping[str, Sequence[_Labelled]]:
@@ -176,7 +176,7 @@ def _listed(root: Path) -> Iterator[_Labelled]:
             yield _Labelled(file, label)
 
 
-def _look(paths: Sequence[Path], side: int | None, problems: Problems) -> _Look:
+def _look(paths: Sequence[Path], side: int | None, problems: Problems) -> _Layout:
     sizes: Counter[tuple[int, int]] = Counter()
     grey = True
     for path in paths[:: -(-len(paths) // _LOOKED_AT)]:
@@ -188,13 +188,13 @@ def _look(paths: Sequence[Path], side: int | None, problems: Problems) -> _Look:
         problems.refuse()
     mode = "L" if grey else "RGB"
     if side is not None:
-        return _Look(side, side, mode)
+        return _Layout(side, side, mode)
     (height, width), _ = sizes.most_common(1)[0]
     scale = min(1.0, _LARGEST / max(height, width))
-    return _Look(max(1, round(height * scale)), max(1, round(width * scale)), mode)
+    return _Layout(max(1, round(height * scale)), max(1, round(width * scale)), mode)
 
 
-def _read(path: Path, look: _Look) -> Tensor:
+def _read(path: Path, look: _Layout) -> Tensor:
     return read_pixels(path, len(look.mode), look.height, look.width, crop=True)
 
 

@@ -1,4 +1,4 @@
-"""Images as pixels of one size, normalized as a training's were."""
+"""Images as pixels of one size, normalized by the training split's mean and deviation."""
 
 from __future__ import annotations
 

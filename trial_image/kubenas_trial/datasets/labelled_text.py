@@ -10,7 +10,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
-from kubenas_trial.datasets.data import SPLIT_NAMES, Chosen, stratified
+from kubenas_trial.datasets.data import SPLIT_NAMES, Subset, stratified
 from kubenas_trial.datasets.published import by_part, files_in, shares_without
 from kubenas_trial.datasets.tables import SUFFIXES, Row, Table
 from kubenas_trial.datasets.unread import TEXTS, tell_unread
@@ -86,7 +86,7 @@ def split_labelled(parts: Mapping[str, Iterable[Row]], seed: int) -> LabelledTex
             continue
         if not members:
             raise InvalidDatasetError(f"{name}: {len(labels)} rows are too few to cut {split} from them")
-        found.append(Chosen.of(parts["train"], members, len(labels)))
+        found.append(Subset.of(parts["train"], members, len(labels)))
     train, validation, test = found
     return LabelledTexts(train, validation, test, classes)
 
@@ -94,9 +94,9 @@ def split_labelled(parts: Mapping[str, Iterable[Row]], seed: int) -> LabelledTex
 def _together(cut: tuple[list[int], ...], texts: Sequence[Hashable]) -> tuple[list[int], ...]:
     """Numbers whose texts are equal in the first list that has one, unless that left nothing of another."""
     known: dict[Hashable, int] = {}
-    for place, members in enumerate(cut):
+    for split, members in enumerate(cut):
         for number in members:
-            known.setdefault(texts[number], place)
+            known.setdefault(texts[number], split)
     joined: tuple[list[int], ...] = tuple([] for _ in cut)
     for number, text in enumerate(texts):
         joined[known[text]].append(number)
@@ -108,7 +108,7 @@ def _check(rows: Iterable[Row], classes: Mapping[str, int], split: str) -> None:
     for row in rows:
         empty = False
         if row.label not in classes:
-            raise InvalidDatasetError(f"{row.place}: no training row has the label {row.label!r:.40}")
+            raise InvalidDatasetError(f"{row.at}: no training row has the label {row.label!r:.40}")
     if empty:
         raise InvalidDatasetError(f"{_name(rows)}: has no rows: give some, or take the file of {split} out")
 

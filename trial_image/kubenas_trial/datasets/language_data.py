@@ -51,11 +51,11 @@ class Lines:
     end: int | None = None
 
     def __iter__(self) -> Iterator[str]:
-        place = 0
+        position = 0
         for line in self._all():
-            if place >= self.start and (self.end is None or place < self.end):
+            if position >= self.start and (self.end is None or position < self.end):
                 yield line
-            place += len(line)
+            position += len(line)
 
     def _all(self) -> Iterator[str]:
         for path in self.files:
@@ -71,7 +71,7 @@ class Windows:
     Attributes:
         tokens: the text after a start token, int32.
         characters: length of the text.
-        length: tokens of a window; the last one is filled up with targets that do not count.
+        length: tokens of a window; the last one is padded with ignored targets.
         shifted: whether each window begins up to `length` tokens later, as drawn (augmentation).
     """
 
@@ -88,9 +88,9 @@ class Windows:
         begins = torch.as_tensor(indices) * self.length
         if self.shifted:
             begins = (begins + torch.randint(self.length, begins.shape)).clamp(max=max(0, last - self.length))
-        places = begins[:, None] + torch.arange(self.length + 1)
-        window = self.tokens[places.clamp(max=last)].long()
-        targets = window[:, 1:].masked_fill(places[:, 1:] > last, IGNORED)
+        positions = begins[:, None] + torch.arange(self.length + 1)
+        window = self.tokens[positions.clamp(max=last)].long()
+        targets = window[:, 1:].masked_fill(positions[:, 1:] > last, IGNORED)
         return Batch((window[:, :-1],), (targets,))
 
 
@@ -100,8 +100,8 @@ class LanguageData(Splits):
 
     Attributes:
         vocabulary: number of tokens, which are numbered from frequent to rare.
-        tokenizer: makes them of texts, numbered otherwise; as `tokenizers` writes it.
-        order: its number of each token, from frequent to rare.
+        tokenizer: as `tokenizers` writes it; its numbers are mapped by `order`.
+        order: the tokenizer's number of each token, from frequent to rare.
         start: number of the token before a text.
     """
 

@@ -10,7 +10,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Final
 
-from kubenas_trial.datasets.data import SPLIT_NAMES, Chosen, grouped
+from kubenas_trial.datasets.data import SPLIT_NAMES, Subset, grouped
 from kubenas_trial.datasets.problems import Problems
 from kubenas_trial.datasets.published import by_part, files_in, parts_in
 from kubenas_trial.datasets.text_files import open_text
@@ -56,7 +56,7 @@ class TablePairs:
 
     Attributes:
         path: the file.
-        source, target: names of the columns, or their places from 1 where there is no header; None for the columns
+        source, target: names of the columns, or their numbers from 1 where there is no header; None for the columns
             called source and target, else for the first two.
     """
 
@@ -92,13 +92,13 @@ class TablePairs:
         """Where the first column, not asked for, has numbers, as in Tatoeba's exports, or scores, as in WikiMatrix."""
         if self.source is None and columns[0] == 0 and len(cells) > 2 and _NUMBER.fullmatch(cells[0].strip()):
             raise InvalidDatasetError(
-                f"{self.path}: the first of {len(cells)} columns is a number: give the places of the sentences, or "
+                f"{self.path}: the first of {len(cells)} columns is a number: give the numbers of their columns, or "
                 "what the first line calls them, by task.settings.sourceColumn and targetColumn, such as 2 and "
                 f"{len(cells)}"
             )
 
     def _columns(self, cells: Sequence[str]) -> tuple[tuple[int, int], bool]:
-        """Places of source and target, and whether the first line is a header."""
+        """Indices of source and target, and whether the first line is a header."""
         names = [cell.strip().lower() for cell in cells]
         if self.source is None and self.target is None:
             for source, target in _HEADERS:
@@ -109,22 +109,22 @@ class TablePairs:
                 if all(map(_LANGUAGE.fullmatch, names[first : first + 2])):
                     return (first, first + 1), True
             return (0, 1), False
-        places: list[int] = []
+        indices: list[int] = []
         for setting, wanted in (("sourceColumn", self.source), ("targetColumn", self.target)):
             if wanted is None:
                 raise InvalidDatasetError(f"task.settings.{setting} is absent: name both columns, or neither")
             if wanted.lower() in names:
-                places.append(names.index(wanted.lower()))
+                indices.append(names.index(wanted.lower()))
             elif wanted.isdecimal() and int(wanted) >= 1:
-                places.append(int(wanted) - 1)
+                indices.append(int(wanted) - 1)
             else:
                 there = ", ".join(f"{cell!r:.40}" for cell in cells)
                 raise InvalidDatasetError(
                     f"{self.path}: has no column {wanted}, only {there}: name one by task.settings.{setting}, "
-                    "or in a table without a header give its place, such as 1"
+                    "or in a table without a header give its number, such as 1"
                 )
         header = any(wanted and wanted.lower() in names for wanted in (self.source, self.target))
-        return (places[0], places[1]), header
+        return (indices[0], indices[1]), header
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +234,7 @@ def _split(parts: Mapping[str, Iterable[Pair]], seed: int, name: Path | str) -> 
         if split != "train" and split in parts:
             found.append(parts[split])
         elif members:
-            found.append(Chosen.of(parts["train"], members, len(sources)))
+            found.append(Subset.of(parts["train"], members, len(sources)))
         else:
             raise InvalidDatasetError(f"{name}: train has too few different sources to cut {split} from")
     return ParallelTexts(*found)

@@ -191,11 +191,11 @@ def read_pickle(path: Path) -> Any:
 def _check_opcodes(data: bytes) -> None:
     """What the unpickler would not survive: room for very many remembered objects, or what is longer than the file."""
     tuples = 0
-    for opcode, argument, place in pickletools.genops(data):
+    for opcode, argument, position in pickletools.genops(data):
         if opcode.name in _REFUSED:
-            raise pickle.UnpicklingError(f"{opcode.name} at byte {place} is not for data")
+            raise pickle.UnpicklingError(f"{opcode.name} at byte {position} is not for data")
         if opcode.name in {"PUT", "BINPUT", "LONG_BINPUT"} and not 0 <= int(argument or 0) <= len(data):
-            raise pickle.UnpicklingError(f"{opcode.name} at byte {place} is beyond all objects")
+            raise pickle.UnpicklingError(f"{opcode.name} at byte {position} is beyond all objects")
         tuples += opcode.name in _TUPLES
         if tuples > _MOST_TUPLES:
             raise pickle.UnpicklingError(f"more than {_MOST_TUPLES} tuples")
@@ -261,7 +261,7 @@ class _Builder:
         if any(part.dtype.kind not in "iu" for part in parts[1:]):
             raise pickle.UnpicklingError("a sparse matrix whose indices are no whole numbers")
         matrix = csr_matrix(tuple(parts), shape=shape)
-        # What a file says about its entries' places is not to be believed.
+        # Offsets of entries that a file claims are not to be trusted.
         matrix.check_format(full_check=True)
         return matrix
 

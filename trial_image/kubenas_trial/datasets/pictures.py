@@ -1,4 +1,4 @@
-"""Images by number, in memory or from their files, and how a batch of them is varied."""
+"""Images by number, in memory or from their files, and the augmentation of batches."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ UNREADABLE: Final = (OSError, ValueError, SyntaxError, Image.DecompressionBombEr
 # Orientations in EXIF by which an image lies on its side.
 _SIDEWAYS: Final = range(5, 9)
 
-# Sides of what is seen of an image, as shares of its own: below 1 a part of it, above 1 with a border.
+# Range of a view's sides relative to the image's: below 1 a crop, above 1 with a border.
 _ZOOM = (0.6, 1.2)
-# How far two sides of a view differ, and brightness, contrast and saturation change, at most.
+# Largest change of aspect ratio, and of brightness, contrast and saturation.
 _STRETCH = 0.1
 _COLOUR = 0.3
 
@@ -156,10 +156,10 @@ def normalized(images: Tensor) -> Tensor:
     return (images.float() / 255 - 0.5) / 0.25
 
 
-def draw_views(count: int) -> Tensor:
-    """What is seen of each of `count` images: parts or more than all of it, half of them mirrored.
+def random_views(count: int) -> Tensor:
+    """A random view of each of `count` images: a crop or the image with a border, half of them mirrored.
 
-    Gives affine maps (count, 2, 3) from places in the view to places in the image, both from -1 to 1.
+    Gives affine maps (count, 2, 3) from coordinates in the view to coordinates in the image, both from -1 to 1.
     """
     low, high = _ZOOM
     zoom = low + (high - low) * torch.rand(count, 1)
@@ -172,21 +172,21 @@ def draw_views(count: int) -> Tensor:
     return views
 
 
-def seen_images(images: Tensor, views: Tensor, *, nearest: bool = False) -> Tensor:
-    """Each of `images` (batch, channels, height, width) as its view has it; 0 beyond its border."""
+def view_images(images: Tensor, views: Tensor, *, nearest: bool = False) -> Tensor:
+    """Each of `images` (batch, channels, height, width) resampled by its view; 0 beyond its border."""
     grid = affine_grid(views, list(images.shape), align_corners=False)
     return grid_sample(images, grid, "nearest" if nearest else "bilinear", align_corners=False)
 
 
-def seen_boxes(boxes: Tensor, views: Tensor) -> Tensor:
+def view_boxes(boxes: Tensor, views: Tensor) -> Tensor:
     """Boxes (batch, objects, 4) as x1, y1, x2, y2 from 0 to 1 in their views; they may reach beyond."""
     scale, shift = views.diagonal(dim1=1, dim2=2)[:, None], views[:, None, :, 2]
     corners = [((2 * each - 1 - shift) / scale + 1) / 2 for each in (boxes[..., :2], boxes[..., 2:])]
     return torch.cat([torch.minimum(*corners), torch.maximum(*corners)], dim=2)
 
 
-def recoloured(images: Tensor) -> Tensor:
-    """Normalized images, each with a brightness, contrast and saturation of its own."""
+def color_jitter(images: Tensor) -> Tensor:
+    """Normalized images, each with random brightness, contrast and saturation."""
     brightness, contrast, saturation = _COLOUR * (2 * torch.rand(3, len(images), 1, 1, 1) - 1)
     grey = images.mean(1, keepdim=True)
     images = grey + (images - grey) * (1 + saturation)

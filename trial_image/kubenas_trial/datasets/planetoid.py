@@ -58,14 +58,14 @@ def read_planetoid(path: Path, settings: GraphSettings) -> GraphData:
     nodes = int(test.max()) + 1
     features = torch.zeros(nodes, known.shape[1])
     labels = torch.full((nodes,), -1)
-    for part, matrix, classes, places in (
+    for part, matrix, classes, numbers in (
         ("ally", known, known_labels, torch.arange(len(known))),
         ("ty", tested, tested_labels, test),
     ):
         if matrix.shape[1] != known.shape[1] or classes.shape[1] != known_labels.shape[1]:
             raise InvalidDatasetError(f"{stem}.{part}: has other columns than {stem}.allx and ally")
-        features[places] = matrix
-        labels[places] = torch.where(classes.sum(1) > 0, classes.argmax(1), -1)
+        features[numbers] = matrix
+        labels[numbers] = torch.where(classes.sum(1) > 0, classes.argmax(1), -1)
     splits = (torch.arange(trained), torch.arange(trained, min(trained + _VALIDATION, len(known))), test)
     edges = _edges(Path(f"{stem}.graph"), nodes)
     return as_graph_data(RawGraph(stem, features, edges, labels, splits), settings)

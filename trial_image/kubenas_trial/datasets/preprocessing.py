@@ -1,4 +1,4 @@
-"""From what a user has to what a network takes, as it was worked out for a training: part of each checkpoint."""
+"""From raw examples to a network's inputs, as fitted on the training split: part of each checkpoint."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 class Preprocessing(BaseModel, ABC):
-    """JSON that says how raw examples become inputs.
+    """How raw examples become inputs, as JSON.
 
     Attributes:
         classes: names of the classes, in the order of their numbers; none where a task has none.

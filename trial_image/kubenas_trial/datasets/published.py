@@ -1,4 +1,4 @@
-"""Data sets that come in parts, and what is missing of train, validation and test."""
+"""Data sets that are published in parts, and how those of train, validation and test that are missing are cut."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def one_each(at: Path, named: Iterable[tuple[str, Path]]) -> dict[str, Path]:
 def shares_without(published: Collection[str]) -> tuple[int, int, int]:
     """Shares of train that become train, validation and test where there are those published: each missing one a fifth.
 
-    Validation is never taken for test, or test for validation: what a search is judged on is not what it is told by.
+    Validation is never used as test, or test as validation: a search is not judged on what it optimizes.
     """
     validation, test = (int(name not in published) for name in ("validation", "test"))
     return 5 - validation - test, validation, test
@@ -114,10 +114,10 @@ def join(
 
     Args:
         parts: examples of each published part.
-        stratum: what is to occur in all splits, such as a class.
-        seed: which of the possible splits.
+        stratum: what each split is to have about equal shares of, such as a class.
+        seed: of the split.
         at: names the data set in the message.
-        group: what is to be in one of the splits that train is cut into, such as who speaks; instead of `stratum`.
+        group: what stays together where train is cut, such as a speaker's recordings; instead of `stratum`.
 
     Raises:
         InvalidDatasetError: a split would be empty.
@@ -141,8 +141,8 @@ def join(
             known, held, rest = stratified(_numbered([stratum(examples[number]) for number in train]), seed, shares)
         else:
             known, held, rest = grouped([group(examples[number]) for number in train], seed, shares)
-        cut = {"validation": [train[place] for place in held], "test": [train[place] for place in rest]} | numbers
-        split = [train[place] for place in known], cut["validation"], cut["test"]
+        cut = {"validation": [train[index] for index in held], "test": [train[index] for index in rest]} | numbers
+        split = [train[index] for index in known], cut["validation"], cut["test"]
     result = Numbers(*split)
     for name, part_numbers in result._asdict().items():
         if not part_numbers:

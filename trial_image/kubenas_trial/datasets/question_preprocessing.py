@@ -1,4 +1,4 @@
-"""Questions about images, in the words of a training's questions."""
+"""Questions about images, encoded by the vocabulary of the training questions."""
 
 from __future__ import annotations
 

@@ -151,23 +151,23 @@ def _read(file: Path) -> Iterator[tuple[dict[str, Any], Question]]:
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
-        place = f"{file}, line {number}"
+        at = f"{file}, line {number}"
         with problems.noted():
-            document = _object(line, place)
-            image, question, answer = (_field(document, name, place) for name in _FIELDS)
+            document = _object(line, at)
+            image, question, answer = (_field(document, name, at) for name in _FIELDS)
             if image not in images:
-                images[image] = _image(folders, image, place)
+                images[image] = _image(folders, image, at)
             yield document, Question(images[image], question, answer)
     problems.refuse()
 
 
-def _object(line: str, place: str) -> dict[str, Any]:
+def _object(line: str, at: str) -> dict[str, Any]:
     try:
         document: Any = json.loads(line)
     except ValueError as error:
-        raise InvalidDatasetError(f"{place}: is no JSON: {error}", "line that is no JSON object") from None
+        raise InvalidDatasetError(f"{at}: is no JSON: {error}", "line that is no JSON object") from None
     if not isinstance(document, dict):
-        text = f"{place}: is no JSON object with image, question and answer"
+        text = f"{at}: is no JSON object with image, question and answer"
         raise InvalidDatasetError(text, "line that is no JSON object")
     return document
 
@@ -185,28 +185,24 @@ def _answered(file: Path) -> bool:
     return any(document.get(name) not in (None, "", []) for name in _FIELDS["answer"])
 
 
-def _field(document: Mapping[str, Any], name: str, place: str) -> str:
+def _field(document: Mapping[str, Any], name: str, at: str) -> str:
     known = [each for each in _FIELDS[name] if each in document]
     if not known:
-        raise InvalidDatasetError(
-            f"{place}: has no field {name}, only {', '.join(document) or 'none'}", "missing field"
-        )
+        raise InvalidDatasetError(f"{at}: has no field {name}, only {', '.join(document) or 'none'}", "missing field")
     value = document[known[0]]
     if name == "answer" and isinstance(value, list) and value:
         # Of several people, each a string or an object: the commonest, first given first.
         given = [each.get("answer") if isinstance(each, dict) else each for each in value]
         value = json.loads(Counter(map(json.dumps, given)).most_common(1)[0][0])
     if not isinstance(value, str | int | float):
-        raise InvalidDatasetError(
-            f"{place}: {name} is {value!r:.40}: give a string or a number", "field of another type"
-        )
+        raise InvalidDatasetError(f"{at}: {name} is {value!r:.40}: give a string or a number", "field of another type")
     text = value if isinstance(value, str) else json.dumps(value)
     if not text.strip():
-        raise InvalidDatasetError(f"{place}: {name} is empty: fill it in, or take the line out", "empty field")
+        raise InvalidDatasetError(f"{at}: {name} is empty: fill it in, or take the line out", "empty field")
     return text.strip()
 
 
-def _image(folders: Sequence[Path], name: str, place: str) -> Path:
+def _image(folders: Sequence[Path], name: str, at: str) -> Path:
     # What is too long for a name is none.
     with suppress(OSError):
         for folder in folders:
@@ -215,5 +211,5 @@ def _image(folders: Sequence[Path], name: str, place: str) -> Path:
                     return path
     looked = ", ".join(map(str, folders))
     raise InvalidDatasetError(
-        f"{place}: image {name!r:.80} is in none of {looked}: add it, or take the line out", "missing image"
+        f"{at}: image {name!r:.80} is in none of {looked}: add it, or take the line out", "missing image"
     )

@@ -1,4 +1,4 @@
-"""Texts with hidden tokens to be found, and labelled ones to judge what was learned."""
+"""Texts with masked tokens to be predicted, and labelled ones for a linear probe."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from kubenas_trial.datasets.text_data import TextExamples, TextSettings, labelle
 from kubenas_trial.datasets.tokens import IGNORED, MASK, SPECIAL, START, TokenLists, tokenize, train_bpe
 from kubenas_trial.errors import InvalidDatasetError
 
-# BERT's shares: of the tokens that are to be found, and of these what is shown (Devlin et al., NAACL 2019).
+# BERT's shares: of tokens to be predicted, and of what these are replaced with (Devlin et al., NAACL 2019).
 _WANTED, _MASKED, _REPLACED = 0.15, 0.8, 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class MaskedExamples:
-    """Texts, some of whose tokens are hidden; targets are -100 but for those.
+    """Texts, some of whose tokens are masked; all other targets are -100.
 
     Attributes:
         texts: their tokens.
         vocabulary: number of tokens.
         probe: labelled texts of the same split.
-        drawn: whether what is hidden is drawn anew each time; else it is always the same.
+        drawn: whether the mask is drawn anew each time; else it is always the same.
     """
 
     texts: TokenLists
@@ -64,7 +64,7 @@ class MaskedExamples:
 
 @dataclass(frozen=True, slots=True)
 class RepresentationData(Splits):
-    """Texts to learn from and to judge by.
+    """Texts to learn from and to be probed with.
 
     Attributes:
         classes: names of the probe's classes, in the order of their numbers.

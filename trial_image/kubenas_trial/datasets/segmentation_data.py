@@ -17,12 +17,12 @@ from kubenas_trial.datasets.data import Batch, Splits
 from kubenas_trial.datasets.masks import IGNORED, LabelledImage, resized_mask
 from kubenas_trial.datasets.pictures import (
     Tensors,
-    draw_views,
+    color_jitter,
     normalized,
+    random_views,
     read_image,
-    recoloured,
-    seen_images,
     tensors,
+    view_images,
 )
 from kubenas_trial.datasets.published import Numbers
 from kubenas_trial.datasets.shapes import CLASSES, shapes, split
@@ -46,13 +46,13 @@ class SegmentationExamples:
     Attributes:
         images, masks: uint8, of all splits.
         numbers: the images of this split.
-        vary: whether each batch is seen anew; only ever set for training examples.
+        augment: whether batches are augmented; only set for training examples.
     """
 
     images: Tensors
     masks: Tensors
     numbers: Sequence[int]
-    vary: bool = False
+    augment: bool = False
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -60,11 +60,11 @@ class SegmentationExamples:
     def __getitem__(self, indices: Sequence[int], /) -> Batch:
         chosen = torch.tensor([self.numbers[index] for index in indices])
         images, masks = normalized(self.images[chosen]), self.masks[chosen].long()
-        if self.vary:
-            views = draw_views(len(chosen))
-            images = recoloured(seen_images(images, views))
+        if self.augment:
+            views = random_views(len(chosen))
+            images = color_jitter(view_images(images, views))
             # Beyond the border lies 0, which is to mean IGNORED.
-            seen = seen_images(masks[:, None].float() - IGNORED, views, nearest=True)
+            seen = view_images(masks[:, None].float() - IGNORED, views, nearest=True)
             masks = (seen[:, 0] + IGNORED).long()
         return Batch((images,), (masks,))
 

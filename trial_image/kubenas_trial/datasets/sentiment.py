@@ -46,7 +46,7 @@ def sentiment(split_seed: int) -> LabelledTexts:
 
     A review says one or two things. Two agree, or one is conceded ("although …") and is the opposite of what counts;
     "not" and "hardly" turn adjectives round. So words alone tell three reviews of four, and their order the others.
-    Whoever finds hidden words can learn which are alike, from what agrees and what does not.
+    Masked words can be learned from, as the two things of most reviews agree.
     """
     rng = Random(0)
     reviews: dict[str, str] = {}

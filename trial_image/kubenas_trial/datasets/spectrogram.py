@@ -66,22 +66,22 @@ def mel_filters(frequencies: int, sample_rate: int, bands: int) -> Tensor:
     return torch.minimum(rising, falling).clamp(min=0).float()
 
 
-def vary_waves(waves: Tensor, most_shift: int) -> Tensor:
-    """`waves` (batch, samples), each faster or slower, at another place, and with noise.
+def augment_waves(waves: Tensor, most_shift: int) -> Tensor:
+    """`waves` (batch, samples), each faster or slower, shifted, and with noise.
 
-    Speed and with it pitch change by up to 15 % (Ko et al., Interspeech 2015), the place by up to `most_shift` samples;
+    Speed and with it pitch change by up to 15 % (Ko et al., Interspeech 2015), shifts are up to `most_shift` samples;
     noise is up to 0.3 as loud as the wave.
     """
     batch, samples = waves.shape
     speeds = 0.85 + 0.3 * torch.rand(batch, 1)
     shifts = most_shift * (2 * torch.rand(batch, 1) - 1)
     middle = (samples - 1) / 2
-    places = (torch.arange(samples) - middle) * speeds + middle + shifts
-    left = places.floor().clamp(-1, samples - 1)
+    positions = (torch.arange(samples) - middle) * speeds + middle + shifts
+    left = positions.floor().clamp(-1, samples - 1)
     # One sample of silence at either end stands for all outside.
     silent = pad(waves, (1, 1))
     index = left.long() + 1
-    moved = torch.lerp(silent.gather(1, index), silent.gather(1, index + 1), (places - left).clamp(0, 1))
+    moved = torch.lerp(silent.gather(1, index), silent.gather(1, index + 1), (positions - left).clamp(0, 1))
     loudness = waves.square().mean(1, keepdim=True).sqrt()
     return moved + 0.3 * torch.rand(batch, 1) * loudness * torch.randn(batch, samples)
 
@@ -95,7 +95,7 @@ def mask_spectra(spectra: Tensor) -> Tensor:
         size = spectra.shape[dimension]
         length = torch.rand(len(spectra), 1) * part * size
         begin = torch.rand(len(spectra), 1) * (size - length)
-        places = torch.arange(size)
-        masked = (places >= begin) & (places < begin + length)
+        positions = torch.arange(size)
+        masked = (positions >= begin) & (positions < begin + length)
         spectra = spectra.masked_fill(masked.unsqueeze(3 - dimension), 0)
     return spectra

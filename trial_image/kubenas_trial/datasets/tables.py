@@ -55,7 +55,7 @@ class Row:
 
     text: str
     label: str
-    place: str
+    at: str
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Table:
     label: str | None = None
 
     def has_labels(self) -> bool:
-        """Whether there are labels; published tables of tests lack them, or have nothing or -1 in their place."""
+        """Whether there are labels; published tables of tests lack them, or have nothing or -1 instead."""
         rows = self._rows()
         try:
             first = next(rows, None)
@@ -90,7 +90,7 @@ class Table:
                 if row.label:
                     yield row
                 else:
-                    text = f"{row.place}: the label is empty: fill it in, or take the line out"
+                    text = f"{row.at}: the label is empty: fill it in, or take the line out"
                     problems.add(InvalidDatasetError(text, "empty label"))
         problems.refuse()
 
@@ -181,7 +181,7 @@ class Table:
         return Row(text, label.strip(), f"{self.path}, line {line}")
 
     def _numbered(self, fields: Sequence[str]) -> tuple[int, int] | None:
-        """Places of text and label, from 0, where the settings give numbers that are no names."""
+        """Indices of text and label, from 0, where the settings give numbers that are no names."""
         wanted = self.text, self.label
         if not all(name and name.isdecimal() for name in wanted) or all(name in fields for name in wanted):
             return None
@@ -210,7 +210,7 @@ class Table:
         raise MissingColumnError(
             setting,
             f"{self.path}: has no column {missing}, only {there}: name one by task.settings.{setting}, "
-            "or in a table without a header give the places of both, such as 1 and 2",
+            "or in a table without a header give the numbers of both, such as 1 and 2",
         )
 
 

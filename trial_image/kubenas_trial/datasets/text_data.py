@@ -20,7 +20,7 @@ from kubenas_trial.settings import TrainingSettings
 
 Column = Annotated[
     Annotated[str, Field(min_length=1, coerce_numbers_to_str=True)] | None,
-    Field(description="Name of a table's column, or its place, from 1, where there is no header."),
+    Field(description="Name of a table's column, or its number, from 1, where there is no header."),
 ]
 
 

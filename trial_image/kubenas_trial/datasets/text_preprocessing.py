@@ -1,4 +1,4 @@
-"""Texts as the tokens that were learned from a training's texts."""
+"""Texts as tokens of the vocabulary that was learned from the training texts."""
 
 from __future__ import annotations
 

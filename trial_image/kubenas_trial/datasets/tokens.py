@@ -85,9 +85,9 @@ class TokenLists:
         index = torch.as_tensor(indices)
         ends = self.ends[index]
         begins = torch.where(index > 0, self.ends[index - 1], 0)
-        places = begins[:, None] + torch.arange(int((ends - begins).max()))
-        inside = places < ends[:, None]
-        return torch.where(inside, self.tokens[places.clamp(max=len(self.tokens) - 1)].long(), PADDING)
+        positions = begins[:, None] + torch.arange(int((ends - begins).max()))
+        inside = positions < ends[:, None]
+        return torch.where(inside, self.tokens[positions.clamp(max=len(self.tokens) - 1)].long(), PADDING)
 
 
 def tokenize(tokenizer: Tokenizer, texts: Iterable[str], memory_limit_mb: int) -> TokenLists:

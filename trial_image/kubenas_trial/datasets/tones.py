@@ -26,7 +26,7 @@ _EACH = 125
 
 
 def tones(settings: AudioSettings) -> AudioData:
-    """125 sounds of each of eight courses of a tone, which differ in pitch, place, length and noise.
+    """125 sounds of each of eight courses of a tone, which differ in pitch, onset, length and noise.
 
     The sounds are the same for every trial and seed; `split_seed` says which of them are validation and test.
     """
@@ -49,11 +49,11 @@ def _waves(labels: Tensor, settings: AudioSettings) -> Tensor:
     length = uniform(0.4, 0.8)
     begin = uniform(0, 1) * (1 - length)
     time = torch.linspace(0, 1, settings.samples)
-    place = (time - begin) / length
-    point = (place * 4).clamp(0, 3.999)
+    progress = (time - begin) / length
+    point = (progress * 4).clamp(0, 3.999)
     left = point.floor().long()
     octaves = torch.lerp(courses.gather(1, left), courses.gather(1, left + 1), point - left)
     phase = 2 * math.pi * torch.cumsum(base * 2**octaves, dim=1) / settings.sample_rate
-    sounding = (place >= 0) & (place <= 1)
+    sounding = (progress >= 0) & (progress <= 1)
     noise = torch.randn(len(labels), settings.samples, generator=generator)
     return 0.1 * (sounding * phase.sin() + 10 ** uniform(-1.5, 0.2) * noise)

@@ -20,7 +20,7 @@ END: Final = "[END]"
 Column = Annotated[
     Annotated[str, Field(min_length=1, coerce_numbers_to_str=True)] | None,
     Field(
-        description="Name of a table's column, or its place, from 1, where there is no header; of aligned files the "
+        description="Name of a table's column, or its number, from 1, where there is no header; of aligned files the "
         "ending, such as en.",
     ),
 ]

@@ -20,9 +20,9 @@ from kubenas_trial.errors import InvalidDatasetError
 from kubenas_trial.settings import TrainingSettings
 
 PADDING, UNKNOWN = range(2)
-# The target where the answer is none of the classes, which no network can give.
+# The target of answers that are none of the classes.
 OTHER: Final = -1
-# Largest shift of a varied image, as a share of its side.
+# Largest shift by augmentation, as a share of the side.
 _SHIFT: Final = 1 / 16
 
 
@@ -46,7 +46,7 @@ class QuestionExamples:
         images: number of each question's image.
         words: words of each question (questions, length), padded.
         answers: class of each answer, or OTHER.
-        shift: pixels by which images are moved at most, each by a draw of its own; only training examples have it.
+        shift: the largest random shift of an image, in pixels; 0 but for training examples.
     """
 
     pictures: Tensors
@@ -105,14 +105,14 @@ def vqa_data(questions: Questions, settings: VQASettings) -> VQAData:
     length = min(settings.length, max(len(split_words(question.text)) for question in known))
     parts = (known, questions.validation, questions.test)
     paths = list(dict.fromkeys(question.image for part in parts for question in part))
-    places = {path: place for place, path in enumerate(paths)}
+    image_numbers = {path: number for number, path in enumerate(paths)}
     side = settings.image_size
     pictures = tensors(paths, partial(read_image, side=side), 3 * side**2, settings.memory_limit_mb)
     shift = round(side * _SHIFT) if settings.augmentation else 0
     train, validation, test = (
         QuestionExamples(
             pictures,
-            torch.tensor([places[question.image] for question in part]),
+            torch.tensor([image_numbers[question.image] for question in part]),
             torch.stack([encoded_words(question.text, numbers, length) for question in part]),
             torch.tensor([classes.get(canonical(question.answer), OTHER) for question in part]),
             shift if part is known else 0,

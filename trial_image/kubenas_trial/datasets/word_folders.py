@@ -205,7 +205,7 @@ def _split(path: Path, files: Sequence[Path], labels: Sequence[int], seed: int) 
         cut = grouped([_speaker(files[number]) for number in listed[0]], seed, shares)
     else:
         cut = stratified([labels[number] for number in listed[0]], seed, shares)
-    train, *others = ([listed[0][place] for place in places] for places in cut)
+    train, *others = ([listed[0][index] for index in chosen] for chosen in cut)
     return train, *(known or held for known, held in zip(listed[1:], others, strict=True))
 
 

@@ -22,7 +22,7 @@ class Reporter(Protocol):
         """The file of its checkpoint, or None where none is wanted."""
 
     def uninterrupted(self) -> AbstractContextManager[None]:
-        """Within it no SystemExit is raised by a signal; one that came is raised at its end."""
+        """Defers the SystemExit of a signal to the end of the `with`."""
 
 
 class LoggedTrial:

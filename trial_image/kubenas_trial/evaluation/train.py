@@ -52,8 +52,8 @@ def train(task: Task[Any, Any], space: SearchSpace, candidate: Candidate, seed: 
     Metrics: those of the task on the validation split, `params` (weights), `flops` (multiply-adds of one example),
     `seconds` (training time, without evaluation), `peak_memory_mb`, what the space knows of its costs, and what
     `task.settings.measure` lists; at the end also those on the test split, with `test_` before their names. Training
-    goes on from the candidate's own checkpoint, else from the one that it is to resume from. A SystemExit, as by
-    SIGTERM, leaves a checkpoint of the last step. Of several processes that train together the first evaluates and
+    resumes from the candidate's own checkpoint, else from `resume_from`. On SystemExit, as by SIGTERM, it writes
+    a checkpoint of the last step. Of several processes that train together the first evaluates and
     writes checkpoints.
 
     Raises:
@@ -126,7 +126,7 @@ def train(task: Task[Any, Any], space: SearchSpace, candidate: Candidate, seed: 
 def seed_epoch(seed: int, candidate: str, epoch: int) -> torch.Generator:
     """Seed every random draw of one epoch.
 
-    An epoch's draws depend on nothing that came before, so training that resumes draws what undisturbed training does.
+    Draws do not depend on earlier epochs, so that a resumed training draws the same as an uninterrupted one.
     """
     digest = hashlib.sha256(f"{seed}/{candidate}/{epoch}".encode()).digest()
     return torch.manual_seed(int.from_bytes(digest[:8], "big"))

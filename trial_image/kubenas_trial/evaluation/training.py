@@ -1,4 +1,4 @@
-"""One network with all that changes while it learns."""
+"""The training of one network, with its optimizer, scaler and counters."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from kubenas_trial.optimizers import SGD, AdamW
 from kubenas_trial.settings import TrainingSettings
 from kubenas_trial.tasks.base import Task
 
-# Steps after which a GPU's losses are looked at, since each look waits for the GPU.
+# Steps between two checks of a GPU's losses, since each check waits for the GPU.
 _CHECK_STEPS = 50
 
 
@@ -61,15 +61,15 @@ class Training:
         self._uninterrupted = uninterrupted
         compiled = settings.compile and task.device.type == "cuda"
         self._forward = cast("nn.Module", torch.compile(network)) if compiled else network
-        # An architecture may have parts that lead nowhere and so get no gradient.
+        # Parts of an architecture that do not reach the output get no gradient.
         alone = world_size() == 1
         self._learner = self._forward if alone else DistributedDataParallel(self._forward, find_unused_parameters=True)
 
     def train_epoch(self, epoch: int, generator: torch.Generator) -> None:
         """Learn from every training example once, in an order drawn from `generator`; `epoch` counts from 1.
 
-        Those that the attribute `examples` counts are left out. Each step's draws depend on nothing that came before,
-        so training that resumes draws what undisturbed training does.
+        The first `self.examples` are skipped, as they were done before an interruption. Each step seeds its draws anew,
+        so that a resumed training draws the same as an uninterrupted one.
 
         Raises:
             NonFiniteMetricError: the loss is NaN or infinite; nothing that follows would be worth its time.
@@ -77,7 +77,7 @@ class Training:
         start = time.monotonic()
         self.network.train()
         seed = generator.initial_seed()
-        examples = _Drawn(self._task.data.train, seed)
+        examples = _Seeded(self._task.data.train, seed)
         order = share(torch.randperm(len(examples), generator=generator).tolist())
         if len(order) > self._settings.batch_size > 1 == len(order) % self._settings.batch_size:
             # Batch normalization cannot learn from one vector; each epoch leaves another one out.
@@ -111,8 +111,8 @@ class Training:
         """One step by the mean gradient of `batches`; their mean loss."""
         self.network.zero_grad()  # the optimizer's own imports torch's compiler
         total = torch.zeros((), device=self._task.device)
-        for place, batch in enumerate(batches, start=1):
-            with self._averaged(place == len(batches)):
+        for number, batch in enumerate(batches, start=1):
+            with self._averaged(number == len(batches)):
                 with self._autocast():
                     loss = self._task.loss(self._learner, batch) / len(batches)
                 self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
@@ -125,7 +125,7 @@ class Training:
         return total
 
     def _averaged(self, last: bool) -> AbstractContextManager[None]:
-        """Where gradients are averaged over all processes, which the last of a step's batches is enough for."""
+        """Averages gradients over all processes for the last batch of a step only, as DDP's `no_sync` allows."""
         learner = self._learner
         return nullcontext() if last or not isinstance(learner, DistributedDataParallel) else learner.no_sync()
 
@@ -135,8 +135,8 @@ class Training:
 
 
 @dataclass(frozen=True, slots=True)
-class _Drawn:
-    """Examples whose draws depend on the epoch's seed and on the batch alone, whichever process reads them."""
+class _Seeded:
+    """Examples whose random draws depend on the epoch's seed and the batch alone, whichever process reads them."""
 
     examples: Examples
     seed: int
@@ -150,7 +150,7 @@ class _Drawn:
 
 
 def _draw_anew(*of: int | str) -> None:
-    """Seed torch's global generators by what is drawn for."""
+    """Seed torch's global generators by the hash of `of`."""
     torch.manual_seed(int.from_bytes(hashlib.sha256(repr(of).encode()).digest()[:8], "big"))
 
 

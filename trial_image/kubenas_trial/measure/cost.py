@@ -1,4 +1,4 @@
-"""What a network costs, whatever it is trained on."""
+"""Parameters, FLOPs and memory of a network."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def count_flops(network: nn.Module, inputs: Sequence[Tensor]) -> int:
 class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Sums the formulas, as `FlopCounterMode` does by module.
 
-    That one imports torch's compiler, seconds of every trial, as each mode does that does not say what this one says of
-    it.
+    `FlopCounterMode` imports torch's compiler, which takes seconds in every trial, as does any mode that does not opt
+    out as this one does.
     """
 
     def __init__(self) -> None:

@@ -34,7 +34,7 @@ def _per_input(inputs: Tensor, *_: Any, **__: Any) -> int:
 
 
 # Operations by NAS-Bench-201's rules (Dong and Yang, ICLR 2020): of a normalized value two, of an activation one, of a
-# pooled value as many as its window has places.
+# pooled value as many as its window has elements.
 ELEMENTWISE: Final[Mapping[Any, Callable[..., int]]] = {
     **dict.fromkeys((_aten.native_batch_norm, _aten.cudnn_batch_norm, _aten.native_layer_norm), _per_output(2)),
     _aten.native_group_norm: _per_output(2),

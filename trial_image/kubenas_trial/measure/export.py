@@ -52,7 +52,7 @@ def export_program(network: nn.Module, inputs: Sequence[Tensor]) -> torch.export
 
 def export_onnx(network: nn.Module, inputs: Sequence[Tensor], path: Path) -> None:
     """`network` as one ONNX file, with inputs `input_0`, `input_1` … and the output `output`."""
-    names = [f"input_{place}" for place in range(len(inputs))]
+    names = [f"input_{index}" for index in range(len(inputs))]
     with evaluating(network), torch.no_grad(), _quiet():
         torch.onnx.export(
             network,

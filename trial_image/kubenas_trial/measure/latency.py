@@ -1,4 +1,4 @@
-"""How long a network takes for some examples, on the device at hand."""
+"""Latency of a network on the local device."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def measure_latency(network: nn.Module, inputs: Sequence[Tensor], threads: int) 
 
 
 def _wait(device: torch.device) -> None:
-    """Until all that was asked of a GPU is done."""
+    """Until a GPU's queued work is done."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 

@@ -27,7 +27,7 @@ class LatencyTable:
     """A sum: `base`, and what each decision's value adds.
 
     Attributes:
-        base: latency of what no decision changes.
+        base: latency of the parts that no decision changes.
         adds: latency by decision and value, in the unit of what was measured.
         rank_correlation: Spearman's, of each measured latency with the one from a table fitted without its fifth.
     """

@@ -31,7 +31,7 @@ MODULES: Final[Mapping[str, tuple[str, ...]]] = dict.fromkeys(
 
 
 def before_training(task: Task[Any, Any], network: nn.Module) -> dict[str, float]:
-    """What does not depend on the weights' values."""
+    """The measures that do not depend on the weights' values."""
     wanted = set(task.settings.measure)
     measured: dict[str, float] = {}
     if "size_mb" in wanted:
@@ -50,7 +50,7 @@ def before_training(task: Task[Any, Any], network: nn.Module) -> dict[str, float
 
 
 def after_training(task: Task[Any, Any], network: nn.Module) -> dict[str, float]:
-    """What depends on the weights' values."""
+    """The measures that depend on the weights' values."""
     if "int8" not in task.settings.measure:
         return {}
     from kubenas_trial.measure.export import export_onnx  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""A network that onnxruntime runs, in the place of the one that it was exported from."""
+"""A network that onnxruntime runs, in place of the one that it was exported from."""
 
 from __future__ import annotations
 

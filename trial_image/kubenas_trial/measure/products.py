@@ -35,8 +35,8 @@ def _convolution(
     out_val: Tensor,
     **__: Any,
 ) -> int:
-    places = (inputs if transposed else out_val).shape[2:]
-    return inputs.shape[0] * prod(places) * weights.numel()
+    positions = (inputs if transposed else out_val).shape[2:]
+    return inputs.shape[0] * prod(positions) * weights.numel()
 
 
 def _attention(query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> int:

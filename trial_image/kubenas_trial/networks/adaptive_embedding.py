@@ -25,9 +25,9 @@ class Cluster(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(batch, length) to (batch, length, width), zero for tokens of other clusters."""
-        # All tokens are looked up and the others' dropped, so that the work does not depend on what the tokens are.
-        place = (tokens - self.start).clamp(0, self.table.num_embeddings - 1)
-        embedded: Tensor = self.projection(self.table(place)) * (place == tokens - self.start)[:, :, None]
+        # All tokens are embedded and the others masked, so that the cost does not depend on the tokens.
+        index = (tokens - self.start).clamp(0, self.table.num_embeddings - 1)
+        embedded: Tensor = self.projection(self.table(index)) * (index == tokens - self.start)[:, :, None]
         return embedded
 
     def score(self, vectors: Tensor) -> Tensor:

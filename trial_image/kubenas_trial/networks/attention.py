@@ -12,7 +12,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 
 class KeyValues(NamedTuple):
-    """What attention looks at: `keys` and `values`, each (batch, heads, length, size)."""
+    """What is attended to: `keys` and `values`, each (batch, heads, length, size)."""
 
     keys: Tensor
     values: Tensor
@@ -46,13 +46,12 @@ class Attention(nn.Module):
         self.output = nn.Linear(inner, width)
 
     def forward(self, inputs: Tensor, memory: Tensor, mask: Tensor | None = None) -> Tensor:
-        """What each place of `inputs` gathers from `memory`.
+        """The output of attention at each position of `inputs`.
 
         Args:
             inputs: (batch, length, width).
             memory: (batch, memory length, memory width); for self-attention the same as `inputs`.
-            mask: true where a place may look, broadcast to (batch, heads, length, memory length); each place must see
-                something.
+            mask: true where a position may attend, broadcast to (batch, heads, length, memory length); to one at least.
         """
         return self.gather(inputs, self.key_values(memory), mask)
 
@@ -61,7 +60,7 @@ class Attention(nn.Module):
         return KeyValues(split_heads(self.key(memory), self.heads), split_heads(self.value(memory), self.heads))
 
     def gather(self, inputs: Tensor, memory: KeyValues, mask: Tensor | None = None) -> Tensor:
-        """As `forward`, of a memory whose keys and values are known."""
+        """As `forward`, with precomputed keys and values."""
         query = split_heads(self.query(inputs), self.heads)
         gathered = scaled_dot_product_attention(query, memory.keys, memory.values, attn_mask=mask)
         outputs: Tensor = self.output(join_heads(gathered))
@@ -85,12 +84,12 @@ def padding_mask(tokens: Tensor, padding: int) -> Tensor:
 
 
 def causal_mask(length: int, device: torch.device | None = None) -> Tensor:
-    """The mask (length, length) by which each place sees itself and what is before it."""
+    """The mask (length, length) by which each position attends to itself and what is before it."""
     return torch.ones(length, length, dtype=torch.bool, device=device).tril()
 
 
 class FeedForward(nn.Sequential):
-    """Dense layers at each place: `width` to `inner` and back, with GELU between.
+    """Dense layers at each position: `width` to `inner` and back, with GELU between.
 
     With `layers` of 2 or more there are as many hidden layers (FlexiBERT's stacks).
     """
@@ -119,7 +118,7 @@ class TransformerLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
-        """(batch, length, width) to the same; `mask` is true where a place may look, as in `Attention`."""
+        """(batch, length, width) to the same; `mask` is true where a position may attend, as in `Attention`."""
         normalised = self.attention_norm(inputs)
         inputs = inputs + self.dropout(self.attention(normalised, normalised, mask))
         outputs: Tensor = inputs + self.dropout(self.feed_forward(self.feed_forward_norm(inputs)))

@@ -1,4 +1,4 @@
-"""What every family of networks has: what goes in and comes out, its skeleton, how it is built."""
+"""What every family of networks has: its interface (inputs and outputs), its skeleton, how it is built."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kubenas.space.base import Value
 class Images:
     """Images (batch, channels, height, width) as float32.
 
-    A classifier gives (batch, classes), a segmenter (batch, classes, height, width), a detector rows (batch, places,
+    A classifier gives (batch, classes), a segmenter (batch, classes, height, width), a detector rows (batch, locations,
     classes + 10) as `detector.Predictions` says.
     """
 
@@ -45,7 +45,7 @@ class Tokens:
 class TokenPairs:
     """Source (batch, source length) and target so far (batch, target length), both int64.
 
-    A translator gives the next token's logits at each place of the target, (batch, target length, target_vocabulary).
+    A translator gives the next token's logits at each position: (batch, target length, target_vocabulary).
     Both lengths are at most `length`.
     """
 
@@ -112,8 +112,8 @@ I = TypeVar("I")  # noqa: E741 - an interface, one of the above
 class Family(Generic[S, I]):
     """Networks that are a function of an architecture.
 
-    A parameter's name says its place in the space and its operation, and depends on no other decision. Decisions of
-    sizes change shapes alone, so that a smaller network has leading slices of a larger one's parameters.
+    A parameter's name gives its position in the space and its operation, and depends on no other decision. Decisions
+    about sizes only change shapes: a smaller network has leading slices of a larger one's parameters.
 
     Attributes:
         skeleton: the settings around the searched part; its defaults suit a small machine or are the paper's.
@@ -128,5 +128,5 @@ class Family(Generic[S, I]):
 
 
 AnyFamily = Family[Any, Any]
-# One for all spaces of its preset or language, or one that depends on how a space of one's own is written.
+# One for all spaces of a preset or language, or one made for a given space.
 FamilyOf = AnyFamily | Callable[[SearchSpace], AnyFamily]

@@ -105,7 +105,7 @@ class Classifier(nn.Module):
 
 
 class MaskedLanguageModel(nn.Module):
-    """Logits (batch, length, vocabulary) of what stands at each place; the last matrix is the embedding's."""
+    """Logits (batch, length, vocabulary) of the token at each position; the last matrix is the embedding's."""
 
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()

@@ -13,14 +13,14 @@ from kubenas.space.cells.graph import Graph
 
 
 class CellGraph(nn.Module):
-    """The last vertex of a graph whose vertices sum up what comes in, each edge and vertex with its operation.
+    """The last vertex of an acyclic graph whose vertices sum their inputs, each edge and vertex with its operation.
 
     Args:
-        graph: edges go up; a vertex with neither input nor reader is left out, one with readers only gives zeros.
+        graph: edges go to higher numbers; a vertex without inputs gives zeros, and is left out if nothing reads it.
         starts: how many vertices, from 0 on, are the inputs.
         make: the operation of (name, source vertex), whose parameters' names begin with its own, as they lie below
             `edges.SOURCE-TARGET` and `vertices.VERTEX`; `""` is never asked for, since it changes nothing.
-        concatenated: whether the last vertex has its inputs one after another instead of their sum.
+        concatenated: whether the last vertex concatenates its inputs instead of summing them.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class CellGraph(nn.Module):
 
     def _along(self, source: int, target: int, values: dict[int, Tensor]) -> Tensor:
         edge = f"{source}-{target}"
-        # A vertex that nothing reaches.
+        # A vertex without inputs.
         value = values.get(source)
         value = torch.zeros_like(values[0]) if value is None else value
         return self.edges[edge](value) if edge in self.edges else value

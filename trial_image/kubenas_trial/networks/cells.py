@@ -30,18 +30,18 @@ class CellSkeleton(Skeleton):
 def cell_family(space: SearchSpace) -> AnyFamily:
     """The networks of `space.cell`.
 
-    Cells with two inputs are put together as DARTS does, others as NAS-Bench-201 does. Several cells take turns; the
-    one called `reduction` has each place behind a change of resolution.
+    Cells with two inputs are stacked as in DARTS, others as in NAS-Bench-201. Several cells are used in turn; the
+    one called `reduction` follows each change of resolution.
 
     Raises:
         InvalidTrialError: an operation is none that is known here.
     """
     if (cell := space.cell) is None:
         raise InvalidTrialError("searchSpace.cell: this space has none")
-    for place, name in enumerate(cell.operations):
+    for index, name in enumerate(cell.operations):
         if name not in OPERATIONS and name not in (cell.none, cell.skip):
             raise InvalidTrialError(
-                f"searchSpace.cell.operations[{place}]: {name!r} is unknown to this trainer: choose of "
+                f"searchSpace.cell.operations[{index}]: {name!r} is unknown to this trainer: choose of "
                 f"{', '.join(OPERATIONS)}, or name an image of your own in trialTemplate"
             )
     if cell.inputs is not None:
@@ -59,14 +59,14 @@ def _with_one_input(
     cell: Cell, architecture: Mapping[str, Value], skeleton: CellSkeleton, images: Images
 ) -> nn.Sequential:
     space, decided = build_cell_space(cell), Architecture(architecture)
-    # What carries nothing or leads nowhere would only cost.
+    # Edges without effect on the output are left out.
     graphs = {name: wiring.live(decided) for name, wiring in space.cells.items()}
     normal = [graph for name, graph in graphs.items() if name != "reduction"] or [graphs["reduction"]]
     reduction = graphs.get("reduction")
 
-    def make(stack: int, place: int, channels: int) -> nn.Module:
-        first = stack > 0 and place == 0
-        graph = reduction if first and reduction is not None else normal[place % len(normal)]
+    def make(stack: int, index: int, channels: int) -> nn.Module:
+        first = stack > 0 and index == 0
+        graph = reduction if first and reduction is not None else normal[index % len(normal)]
 
         def named(name: str, _source: int) -> nn.Module:
             return nn.Identity() if name == cell.skip else operation(name, channels)

@@ -35,8 +35,8 @@ class DARTSCell(nn.Module):
         graph: the inputs, the nodes, and the output, which concatenates.
         in_channels: of the output of the cell before the last one, and of that of the last one.
         channels: of each node.
-        halves: whether operations on the inputs halve the image.
-        halved: whether the last cell did that, so that its output is half as large as that of the cell before.
+        halves: whether operations on the inputs have stride 2.
+        halved: whether the last cell had that, so that its output is half the size of the one before it.
     """
 
     def __init__(
@@ -80,8 +80,8 @@ class DARTSNetwork(nn.Module):
         in_channels, halved = (width, width), False
         turns = cycle(normal)
         reductions = {skeleton.cells // 3, 2 * skeleton.cells // 3}
-        for place in range(skeleton.cells):
-            halves = place in reductions
+        for index in range(skeleton.cells):
+            halves = index in reductions
             if halves:
                 channels *= 2
             graph = reduction if halves else next(turns)

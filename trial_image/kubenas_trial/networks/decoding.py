@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class Decoding(Protocol):
-    """Sentences while they are translated."""
+    """The state of decoding a batch of sentences."""
 
     def step(self, tokens: Tensor) -> tuple[Tensor, Decoding]:
-        """Logits (batch, target vocabulary) of the token after `tokens` (batch), and what goes on from there."""
+        """Logits (batch, target vocabulary) of the token after `tokens` (batch), and the state after it."""
 
     def of(self, kept: Tensor) -> Decoding:
         """The `kept` sentences alone (mask or indices of the batch)."""
@@ -48,7 +48,7 @@ class Whole:
 
 def start(network: nn.Module, source: Tensor) -> Decoding:
     """The translation of `source` (batch, source length) by `network`, before the target's first token."""
-    # What compiles a network hands on its methods; what was exported has none.
+    # A compiled network forwards its methods; an exported one has none.
     if hasattr(network, "start"):
         return cast("Seq2Seq", network).start(source)
     return Whole(network, source, source[:, :0])

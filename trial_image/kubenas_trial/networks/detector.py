@@ -22,9 +22,9 @@ from kubenas_trial.networks.pyramid import Pyramid
 _ANCHOR_STRIDES = 4
 _SCALES = (1.0, 2 ** (1 / 3), 2 ** (2 / 3))
 _RATIOS = (0.5, 1.0, 2.0)
-# Logit of each class at first: without it the many empty places would swamp the first steps (RetinaNet).
+# Initial logit of each class, or the many locations without an object would dominate the first steps (RetinaNet).
 _UNLIKELY = math.log(0.01 / 0.99)
-# No box is more than this much larger than its prior; exp would overflow in half precision.
+# Largest ratio of a box to its prior; exp would overflow in half precision.
 _MAX_LOG_SIZE = math.log(64)
 
 
@@ -32,11 +32,11 @@ class Predictions(NamedTuple):
     """What a detector's output means; coordinates are x1, y1, x2, y2 in pixels of its input.
 
     Attributes:
-        logits: of each class, (batch, places, classes).
-        centerness: logit of how near to its object's centre a place is, (batch, places).
-        boxes: (batch, places, 4).
-        priors: box that each place begins from, (places, 4).
-        levels: number of the pyramid's level, and of the scale of its anchors, that each place belongs to, (places).
+        logits: of each class, (batch, locations, classes).
+        centerness: logit of how near to its object's centre a location is, (batch, locations).
+        boxes: (batch, locations, 4).
+        priors: box that each location begins from, (locations, 4).
+        levels: group of each location by pyramid level and anchor scale, (locations).
     """
 
     logits: Tensor
@@ -47,7 +47,7 @@ class Predictions(NamedTuple):
 
     @classmethod
     def of(cls, rows: Tensor) -> Predictions:
-        """Those in a detector's output (batch, places, classes + 10), as float32."""
+        """Those in a detector's output (batch, locations, classes + 10), as float32."""
         logits, centerness, boxes, priors, levels = torch.split(rows.float(), [rows.shape[2] - 10, 1, 4, 4, 1], dim=2)
         return cls(logits, centerness.squeeze(2), boxes, priors[0], levels[0].squeeze(1))
 
@@ -72,18 +72,18 @@ class Head(nn.Module):
         width: channels.
         kernels: of each tower's layers.
         separable: whether they are depthwise and pointwise convolutions.
-        anchors: predictions at each place.
+        anchors: predictions at each location.
         classes: their number.
     """
 
     def __init__(self, width: int, kernels: list[int], *, separable: bool, anchors: int, classes: int) -> None:
         super().__init__()
-        # An anchor's predictions mean something else than those of a place without.
+        # With anchors a box is encoded in another way than without.
         last = "anchor_free" if anchors == 1 else "anchors"
         self.classes, self.boxes = (
             sequence(
                 {
-                    **{f"layer{place}": _layer(width, each, separable=separable) for place, each in enumerate(kernels)},
+                    **{f"layer{index}": _layer(width, each, separable=separable) for index, each in enumerate(kernels)},
                     last: _last(width, out_channels, bias),
                 }
             )
@@ -92,9 +92,9 @@ class Head(nn.Module):
         self.anchors = anchors
 
     def forward(self, values: Tensor) -> Tensor:
-        """(batch, width, height, width of the map) to rows (batch, places, classes + 1 + 4).
+        """(batch, width, height, width of the map) to rows (batch, locations, classes + 1 + 4).
 
-        A place is a pixel of the map, row by row, and an anchor there. Its row has the classes' logits, that of
+        A location is one anchor at one pixel of the map, row by row. Its row has the classes' logits, that of
         centerness and how the box differs from its prior.
         """
         return torch.cat([self._rows(self.classes(values)), self._rows(self.boxes(values))], dim=2)
@@ -111,9 +111,9 @@ def _last(width: int, out_channels: int, bias: float) -> nn.Conv2d:
 
 
 class Detector(nn.Module):
-    """Images (batch, channels, height, width) to rows (batch, places, classes + 10): see `Predictions`.
+    """Images (batch, channels, height, width) to rows (batch, locations, classes + 10): see `Predictions`.
 
-    Images are first resized to `resolution`, whatever they come as.
+    Images of any size are first resized to `resolution`.
     """
 
     priors: Tensor
@@ -145,7 +145,7 @@ class Detector(nn.Module):
         half = (self.priors[:, 2:] - self.priors[:, :2]) / 2
         centres = self.priors[:, :2] + half
         if self.anchor_free:
-            # FCOS: distances of the four sides from the place, here in units of half the prior's side.
+            # FCOS: distances of the four sides from the location, here in units of half the prior's side.
             distances = offsets.clamp(max=_MAX_LOG_SIZE).exp() * torch.cat([half, half], dim=1)
             return torch.cat([centres - distances[..., :2], centres + distances[..., 2:]], dim=2)
         # R-CNN's coding: shift of the centre in units of the anchor's side, logarithm of the size.
@@ -155,7 +155,7 @@ class Detector(nn.Module):
 
 
 def _priors(strides: tuple[int, ...], resolution: int, shapes: list[tuple[float, float]]) -> tuple[Tensor, Tensor]:
-    """Anchors (places, 4) of all levels in the order of the head's rows, and the number of level and scale of each."""
+    """Priors (locations, 4) of all levels in the order of the head's rows, and each one's group by level and scale."""
     priors, levels = [], []
     scales = sorted({scale for scale, _ in shapes})
     for number, stride in enumerate(strides):

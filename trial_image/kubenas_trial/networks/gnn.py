@@ -44,17 +44,17 @@ class Operation(nn.Module):
 
 
 class Readout(nn.Module):
-    """A linear layer on the values of some nodes side by side, with weights for each node of its own.
+    """A linear layer on the concatenated values of some nodes, with separate weights for each node.
 
     Args:
-        nodes: whose values it reads.
+        nodes: that it reads.
         in_channels: of each.
         out_channels: of the result.
     """
 
     def __init__(self, nodes: Sequence[int], in_channels: int, out_channels: int) -> None:
         super().__init__()
-        # Drawn for all values together, as how many they are decides how large weights are at first.
+        # Initialized together, as the scale of the weights depends on all inputs.
         drawn = nn.Linear(len(nodes) * in_channels, out_channels)
         self.weights = nn.ParameterDict(
             {
@@ -87,7 +87,7 @@ def _layer(name: str, in_channels: int, out_channels: int) -> nn.Module:
     }
     layer = layers[name]()
     if name == "arma":
-        # What further layers of its stack would use; unused, it would count as weights, and have no gradient.
+        # Only further layers of its stack would use this; unused, it would count as weights and get no gradient.
         del layer.weight
     return layer
 
@@ -101,10 +101,10 @@ class GNNSkeleton(Skeleton):
 
 
 class GNNetwork(nn.Module):
-    """A linear layer if wanted, four nodes that each apply an operation to an earlier value, a linear classifier.
+    """An optional linear layer, four nodes that each apply an operation to an earlier node, a linear classifier.
 
-    A skip is what it reads. The classifier reads, side by side, the values that no node reads, but for skips from the
-    input. ReLU is behind each operation, dropout before each.
+    A skip is the identity. The classifier reads, concatenated, the nodes that no other reads, except skips of the
+    input. Each operation is between dropout and ReLU.
     """
 
     def __init__(self, architecture: Mapping[str, Value], skeleton: GNNSkeleton, graph: Graph) -> None:
@@ -115,17 +115,17 @@ class GNNetwork(nn.Module):
         self.links = [int(link) for link in links]
         self.pre = nn.Linear(graph.features, skeleton.hidden) if skeleton.pre else None
         self.operations = nn.ModuleDict()
-        # For each value which one it is, as a skip is none of its own, and how wide.
-        self.places, widths = [0], [skeleton.hidden if skeleton.pre else graph.features]
+        # For each node the one whose value it has, which for a skip is its input's, and the width of that.
+        self.sources, widths = [0], [skeleton.hidden if skeleton.pre else graph.features]
         for node, (link, name) in enumerate(zip(self.links, names, strict=True), start=1):
             if name == "skip":
-                self.places.append(self.places[link])
+                self.sources.append(self.sources[link])
                 widths.append(widths[link])
             else:
                 self.operations[str(node)] = Operation(name, widths[link], skeleton.hidden)
-                self.places.append(node)
+                self.sources.append(node)
                 widths.append(skeleton.hidden)
-        self.outputs = [node for node in range(1, 5) if str(node) not in links and self.places[node] != 0]
+        self.outputs = [node for node in range(1, 5) if str(node) not in links and self.sources[node] != 0]
         self.classifier = Readout(self.outputs, skeleton.hidden, graph.classes)
 
     def forward(self, features: Tensor, edges: Tensor) -> Tensor:
@@ -134,10 +134,10 @@ class GNNetwork(nn.Module):
         looped = torch.cat([edges, nodes.expand(2, -1)], dim=1)
         values = {0: features if self.pre is None else relu(self.pre(self._drop(features)))}
         for node, link in enumerate(self.links, start=1):
-            if self.places[node] == node:
+            if self.sources[node] == node:
                 operation = self.operations[str(node)]
-                values[node] = relu(operation(self._drop(values[self.places[link]]), edges, looped))
-        read = self._drop(torch.cat([values[self.places[node]] for node in self.outputs], dim=1))
+                values[node] = relu(operation(self._drop(values[self.sources[link]]), edges, looped))
+        read = self._drop(torch.cat([values[self.sources[node]] for node in self.outputs], dim=1))
         logits: Tensor = self.classifier(read.chunk(len(self.outputs), dim=1))
         return logits
 

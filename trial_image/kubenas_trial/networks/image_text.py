@@ -84,7 +84,7 @@ class PooledFusion(nn.Module):
 
 
 class FiLM(nn.Module):
-    """The question scales and shifts the image's features, of which the largest anywhere are taken."""
+    """The question scales and shifts the image's features, followed by max pooling."""
 
     def __init__(self, image_width: int, text_width: int, width: int, activation: type[nn.Module]) -> None:
         super().__init__()
@@ -103,13 +103,13 @@ class FiLM(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Each word gathers from the image's places; the mean over the words."""
+    """Each word attends to the positions of the image; the mean over the words."""
 
     def __init__(self, image_width: int, text_width: int, width: int, grid: tuple[int, int], padding: int) -> None:
         super().__init__()
         height, breadth = grid
         self.image = nn.Linear(image_width, width)
-        # Called by the grid, as places of another are elsewhere in the image.
+        # Named by the grid, as positions of another grid are elsewhere in the image.
         self.positions = sequence({f"{height}x{breadth}": Positions(height * breadth, width)})
         self.image_norm = nn.LayerNorm(width)
         self.text = nn.Linear(text_width, width)

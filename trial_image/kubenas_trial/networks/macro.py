@@ -103,9 +103,9 @@ def macro(architecture: Mapping[str, Value], skeleton: MacroSkeleton, images: Im
     for number, stage in enumerate(stages):
         out_channels = int(architecture.get(f"{stage}_width", skeleton.channels * 2**number))
         blocks: dict[str, nn.Module] = {}
-        for place in range(int(architecture[f"{stage}_depth"])):
-            stride = 2 if place == 0 and number > 0 and min(height, width) > _SMALLEST else 1
-            blocks[str(place)] = _block(architecture, stage, place, channels, out_channels, stride)
+        for index in range(int(architecture[f"{stage}_depth"])):
+            stride = 2 if index == 0 and number > 0 and min(height, width) > _SMALLEST else 1
+            blocks[str(index)] = _block(architecture, stage, index, channels, out_channels, stride)
             channels, height, width = out_channels, -(-height // stride), -(-width // stride)
         # Not the stage's name alone, which is the user's and may be that of another part.
         parts[f"stage_{stage}"] = sequence(blocks)
@@ -114,11 +114,11 @@ def macro(architecture: Mapping[str, Value], skeleton: MacroSkeleton, images: Im
 
 
 def _block(
-    architecture: Mapping[str, Value], stage: str, place: int, in_channels: int, out_channels: int, stride: int
+    architecture: Mapping[str, Value], stage: str, index: int, in_channels: int, out_channels: int, stride: int
 ) -> nn.Module:
-    expansion = architecture.get(f"{stage}_expansion.{place}")
-    kernel = int(architecture.get(f"{stage}_kernel.{place}", _KERNEL))
-    name = str(architecture.get(f"{stage}_operation.{place}", "residual" if expansion is None else "mbconv"))
+    expansion = architecture.get(f"{stage}_expansion.{index}")
+    kernel = int(architecture.get(f"{stage}_kernel.{index}", _KERNEL))
+    name = str(architecture.get(f"{stage}_operation.{index}", "residual" if expansion is None else "mbconv"))
     operation = name
     if found := _NAMED.fullmatch(name):
         name, expansion, kernel = "mbconv", int(found[1]), int(found[2])

@@ -16,7 +16,7 @@ class InvertedResidual(nn.Module):
     """MobileNetV2's block (Sandler et al., CVPR 2018): expansion, depthwise convolution, projection.
 
     The input is added where it has the same shape. `excited` adds MobileNetV3's squeeze-and-excitation (Howard et al.,
-    ICCV 2019); in a `fused` one a dense convolution stands for the first two (EfficientNetV2, Tan and Le, ICML 2021).
+    ICCV 2019); in a `fused` one a dense convolution replaces the first two (EfficientNetV2, Tan and Le, ICML 2021).
     """
 
     def __init__(

@@ -41,13 +41,13 @@ def perceptron(architecture: Mapping[str, Value], _skeleton: NoSkeleton, images:
     decisions = read(MLPDecisions, dict(architecture), "architecture")
     parts: dict[str, nn.Module] = {"flatten": nn.Flatten()}
     width = images.channels * images.height * images.width
-    for place in range(decisions.layers):
+    for index in range(decisions.layers):
         parts |= {
-            f"layer{place}": nn.Linear(width, decisions.hidden),
-            f"activation{place}": _ACTIVATIONS[decisions.activation](),
+            f"layer{index}": nn.Linear(width, decisions.hidden),
+            f"activation{index}": _ACTIVATIONS[decisions.activation](),
         }
         if decisions.dropout > 0:
-            parts[f"dropout{place}"] = nn.Dropout(decisions.dropout)
+            parts[f"dropout{index}"] = nn.Dropout(decisions.dropout)
         width = decisions.hidden
     return sequence({**parts, "output": nn.Linear(width, images.classes)})
 
@@ -59,18 +59,18 @@ class MLPSkeleton(Skeleton):
 
 
 class Layer(nn.Module):
-    """A dense layer with normalization, activation and dropout, as decided for `place`.
+    """A dense layer with normalization, activation and dropout, as decided for `index`.
 
     With `skip` its input is added, brought to the same width where that differs.
     """
 
-    def __init__(self, architecture: Mapping[str, Value], place: int, in_channels: int, out_channels: int) -> None:
+    def __init__(self, architecture: Mapping[str, Value], index: int, in_channels: int, out_channels: int) -> None:
         super().__init__()
         normalization = str(architecture["normalization"])
         parts: dict[str, nn.Module] = {"linear": nn.Linear(in_channels, out_channels)}
         if normalization != "none":
             parts[normalization] = _NORMALIZATIONS[normalization](out_channels)
-        parts["activation"] = _ACTIVATIONS[str(architecture[f"activation.{place}"])]()
+        parts["activation"] = _ACTIVATIONS[str(architecture[f"activation.{index}"])]()
         self.body = sequence({**parts, "dropout": nn.Dropout(float(architecture["dropout"]))})
         self.shortcut: nn.Module | None = None
         if architecture["skip"] == "residual":
@@ -87,10 +87,10 @@ def mlp(architecture: Mapping[str, Value], skeleton: MLPSkeleton, images: Images
     """Hidden layers, each with normalization, activation and dropout as decided, then a linear classifier."""
     parts: dict[str, nn.Module] = {"flatten": nn.Flatten()}
     width = images.channels * images.height * images.width
-    for place in range(int(architecture["depth"])):
+    for index in range(int(architecture["depth"])):
         # At least 2, as layers are normalized over their channels.
-        out_channels = max(2, round(float(architecture[f"width.{place}"]) * skeleton.width))
-        parts[f"layer{place}"] = Layer(architecture, place, width, out_channels)
+        out_channels = max(2, round(float(architecture[f"width.{index}"]) * skeleton.width))
+        parts[f"layer{index}"] = Layer(architecture, index, width, out_channels)
         width = out_channels
     return sequence({**parts, "output": nn.Linear(width, images.classes)})
 

@@ -48,13 +48,13 @@ def mobilenet_ofa(architecture: Mapping[str, Value], skeleton: MobileNetOFASkele
     for unit, ((width, first_stride), (activation, excited)) in enumerate(zip(UNITS, _KINDS, strict=True), start=1):
         out_channels = scaled_channels(width, skeleton.width)
         blocks: dict[str, nn.Module] = {}
-        for place in range(int(architecture[f"unit{unit}_depth"])):
-            blocks[str(place)] = InvertedResidual(
+        for index in range(int(architecture[f"unit{unit}_depth"])):
+            blocks[str(index)] = InvertedResidual(
                 channels,
                 out_channels,
-                float(architecture[f"unit{unit}_expansion.{place}"]),
-                int(architecture[f"unit{unit}_kernel.{place}"]),
-                first_stride if place == 0 else 1,
+                float(architecture[f"unit{unit}_expansion.{index}"]),
+                int(architecture[f"unit{unit}_kernel.{index}"]),
+                first_stride if index == 0 else 1,
                 activation=activation,
                 excited=excited,
             )
@@ -80,7 +80,7 @@ MOBILENET_OFA: Final = Family(
     default={
         "resolution": 176,
         **{f"unit{unit}_depth": 2 for unit in _UNITS},
-        **{f"unit{unit}_kernel.{place}": 3 for unit in _UNITS for place in range(2)},
-        **{f"unit{unit}_expansion.{place}": 4 for unit in _UNITS for place in range(2)},
+        **{f"unit{unit}_kernel.{index}": 3 for unit in _UNITS for index in range(2)},
+        **{f"unit{unit}_expansion.{index}": 4 for unit in _UNITS for index in range(2)},
     },
 )

@@ -93,8 +93,8 @@ def vertex_channels(graph: Graph, in_channels: int, out_channels: int) -> list[i
     last = len(graph.labels) - 1
     channels = [in_channels, *([0] * (last - 1)), out_channels]
     feeding = [vertex for vertex in range(1, last) if (vertex, last) in graph.edges]
-    for place, vertex in enumerate(feeding):
-        channels[vertex] = out_channels // len(feeding) + (place < out_channels % len(feeding))
+    for index, vertex in enumerate(feeding):
+        channels[vertex] = out_channels // len(feeding) + (index < out_channels % len(feeding))
     for vertex in range(last - 1, 0, -1):
         if vertex not in feeding:
             channels[vertex] = max(
@@ -118,8 +118,8 @@ def nasbench101(architecture: Mapping[str, Value], skeleton: NASBench101Skeleton
             parts[f"reduction{stack}"] = nn.MaxPool2d(2, ceil_mode=True)
             width *= 2
         cells: dict[str, nn.Module] = {}
-        for place in range(skeleton.cells_per_stack):
-            cells[str(place)] = NASBench101Cell(graph, before, width)
+        for index in range(skeleton.cells_per_stack):
+            cells[str(index)] = NASBench101Cell(graph, before, width)
             before = width
         parts[f"stack{stack}"] = sequence(cells)
     parts |= {"pool": nn.AdaptiveAvgPool2d(1), "flatten": nn.Flatten()}

@@ -77,7 +77,7 @@ def stacked(
     Each stack is twice as wide as the one before.
 
     Args:
-        make: the cell of (stack, place in it, channels), which keeps the shape.
+        make: the cell of (stack, index within it, channels), which keeps the shape.
         channels: width of the first stack.
         cells_per_stack: cells in each.
         images: what goes in and comes out.
@@ -88,7 +88,7 @@ def stacked(
         if stack > 0:
             parts[f"reduction{stack}"] = ReductionBlock(width, 2 * width)
             width *= 2
-        parts[f"stack{stack}"] = sequence({str(place): make(stack, place, width) for place in range(cells_per_stack)})
+        parts[f"stack{stack}"] = sequence({str(index): make(stack, index, width) for index in range(cells_per_stack)})
     parts |= {
         "norm": nn.BatchNorm2d(width),
         "activation": nn.ReLU(),

@@ -31,9 +31,9 @@ def nasbench_macro(architecture: Mapping[str, Value], skeleton: NASBenchMacroSke
     operations = enumerate(LAYERS)
     for depth, width, _ in STAGES:
         out_channels = scaled_channels(width, skeleton.width)
-        for place in range(depth):
+        for index in range(depth):
             number, decision = next(operations)
-            parts[f"layer{number}"] = _layer(str(architecture[decision]), channels, out_channels, 1 + (place == 0))
+            parts[f"layer{number}"] = _layer(str(architecture[decision]), channels, out_channels, 1 + (index == 0))
             channels = out_channels
     hidden = scaled_channels(_HEAD, skeleton.width)
     parts |= {

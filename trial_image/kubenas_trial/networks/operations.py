@@ -117,6 +117,6 @@ OPERATIONS: Final[Mapping[str, Make]] = {
 def operation(name: str, channels: int, stride: int = 1) -> nn.Module:
     """The operation called `name`, from and to `channels`, sides divided by `stride` (1 or 2) and rounded up.
 
-    Its parameters are below that name, so that operations at one place share none.
+    Its parameters are below that name, so that operations at one position share none.
     """
     return sequence({name: OPERATIONS[name](channels, stride)})

@@ -1,4 +1,4 @@
-"""Parts that networks are put together of, called so that a parameter's name says its place and its operation."""
+"""Building blocks of networks, named so that a parameter's name gives its position in the space and its operation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 def sequence(parts: Mapping[str, nn.Module]) -> nn.Sequential:
-    """`parts` one after another, their parameters below their names; one alone is an operation at its place."""
+    """`parts` in sequence, each one's parameters below its name; a single part names the operation at a position."""
     return nn.Sequential(OrderedDict(parts))
 
 
@@ -24,8 +24,8 @@ def conv_norm(in_channels: int, out_channels: int, kernel: int, stride: int = 1,
 
 
 def paired(first: Tensor, second: Tensor) -> Tensor:
-    """The channels of both in turn, (batch, channels, …) each to (batch, 2 * channels, …).
+    """The channels of both interleaved: (batch, channels, …) each to (batch, 2 * channels, …).
 
-    Unlike one behind the other, so that with fewer channels those that are left are the first ones.
+    Not concatenated, so that a narrower network has leading slices of a wider one's channels.
     """
     return torch.stack((first, second), dim=2).flatten(1, 2)

@@ -1,4 +1,4 @@
-"""Feature pyramids: maps of several resolutions, each told what the others know."""
+"""Feature pyramids: fusion of maps of several resolutions."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class PAN(nn.Module):
 
 
 class _Fusion(nn.Module):
-    """Maps of one shape weighted by what is learned, then a separable convolution."""
+    """The sum of maps of one shape with learned weights, then a separable convolution."""
 
     def __init__(self, width: int, inputs: int) -> None:
         super().__init__()

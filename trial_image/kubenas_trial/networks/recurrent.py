@@ -15,9 +15,9 @@ class Cell(NamedTuple):
     """A kind of cell.
 
     Attributes:
-        gates: products of a state's width in one step, of the input and of the state each.
-        activations: of a state's value in one step.
-        drawn: torch's own layer, for fresh weights.
+        gates: matrix products of the state's width in each step, both of the input and of the state.
+        activations: for each value of the state in each step.
+        drawn: torch's own layer, by which weights are initialized.
     """
 
     gates: int
@@ -35,8 +35,8 @@ CELLS: Final[Mapping[str, Cell]] = {
 class Recurrent(nn.Module):
     """One layer: (batch, in_channels, steps) to its states, (batch, width times directions, steps).
 
-    It computes what torch's own does. There gates lie behind each other in one matrix, here they have a dimension of
-    their own, and the states of two directions take turns: so the first channels are those of a narrower layer.
+    It computes the same as torch's own. There gates are concatenated in one matrix; here they have their own dimension,
+    and the states of two directions are interleaved, so that leading slices of the weights are a narrower layer.
 
     Args:
         cell: one of `CELLS`.

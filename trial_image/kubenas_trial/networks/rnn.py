@@ -29,25 +29,25 @@ def rnn(architecture: Mapping[str, Value], skeleton: RNNSkeleton, series: Series
     normalization, dropout = str(architecture["normalization"]), float(architecture["dropout"])
     channels = series.channels
     parts: dict[str, nn.Module] = {}
-    for place in range(int(architecture["convolutions"])):
-        width = scaled(architecture[f"conv_width.{place}"], skeleton.width)
-        kernel, stride = int(architecture[f"conv_kernel.{place}"]), int(architecture[f"conv_stride.{place}"])
+    for index in range(int(architecture["convolutions"])):
+        width = scaled(architecture[f"conv_width.{index}"], skeleton.width)
+        kernel, stride = int(architecture[f"conv_kernel.{index}"]), int(architecture[f"conv_stride.{index}"])
         parts |= {
-            f"conv{place}": sequence({f"k{kernel}": nn.Conv1d(channels, width, kernel, stride, padding=kernel // 2)}),
-            f"conv{place}_norm": channel_norm(normalization, width),
-            f"conv{place}_activation": nn.ReLU(),
+            f"conv{index}": sequence({f"k{kernel}": nn.Conv1d(channels, width, kernel, stride, padding=kernel // 2)}),
+            f"conv{index}_norm": channel_norm(normalization, width),
+            f"conv{index}_activation": nn.ReLU(),
         }
         channels = width
     width, directions = scaled(architecture["width"], skeleton.width), int(architecture["directions"])
     cell = str(architecture["cell"])
     recurrent: dict[str, nn.Module] = {}
-    for place in range(int(architecture["depth"])):
-        recurrent[f"layer{place}"] = sequence({cell: Recurrent(cell, channels, width, directions)})
+    for index in range(int(architecture["depth"])):
+        recurrent[f"layer{index}"] = sequence({cell: Recurrent(cell, channels, width, directions)})
         channels = width * directions
-        recurrent |= {f"norm{place}": channel_norm(normalization, channels), f"dropout{place}": nn.Dropout(dropout)}
+        recurrent |= {f"norm{index}": channel_norm(normalization, channels), f"dropout{index}": nn.Dropout(dropout)}
     recurrent["pooling"] = Pooling(str(architecture["pooling"]), channels)
     recurrent["output"] = nn.Linear(channels, series.classes)
-    # All behind the first layer reads the states of one direction, or of both in turn.
+    # All after the first layer reads the states of one direction, or of both interleaved, with weights of its own.
     return sequence({**parts, "two_ways" if directions == 2 else "one_way": sequence(recurrent)})
 
 

@@ -56,7 +56,7 @@ class Embedding(nn.Module):
 
 
 class CrossMemory(NamedTuple):
-    """What a decoder's layer looks at of the encoder: a `memory`, and a `mask` (batch, 1, 1, its length)."""
+    """What a decoder's layer attends to of the encoder: a `memory`, and a `mask` (batch, 1, 1, its length)."""
 
     memory: KeyValues
     mask: Tensor
@@ -105,18 +105,18 @@ class DecoderLayer(nn.Module):
         )
 
     def cross_memory(self, memories: tuple[Tensor, ...], mask: Tensor) -> CrossMemory:
-        """What it looks at of the encoder; arguments as of `forward`."""
+        """The keys and values of the encoder that it attends to; arguments as of `forward`."""
         # One after another in length, as in the paper, so that how many there are changes no weights.
         memory = torch.cat(memories[-self.reach :], dim=1)
         return CrossMemory(self.cross.key_values(memory), mask.repeat(1, 1, 1, self.reach))
 
     def step(self, inputs: Tensor, before: KeyValues | None, source: CrossMemory) -> tuple[Tensor, KeyValues]:
-        """The outputs of the next place alone, and what the one after it looks back at.
+        """The outputs of the next position alone, and the keys and values up to it.
 
         Args:
             inputs: (batch, 1, width).
-            before: the places before it; None at the first.
-            source: what there is of the encoder.
+            before: keys and values of the positions before; None at the first.
+            source: the memory of the encoder.
         """
         normed = self.attention_norm(inputs)
         own = self.attention.key_values(normed)
@@ -176,7 +176,7 @@ class Seq2Seq(nn.Module):
         return self.decode(source, self.encode(source), target)
 
     def encode(self, source: Tensor) -> tuple[Tensor, ...]:
-        """Normalized outputs (batch, source length, encoder's width) of those layers that the decoder looks at."""
+        """Normalized outputs (batch, source length, encoder's width) of those layers that the decoder attends to."""
         mask = padding_mask(source, self.padding)
         state = self.source(source)
         states = []
@@ -187,7 +187,7 @@ class Seq2Seq(nn.Module):
         return tuple(self.encoder_norm(state) for state in states[-reach:])
 
     def decode(self, source: Tensor, memories: tuple[Tensor, ...], target: Tensor) -> Tensor:
-        """As `forward`, where `memories` is what `encode` gave of `source`."""
+        """As `forward`, where `memories` is `encode(source)`."""
         mask = padding_mask(source, self.padding)
         causal = causal_mask(target.shape[1], target.device)
         state = self.target(target)
@@ -196,7 +196,7 @@ class Seq2Seq(nn.Module):
         return self.logits(state)
 
     def start(self, source: Tensor) -> Stepwise:
-        """What translates `source` (batch, source length), before the target's first token."""
+        """The decoding of `source` (batch, source length), before the target's first token."""
         memories, mask = self.encode(source), padding_mask(source, self.padding)
         return Stepwise(self, 0, tuple(layer.cross_memory(memories, mask) for layer in self.layers()), ())
 
@@ -211,13 +211,13 @@ class Seq2Seq(nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class Stepwise:
-    """A `Decoding` that computes each place once: the same as `Seq2Seq.forward` of the whole target.
+    """A `Decoding` that caches keys and values; its logits are those of `Seq2Seq.forward` on the whole target.
 
     Attributes:
-        network: what translates.
+        network: the translator.
         length: tokens of the target so far.
-        sources: what each of the decoder's layers looks at of the encoder.
-        before: what each looks back at of the target; empty before the first token.
+        sources: what each of the decoder's layers attends to of the encoder.
+        before: cached keys and values of the target for each; empty before the first token.
     """
 
     network: Seq2Seq

@@ -1,7 +1,7 @@
-"""FlexiBERT's three kinds of operation, by which a token learns of the others (Tuli et al., arXiv:2205.11656).
+"""FlexiBERT's three kinds of operation, by which tokens exchange information (Tuli et al., arXiv:2205.11656).
 
-All take vectors (batch, length, width) and which of them are tokens, not padding, (batch, length); what they give for
-padding means nothing.
+All take vectors (batch, length, width) and which of them are tokens, not padding, (batch, length); outputs at
+padding are undefined.
 """
 
 from __future__ import annotations
@@ -82,15 +82,15 @@ class LinearTransform(nn.Module):
 
 def fourier_matrices(size: int) -> Tensor:
     """Real and imaginary part of the unitary Fourier transform, (2, size, size)."""
-    places = torch.arange(size, dtype=torch.float64)
-    angles = -2 * math.pi / size * torch.outer(places, places)
+    positions = torch.arange(size, dtype=torch.float64)
+    angles = -2 * math.pi / size * torch.outer(positions, positions)
     return (torch.stack((angles.cos(), angles.sin())) / math.sqrt(size)).float()
 
 
 def cosine_matrices(size: int) -> Tensor:
     """The orthogonal cosine transform DCT-II, (1, size, size)."""
-    places = torch.arange(size, dtype=torch.float64)
-    matrix = torch.outer(places, 2 * places + 1).mul(math.pi / (2 * size)).cos() * math.sqrt(2 / size)
+    positions = torch.arange(size, dtype=torch.float64)
+    matrix = torch.outer(positions, 2 * positions + 1).mul(math.pi / (2 * size)).cos() * math.sqrt(2 / size)
     matrix[0] /= math.sqrt(2)
     return matrix.float()[None]
 
@@ -119,7 +119,7 @@ class DynamicSpanConvolution(nn.Module):
         weights = self.weights(self.query(inputs) * key).reshape(batch, length, self.heads, self.kernel).softmax(3)
         values = pad(self.value(inputs) * present[:, :, None], (0, 0, self.kernel // 2, self.kernel // 2))
         values = values.reshape(batch, length + 2 * (self.kernel // 2), self.heads, -1)
-        weighted = [weights[:, :, :, place, None] * values[:, place : place + length] for place in range(self.kernel)]
+        weighted = [weights[:, :, :, tap, None] * values[:, tap : tap + length] for tap in range(self.kernel)]
         gathered: Tensor = self.output(reduce(add, weighted).flatten(2))
         return gathered
 

@@ -24,7 +24,7 @@ class TransformerDecoderSkeleton(Skeleton):
 
 
 class Decoder(nn.Module):
-    """Logits (batch, length, vocabulary) of the token after each place, from the tokens up to there."""
+    """Logits (batch, length, vocabulary) of the token after each position, from the tokens up to there."""
 
     def __init__(self, architecture: Mapping[str, Value], skeleton: TransformerDecoderSkeleton, tokens: Tokens) -> None:
         super().__init__()

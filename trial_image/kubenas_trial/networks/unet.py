@@ -1,4 +1,4 @@
-"""U-Nets: maps shrink level by level, and grow back with what was kept of each level."""
+"""U-Nets: an encoder that halves maps level by level, and a decoder that joins each level's map on the way back."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ACTIVATIONS: Final[Mapping[str, type[nn.Module]]] = {"relu": nn.ReLU, "leaky_re
 
 
 class Style:
-    """What all levels have in common: normalization, activation and how maps shrink and grow."""
+    """What all levels have in common: normalization, activation, downsampling and upsampling."""
 
     def __init__(self, normalization: str, activation: str, downsample: str, upsample: str) -> None:
         self._normalization, self._activation = normalization, activation
@@ -30,7 +30,7 @@ class Style:
         return _ACTIVATIONS[self._activation]()
 
     def normalization(self, channels: int) -> nn.Module:
-        """Of `channels` maps."""
+        """The normalization of `channels` maps."""
         match self._normalization:
             case "batch":
                 norm: nn.Module = nn.BatchNorm2d(channels)
@@ -40,8 +40,8 @@ class Style:
                 norm = nn.InstanceNorm2d(channels, affine=True)
         return sequence({self._normalization: norm})
 
-    def shrink(self, channels: int) -> nn.Module:
-        """To half the size."""
+    def downsampling(self, channels: int) -> nn.Module:
+        """From `channels` maps to as many of half the size."""
         match self._downsample:
             case "max_pool":
                 return nn.MaxPool2d(2)
@@ -50,11 +50,11 @@ class Style:
             case _:
                 return nn.Conv2d(channels, channels, 3, stride=2, padding=1)
 
-    def grow(self, in_channels: int, out_channels: int) -> nn.Module:
-        """To twice the size."""
+    def upsampling(self, in_channels: int, out_channels: int) -> nn.Module:
+        """From `in_channels` maps to `out_channels` of twice the size."""
         if self._upsample == "transposed_conv":
             return sequence({"transposed_conv": nn.ConvTranspose2d(in_channels, out_channels, 2, stride=2)})
-        # A 1 x 1 convolution and a linear resizing may change places; before it, it has a quarter of the work.
+        # A 1 x 1 convolution and a linear resizing may be swapped; before it, it has a quarter of the work.
         convolution = nn.Conv2d(in_channels, out_channels, 1)
         return sequence({"k1": convolution, "resized": nn.Upsample(scale_factor=2.0, mode=self._upsample)})
 
@@ -66,8 +66,8 @@ class Block(nn.Module):
         in_channels, out_channels: as said.
         kind: conv, residual (with a shortcut around all of them) or separable (depthwise, then pointwise).
         count, kernel: as said.
-        style: what is between them.
-        pairs: whether the input's channels are those of two maps in turn, which other weights read.
+        style: normalization and activation.
+        pairs: whether the input interleaves the channels of two maps, for which there are other weights.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class Join(nn.Module):
     """The encoder's map `kept` and the decoder's, both of `channels`, as one.
 
     Attributes:
-        pairs: whether both are kept, their channels in turn.
+        pairs: whether both go on, their channels interleaved.
         channels: of the result.
     """
 
@@ -154,7 +154,7 @@ class UNet(nn.Module):
     """Images (batch, channels, height, width) to logits (batch, classes, height, width).
 
     There are `depth` levels and a bottom, each twice as wide as the last; the bottom has the blocks of the level above
-    it. Sides that cannot be halved `depth` times are padded for the while, so any size will do.
+    it. Images of any size are padded to sides that can be halved `depth` times, and logits cropped to the size.
     """
 
     def __init__(self, architecture: Mapping[str, Value], skeleton: UNetSkeleton, images: Images) -> None:
@@ -176,11 +176,11 @@ class UNet(nn.Module):
             join = Join(str(architecture[f"skip.{level}"]), width)
             self.join[name] = join
             self.encoder[name] = block(level, images.channels if level == 0 else width // 2, width)
-            self.shrink[name] = style.shrink(width)
-            self.grow[name] = style.grow(2 * width, width)
+            self.shrink[name] = style.downsampling(width)
+            self.grow[name] = style.upsampling(2 * width, width)
             self.decoder[name] = block(level, join.channels, width, pairs=join.pairs)
         self.output = nn.Conv2d(base, images.classes, 1)
-        # Two pixels are left at the bottom, as statistics of one would be none.
+        # At least two pixels a side at the bottom, as one alone has no variance to normalize by.
         unit = 2**depth
         rows, columns = (max(2, math.ceil(side / unit)) * unit - side for side in (images.height, images.width))
         self.padding = (0, columns, 0, rows)

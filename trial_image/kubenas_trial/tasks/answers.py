@@ -1,4 +1,4 @@
-"""What networks say of examples, as `kubenas_trial.prediction` gives it."""
+"""Predictions, as `kubenas_trial.prediction` gives them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from torch import Tensor
 
 
 class Choice(NamedTuple):
-    """The likeliest of some classes, answers or tokens, with its probability."""
+    """The most probable of some classes, answers or tokens, with its probability."""
 
     label: str
     probability: float
 
 
 class DetectedObject(NamedTuple):
-    """An object in an image: its class, how sure that is (0 to 1), and x1, y1, x2, y2 in pixels of the image."""
+    """An object in an image: its class, a confidence (0 to 1), and x1, y1, x2, y2 in pixels of the image."""
 
     label: str
     score: float
@@ -24,6 +24,6 @@ class DetectedObject(NamedTuple):
 
 
 def choices(logits: Tensor, classes: Sequence[str]) -> list[Choice]:
-    """The likeliest class of each row of (batch, classes)."""
+    """The most probable class of each row of (batch, classes)."""
     values, indices = logits.float().softmax(1).max(1)
     return [Choice(classes[index], value) for index, value in zip(indices.tolist(), values.tolist(), strict=True)]

@@ -91,7 +91,7 @@ class Task(ABC, Generic[S, D]):
     @property
     @abstractmethod
     def interface(self) -> Interface:
-        """What goes into a network and comes out."""
+        """The inputs and outputs of its networks."""
 
     @abstractmethod
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
@@ -107,12 +107,12 @@ class Task(ABC, Generic[S, D]):
     @property
     @abstractmethod
     def preprocessing(self) -> Preprocessing:
-        """What brings raw examples to a network, and says what its outputs mean."""
+        """Turns raw examples into inputs, and names the classes of the outputs."""
 
     @classmethod
     @abstractmethod
     def predict(cls, network: nn.Module, preprocessing: Any, raw: Sequence[Any]) -> list[Any]:
-        """What `network` says of each raw example; called without gradients and in evaluation mode.
+        """The prediction of `network` for each raw example; called without gradients and in evaluation mode.
 
         Args:
             network: one of this task's, on any device.

@@ -27,7 +27,7 @@ def giou_loss(boxes: Tensor, wanted: Tensor) -> Tensor:
 
 
 def focal_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Cross-entropy that counts less what is already told well (Lin et al., ICCV 2017), of each logit."""
+    """Cross-entropy that weighs well-classified examples less (Lin et al., ICCV 2017), of each logit."""
     chances = logits.sigmoid()
     missed = chances + targets - 2 * chances * targets
     weights = _ALPHA * targets + (1 - _ALPHA) * (1 - targets)

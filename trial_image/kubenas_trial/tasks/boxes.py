@@ -1,4 +1,4 @@
-"""What a detector's output should be, how wrong it is, and which objects it finds."""
+"""A detector's targets, its loss, and its detections."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from torch.nn.functional import binary_cross_entropy_with_logits, one_hot
 from kubenas_trial.networks.detector import Predictions
 from kubenas_trial.tasks.box_losses import box_iou, focal_loss, giou_loss
 
-# Places of each level that are considered for an object (ATSS, section 3.3).
+# Locations of each level that are considered for an object (ATSS, section 3.3).
 _CANDIDATES = 9
-# Of FCOS: what is scored lower is no find, and of boxes that overlap more only the surest is one.
+# FCOS' thresholds: detections of a lower score, or with a larger overlap with one of a higher score, are dropped.
 _MIN_SCORE = 0.05
 _MAX_OVERLAP = 0.6
 _BEFORE_NMS = 1000
-# As many finds count for COCO's metrics.
+# COCO's metrics count as many detections an image.
 MAX_FOUND = 100
 
 
 def assign(priors: Tensor, levels: Tensor, boxes: Tensor) -> Tensor:
-    """Which of `boxes` (objects, 4) each place is to find, or -1: ATSS (Zhang et al., CVPR 2020, arXiv:1912.02424).
+    """The index in `boxes` (objects, 4) assigned to each location, or -1: ATSS (arXiv:1912.02424).
 
-    For each object the nearest places of each level are candidates. Those are chosen that lie inside of it and whose
-    priors overlap it by more than the candidates' mean and deviation together. A place chosen for several takes the
-    one that its prior overlaps most.
+    For each object the nearest locations of each level are candidates. Those are chosen that lie inside of it and whose
+    priors overlap it by more than the candidates' mean and deviation together. A location chosen for several gets
+    the one that its prior overlaps most.
 
     Args:
-        priors: (places, 4).
-        levels: (places).
+        priors: (locations, 4).
+        levels: (locations).
         boxes: as said, at least one.
     """
     centres = (priors[:, :2] + priors[:, 2:]) / 2
     distances = torch.cdist((boxes[:, :2] + boxes[:, 2:]) / 2, centres)
     nearest = []
     for level in torch.unique(levels):
-        [places] = torch.where(levels == level)
-        near = distances[:, places].topk(min(_CANDIDATES, len(places)), dim=1, largest=False).indices
-        nearest.append(places[near])
+        [locations] = torch.where(levels == level)
+        near = distances[:, locations].topk(min(_CANDIDATES, len(locations)), dim=1, largest=False).indices
+        nearest.append(locations[near])
     candidates = torch.cat(nearest, dim=1)
     overlaps = box_iou(boxes, priors)
     of_candidates = overlaps.gather(1, candidates)
@@ -66,8 +66,8 @@ def detection_loss(found: Predictions, boxes: list[Tensor], labels: list[Tensor]
         found: of a batch.
         boxes, labels: of the objects of each image, (objects, 4) and (objects).
     """
-    batch, places, classes = found.logits.shape
-    targets = found.logits.new_zeros(batch, places, classes)
+    batch, locations, classes = found.logits.shape
+    targets = found.logits.new_zeros(batch, locations, classes)
     predicted, wanted, points, logits = [], [], [], []
     centres = (found.priors[:, :2] + found.priors[:, 2:]) / 2
     for image, (true_boxes, true_labels) in enumerate(zip(boxes, labels, strict=True)):
@@ -83,7 +83,7 @@ def detection_loss(found: Predictions, boxes: list[Tensor], labels: list[Tensor]
         logits.append(found.centerness[image, positive])
     classification = focal_loss(found.logits, targets).sum()
     if not predicted:
-        # Nothing to find: the other outputs take part with no weight, as every parameter has a gradient.
+        # No object: the other outputs enter with weight 0, so that every parameter has a gradient.
         return classification + 0 * (found.boxes.sum() + found.centerness.sum())
     nearness = centerness(torch.cat(points), torch.cat(wanted))
     overlap = giou_loss(torch.cat(predicted), torch.cat(wanted))
@@ -92,8 +92,8 @@ def detection_loss(found: Predictions, boxes: list[Tensor], labels: list[Tensor]
     return (classification + centring) / count + (overlap * nearness).sum() / nearness.sum().clamp(min=1e-6)
 
 
-class Found(NamedTuple):
-    """Objects found in one image, the surest first.
+class Detections(NamedTuple):
+    """The detections in one image, the most confident first.
 
     Attributes:
         boxes: (objects, 4).
@@ -106,11 +106,11 @@ class Found(NamedTuple):
     labels: Tensor
 
 
-def decode(found: Predictions, image: int, side: int) -> Found:
-    """What is found in one image of a batch, of `side` pixels: scored, cut off at the border, one box an object."""
+def decode(found: Predictions, image: int, side: int) -> Detections:
+    """The detections in image `image` of a batch, clipped to `side` pixels, after non-maximum suppression."""
     from torchvision.ops import batched_nms  # noqa: PLC0415 - longer to import than torch, and training needs it not
 
-    # Centerness lowers what is far from its object's centre; the root keeps scores within their usual range.
+    # The geometric mean of probability and centerness, which is low far from an object's centre.
     scores = (found.logits[image].sigmoid() * found.centerness[image].sigmoid()[:, None]).sqrt()
     values, order = scores.flatten().topk(min(_BEFORE_NMS, scores.numel()))
     order = order[values > _MIN_SCORE]
@@ -118,4 +118,4 @@ def decode(found: Predictions, image: int, side: int) -> Found:
     labels = order % scores.shape[1]
     boxes = found.boxes[image, order // scores.shape[1]].clamp(0, side)
     kept = batched_nms(boxes, values, labels, _MAX_OVERLAP)[:MAX_FOUND]
-    return Found(boxes[kept], values[kept], labels[kept])
+    return Detections(boxes[kept], values[kept], labels[kept])

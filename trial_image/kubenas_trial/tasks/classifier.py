@@ -1,4 +1,4 @@
-"""Tasks whose networks choose one of some classes for each example."""
+"""Tasks that assign each example one of several classes."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Classifier(Task[S, D]):
 
     @classmethod
     def predict(cls, network: nn.Module, preprocessing: Preprocessing, raw: Sequence[Any]) -> list[Choice]:
-        """The likeliest class of each example."""
+        """The most probable class of each example."""
         return choices(outputs_of(network, preprocessing.inputs(raw)), preprocessing.classes)
 
     def evaluate(self, network: nn.Module, examples: Examples) -> dict[str, float]:
-        """Share of right answers and mean cross-entropy."""
+        """Accuracy and mean cross-entropy."""
         correct, loss = 0, 0.0
         for batch in self.batches(examples):
             [labels] = batch.targets

@@ -69,7 +69,7 @@ class LanguageModel(Task[LanguageModelSettings, LanguageData]):
 
     @classmethod
     def predict(cls, network: nn.Module, preprocessing: LanguagePreprocessing, raw: Sequence[str]) -> list[Choice]:
-        """The likeliest next token of each text."""
+        """The most probable next token of each text."""
         found = []
         for text in raw:
             chances = outputs_of(network, preprocessing.inputs([text]))[0, -1].float().softmax(0)

@@ -68,7 +68,7 @@ class NodeClassification(Task[NodeClassificationSettings, GraphData]):
     def predict(
         cls, network: nn.Module, preprocessing: GraphPreprocessing, raw: Sequence[tuple[Tensor, Tensor]]
     ) -> list[list[Choice]]:
-        """Of each graph the likeliest class of each node."""
+        """The most probable class of each node of each graph."""
         outputs = (outputs_of(network, preprocessing.inputs([graph])) for graph in raw)
         return [choices(logits, preprocessing.classes) for logits in outputs]
 
@@ -83,7 +83,7 @@ class NodeClassification(Task[NodeClassificationSettings, GraphData]):
         return cross_entropy(network(*batch.inputs)[members], labels, label_smoothing=self.settings.label_smoothing)
 
     def evaluate(self, network: nn.Module, examples: Examples) -> dict[str, float]:
-        """Share of right answers and mean cross-entropy."""
+        """Accuracy and mean cross-entropy."""
         [batch] = self.batches(examples)
         labels, members = batch.targets
         logits = network(*batch.inputs)[members].float()

@@ -65,7 +65,7 @@ class ObjectDetection(Task[ObjectDetectionSettings, DetectionData]):
     def predict(
         cls, network: nn.Module, preprocessing: SquarePreprocessing, raw: Sequence[RawImage]
     ) -> list[list[DetectedObject]]:
-        """The objects in each image, the surest first."""
+        """The objects in each image, the most confident first."""
         found = Predictions.of(outputs_of(network, preprocessing.inputs(raw)))
         objects = []
         for number, image in enumerate(raw):

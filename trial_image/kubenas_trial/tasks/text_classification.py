@@ -84,7 +84,7 @@ class TextClassification(Classifier[TextClassificationSettings, TextData]):
         return Tokens(self.data.vocabulary, self.settings.length, len(self.data.classes), PADDING)
 
     def evaluate(self, network: nn.Module, examples: Examples) -> dict[str, float]:
-        """Share of right answers, mean over classes of the F1 score, and mean cross-entropy."""
+        """Accuracy, macro F1, and mean cross-entropy."""
         classes = len(self.data.classes)
         # Rows for true classes, columns for predicted ones.
         confusion, loss = torch.zeros(classes, classes, dtype=torch.int64), 0.0

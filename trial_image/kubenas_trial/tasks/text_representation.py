@@ -1,4 +1,4 @@
-"""Text representation: an encoder learns by finding hidden tokens, and a linear classifier judges its vectors."""
+"""Text representation: an encoder is trained on masked tokens, and a linear probe judges its vectors."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class TextRepresentationSettings(TextSettings):
     """The defaults suit some thousand short texts."""
 
     learning_rate: LearningRate = 2e-3
-    # What is exported tells hidden tokens; the vectors that count are within it, so there is no int8 to judge.
+    # The exported network predicts masked tokens; its outputs are not the probe's vectors, so int8 has no metric.
     measure: Annotated[
         tuple[Literal["latency_ms", "onnx_latency_ms", "size_mb"], ...],
         Field(description="What is measured beside the task's metrics, each a metric too; no int8 here."),
@@ -79,15 +79,15 @@ class TextRepresentation(Task[TextRepresentationSettings, RepresentationData]):
 
     @property
     def interface(self) -> Tokens:
-        """Texts, of which each place has a token of the vocabulary."""
+        """Texts, with a token of the vocabulary at each position."""
         return Tokens(self.data.vocabulary, self.settings.length, len(self.data.classes), PADDING)
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
-        """Mean cross-entropy of the hidden tokens, with label smoothing."""
+        """Mean cross-entropy of the masked tokens, with label smoothing."""
         return mean_token_loss(network, batch, IGNORED, self.settings.label_smoothing)
 
     def evaluate(self, network: nn.Module, examples: Examples) -> dict[str, float]:
-        """Accuracy of the linear probe, and mean cross-entropy of the hidden tokens.
+        """Accuracy of the linear probe, and mean cross-entropy of the masked tokens.
 
         The probe is logistic regression on each text's mean vector, standardised; it learns from the labelled training
         texts and is measured on those of the split of `examples`.

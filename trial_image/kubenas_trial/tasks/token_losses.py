@@ -1,4 +1,4 @@
-"""What a network that tells tokens loses; it gives logits (batch, length, vocabulary)."""
+"""Losses of networks that predict tokens: logits (batch, length, vocabulary)."""
 
 from __future__ import annotations
 

@@ -99,13 +99,13 @@ class Translation(Task[TranslationSettings, TranslationData]):
         return TokenPairs(data.source_vocabulary, data.target_vocabulary, self.settings.length, PADDING)
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
-        """Mean cross-entropy of the target's tokens, each told by those before it; with label smoothing."""
+        """Mean cross-entropy of the target's tokens, each given those before it; with label smoothing."""
         return mean_token_loss(network, batch, PADDING, self.settings.label_smoothing)
 
     def evaluate(self, network: nn.Module, examples: Examples) -> dict[str, float]:
         """`bleu` and `chrf` of the whole split, from 0 to 100, as sacrebleu has them; mean cross-entropy of a token.
 
-        Translations are greedy: of each next token the likeliest.
+        Translations are decoded greedily.
         """
         from sacrebleu.metrics.bleu import BLEU  # noqa: PLC0415
         from sacrebleu.metrics.chrf import CHRF  # noqa: PLC0415

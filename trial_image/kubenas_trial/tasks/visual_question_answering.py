@@ -60,7 +60,7 @@ class VisualQuestionAnswering(Classifier[VQASettings, VQAData]):
         return ImageText(3, data.side, data.side, data.vocabulary, data.length, len(data.classes), PADDING)
 
     def evaluate(self, network: nn.Module, examples: Examples) -> dict[str, float]:
-        """Share of right answers; mean cross-entropy of the answers that training questions have."""
+        """Accuracy, and mean cross-entropy of those answers that occur in training."""
         correct, known, loss = 0, 0, 0.0
         for batch in self.batches(examples):
             [answers] = batch.targets
