@@ -13,11 +13,18 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kubenas.api.space import SearchSpace
+from kubenas.api.task import Task as TaskSpec
+from kubenas.space.base import Architecture
 from kubenas_trial.datasets.audio_data import AudioData, AudioSettings, Recordings
 from kubenas_trial.datasets.spectrogram import LogMel, augment_waves, mask_spectra, mel_filters
 from kubenas_trial.datasets.tones import tones
 from kubenas_trial.datasets.word_folders import WaveFiles, has_words, read_wave, read_words
 from kubenas_trial.errors import InvalidDatasetError
+from kubenas_trial.evaluation.training import Training
+from kubenas_trial.networks.recurrent import CELLS
+from kubenas_trial.networks.rnn import RNN
+from kubenas_trial.tasks.load import load_task
 
 SETTINGS = AudioSettings(sample_rate=4000, seconds=0.5, bands=16, augmentation=False)
 
@@ -284,3 +291,21 @@ def test_tones_are_the_same_every_time() -> None:
     assert [len(part) for part in (first.train, first.validation, first.test)] == [600, 200, 200]
     assert torch.equal(first.test[[0, 9]].inputs[0], again.test[[0, 9]].inputs[0])
     assert len(first.classes) == 8
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_weights_decay_and_biases_do_not(cell: str) -> None:
+    settings = {"sampleRate": 4000, "seconds": 0.5, "bands": 16, "weightDecay": 0.5, "network": {"width": 0.1}}
+    spec = TaskSpec.model_validate({"name": "keyword-spotting", "dataset": {"name": "tones"}, "settings": settings})
+    task = load_task(spec, None, torch.device("cpu"))
+    architecture = Architecture({**RNN.default, "cell": cell})
+    network = task.build(architecture, SearchSpace.model_validate({"preset": "rnn"}))
+    optimizer = Training(task, network, epochs=1).optimizer
+    before = {name: weight.detach().clone() for name, weight in network.named_parameters()}
+    for weight in network.parameters():
+        weight.grad = torch.zeros_like(weight)
+    optimizer.step()
+    kept = {name for name, weight in network.named_parameters() if torch.equal(weight, before[name])}
+    assert {name for name in before if "bias" in name} <= kept
+    assert any(f".{cell}.bias" in name for name in kept)
+    assert kept.isdisjoint(name for name in before if f".{cell}.weight" in name)

@@ -178,10 +178,13 @@ def _optimizer(network: nn.Module, settings: TrainingSettings) -> torch.optim.Op
     if settings.optimizer == "sgd":
         nesterov = settings.momentum > 0
         return SGD(network.parameters(), rate, settings.momentum, nesterov=nesterov, weight_decay=decay)
-    # As usual with adamw, only matrices shrink: biases, scales and embeddings of one value each do not.
-    matrices = [parameter for parameter in network.parameters() if parameter.ndim > 1]
-    others = [parameter for parameter in network.parameters() if parameter.ndim <= 1]
-    groups = [{"params": matrices, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
+    # As usual with adamw, only weights decay: not scales, nor biases, of which a recurrent layer has a row a gate.
+    decayed: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
+    for name, parameter in network.named_parameters():
+        is_bias = name.rpartition(".")[2].startswith("bias")
+        (others if is_bias or parameter.ndim <= 1 else decayed).append(parameter)
+    groups = [{"params": decayed, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
     return AdamW([group for group in groups if group["params"]], rate, (settings.momentum, 0.999))
 
 
