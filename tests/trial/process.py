@@ -16,6 +16,8 @@ from typing import Any
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.trial.warm import WarmProcess
+
 # Long enough for the slowest machine: what waits this long has failed.
 PATIENCE_SECONDS = 300
 
@@ -97,16 +99,27 @@ Values = dict[tuple[str, str], float]
 
 
 class TrialProcess:
-    """A running trial; killed at the end of the `with`."""
+    """A running trial; killed at the end of the `with`. A `warm` one has no standard input, see `tests.trial.warm`."""
 
-    def __init__(self, environment: Mapping[str, str], arguments: Sequence[str] = ("-m", "kubenas_trial")) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, *arguments],
-            env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
-            stdin=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        arguments: Sequence[str] = ("-m", "kubenas_trial"),
+        *,
+        warm: bool = False,
+    ) -> None:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+        self._process: subprocess.Popen[str] | WarmProcess
+        if warm:
+            self._process = WarmProcess(arguments, environment)
+        else:
+            self._process = subprocess.Popen(
+                [sys.executable, *arguments],
+                env=environment,
+                stdin=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
         self._log: list[str] = []
         self._reader = Thread(target=self._read_log)
         self._reader.start()
@@ -119,8 +132,8 @@ class TrialProcess:
         self._process.wait()
         self._reader.join()
         for stream in (self._process.stdin, self._process.stderr):
-            assert stream
-            stream.close()
+            if stream:
+                stream.close()
 
     @property
     def log(self) -> str:
