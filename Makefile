@@ -64,9 +64,10 @@ format: setup ## put the code into shape
 	$(RUN) ruff check --fix .
 	$(RUN) ruff format .
 
-generate: setup ## write crds/ from the models, and the dashboards from their panels
+generate: setup ## write crds/ from the models, the dashboards from their panels, and what of deploy/ follows from the chart (Go)
 	$(RUN) python -m kubenas.api.generate
 	$(RUN) python -m dashboards.generate
+	$(RUN) python -m tests.deploy.render
 
 lock: $(UV) ## lock the dependencies anew, for the project and for both images
 	env -u VIRTUAL_ENV $(UV) lock

@@ -10,7 +10,7 @@ import sys
 from tests.cluster import system
 from tests.cluster.cluster import Cluster
 from tests.cluster.control_plane import REPOSITORY
-from tests.cluster.installed import MANIFESTS, install
+from tests.cluster.installed import install
 from tests.cluster.system import MissingPrerequisiteError
 
 EXAMPLE = str(REPOSITORY / "examples" / "digits.yaml")
@@ -36,7 +36,9 @@ def _show(cluster: Cluster) -> None:
         "-o",
         "custom-columns=NODE:.metadata.name,GPUS:.status.allocatable.nvidia\\.com/gpu",
     )
-    _say(f"Install the operator and Prometheus (kubectl apply --server-side -k {MANIFESTS.relative_to(REPOSITORY)})")
+    _say(
+        "Install Prometheus (kubectl apply -k deploy/prometheus) and the operator (helm install … deploy/helm/kubenas)"
+    )
     install(cluster)
     _run(cluster, "kubectl", "get", "pods", "-A", "-o", "wide")
     _say("Search")

@@ -1,4 +1,4 @@
-"""KubeNAS on the real cluster, installed as a user does it: from the manifests of `deploy/`."""
+"""KubeNAS on the real cluster, installed as a user does it: by Helm, from the chart of `deploy/helm`."""
 
 from __future__ import annotations
 
@@ -6,17 +6,23 @@ import json
 from typing import Any
 from urllib.parse import quote
 
+from tests.cluster.charts import Release
 from tests.cluster.cluster import Cluster
 from tests.cluster.control_plane import REPOSITORY
 
-MANIFESTS = REPOSITORY / "tests" / "cluster" / "deployed"
+DEPLOYED = REPOSITORY / "tests" / "cluster" / "deployed"
+OPERATOR_NAMESPACE = "kubenas-system"
 
 
-def install(cluster: Cluster) -> None:
+def install(cluster: Cluster) -> Release:
     """Install the operator and Prometheus, and wait until both are available."""
-    cluster.kubectl("apply", "--server-side", f"--kustomize={MANIFESTS}")
-    for namespace, name in (("kubenas-system", "kubenas-operator"), ("monitoring", "prometheus")):
-        cluster.kubectl("rollout", "status", f"deployment/{name}", f"--namespace={namespace}", "--timeout=300s")
+    cluster.kubectl("apply", "--server-side", f"--kustomize={DEPLOYED}")
+    cluster.kubectl("create", "namespace", OPERATOR_NAMESPACE)
+    cluster.kubectl("label", "namespace", OPERATOR_NAMESPACE, "pod-security.kubernetes.io/enforce=restricted")
+    release = Release(cluster, OPERATOR_NAMESPACE)
+    release.install(f"--values={DEPLOYED / 'values.yaml'}", "--wait", "--timeout=5m")
+    cluster.kubectl("rollout", "status", "deployment/prometheus", "--namespace=monitoring", "--timeout=300s")
+    return release
 
 
 def search_namespace(cluster: Cluster, name: str) -> None:

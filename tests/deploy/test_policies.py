@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.cluster.conditions import until
-from tests.deploy.test_manifests import DEPLOY, applied
+from tests.deploy.test_manifests import applied
 from tests.operator.harness import experiment
 
 if TYPE_CHECKING:
@@ -23,20 +23,14 @@ OPERATOR = "system:serviceaccount:{}:kubenas-operator"
 POLICIES = ("kubenas-experiments", "kubenas-pods")
 
 
-@pytest.fixture(scope="module", params=["operator", "operator-namespaced"])
+@pytest.fixture(scope="module", params=["install.yaml", "install-namespaced.yaml"])
 def installed(request: pytest.FixtureRequest, control_plane: ControlPlane) -> Iterator[str]:
     """An installation; the namespace of its operator."""
-    control_plane.kubectl("apply", "--server-side", "--kustomize", str(DEPLOY.parent / "crds"))
-    control_plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
-    own = {"operator": "kubenas-system", "operator-namespaced": "kubenas"}[request.param]
-    if request.param == "operator-namespaced":
-        control_plane.kubectl("create", "namespace", own)
+    own = {"install.yaml": "kubenas-system", "install-namespaced.yaml": "kubenas"}[request.param]
     with applied(control_plane, request.param):
         place = "default" if own == "kubenas-system" else own
         until(lambda: "'kubenas-pods'" in refusal(control_plane, own, pod(hostPID=True), place))
         yield own
-    if request.param == "operator-namespaced":
-        control_plane.kubectl("delete", "namespace", own)
 
 
 @pytest.fixture

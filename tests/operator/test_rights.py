@@ -29,14 +29,14 @@ OTHERS = ("CustomResourceDefinition", "Deployment", "Service")
 
 
 @contextmanager
-def rights(control_plane: ControlPlane, folder: str, namespace: str) -> Iterator[None]:
+def rights(control_plane: ControlPlane, file: str, namespace: str) -> Iterator[None]:
     """The service account and its roles for a while.
 
     Args:
-        folder: of the manifests, in deploy/.
+        file: of the manifests, in deploy/.
         namespace: in place of the one that they name.
     """
-    text = control_plane.kubectl("kustomize", str(REPOSITORY / "deploy" / folder))
+    text = (REPOSITORY / "deploy" / file).read_text()
     objects = [one for one in yaml.safe_load_all(text) if one["kind"] not in OTHERS]
     for one in objects:
         if "namespace" in one["metadata"]:
@@ -84,7 +84,7 @@ def check(workspace: Workspace, operator: Operator, user: str, kubeconfig: Path)
 def test_a_template_that_reaches_for_the_node_is_refused_and_told_of(workspace: Workspace) -> None:
     """And goes on once an administrator has allowed it."""
     control_plane, namespace = workspace.control_plane, workspace.namespace
-    with rights(control_plane, "operator-namespaced", namespace):
+    with rights(control_plane, "install-namespaced.yaml", namespace):
         until(lambda: "'kubenas-pods'" in refusal(control_plane, namespace, pod(hostPID=True), namespace))
         workspace.operator(kubeconfig=control_plane.service_account(namespace, ACCOUNT)).start().wait_ready()
         volumes = [{"name": "host", "hostPath": {"path": "/"}}]
@@ -98,10 +98,10 @@ def test_a_template_that_reaches_for_the_node_is_refused_and_told_of(workspace: 
         workspace.wait_pod("nas-0-1")
 
 
-@pytest.mark.parametrize("folder", ["operator", "operator-namespaced"])
-def test_the_rights_of_deploy_are_enough(folder: str, workspace: Workspace) -> None:
+@pytest.mark.parametrize("file", ["install.yaml", "install-namespaced.yaml"])
+def test_the_rights_of_deploy_are_enough(file: str, workspace: Workspace) -> None:
     control_plane, namespace = workspace.control_plane, workspace.namespace
-    with rights(control_plane, folder, namespace):
+    with rights(control_plane, file, namespace):
         kubeconfig = control_plane.service_account(namespace, ACCOUNT)
-        operator = workspace.operator(kubeconfig=kubeconfig, everywhere=folder == "operator")
+        operator = workspace.operator(kubeconfig=kubeconfig, everywhere=file == "install.yaml")
         check(workspace, operator, f"system:serviceaccount:{namespace}:{ACCOUNT}", kubeconfig)
