@@ -40,6 +40,13 @@ def promtool(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture
+def empty_control_plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
+    """Another such API, one for the test: nothing is installed on it."""
+    with _running(ControlPlane(), request) as running:
+        yield running
+
+
+@pytest.fixture
 def namespace(control_plane: ControlPlane) -> Iterator[str]:
     """A fresh namespace of the control plane; it is deleted with the test."""
     name = f"test-{secrets.token_hex(4)}"
