@@ -1,6 +1,6 @@
 """Writes what of `deploy/` follows from other files: ``python -m tests.deploy.render``.
 
-These are the CRDs' copies in the chart, the chart's README, and the manifests for those who install without Helm.
+These are the copies of CRDs and rules in the chart, the chart's README, and the manifests for those without Helm.
 """
 
 from __future__ import annotations
@@ -68,6 +68,11 @@ def chart_crds() -> dict[Path, str]:
     }
 
 
+def chart_rules() -> str:
+    """The rules, which a chart can read from its own folder only."""
+    return (ROOT / "deploy/prometheus/rules.yaml").read_text()
+
+
 def chart_readme() -> str:
     """The chart's README with the table of its values."""
     with tempfile.TemporaryDirectory() as folder:
@@ -118,5 +123,6 @@ def write(files: dict[Path, str]) -> None:
 
 if __name__ == "__main__":
     write(chart_crds())
+    write({CHART / "files/rules.yaml": chart_rules()})
     write({CHART / "README.md": chart_readme()})
     write(manifests())

@@ -287,11 +287,10 @@ def test_images_can_be_named_by_digest(control_plane: ControlPlane, tmp_path: Pa
     }
 
 
-def test_prometheus_runs_with_the_scrape_jobs_of_the_file(
-    prometheus: list[dict[str, Any]],
-) -> None:
+def test_prometheus_runs_with_the_scrape_jobs_and_rules_of_the_files(prometheus: list[dict[str, Any]]) -> None:
     (config,) = [one for one in prometheus if one["kind"] == "ConfigMap"]
-    assert config["data"] == {"prometheus.yaml": (DEPLOY / "prometheus/prometheus.yaml").read_text()}
+    names = ("prometheus.yaml", "rules.yaml")
+    assert config["data"] == {name: (DEPLOY / "prometheus" / name).read_text() for name in names}
 
 
 def scrape_job(name: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from kubenas.api import generate
-from tests.deploy.render import CHART, ROOT, chart_crds, chart_readme, manifests
+from tests.deploy.render import CHART, ROOT, chart_crds, chart_readme, chart_rules, manifests
 
 pytestmark = pytest.mark.control_plane  # for Go, which builds Helm
 
@@ -24,6 +24,11 @@ def test_the_manifests_are_those_of_the_chart(path: str) -> None:
     fresh = manifests()
     file = Path(f"deploy/{path}.yaml")
     assert (ROOT / file).read_text() == fresh[file], f"{file} is stale: run `make generate`"
+
+
+def test_the_charts_rules_are_those_of_prometheus() -> None:
+    kept = (ROOT / CHART / "files/rules.yaml").read_text()
+    assert kept == chart_rules(), "the chart's rules are stale: run `make generate`"
 
 
 def test_the_charts_readme_has_its_values() -> None:
