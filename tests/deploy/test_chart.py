@@ -162,6 +162,24 @@ def test_the_chart_is_of_this_version() -> None:
     assert (chart["version"], chart["appVersion"]) == (version, f"v{version}")
 
 
+def annotation(name: str) -> list[dict[str, Any]]:
+    """What the chart tells Artifact Hub."""
+    annotations = yaml.safe_load((CHART / "Chart.yaml").read_text())["annotations"]
+    found: list[dict[str, Any]] = yaml.safe_load(annotations[f"artifacthub.io/{name}"])
+    return found
+
+
+def test_artifact_hub_is_told_what_the_chart_holds(kinds: ControlPlane) -> None:
+    crds = [one for one in rendered() if one["kind"] == "CustomResourceDefinition"]
+    assert {(one["kind"], one["version"], one["name"]) for one in annotation("crds")} == {
+        (one["spec"]["names"]["kind"], one["spec"]["versions"][0]["name"], one["metadata"]["name"]) for one in crds
+    }
+    images = {operator_container()["image"], environment()["KUBENAS_TRIAL_IMAGE"]}
+    assert {one["image"] for one in annotation("images")} == images
+    command = ["apply", "--server-side", "--dry-run=server", "--validate=strict", "--filename=-"]
+    kinds.kubectl(*command, stdin=yaml.safe_dump_all(annotation("crdsExamples")))
+
+
 def operator_container(*arguments: str) -> dict[str, Any]:
     (container,) = the("Deployment", rendered(*arguments))["spec"]["template"]["spec"]["containers"]
     return dict(container)
