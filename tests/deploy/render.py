@@ -108,7 +108,7 @@ def _sample() -> str:
     namespace = "default"
     only = "--show-only=templates/trials-network-policy.yaml"
     text = _template("kubenas-system", f"--set=networkPolicy.trials.namespaces={{{namespace}}}", only)
-    return text.replace(f"  namespace: {namespace}\n", "", 1)
+    return text.replace(f'  namespace: "{namespace}"\n', "", 1)
 
 
 def _template(namespace: str, *arguments: str) -> str:

@@ -20,7 +20,7 @@ app.kubernetes.io/part-of: kubenas
 {{- /* The namespaces of experiments, as a selector of a PodMonitor. */ -}}
 {{- define "kubenas.watched" -}}
 {{- if .Values.watchNamespace -}}
-matchNames: [{{ .Values.watchNamespace }}]
+matchNames: [{{ .Values.watchNamespace | quote }}]
 {{- else -}}
 any: true
 {{- end -}}
