@@ -99,7 +99,7 @@ Values = dict[tuple[str, str], float]
 
 
 class TrialProcess:
-    """A running trial; killed at the end of the `with`. A `warm` one has no standard input, see `tests.trial.warm`."""
+    """A running trial; killed at the end of the `with`. A `warm` one is forked (`tests.trial.warm`), without input."""
 
     def __init__(
         self,

@@ -124,7 +124,7 @@ def test_resumed_training_ends_as_undisturbed(tmp_path: Path) -> None:
         environment = trial_environment(
             folders["disturbed"], long_trial(attempt=attempt), KUBENAS_CHECKPOINT_DIR=str(checkpoints)
         )
-        with TrialProcess(environment) as trial:
+        with TrialProcess(environment, warm=True) as trial:
             trial.wait_for(lambda past=last: trial.scrape()[1].get("0", 0) > past)  # type: ignore[misc]
             last = trial.scrape()[1]["0"]
             trial.send(number)
@@ -133,7 +133,7 @@ def test_resumed_training_ends_as_undisturbed(tmp_path: Path) -> None:
     environment = trial_environment(
         folders["disturbed"], long_trial(attempt=3), KUBENAS_CHECKPOINT_DIR=str(checkpoints)
     )
-    with TrialProcess(environment) as trial:
+    with TrialProcess(environment, warm=True) as trial:
         assert trial.exit_code() == 0
         assert "goes on from epoch" in trial.log
         assert "epoch 1/12" not in trial.log
@@ -142,7 +142,7 @@ def test_resumed_training_ends_as_undisturbed(tmp_path: Path) -> None:
     # A later trial of the same architecture may go on from there; all is done, so it ends where that one did.
     document = long_trial(trial="digits-9")
     document["candidates"][0]["resumeFrom"] = str(checkpoints / "0.safetensors")
-    with TrialProcess(trial_environment(folders["promoted"], document)) as trial:
+    with TrialProcess(trial_environment(folders["promoted"], document), warm=True) as trial:
         assert trial.exit_code() == 0
     assert outcome(folders["promoted"]) == expected
 
@@ -150,7 +150,7 @@ def test_resumed_training_ends_as_undisturbed(tmp_path: Path) -> None:
 def test_a_resume_from_nothing_is_an_invalid_trial(tmp_path: Path) -> None:
     document = trial_document()
     document["candidates"] = [document["candidates"][0] | {"resumeFrom": str(tmp_path / "none.safetensors")}]
-    with TrialProcess(trial_environment(tmp_path, document)) as trial:
+    with TrialProcess(trial_environment(tmp_path, document), warm=True) as trial:
         assert trial.exit_code() == 64
     assert error_of(tmp_path) == ("InvalidTrial", f"checkpoint {tmp_path / 'none.safetensors'} does not exist")
 
@@ -178,17 +178,19 @@ with Trial.from_environment() as trial:
 """
 
 
-@pytest.mark.parametrize(("processes", "workers"), [(1, 0), (2, 2)])
+@pytest.mark.parametrize(("processes", "workers", "ended_at"), [(1, 0, "351"), (2, 2, "3")])
 def test_a_training_that_is_ended_within_epochs_ends_as_undisturbed(
-    tmp_path: Path, processes: int, workers: int
+    tmp_path: Path, processes: int, workers: int, ended_at: str
 ) -> None:
+    # Neither workers nor other processes are forked from a warm one.
+    warm = processes == 1
     document = trial_document(searchSpace={"preset": "vit"})
     settings: dict[str, Any] = {"batchSize": 128 // processes, "accumulate": 2, "workers": workers}
     settings["network"] = {"width": 0.0625, "dropout": 0.1}
     document["task"] = document["task"] | {"settings": settings}
     document["candidates"] = [{"id": "0", "architecture": VIT, "epochs": 2}]
     states = {}
-    for name, ended in {"undisturbed": [], "disturbed": ["3", "5", "1"]}.items():
+    for name, ended in {"undisturbed": "", "disturbed": ended_at}.items():
         folder = tmp_path / name
         folder.mkdir()
         environment = trial_environment(
@@ -196,14 +198,14 @@ def test_a_training_that_is_ended_within_epochs_ends_as_undisturbed(
         )
         seen = set[tuple[int, int]]()
         for step in ended:
-            with TrialProcess(environment, ("-c", ENDED_WITHIN, step)) as trial:
+            with TrialProcess(environment, ("-c", ENDED_WITHIN, step), warm=warm) as trial:
                 assert trial.exit_code() == 143, trial.log
             assert not (folder / "termination-log").exists()
             left = checkpoint.load(folder / "0.safetensors", VIT)
             assert left.examples
             seen.add((left.step, left.examples))
         assert len(seen) == len(ended), "each attempt must get further"
-        with TrialProcess(environment, ("-c", ENDED_WITHIN)) as trial:
+        with TrialProcess(environment, ("-c", ENDED_WITHIN), warm=warm) as trial:
             assert trial.exit_code() == 0, trial.log
         states[name] = outcome(folder), checkpoint.load(folder / "0.safetensors", VIT).model
     assert states["disturbed"][0] == states["undisturbed"][0]
@@ -221,7 +223,8 @@ def test_a_candidate_that_a_later_stage_goes_on_with_ends_as_trained_in_one_go(t
         candidate |= {"epochs": epochs, "horizon": 3}
         if source:
             candidate["resumeFrom"] = str(tmp_path / source / "0.safetensors")
-        with TrialProcess(trial_environment(folder, document, KUBENAS_CHECKPOINT_DIR=str(folder))) as trial:
+        environment = trial_environment(folder, document, KUBENAS_CHECKPOINT_DIR=str(folder))
+        with TrialProcess(environment, warm=True) as trial:
             assert trial.exit_code() == 0, trial.log
         outcomes[name] = outcome(folder)
     assert outcomes["then"] == outcomes["whole"]

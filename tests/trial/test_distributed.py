@@ -44,17 +44,20 @@ class First:
     def __getitem__(self, indices):
         return self.examples[indices]
 
-path, batch = Path(sys.argv[1]), int(sys.argv[2])
+folder, name, batch = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 space = SearchSpace.model_validate({"parameters": [{"name": "hidden", "type": "int", "min": 8, "max": 32}]})
-settings = {"batchSize": batch, "accumulate": int(sys.argv[3]), "learningRate": 0.05, "augmentation": False}
+settings = {"batchSize": batch, "learningRate": 0.05, "augmentation": False}
 with joined(print) as device:
-    task = load_task(Task(name="image-classification", dataset=Dataset(name="digits"), settings=settings), None, device)
-    task.data = replace(task.data, train=First(task.data.train))
-    seed_epoch(1, "0", 0)
-    training = Training(task, task.build(build_space(space).parse({"hidden": 16}), space), epochs=2)
-    for epoch in (1, 2):
-        training.train_epoch(epoch, seed_epoch(1, "0", epoch))
-    torch.save(training.network.state_dict(), path)
+    for accumulate in (1, 2):
+        settings["accumulate"] = accumulate
+        spec = Task(name="image-classification", dataset=Dataset(name="digits"), settings=settings)
+        task = load_task(spec, None, device)
+        task.data = replace(task.data, train=First(task.data.train))
+        seed_epoch(1, "0", 0)
+        training = Training(task, task.build(build_space(space).parse({"hidden": 16}), space), epochs=2)
+        for epoch in (1, 2):
+            training.train_epoch(epoch, seed_epoch(1, "0", epoch))
+        torch.save(training.network.state_dict(), folder / f"{name}-{accumulate}.pt")
 """
 
 
@@ -63,21 +66,33 @@ def start(script: Path, *arguments: object, **environment: str) -> subprocess.Po
     return subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1", **environment})
 
 
-@pytest.mark.parametrize("accumulate", [1, 2])
-def test_two_processes_with_half_the_batch_learn_the_same_weights(tmp_path: Path, accumulate: int) -> None:
-    script = tmp_path / "training.py"
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of a process alone, and of two with half the batch."""
+    folder = tmp_path_factory.mktemp("trained")
+    script = folder / "training.py"
     script.write_text(TRAINING)
-    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
-    joint = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port)}
+    joint, _store = joined_environment()
     processes = [
-        start(script, tmp_path / "alone.pt", 64, accumulate),
-        *(start(script, tmp_path / f"{rank}.pt", 32, accumulate, RANK=str(rank), **joint) for rank in range(2)),
+        start(script, folder, "alone", 64),
+        *(start(script, folder, rank, 32, RANK=str(rank), **joint) for rank in range(2)),
     ]
     assert [process.wait(PATIENCE_SECONDS) for process in processes] == [0, 0, 0]
-    alone, first, second = (torch.load(tmp_path / f"{name}.pt") for name in ("alone", "0", "1"))
+    return folder
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_two_processes_with_half_the_batch_learn_the_same_weights(trained: Path, accumulate: int) -> None:
+    alone, first, second = (torch.load(trained / f"{name}-{accumulate}.pt") for name in ("alone", "0", "1"))
     for name, weights in alone.items():
         torch.testing.assert_close(first[name], weights, rtol=1e-4, atol=1e-5)
         assert torch.equal(first[name], second[name])
+
+
+def joined_environment() -> tuple[dict[str, str], TCPStore]:
+    """What two processes join by, as long as the store is there."""
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    return {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port)}, store
 
 
 def joint_environment(folder: Path, epochs: int, **document: Any) -> dict[str, str]:
@@ -138,8 +153,7 @@ with joined(print) as device:
 def test_data_are_loaded_once_for_all_processes(tmp_path: Path, task: str, dataset: str) -> None:
     script = tmp_path / "loading.py"
     script.write_text(LOADED)
-    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
-    joint = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port)}
+    joint, _store = joined_environment()
     processes = [start(script, tmp_path, task, dataset, RANK=str(rank), **joint) for rank in range(2)]
     assert [process.wait(PATIENCE_SECONDS) for process in processes] == [0, 0]
     assert (tmp_path / "loads").read_text().split() == ["0"]

@@ -18,7 +18,7 @@ def test_each_method_of_the_control_plane_is_here() -> None:
 
 def test_an_unknown_method_is_one_clear_error(tmp_path: Path) -> None:
     document = trial_document(evaluation={"method": "oracle", "questions": 3})
-    with TrialProcess(trial_environment(tmp_path, document)) as trial:
+    with TrialProcess(trial_environment(tmp_path, document), warm=True) as trial:
         assert trial.exit_code() == 64
     reason, text = error_of(tmp_path)
     assert reason == "InvalidTrial"
