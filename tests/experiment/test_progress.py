@@ -19,7 +19,7 @@ from kubenas.experiment.reasons import CONDITIONS, FAILURES, OTHER
 from kubenas.experiment.records import MOST_TOP
 from kubenas.experiment.state import Attempt, AttemptPhase, Trial, moment
 from kubenas.experiment.summary import Summary, summary
-from tests.experiment.builders import NOW, ended, experiment, observed, planned, running, succeeded, trial
+from tests.experiment.builders import NOW, experiment, observed, planned, running, succeeded, trial
 from tests.properties import examples
 
 OBJECTIVES = [{"metric": "accuracy"}, {"metric": "latency", "goal": "minimize", "limit": 5, "target": 1}]
@@ -242,10 +242,5 @@ def test_times_are_seconds() -> None:
         update={"metadata": of.metadata.model_copy(update={"creation_timestamp": moment(NOW) - timedelta(seconds=5)})}
     )
     assert summary(born, found(), {}).created == NOW - 5
-    assert told(ended_trial()).last_result == NOW - 1
-
-
-def ended_trial() -> Trial:
-    of = trial()
-    assert ended(of).ended == NOW - 1
-    return trial(phase="Failed", order=1, completion_time=moment(NOW - 1))
+    over = told(trial(phase="Failed", order=1, completion_time=moment(NOW - 1)))
+    assert over.last_result == NOW - 1

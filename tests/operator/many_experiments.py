@@ -9,6 +9,7 @@ import asyncio
 import gc
 import json
 import sys
+from dataclasses import replace
 from typing import Any, cast
 
 from kubenas.cluster.client import Client
@@ -21,7 +22,7 @@ from kubenas.cluster.readings import Reader
 from kubenas.cluster.server import serve
 from kubenas.experiment.plan import plan
 from kubenas.experiment.progress import progress
-from kubenas.experiment.state import Trial
+from kubenas.experiment.state import Trial, moment
 from tests.experiment.builders import NOW, experiment, observed, succeeded
 from tests.operator.loop_lag import measure
 
@@ -29,36 +30,31 @@ from tests.operator.loop_lag import measure
 OBJECTIVES = [{"metric": "accuracy", "reference": 0, "target": 2}] + [
     {"metric": f"m{n}".ljust(63, "x"), "goal": "minimize", "reference": 10_000} for n in range(7)
 ]
-STAGES = [{"name": f"stage-{n}", "keep": {"top": 1}} for n in range(7)] + [{"name": "last"}]
+STAGES: list[dict[str, Any]] = [{"name": f"stage-{n}", "keep": {"top": 1}} for n in range(7)] + [{"name": "last"}]
 
 
 def trials() -> list[Trial]:
     """Each is better than another one in something."""
-    costs = [o["metric"] for o in OBJECTIVES[1:]]
-    return [succeeded(n, n + 1, n / 100, **{cost: float(n) for cost in map(str, costs)}) for n in range(50)]
+    costs = [str(objective["metric"]) for objective in OBJECTIVES[1:]]
+    ended = [succeeded(n, n + 1, n / 100, **dict.fromkeys(costs, float(n))) for n in range(50)]
+    return [replace(one, stage=STAGES[0]["name"]) for one in ended]
 
 
 async def scraped(count: int) -> dict[str, Any]:
     """What scrapes of so many experiments come to."""
     of = experiment(objectives=OBJECTIVES, stages=STAGES, budget={"gpuHours": 1, "wallClock": "1h"})
-    seen = observed(of, trials=[])
-    for one in trials():
-        seen.ledger.put(one.__class__(**{f: getattr(one, f) for f in one.__slots__} | {"stage": "stage-0"}))
+    seen = observed(of, trials=trials())
     status = plan(seen, NOW).status
     assert status is not None
     found = progress(seen, status, None, NOW)
     manager = Manager(cast("Client", None), cast("Reader", None), PodDefaults("image"), None)
-    document = of.dump()
     for number in range(count):
-        metadata = {
-            "name": f"nas-{number}",
-            "namespace": "team",
-            "uid": str(number),
-            "resourceVersion": "1",
-            "creationTimestamp": "2026-01-01T00:00:00Z",
-        }
-        manager.on_experiment("ADDED", {**document, "metadata": metadata, "status": status.dump()})
-    for store in manager._stores.values():
+        # Not by events: to read as many objects with large statuses takes long.
+        store = manager._store(("team", f"nas-{number}"))
+        metadata = of.metadata.model_copy(
+            update={"name": store.key[1], "namespace": store.key[0], "creation_timestamp": moment(NOW)}
+        )
+        store.experiment = of.model_copy(update={"metadata": metadata, "status": status})
         store.progress = found
     runner = await serve("127.0.0.1", 0, lambda: Scrape(REGISTRY, leads=True, snapshots=manager.snapshots()))
     port = runner.addresses[0][1]
