@@ -75,6 +75,7 @@ class Imported(Model):
         default_factory=list,
         max_length=16,
         description="What is wrong with trials of it that could not be read, and so brought nothing.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
 
 
