@@ -12,9 +12,12 @@ import yaml
 
 from tests.deploy.prometheus_rules import RULES, alerts, metrics_of, rules
 
+MONITORING = RULES.parents[2] / "docs/monitoring.md"
 CASES = Path(__file__).parent / "rules"
 FILES = sorted(CASES.glob("*.yaml"))
 # `CAUSE fires: …` or `CAUSE does not fire: …`
+# What others export: Prometheus itself, and NVIDIA's exporter in its own default set of counters.
+OTHERS = {"up", "DCGM_FI_DEV_GPU_UTIL"}
 NAME = re.compile(r"([a-z-]+) (fires|does not fire): .+")
 
 
@@ -77,3 +80,14 @@ def test_what_is_recorded_is_used() -> None:
     used = {name for rule in rules() for name in metrics_of(rule["expr"])}
     assert recorded <= used
     assert {name for name in used if ":" in name} <= recorded
+
+
+def test_each_metric_is_one_that_docs_monitoring_tells_of() -> None:
+    found = re.findall(r"^\| `(kubenas_\w+)` \| (\w+) \|", MONITORING.read_text(), re.MULTILINE)
+    documented = {name for name, kind in found if kind != "histogram"}
+    documented |= {
+        f"{name}_{part}" for name, kind in found if kind == "histogram" for part in ("bucket", "count", "sum")
+    }
+    selected = {name for rule in rules() for name in metrics_of(rule["expr"]) if ":" not in name}
+    assert len(selected) > 10
+    assert selected <= documented | OTHERS
