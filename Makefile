@@ -16,7 +16,7 @@ EXPORT := --frozen --no-dev --no-emit-project --no-annotate
 
 include tests/cluster/cluster.mk
 
-.PHONY: help setup demo demo-cluster test test-fast test-properties test-control-plane test-node lint format generate lock bench bench-search bench-start bench-tasks clean
+.PHONY: help setup demo demo-cluster test test-fast test-properties test-control-plane test-node lint format generate krew lock bench bench-search bench-start bench-tasks clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -68,6 +68,9 @@ generate: setup ## write crds/ from the models, the dashboards from their panels
 	$(RUN) python -m kubenas.api.generate
 	$(RUN) python -m dashboards.generate
 	$(RUN) python -m tests.deploy.render
+
+krew: setup ## make dist/krew: the archive of `kubectl nas` and the manifest that krew installs it by
+	$(RUN) python deploy/krew/build.py dist/krew
 
 lock: $(UV) ## lock the dependencies anew, for the project and for both images
 	env -u VIRTUAL_ENV $(UV) lock

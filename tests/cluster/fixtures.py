@@ -39,6 +39,18 @@ def promtool(request: pytest.FixtureRequest) -> Path:
     return _built(programs.promtool, request)
 
 
+@pytest.fixture(scope="session")
+def krew(request: pytest.FixtureRequest) -> Path:
+    """The program that manages kubectl's plugins."""
+    return _built(programs.krew, request)
+
+
+@pytest.fixture(scope="session")
+def kubernetes_programs(request: pytest.FixtureRequest) -> Path:
+    """The folder with kubectl."""
+    return _built(programs.kubernetes, request)
+
+
 @pytest.fixture
 def empty_control_plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
     """Another such API, one for the test: nothing is installed on it."""

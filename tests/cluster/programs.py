@@ -102,6 +102,14 @@ def prometheus_operator() -> Path:
     return folder
 
 
+def krew() -> Path:
+    """kubectl's manager of plugins, built first where needed (some 15 seconds on two cores)."""
+    with _build_folder("krew") as (folder, unfinished):
+        if unfinished:
+            _compile("krew", unfinished / "krew", "sigs.k8s.io/krew/cmd/krew")
+    return folder / "krew"
+
+
 @contextmanager
 def _build_folder(module: str, built: str | None = None) -> Iterator[tuple[Path, Path | None]]:
     """The folder for what a module's files build, and, where that is yet to be built, the folder to build it in.
@@ -147,5 +155,5 @@ def _go(module: str, *arguments: str) -> str:
 
 
 if __name__ == "__main__":
-    built = (kubernetes(), coredns(), prometheus(), promtool(), prometheus_operator(), helm(), helm_docs())
+    built = (kubernetes(), coredns(), prometheus(), promtool(), prometheus_operator(), helm(), helm_docs(), krew())
     print(*built, sep="\n")

@@ -12,6 +12,7 @@ from kubenas.cli.space import space
 from kubenas.cli.status import status
 from kubenas.cli.trials import trials
 from kubenas.cli.validate import validate
+from kubenas.cli.version import version
 
 app = typer.Typer(
     help="Neural architecture search on Kubernetes.",
@@ -29,3 +30,4 @@ app.command()(trials)
 app.add_typer(space, name="space")
 app.command()(bench)
 app.command()(operator)
+app.command()(version)
