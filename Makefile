@@ -16,7 +16,7 @@ EXPORT := --frozen --no-dev --no-emit-project --no-annotate
 
 include tests/cluster/cluster.mk
 
-.PHONY: help setup demo demo-cluster test test-fast test-properties test-control-plane test-node lint format generate krew lock bench bench-search bench-start bench-tasks clean
+.PHONY: help setup demo demo-cluster test test-fast test-properties test-control-plane test-node lint format generate dashboards-pictures krew lock bench bench-search bench-start bench-tasks clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -63,6 +63,10 @@ lint: setup ## style, types, layers, generated files
 format: setup ## put the code into shape
 	$(RUN) ruff check --fix .
 	$(RUN) ruff format .
+
+dashboards-pictures: setup ## draw the dashboards from a search run for it (root and Go; about 5 minutes)
+	$(RUN) python -m tests.dashboards.record .dashboards.json
+	$(RUN) python -m dashboards.pictures .dashboards.json docs/images
 
 generate: setup ## write crds/ from the models, the dashboards from their panels, and what of deploy/ follows from the chart (Go)
 	$(RUN) python -m kubenas.api.generate

@@ -66,7 +66,7 @@ def _experiment() -> dashboard.Dashboard:
             results.table_of_the_best(),
         ],
         "Trials": [progress.trials_by_phase(), spending.slots(), spending.failures()],
-        "What is wrong": [progress.conditions(), progress.reasons()],
+        "State": [progress.conditions(), progress.reasons()],
         "Time and cost": [
             spending.gpu_hours_over_time(),
             spending.time_by_phase(),

@@ -91,18 +91,13 @@ def last_reported(scope: Scope, metric: str) -> str:
 
 
 def front_values(scope: Scope, metric: str) -> str:
-    """Values of the Pareto front's trials."""
-    return f"max by (trial) ({scope.of('kubenas_experiment_front_value', metric)})"
+    """Values of the Pareto front; a trial of several candidates may have several on it."""
+    return once(scope.of("kubenas_experiment_front_value", metric), "trial", "candidate")
 
 
 def top_values(scope: Scope, metric: str) -> str:
-    """Values of the best trials by the first objective."""
-    return f"max by (trial) ({scope.of('kubenas_experiment_top_value', metric)})"
-
-
-def known_values(scope: Scope, metric: str) -> str:
-    """Values of both."""
-    return f"{front_values(scope, metric)} or {top_values(scope, metric)}"
+    """Values of the best trials by the first objective, each with its best candidate's."""
+    return once(scope.of("kubenas_experiment_top_value", metric), "trial")
 
 
 def of_devices(scope: Scope, metric: str, window: str = "") -> str:

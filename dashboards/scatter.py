@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from grafana_foundation_sdk.builders import common, xychart
 from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.cog.builder import Builder
@@ -12,28 +14,26 @@ from grafana_foundation_sdk.models.xychart import MatcherConfig, SeriesMapping, 
 from dashboards.style import DATASOURCE, HEIGHT, settings, steps
 
 
-def scatter(title: str, description: str, x: tuple[str, str], y: str, unit: str = "short") -> xychart.Panel:
+def scatter(title: str, description: str, x: Mapping[str, str], y: str) -> xychart.Panel:
     """Points, each a row of a table.
 
     Args:
         title: the panel's.
         description: the panel's.
-        x: the horizontal axis: the column, and what the axis is called.
+        x: columns of the horizontal axis, and what it is called.
         y: what the vertical axis is called.
-        unit: of the vertical axis.
     """
-    column, label = x
     legend = (
         common.VizLegendOptions()
         .display_mode(looks.LegendDisplayMode.LIST)
         .placement(looks.LegendPlacement.BOTTOM)
         .show_legend(True)
     )
-    return (
+    panel = (
         xychart.Panel()
         .title(title)
         .description(description)
-        .unit(unit)
+        .unit("short")
         .span(8)
         .height(HEIGHT)
         .datasource(DATASOURCE)
@@ -45,14 +45,16 @@ def scatter(title: str, description: str, x: tuple[str, str], y: str, unit: str 
         .tooltip(common.VizTooltipOptions().mode(looks.TooltipDisplayMode.SINGLE))
         .point_size(xychart.XychartFieldConfigPointSize().fixed(8))
         .axis_label(y)
-        .override_by_name(column, settings({"custom.axisLabel": label, "unit": "short"}))
     )
+    for column, label in x.items():
+        panel.override_by_name(column, settings({"custom.axisLabel": label}))
+    return panel
 
 
-def points(panel: xychart.Panel, x: str, names: dict[str, str]) -> xychart.Panel:
-    """Show columns against the column `x`, each with its colour."""
+def points(panel: xychart.Panel, names: Mapping[str, tuple[str, str]]) -> xychart.Panel:
+    """Show columns, each against the column and in the colour that are given for it."""
     series: list[Builder[XYSeriesConfig]] = []
-    for name, color in names.items():
+    for name, (x, color) in names.items():
         series.append(
             xychart.XYSeriesConfig()
             .name(xychart.XychartXYSeriesConfigName().fixed(name))

@@ -78,6 +78,16 @@ def stepped(panel: timeseries.Panel) -> timeseries.Panel:
     return panel.line_interpolation(looks.LineInterpolation.STEP_AFTER)
 
 
+def counted(panel: timeseries.Panel) -> timeseries.Panel:
+    """Lines of things that are counted: from zero, in whole numbers."""
+    return panel.min(0).decimals(0)
+
+
+def shaded(panel: timeseries.Panel, color: str) -> timeseries.Panel:
+    """Lines in shades of one colour."""
+    return panel.color_scheme(build.FieldColor().mode(dashboard.FieldColorModeId.SHADES).fixed_color(color))
+
+
 def as_limit(panel: timeseries.Panel, name: str, color: str = RED) -> timeseries.Panel:
     """Show a line of a name as what others are held against: dashed, unfilled, outside of any stack."""
     dashes = {"fill": "dash", "dash": [10, 10]}

@@ -6,6 +6,7 @@ from grafana_foundation_sdk.builders import bargauge, prometheus, stat, timeseri
 
 from dashboards.queries import (
     EXPERIMENT,
+    TRIAL,
     Scope,
     joules,
     joules_per_point,
@@ -83,4 +84,4 @@ def _mean(scope: Scope, metric: str) -> str:
 
 
 def _line(scope: Scope, expression: str) -> prometheus.Dataquery:
-    return line(expression, f"{{{{{scope.group}}}}}")
+    return line(expression, "GPU {{gpu}}" if scope is TRIAL else f"{{{{{scope.group}}}}}")

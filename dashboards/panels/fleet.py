@@ -16,6 +16,7 @@ from dashboards.style import (
     bars,
     coloured,
     columns,
+    counted,
     line,
     lines,
     listing,
@@ -30,6 +31,7 @@ from dashboards.style import (
     value,
 )
 
+_EXPERIMENTS = total(f"max by (namespace, phase) ({FLEET.of('kubenas_experiments')})", "phase")
 _PHASE = once(FLEET.of("kubenas_experiment_phase"), "phase")
 _TRIALS = once(FLEET.of("kubenas_experiment_trials"), "stage", "phase")
 _BUSY, _ALLOWED = (once(FLEET.of(f"kubenas_experiment_slots_{which}")) for which in ("busy", "allowed"))
@@ -40,7 +42,7 @@ _FAILED = once(FLEET.of("kubenas_experiment_failures_total"), "reason")
 def experiments() -> stat.Panel:
     """Experiments by phase now."""
     panel = number("Experiments now", "Experiments by phase now.", "short", width=8)
-    return panel.with_target(value(f"count by (phase) ({_PHASE} == 1)", "{{phase}}"))
+    return panel.with_target(value(_EXPERIMENTS, "{{phase}}"))
 
 
 def trials() -> stat.Panel:
@@ -78,7 +80,11 @@ def table_of_experiments() -> table.Panel:
         f"{_SPENT} / 3600",
         f"1000 * {once(FLEET.of('kubenas_experiment_last_result_timestamp_seconds'))}",
     )
-    panel = listing("Experiments", "Every experiment, with its best value of the first objective; a name opens it.")
+    panel = listing(
+        "Experiments",
+        "Experiments with their best value of the first objective; a name opens one. Of each namespace the operator "
+        "tells of 50: those that go on, and those that have ended last.",
+    )
     for ref, query in zip("ABCDEFG", asked, strict=True):
         panel.with_target(rows(query, ref))
     names = {
@@ -109,13 +115,13 @@ def table_of_experiments() -> table.Panel:
 def experiments_by_phase() -> timeseries.Panel:
     """Experiments by phase over time."""
     panel = stacked(lines("Experiments by phase", "Experiments by phase over time.", "short"))
-    return coloured(panel, PHASES).with_target(line(f"count by (phase) ({_PHASE} == 1)", "{{phase}}"))
+    return coloured(counted(panel), PHASES).with_target(line(_EXPERIMENTS, "{{phase}}"))
 
 
 def trials_by_phase() -> timeseries.Panel:
     """Trials by phase over time."""
     panel = stacked(lines("Trials by phase", "Trials of all experiments by phase over time.", "short"))
-    return coloured(panel, PHASES).with_target(line(total(_TRIALS, "phase"), "{{phase}}"))
+    return coloured(counted(panel), PHASES).with_target(line(total(_TRIALS, "phase"), "{{phase}}"))
 
 
 def slots() -> timeseries.Panel:
@@ -128,7 +134,7 @@ def slots() -> timeseries.Panel:
         )
     )
     panel.with_target(line(_BUSY, "{{namespace}}/{{experiment}}")).with_target(line(total(_ALLOWED), "allowed", "B"))
-    return as_limit(stepped(panel), "allowed", GREEN)
+    return as_limit(counted(stepped(panel)), "allowed", GREEN)
 
 
 def gpu_hours_by_namespace() -> timeseries.Panel:

@@ -13,6 +13,7 @@ from dashboards.style import (
     RED,
     YELLOW,
     as_limit,
+    counted,
     line,
     lines,
     named,
@@ -123,7 +124,7 @@ def refused_requests() -> timeseries.Panel:
         "percentunit",
         width=12,
     )
-    panel.min(0).thresholds(steps(GREEN, (0.01, YELLOW), (0.1, RED)))
+    panel.min(0).axis_soft_max(0.1).thresholds(steps(GREEN, (0.01, YELLOW), (0.1, RED)))
     return panel.with_target(line(f"({failed} or 0 * {all_of_them}) / {all_of_them}", "failed"))
 
 
@@ -165,7 +166,7 @@ def unreadable() -> timeseries.Panel:
         "experiment's condition Reconciled names them.",
         "short",
     )
-    panel.min(0).thresholds(steps(GREEN, (1, ORANGE)))
+    counted(panel).thresholds(steps(GREEN, (1, ORANGE)))
     return panel.with_target(line(f"sum by (kind) ({OPERATOR.of('kubenas_unreadable_objects_total')})", "{{kind}}"))
 
 

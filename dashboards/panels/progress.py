@@ -11,10 +11,12 @@ from dashboards.style import (
     GREEN,
     GREY,
     PHASES,
+    PURPLE,
     RED,
     YELLOW,
     coloured,
     columns,
+    counted,
     line,
     lines,
     listing,
@@ -84,12 +86,12 @@ def trials_by_phase() -> timeseries.Panel:
     """Trials by phase over time."""
     trials = total(once(EXPERIMENT.of("kubenas_experiment_trials"), "stage", "phase"), "phase")
     panel = lines("Trials by phase", "How many trials wait, run and have ended, and how they ended.", "short")
-    return coloured(stacked(panel), PHASES).with_target(line(trials, "{{phase}}"))
+    return coloured(counted(stacked(panel)), PHASES).with_target(line(trials, "{{phase}}"))
 
 
 def conditions() -> statetimeline.Panel:
     """Each condition's status over time."""
-    status = {"1": ("True", BLUE), "0": ("False", GREY), "-1": ("Unknown", YELLOW)}
+    status = {"1": ("True", BLUE), "0": ("False", GREY), "-1": ("Unknown", PURPLE)}
     return (
         timeline(
             "Conditions",

@@ -10,7 +10,6 @@ from dashboards.queries import (
     EXPERIMENT,
     OTHER_METRIC,
     front_values,
-    known_values,
     last_reported,
     numbered,
     once,
@@ -64,31 +63,42 @@ def by_trial() -> xychart.Panel:
         "$metric by trial",
         "What each trial that ran in the time shown last reported of the chosen objective, by the trial's number: "
         "a search that learns rises (or falls, where the objective is minimized).",
-        x=("Number", "trial"),
+        x={"Number": "trial"},
         y="$metric",
     )
     panel.with_target(rows(numbered(last_reported(EXPERIMENT, CHOSEN_METRIC))))
     panel.with_transformation(to_numbers("number"))
     panel.with_transformation(columns({"number": "Number", "Value": "Trials", "trial": "Trial"}))
-    return points(panel, "Number", {"Trials": BLUE})
+    return points(panel, {"Trials": ("Number", BLUE)})
 
 
 def pareto_front() -> xychart.Panel:
     """The chosen objective against another one: the front, and the best trials by the first objective."""
     panel = scatter(
         "Pareto front: $metric against $against",
-        "Trials that no other one is better than in all objectives, and the best ten by the first objective. "
+        "Candidates that no other one is better than in all objectives, and the best ten trials by the first one. "
         "Empty where the experiment has one objective.",
-        x=("Against", "$against"),
+        x={"Front against": "$against", "Best against": "$against"},
         y="$metric",
     )
-    panel.with_target(rows(known_values(EXPERIMENT, OTHER_METRIC)))
-    panel.with_target(rows(top_values(EXPERIMENT, CHOSEN_METRIC), "B"))
-    panel.with_target(rows(front_values(EXPERIMENT, CHOSEN_METRIC), "C"))
+    asked = (
+        (front_values, OTHER_METRIC),
+        (front_values, CHOSEN_METRIC),
+        (top_values, OTHER_METRIC),
+        (top_values, CHOSEN_METRIC),
+    )
+    for ref, (values, metric) in zip("ABCD", asked, strict=True):
+        panel.with_target(rows(values(EXPERIMENT, metric), ref))
     panel.with_transformation(transformation("merge"))
-    names = {"Value #A": "Against", "Value #B": "Best ten", "Value #C": "Pareto front", "trial": "Trial"}
-    panel.with_transformation(columns(names))
-    return points(panel, "Against", {"Best ten": GREY, "Pareto front": ORANGE})
+    names = {
+        "Value #A": "Front against",
+        "Value #B": "Pareto front",
+        "Value #C": "Best against",
+        "Value #D": "Best ten",
+        "trial": "Trial",
+    }
+    panel.with_transformation(columns(names, drop=("namespace", "experiment", "candidate")))
+    return points(panel, {"Best ten": ("Best against", GREY), "Pareto front": ("Front against", ORANGE)})
 
 
 def front_over_time() -> timeseries.Panel:
@@ -98,7 +108,7 @@ def front_over_time() -> timeseries.Panel:
         lines(
             "Hypervolume and size of the front",
             "The hypervolume that the Pareto front dominates, in units of its objectives, and how many trials are on "
-            "it (right). It only grows; a flat line is a front that has not moved.",
+            "it (right). The hypervolume only grows; while it is flat, the front has not moved.",
             "short",
         )
     )

@@ -8,14 +8,17 @@ from dashboards.queries import EXPERIMENT, RANGE, once, quantile
 from dashboards.style import (
     BLUE,
     GREEN,
+    ORANGE,
     RED,
     YELLOW,
     as_limit,
     bars,
     coloured,
+    counted,
     line,
     lines,
     number,
+    shaded,
     stacked,
     stepped,
     steps,
@@ -55,7 +58,7 @@ def slots() -> timeseries.Panel:
         "search runs are GPUs that wait: see the conditions ProposalsAvailable and TrialsScheduled.",
         "short",
     )
-    panel = stepped(panel.min(0).fill_opacity(30))
+    panel = stepped(counted(panel).fill_opacity(30))
     panel.with_target(line(busy, "busy")).with_target(line(allowed, "allowed", "B"))
     return as_limit(coloured(panel, {"busy": BLUE}), "allowed", GREEN)
 
@@ -72,7 +75,7 @@ def failures() -> timeseries.Panel:
         )
     )
     panel.with_target(line(failed, "{{reason}}")).with_target(line(most, "limit", "B"))
-    return as_limit(stepped(panel), "limit")
+    return as_limit(shaded(counted(stepped(panel)), ORANGE), "limit")
 
 
 def time_by_phase() -> bargauge.Panel:

@@ -39,12 +39,12 @@ def curve_by_step() -> xychart.Panel:
     panel = scatter(
         "Learning curve: $metric by step",
         "The chosen metric by step, as it was scraped while the trial ran; of several candidates the largest value.",
-        x=("Step", "step"),
+        x={"Step": "step"},
         y="$metric",
     )
     panel.span(12).with_target(line(_STEP, "Step")).with_target(line(_VALUE, "Value", "B"))
     panel.with_transformation(transformation("joinByField", byField="Time", mode="inner"))
-    return points(panel, "Step", {"Value": BLUE})
+    return points(panel, {"Value": ("Step", BLUE)})
 
 
 def curve_over_time() -> timeseries.Panel:

@@ -293,9 +293,9 @@ class Workspace:
 
 
 @contextmanager
-def temporary_workspace(control_plane: ControlPlane) -> Iterator[Workspace]:
-    """A workspace whose namespace is made for it."""
-    workspace = Workspace(control_plane, f"test-{secrets.token_hex(4)}")
+def temporary_workspace(control_plane: ControlPlane, namespace: str | None = None) -> Iterator[Workspace]:
+    """A workspace whose namespace is made for it, under a name of its own where none is given."""
+    workspace = Workspace(control_plane, namespace or f"test-{secrets.token_hex(4)}")
     workspace.api.create_namespace()
     try:
         yield workspace

@@ -88,13 +88,16 @@ def one(of: Samples, name: str, **labels: str) -> float:
     return found
 
 
+ROW = r"^\| `((?:kubenas|process)_\w+)` \| (\w+) \| (.*?) \|"
+
+
 def documented() -> dict[str, tuple[str, frozenset[str]]]:
     """Type and labels of each metric in the page's tables, by name; of experiments, and of the operator."""
     found = {}
     sections = re.split(r"^## ", DOCUMENTED.read_text(), flags=re.MULTILINE)
     for title, common in (("Experiments", {"namespace", "experiment"}), ("The operator", set())):
         (section,) = [text for text in sections if text.startswith(f"{title}\n")]
-        for name, kind, labels in re.findall(r"^\| `(kubenas_\w+)` \| (\w+) \| (.*?) \|", section, re.MULTILINE):
+        for name, kind, labels in re.findall(ROW, section, re.MULTILINE):
             own, _, without = labels.partition("; no ")
             names = {*re.findall(r"`(\w+)`", own), *common} - {*re.findall(r"`(\w+)`", without)}
             found[name] = (kind, frozenset(names))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 
 from kubenas.experiment.phases import ATTEMPT_PHASES
 
@@ -15,6 +15,7 @@ REGISTRY = CollectorRegistry()
 # A further series for each counter and histogram, which nothing here asks for.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
+ProcessCollector(registry=REGISTRY)
 Gauge("kubenas_build_info", "The operator's version.", ["version"], registry=REGISTRY).labels(version("kubenas")).set(1)
 
 REQUESTS = Counter(
