@@ -10,10 +10,20 @@ FLEET, EXPERIMENT, TRIAL, OPERATOR = (f"kubenas-{name}" for name in ("fleet", "e
 _KEPT = "${datasource:queryparam}&${__url_time_range}"
 
 
+class _Shown(build.DashboardLink):
+    """A link at the top of the dashboard, where the SDK would have it in the menu of controls."""
+
+    def build(self) -> dashboard.DashboardLink:
+        """The link."""
+        link = super().build()
+        link.placement = None  # type: ignore[assignment] # the SDK knows no other place
+        return link
+
+
 def between_dashboards() -> build.DashboardLink:
     """The menu of KubeNAS' dashboards."""
     return (
-        build.DashboardLink("KubeNAS")
+        _Shown("KubeNAS")
         .type(dashboard.DashboardLinkType.DASHBOARDS)
         .tags([TAG])
         .as_dropdown(False)

@@ -92,6 +92,7 @@ def test_links_lead_to_dashboards_that_are_there() -> None:
     for board in BOARDS.values():
         (menu,) = board["links"]
         assert menu["tags"] == board["tags"]
+        assert "placement" not in menu, "hidden in a menu"
         for url in links(board["panels"]):
             uid = urlsplit(url).path.removeprefix("/d/")
             seen.add(uid)
