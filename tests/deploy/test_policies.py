@@ -29,6 +29,8 @@ def installed(request: pytest.FixtureRequest, control_plane: ControlPlane) -> It
     own = {"install.yaml": "kubenas-system", "install-namespaced.yaml": "kubenas"}[request.param]
     with applied(control_plane, request.param):
         place = "default" if own == "kubenas-system" else own
+        # Else Pod Security would refuse before the policies do.
+        control_plane.kubectl("label", "namespace", own, "pod-security.kubernetes.io/enforce-")
         until(lambda: "'kubenas-pods'" in refusal(control_plane, own, pod(hostPID=True), place))
         yield own
 
