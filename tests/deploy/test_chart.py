@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from kubenas import __version__
 from kubenas.cluster.names import TRIAL_LABEL
 from kubenas.experiment.contract import METRICS_PORT
 from tests.cluster import programs
@@ -158,8 +159,8 @@ def test_the_schema_knows_the_values_and_no_others() -> None:
 
 def test_the_chart_is_of_this_version() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
-    version = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["version"]
-    assert (chart["version"], chart["appVersion"]) == (version, f"v{version}")
+    assert tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["version"] == __version__
+    assert (chart["version"], chart["appVersion"]) == (__version__, f"v{__version__}")
 
 
 def annotation(name: str) -> list[dict[str, Any]]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version as version_of
-
 import typer
+
+from kubenas import __version__
 
 
 def version() -> None:
     """Print the version of KubeNAS that this program belongs to."""
-    typer.echo(f"kubenas {version_of('kubenas')}")
+    typer.echo(f"kubenas {__version__}")

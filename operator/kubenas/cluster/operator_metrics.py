@@ -5,10 +5,9 @@ The names are documented in docs/monitoring.md.
 
 from __future__ import annotations
 
-from importlib.metadata import version
-
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 
+from kubenas import __version__
 from kubenas.experiment.phases import ATTEMPT_PHASES
 
 REGISTRY = CollectorRegistry()
@@ -16,7 +15,7 @@ REGISTRY = CollectorRegistry()
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 ProcessCollector(registry=REGISTRY)
-Gauge("kubenas_build_info", "The operator's version.", ["version"], registry=REGISTRY).labels(version("kubenas")).set(1)
+Gauge("kubenas_build_info", "The operator's version.", ["version"], registry=REGISTRY).labels(__version__).set(1)
 
 REQUESTS = Counter(
     "kubenas_api_requests", "Requests to the apiserver (code 0: no answer).", ["verb", "code"], registry=REGISTRY
