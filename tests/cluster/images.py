@@ -29,12 +29,14 @@ class Image:
         dockerfile: its recipe, relative to the repository's root; builds on the image in the argument ``BASE``.
         context: gives the folder whose files the recipe may copy.
         base: that image.
+        stage: the recipe's stage that changes seldom; it is kept, so that a later build begins with it.
     """
 
     name: str
     dockerfile: str
     context: Callable[[], Path] = lambda: REPOSITORY
     base: str = BASE
+    stage: str | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Built:
     layers: tuple[Path, ...]
 
 
-OPERATOR = Image("localhost/kubenas-operator:test", "Dockerfile")
+OPERATOR = Image("localhost/kubenas-operator:test", "Dockerfile", stage="packages")
 TRIAL = Image("localhost/kubenas-trial:test", "trial_image/Dockerfile")
 PROMETHEUS = Image("localhost/prometheus:test", "tests/cluster/prometheus/Dockerfile", programs.prometheus)
 OWN_TRAINER = Image(
@@ -89,22 +91,32 @@ def build(image: Image) -> Built:
     if not dockerfile.exists():
         raise FileNotFoundError(f"{image.name} is built from {dockerfile}, which does not exist")
     before = _identifier(image.name)
-    context = image.context()
+    command = [
+        "build",
+        "--layers",
+        "--isolation=chroot",
+        # what this machine trusts, for as long as the build lasts
+        "--volume=/etc/ssl/certs:/etc/ssl/certs:ro",
+        f"--build-arg=BASE={image.base}",
+        f"--file={dockerfile}",
+    ]
+    context = str(image.context())
     with progress(f"Building {image.name}"):
-        _buildah(
-            "build",
-            "--layers",
-            "--isolation=chroot",
-            # what this machine trusts, for as long as the build lasts
-            "--volume=/etc/ssl/certs:/etc/ssl/certs:ro",
-            f"--build-arg=BASE={image.base}",
-            f"--file={dockerfile}",
-            f"--tag={image.name}",
-            str(context),
-        )
+        if image.stage:
+            _buildah(*command, f"--target={image.stage}", f"--tag={image.name}-{image.stage}", context)
+        _buildah(*command, f"--tag={image.name}", context)
     if before not in ("", _identifier(image.name)):
         _buildah("rmi", "--prune")
     return _built(image.name)
+
+
+def run_in(image: Image, *command: str) -> str:
+    """What a command prints in an image that has been built, as the image's user."""
+    container = _buildah("from", "--pull-never", image.name)
+    try:
+        return _buildah("run", "--isolation=chroot", container, "--", *command)
+    finally:
+        _buildah("rm", container)
 
 
 def _built(name: str) -> Built:

@@ -11,18 +11,17 @@ from tests.cluster.cluster import Cluster
 from tests.cluster.control_plane import REPOSITORY
 
 DEPLOYED = REPOSITORY / "tests" / "cluster" / "deployed"
+VALUES = DEPLOYED / "values.yaml"
 OPERATOR_NAMESPACE = "kubenas-system"
 
 
-def install(cluster: Cluster) -> Release:
+def install(cluster: Cluster) -> None:
     """Install the operator and Prometheus, and wait until both are available."""
     cluster.kubectl("apply", "--server-side", f"--kustomize={DEPLOYED}")
     cluster.kubectl("create", "namespace", OPERATOR_NAMESPACE)
     cluster.kubectl("label", "namespace", OPERATOR_NAMESPACE, "pod-security.kubernetes.io/enforce=restricted")
-    release = Release(cluster, OPERATOR_NAMESPACE)
-    release.install(f"--values={DEPLOYED / 'values.yaml'}", "--wait", "--timeout=5m")
+    Release(cluster, OPERATOR_NAMESPACE).install(f"--values={VALUES}", "--wait", "--timeout=5m")
     cluster.kubectl("rollout", "status", "deployment/prometheus", "--namespace=monitoring", "--timeout=300s")
-    return release
 
 
 def search_namespace(cluster: Cluster, name: str) -> None:

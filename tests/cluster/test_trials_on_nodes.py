@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from tests.cluster.charts import Release
 from tests.cluster.cluster import Cluster
 from tests.cluster.conditions import until
 from tests.cluster.images import BASE
-from tests.cluster.installed import get, search_namespace
+from tests.cluster.installed import OPERATOR_NAMESPACE, VALUES, get, search_namespace
 from tests.cluster.test_cluster import pod
 from tests.operator.harness import experiment
 
@@ -172,3 +173,53 @@ def test_an_injected_sidecar_that_never_ends_holds_no_trial(kubenas: Cluster) ->
     finally:
         kubenas.kubectl("delete", "--filename=-", stdin=policy)
     assert {trial_status(kubenas, f"meshed-{number}")["phase"] for number in range(2)} == {"Succeeded"}
+
+
+UPGRADED_TRIALS = 6
+# All trials but the first run until there is a Service of this name.
+PATIENT = """
+import socket, time
+while socket.gethostname() != "upgraded-0-1":
+    try:
+        socket.gethostbyname("go.trials.svc.cluster.local")
+        break
+    except OSError:
+        time.sleep(0.2)
+finish(0.5)
+"""
+
+
+def trials(kubenas: Cluster, phase: str | None = None) -> dict[str, dict[str, Any]]:
+    """Trials of the upgraded search by name, all or those of a phase."""
+    found = get(kubenas, "nastrials", WHERE, "--selector=kubenas.io/experiment=upgraded")["items"]
+    return {
+        one["metadata"]["name"]: one for one in found if phase is None or one.get("status", {}).get("phase") == phase
+    }
+
+
+def operators(kubenas: Cluster) -> set[str]:
+    found = get(
+        kubenas, "pods", f"--namespace={OPERATOR_NAMESPACE}", "--selector=app.kubernetes.io/name=kubenas-operator"
+    )
+    return {one["metadata"]["name"] for one in found["items"] if "deletionTimestamp" not in one["metadata"]}
+
+
+def test_a_search_goes_on_while_an_upgrade_replaces_its_operators(kubenas: Cluster) -> None:
+    """By Helm: both operators, and nothing else."""
+    apply(kubenas, "upgraded", RESULT, PATIENT, trials={"max": UPGRADED_TRIALS, "parallelism": 2})
+    until(lambda: (len(trials(kubenas, "Succeeded")), len(trials(kubenas, "Running"))) == (1, 2))
+    ended, before = trials(kubenas, "Succeeded"), operators(kubenas)
+
+    upgrade = "--set-string=podAnnotations.example\\.com/upgraded=yes"
+    Release(kubenas, OPERATOR_NAMESPACE).upgrade(f"--values={VALUES}", upgrade, "--wait", "--timeout=5m")
+    until(lambda: len(operators(kubenas)) == 2)
+    assert not before & operators(kubenas)
+    assert trials(kubenas, "Succeeded").keys() == ended.keys() == {"upgraded-0"}
+
+    kubenas.kubectl("create", "service", "clusterip", "go", WHERE, "--tcp=80")
+    wait(kubenas, "upgraded", "Succeeded")
+    found = trials(kubenas)
+    assert found.keys() == {f"upgraded-{number}" for number in range(UPGRADED_TRIALS)}
+    assert {name: found[name]["status"] for name in ended} == {name: one["status"] for name, one in ended.items()}
+    assert {one["status"]["phase"] for one in found.values()} == {"Succeeded"}
+    assert {name: one["status"]["pod"] for name, one in found.items()} == {name: f"{name}-1" for name in found}
