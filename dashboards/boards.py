@@ -10,7 +10,7 @@ from grafana_foundation_sdk.models import dashboard
 
 from dashboards import links, variables
 from dashboards.panels import devices, fleet, operator, progress, results, spending, trial
-from dashboards.queries import EXPERIMENT, FLEET, TRIAL
+from dashboards.queries import EXPERIMENT, FLEET, OPERATOR, REPLICAS, TRIAL
 
 Rows = Mapping[str, Sequence[Builder[dashboard.Panel]]]
 
@@ -70,7 +70,7 @@ def _experiment() -> dashboard.Dashboard:
         "Time and cost": [
             spending.gpu_hours_over_time(),
             spending.time_by_phase(),
-            spending.proposal_time(),
+            operator.proposal_time(REPLICAS),
             results.front_over_time(),
             devices.energy_by_trial(),
             devices.energy_per_point(EXPERIMENT),
@@ -136,7 +136,7 @@ def _operator() -> dashboard.Dashboard:
         "Trials and proposals": [
             operator.queue_time(),
             operator.proposals(),
-            operator.proposal_time(),
+            operator.proposal_time(OPERATOR),
             operator.readings(),
             operator.unreadable(),
             operator.object_size(),

@@ -7,7 +7,7 @@ spans an upgrade, two replicas have the same series; `once` makes one of them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 # Grafana puts them into queries: the time that the dashboard shows, and at least four times the interval of scraping.
 RANGE = "$__range"
@@ -31,15 +31,12 @@ class Scope:
         selector = f"{metric}{{{', '.join((*self.matchers, *matchers))}}}"
         return f"{selector}[{window}]" if window else selector
 
-    def narrowed(self, *matchers: str) -> Scope:
-        """The same with more matchers."""
-        return replace(self, matchers=(*self.matchers, *matchers))
-
 
 FLEET = Scope(('namespace=~"$namespace"',), group="namespace")
 EXPERIMENT = Scope(('namespace="$namespace"', 'experiment="$experiment"'), group="trial")
 TRIAL = Scope((*EXPERIMENT.matchers, 'trial="$trial"'), group="gpu")
-OPERATOR = Scope(('job="kubenas-operator"', 'instance=~"$instance"'), group="instance")
+REPLICAS = Scope(('job="kubenas-operator"',), group="instance")
+OPERATOR = Scope((*REPLICAS.matchers, 'instance=~"$instance"'), group="instance")
 
 CHOSEN_METRIC = 'metric="$metric"'
 OTHER_METRIC = 'metric="$against"'

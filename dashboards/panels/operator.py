@@ -5,7 +5,7 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders import stat, statetimeline, timeseries
 from grafana_foundation_sdk.models import common as looks
 
-from dashboards.queries import OPERATOR, RANGE, quantile, rate, rise
+from dashboards.queries import OPERATOR, RANGE, Scope, quantile, rate, rise
 from dashboards.style import (
     GREEN,
     GREY,
@@ -134,10 +134,15 @@ def proposals() -> timeseries.Panel:
     return panel.with_target(line(f"60 * {rate(OPERATOR.of('kubenas_proposals_total'), 'strategy')}", "{{strategy}}"))
 
 
-def proposal_time() -> timeseries.Panel:
+def proposal_time(scope: Scope) -> timeseries.Panel:
     """Time of a proposal by strategy."""
-    seconds = quantile(0.9, OPERATOR.of("kubenas_proposal_seconds_bucket"), "strategy", over="5m")
-    panel = lines("Time of a proposal (90th percentile)", "How long strategies take; slots wait for it.", "s")
+    seconds = quantile(0.9, scope.of("kubenas_proposal_seconds_bucket"), "strategy", over="5m")
+    panel = lines(
+        "Time of a proposal (90th percentile)",
+        "How long strategies took to propose the next candidates in the last five minutes, over all experiments of the "
+        "operator. Slots wait for it.",
+        "s",
+    )
     return panel.thresholds(steps(GREEN, (10, YELLOW), (60, RED))).with_target(line(seconds, "{{strategy}}"))
 
 

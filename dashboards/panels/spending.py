@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders import bargauge, stat, timeseries
 
-from dashboards.queries import EXPERIMENT, RANGE, once, quantile
+from dashboards.queries import EXPERIMENT, RANGE, REPLICAS, once, quantile
 from dashboards.style import (
     BLUE,
     GREEN,
     ORANGE,
-    RED,
-    YELLOW,
     as_limit,
     bars,
     coloured,
@@ -21,7 +19,6 @@ from dashboards.style import (
     shaded,
     stacked,
     stepped,
-    steps,
     value,
 )
 
@@ -80,22 +77,10 @@ def failures() -> timeseries.Panel:
 
 def time_by_phase() -> bargauge.Panel:
     """How long attempts have been queued, started and run."""
-    seconds = quantile(0.5, "kubenas_trial_phase_seconds_bucket", "phase", over=RANGE)
+    seconds = quantile(0.5, REPLICAS.of("kubenas_trial_phase_seconds_bucket"), "phase", over=RANGE)
     return bars(
         "Where a trial's time goes (median)",
         "How long attempts were queued (no node yet), starting (image, container) and running, in the time shown, over "
         "all experiments of the operator.",
         "s",
     ).with_target(value(seconds, "{{phase}}"))
-
-
-def proposal_time() -> timeseries.Panel:
-    """Time of a proposal by strategy."""
-    seconds = quantile(0.9, "kubenas_proposal_seconds_bucket", "strategy", over="5m")
-    panel = lines(
-        "Time of a proposal (90th percentile)",
-        "How long strategies took to propose the next candidates in the last five minutes, over all experiments of the "
-        "operator. Slots wait for it.",
-        "s",
-    )
-    return panel.thresholds(steps(GREEN, (10, YELLOW), (60, RED))).with_target(line(seconds, "{{strategy}}"))

@@ -115,8 +115,10 @@ def prometheus(control_plane: ControlPlane, pace: Pace, targets: Mapping[str, in
     until(lambda: log.exists() and address.search(log.read_text()) is not None)
     found = address.search(log.read_text())
     assert found is not None
-    yield f"http://{found[1]}"
-    control_plane.stop("dashboards-prometheus")
+    try:
+        yield f"http://{found[1]}"
+    finally:
+        control_plane.stop("dashboards-prometheus")
 
 
 @contextmanager
@@ -159,8 +161,10 @@ def node(control_plane: ControlPlane, pace: Pace, devices: int) -> Iterator[None
     command = ["env", f"PYTHONPATH={REPOSITORY}", "OMP_NUM_THREADS=1", sys.executable, "-m", "tests.dashboards.node"]
     command += [f"--kubeconfig={control_plane.kubeconfig}", f"--epoch={pace.epoch}", f"--devices={devices}"]
     control_plane.start("dashboards-node", command)
-    yield
-    control_plane.stop("dashboards-node")
+    try:
+        yield
+    finally:
+        control_plane.stop("dashboards-node")
 
 
 def wait_scraped(workspace: Workspace, scraped: Scraped) -> None:
@@ -178,7 +182,6 @@ def wait_scraped(workspace: Workspace, scraped: Scraped) -> None:
 def best_trial(scraped: Scraped) -> str:
     """The search's best trial."""
     where = f'namespace="{scraped.namespace}", experiment="{SEARCH}", rank="1"'
-    found: str = ask(scraped.url, "query", query=f"kubenas_experiment_top_value{{{where}}}")["result"][0]["metric"][
-        "trial"
-    ]
-    return found
+    (found, *_) = ask(scraped.url, "query", query=f"kubenas_experiment_top_value{{{where}}}")["result"]
+    trial: str = found["metric"]["trial"]
+    return trial
