@@ -164,21 +164,22 @@ def test_nothing_hangs_that_is_deleted(
     current = operator(workspace)
     for name in ("one", "two"):
         workspace.apply(experiment(name, trials={"max": 4, "parallelism": 2}))
-    with temporary_workspace(empty_control_plane) as other:
-        other.apply(experiment())
-        for name in ("one-0-1", "two-0-1"):
-            workspace.wait_pod(name)
-        other.wait_pod("nas-0-1")
-        if not running:
-            current.kill()
-        workspace.api.delete("nasexperiments", "one")
-        workspace.wait_gone("one")
-        delete = ("delete", "--wait", "--timeout=120s")
-        empty_control_plane.kubectl(*delete, "namespace", other.namespace)
-        release.upgrade("--set=crds.keep=false")
-        release.uninstall("--wait", "--timeout=2m")
-        until(lambda: not empty_control_plane.kubectl("get", "crd", "--output=name"))
-        until(lambda: workspace.pods("two") == [])
+    other = Workspace(empty_control_plane, "other")
+    other.api.create_namespace()
+    other.apply(experiment())
+    for name in ("one-0-1", "two-0-1"):
+        workspace.wait_pod(name)
+    other.wait_pod("nas-0-1")
+    other.api.close()
+    if not running:
+        current.kill()
+    workspace.api.delete("nasexperiments", "one")
+    workspace.wait_gone("one")
+    empty_control_plane.kubectl("delete", "--wait", "--timeout=120s", "namespace", other.namespace)
+    release.upgrade("--set=crds.keep=false")
+    release.uninstall("--wait", "--timeout=2m")
+    until(lambda: not empty_control_plane.kubectl("get", "crd", "--output=name"))
+    until(lambda: workspace.pods("two") == [])
 
 
 def test_what_is_said_after_an_installation_can_be_done(release: Release) -> None:
