@@ -77,7 +77,9 @@ def configuration(monitored: ControlPlane) -> dict[str, Any]:
         if not secret:
             return None
         packed = json.loads(secret)["data"]["prometheus.yaml.gz"]
-        found: dict[str, Any] = yaml.safe_load(gzip.decompress(base64.b64decode(packed)))
+        # The pod's config reloader puts the shard's number in.
+        text = gzip.decompress(base64.b64decode(packed)).decode().replace("$(SHARD)", "0")
+        found: dict[str, Any] = yaml.safe_load(text)
         return found if len(found["scrape_configs"]) == 2 else None
 
     config: dict[str, Any] = until(written)
