@@ -91,3 +91,8 @@ def test_each_metric_is_one_that_docs_monitoring_tells_of() -> None:
     selected = {name for rule in rules() for name in metrics_of(rule["expr"]) if ":" not in name}
     assert len(selected) > 10
     assert selected <= documented | OTHERS
+
+
+def test_docs_monitoring_lists_each_alert_with_its_severity() -> None:
+    listed = re.findall(r"^\| `(KubeNAS\w+)` \| (\w+) \|", MONITORING.read_text(), re.MULTILINE)
+    assert sorted(listed) == sorted({(alert.name, alert.rule["labels"]["severity"]) for alert in alerts()})
