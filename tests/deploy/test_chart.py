@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import subprocess
 import tomllib
 from typing import TYPE_CHECKING, Any
@@ -261,3 +263,19 @@ def test_dashboards_reach_grafana_as_they_are() -> None:
 def test_rules_reach_prometheus_as_they_are() -> None:
     rules = the("PrometheusRule", rendered("--set=monitoring.rules.enabled=true"))
     assert rules["spec"] == yaml.safe_load((CHART / "files/rules.yaml").read_text())
+
+
+def test_what_readme_installs_is_what_kube_prometheus_stack_takes_up() -> None:
+    readme = (REPOSITORY / "README.md").read_text()
+    (command,) = re.findall(r"helm install kubenas deploy/helm/kubenas ((?:.|\n)*?)\n *```", readme)
+    arguments = [
+        one for one in shlex.split(command.replace("\\\n", " ")) if one not in ("--wait", "--create-namespace")
+    ]
+    objects = [one for one in yaml.safe_load_all(helm("template", "kubenas", str(CHART), *arguments)) if one]
+    for kind in ("PodMonitor", "ServiceMonitor", "PrometheusRule"):
+        assert the(kind, objects)["metadata"]["labels"]["release"] == "kube-prometheus-stack"
+    assert [one for one in objects if one["kind"] == "ConfigMap"]
+    (container,) = the("Deployment", objects)["spec"]["template"]["spec"]["containers"]
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert container["image"] == f"REGISTRY/kubenas-operator:{chart['appVersion']}"
+    assert f"docker push {container['image']}" in readme

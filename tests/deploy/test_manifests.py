@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -285,6 +286,22 @@ def test_images_can_be_named_by_digest(control_plane: ControlPlane, tmp_path: Pa
         "kubenas-operator": f"registry.example/kubenas-operator@{DIGEST}",
         "prometheus": f"quay.io/prometheus/prometheus@{DIGEST}",
     }
+
+
+def test_the_kustomization_of_the_docs_sets_images_and_prometheus(control_plane: ControlPlane, tmp_path: Path) -> None:
+    text = (DEPLOY.parent / "docs/install.md").read_text()
+    (own,) = re.findall(r"```yaml\n(# kustomization.yaml\n(?:.|\n)*?)```", text)
+    path = os.path.relpath(DEPLOY / "install.yaml", tmp_path)
+    (tmp_path / "kustomization.yaml").write_text(own.replace("deploy/install.yaml", path))
+    kustomize = ["kustomize", "--load-restrictor=LoadRestrictionsNone", str(tmp_path)]
+    objects = list(yaml.safe_load_all(control_plane.kubectl(*kustomize)))
+    (deployment,) = [one for one in objects if one["kind"] == "Deployment"]
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == "REGISTRY/kubenas-operator:v0.1.0"
+    environment = {one["name"]: one.get("value") for one in container["env"]}
+    assert environment["KUBENAS_TRIAL_IMAGE"] == "REGISTRY/kubenas-trial:v0.1.0"
+    assert environment["KUBENAS_PROMETHEUS_URL"] == "http://prometheus.monitoring.svc:9090"
+    assert environment["KUBENAS_LOG_FORMAT"] == "json"
 
 
 def test_prometheus_runs_with_the_scrape_jobs_and_rules_of_the_files(prometheus: list[dict[str, Any]]) -> None:
