@@ -25,13 +25,19 @@ def helm(cluster: ControlPlane, *arguments: str) -> str:
 class Release:
     """An installation by Helm.
 
+    Args:
+        program: Helm, if not of its newest version.
+
     Attributes:
         name: the release's.
         namespace: where it is installed.
     """
 
-    def __init__(self, cluster: ControlPlane, namespace: str, name: str = "kubenas") -> None:
+    def __init__(
+        self, cluster: ControlPlane, namespace: str, name: str = "kubenas", program: Path | None = None
+    ) -> None:
         self._cluster = cluster
+        self._program = program or programs.helm() / "helm"
         self.name, self.namespace = name, namespace
 
     def install(self, *arguments: str, chart: Path = CHART) -> str:
@@ -51,4 +57,4 @@ class Release:
         return self._helm("uninstall", self.name, *arguments)
 
     def _helm(self, *arguments: str) -> str:
-        return helm(self._cluster, *arguments, f"--namespace={self.namespace}")
+        return self._cluster.run(str(self._program), *arguments, f"--namespace={self.namespace}")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.cluster import programs
 from tests.cluster.charts import Release, helm
 from tests.cluster.conditions import until
 from tests.cluster.control_plane import REPOSITORY, ControlPlane
@@ -198,6 +199,24 @@ def test_a_release_takes_over_what_kubectl_has_installed(release: Release, empty
     assert "cannot be imported" in refused.value.stderr
     release.install("--take-ownership", "--force-conflicts")
     assert helm(empty_control_plane, "list", "--all-namespaces", "--short").strip() == "kubenas"
+
+
+def test_helm_3_does_the_same(empty_control_plane: ControlPlane) -> None:
+    empty_control_plane.kubectl("create", "namespace", NAMESPACE)
+    release = Release(empty_control_plane, NAMESPACE, program=programs.helm3() / "helm")
+    release.install(chart=EARLIER)
+    assert not knows_warm_start(empty_control_plane)
+    release.upgrade()
+    assert knows_warm_start(empty_control_plane)
+    release.rollback(1)
+    assert not knows_warm_start(empty_control_plane)
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        release.upgrade("--set=replica=3")
+    assert "'replica'" in refused.value.stderr
+    release.uninstall("--wait")
+    established(empty_control_plane)
+    release.install()
+    assert knows_warm_start(empty_control_plane)
 
 
 def test_a_second_release_serves_another_namespace(release: Release, empty_control_plane: ControlPlane) -> None:
