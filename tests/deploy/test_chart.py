@@ -32,8 +32,8 @@ DIGEST = "sha256:" + "0123456789abcdef" * 4
 each_values_file = pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
 
 
-def rendered(*arguments: str) -> list[dict[str, Any]]:
-    text = helm("template", "kubenas", str(CHART), f"--namespace={NAMESPACE}", *arguments)
+def rendered(*arguments: str, release: str = "kubenas", namespace: str = NAMESPACE) -> list[dict[str, Any]]:
+    text = helm("template", release, str(CHART), f"--namespace={namespace}", *arguments)
     return [one for one in yaml.safe_load_all(text) if one]
 
 
@@ -82,6 +82,20 @@ def test_the_apiserver_takes_what_is_rendered(values: Path, kinds: ControlPlane)
     kinds.kubectl(*command, stdin=yaml.safe_dump_all(objects))
 
 
+@each_values_file
+@pytest.mark.parametrize("name", ["1234", "null", "yes"])
+def test_names_of_release_and_namespace_stay_strings(name: str, values: Path) -> None:
+    """Such as YAML would read as something else."""
+    objects = rendered(f"--values={values}", release=name, namespace=name)
+    texts = {one["metadata"]["labels"]["app.kubernetes.io/instance"] for one in objects}
+    texts |= {one["metadata"]["namespace"] for one in objects if "namespace" in one["metadata"]}
+    texts |= {subject["namespace"] for one in objects for subject in one.get("subjects", ())}
+    monitors = [one["spec"]["namespaceSelector"] for one in objects if one["kind"] == "ServiceMonitor"]
+    texts |= {text for selector in monitors for text in selector["matchNames"]}
+    assert name in texts
+    assert all(isinstance(text, str) for text in texts)
+
+
 def test_every_value_is_tried() -> None:
     tried = {path for file in VALUES for path in paths(yaml.safe_load(file.read_text()))}
     untried = {path for path in paths(values_of_the_chart()) if not any(one[: len(path)] == path for one in tried)}
@@ -118,7 +132,11 @@ def test_no_rule_has_a_wildcard(values: Path) -> None:
         ("image.digset=sha256:1", "'digset'"),
         ("image.digest=0123", "/image/digest"),
         ("image.pullPolicy=Sometimes", "/image/pullPolicy"),
+        ("image.repository=registry.example/kubenas-operator:v1", "/image/repository"),
+        ("image.repository=https://registry.example/kubenas-operator", "/image/repository"),
+        ("trialImage.repository=registry.example/KubeNAS", "/trialImage/repository"),
         ("prometheus.url=prometheus:9090", "/prometheus/url"),
+        ("prometheus.url=http://prometheus:9090 /", "/prometheus/url"),
         ("replicas=0", "/replicas"),
         ("replicas=two", "/replicas"),
         ("watchNamespace=Team_A", "/watchNamespace"),

@@ -1,7 +1,7 @@
 {{- define "kubenas.labels" -}}
 app.kubernetes.io/name: kubenas-operator
 app.kubernetes.io/part-of: kubenas
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- end }}
 
