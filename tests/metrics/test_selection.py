@@ -13,7 +13,7 @@ from kubenas.api.experiment import NASExperiment
 from kubenas.api.status import ExperimentStatus
 from kubenas.experiment.progress import Progress
 from kubenas.experiment.state import moment
-from kubenas.metrics.selection import MOST_OF_NAMESPACE, PHASES, Snapshot, counted, told
+from kubenas.metrics.selection import MOST_OF_NAMESPACE, PHASES, Snapshot, counted, exported
 from tests.experiment.builders import NOW, experiment
 from tests.properties import examples
 
@@ -57,7 +57,7 @@ def test_of_each_namespace_those_that_go_on_and_then_the_newest_ended(
         goes_on = sorted((created, n) for n, created, ended in mine if ended is None)
         over = sorted((-ended, n) for n, _, ended in mine if ended is not None)
         expected = [f"{n:03}" for _, n in [*goes_on, *over]][:MOST_OF_NAMESPACE]
-        assert [one.name for one in told(snapshots) if one.namespace == space] == expected
+        assert [one.name for one in exported(snapshots) if one.namespace == space] == expected
 
 
 def test_all_are_counted() -> None:
@@ -77,4 +77,4 @@ def test_all_are_counted() -> None:
         ("b", "Running"): 1,
     }
     assert counts.keys() == {(namespace, phase) for namespace in "ab" for phase in PHASES}
-    assert [one.name for one in told(snapshots) if one.namespace == "b"] == ["one"]
+    assert [one.name for one in exported(snapshots) if one.namespace == "b"] == ["one"]

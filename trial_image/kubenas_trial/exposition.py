@@ -69,7 +69,7 @@ class Exposition:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # Wakes the thread, which would else see only at its next look, half a second apart, that it is to end.
+        # Wakes the thread: it polls for its shutdown only twice a second.
         with suppress(OSError):
             self._server.socket.shutdown(socket.SHUT_RDWR)
         self._server.shutdown()

@@ -106,7 +106,7 @@ class Applier:
         """
         experiment = self._store.experiment
         if experiment is not None and experiment.metadata.deletion_timestamp is None:
-            await _all([asyncio.create_task(self._read_again(name)) for name in self._store.doubts.trials()])
+            await _all([asyncio.create_task(self._read_again(name)) for name in self._store.unverified.names()])
 
     async def report(self, fault: Fault) -> None:
         """Say in the experiment's status that a reconcile has failed, where its own status was not written.
@@ -163,11 +163,11 @@ class Applier:
             if gone.code != 404:
                 raise
             self._store.forget_trial(name)
-        self._store.doubts.settled(name)
+        self._store.unverified.verified(name)
 
     async def _stop(self, attempt: Attempt) -> None:
         """Delete a pod, beside reconciles: none waits for it, and one that fails is tried again."""
-        self._store.doubts.stopping(attempt.name)
+        self._store.unverified.stopping(attempt.name)
         try:
             await self._client.delete(pods(self._namespace, attempt.name), attempt.uid)
         except (ApiError, NotLeaderError) as error:

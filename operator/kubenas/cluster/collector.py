@@ -14,7 +14,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from kubenas.experiment.summary import Summary
-from kubenas.metrics.selection import Snapshot, counted, told
+from kubenas.metrics.selection import Snapshot, counted, exported
 
 _Samples: TypeAlias = Iterable[tuple[Sequence[str], float]]
 
@@ -178,7 +178,7 @@ class Scrape(Collector):
     """What one scrape answers; collected in a thread, since it takes long with many experiments.
 
     Args:
-        process: what is told of this process.
+        process: the metrics of this process.
         leads: whether this replica holds the lease.
         snapshots: of all experiments; none where another replica leads.
     """
@@ -194,6 +194,6 @@ class Scrape(Collector):
         for labels, count in counted(self._snapshots).items():
             experiments.add_metric(labels, count)
         yield experiments
-        summaries = told(self._snapshots)
+        summaries = exported(self._snapshots)
         for family in _FAMILIES:
             yield family.metric(summaries)

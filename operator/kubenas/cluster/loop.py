@@ -161,13 +161,13 @@ class Loop:
                 if prepared is not None and not waits and prepares:
                     return _Decision(observed, computation=prepared)
                 planned = plan(observed, now)
-                self._tell_proposals(observed, planned, time.monotonic() - began)
+                self._count_proposals(observed, planned, time.monotonic() - began)
                 found = progress(observed, planned.status or observed.experiment.status, self._store.progress, now)
                 return _Decision(observed, planned, found, request=prepared if waits else None)
         finally:
             self._takes_long = time.monotonic() - began > _LONG_SECONDS
 
-    def _tell_proposals(self, observed: Observed, planned: Plan, seconds: float) -> None:
+    def _count_proposals(self, observed: Observed, planned: Plan, seconds: float) -> None:
         found = proposed(observed.stages, planned.create)
         if found is not None:
             strategy, candidates = found

@@ -98,7 +98,7 @@ class Manager:
                 _LOG.exception("cannot list")
 
     def snapshots(self) -> list[Snapshot]:
-        """What metrics tell of the experiments, at this moment."""
+        """What is exported of the experiments, at this moment."""
         return [store.snapshot() for store in self._stores.values()]
 
     async def stop(self) -> None:

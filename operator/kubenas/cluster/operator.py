@@ -109,9 +109,9 @@ async def _elected(
 
 
 def _scrape(lock: FencedLock, manager: Manager) -> Scrape:
-    """What Prometheus is told now."""
+    """What is exported now."""
     leads = lock.held
-    # Another replica may lead by now, which tells of them.
+    # Another replica may lead by now, and export them.
     return Scrape(REGISTRY, leads=leads, snapshots=manager.snapshots() if leads else ())
 
 

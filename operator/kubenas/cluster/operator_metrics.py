@@ -1,4 +1,4 @@
-"""What the operator's process tells of its own work since its start; what it tells of experiments is in `collector`.
+"""Metrics of the operator's own work since its start; those of experiments are in `collector`.
 
 The names are documented in docs/monitoring.md.
 """

@@ -18,7 +18,7 @@ async def serve(host: str, port: int, scrape: Callable[[], Collector]) -> web.Ap
     """Start to serve; the caller cleans the runner up. A standby replica is healthy too.
 
     Args:
-        scrape: gives what is told at this moment; it is collected in a thread.
+        scrape: gives what is exported at this moment; it is collected in a thread.
 
     Raises:
         OSError: the port is taken.

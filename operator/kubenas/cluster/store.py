@@ -20,12 +20,12 @@ from kubenas.api.status import Imported
 from kubenas.cluster.checker import CHECKER
 from kubenas.cluster.client import Object
 from kubenas.cluster.documents import check_size, experiment_of, problems_in
-from kubenas.cluster.doubts import Doubts
 from kubenas.cluster.names import EXPERIMENT_UID_LABEL
 from kubenas.cluster.observe import attempt_of, trial_of, version
 from kubenas.cluster.operator_metrics import TRIAL_PHASES
 from kubenas.cluster.ownership import is_attempt, is_trial
 from kubenas.cluster.unreadable import Kind, Unreadable
+from kubenas.cluster.unverified import UnverifiedTrials
 from kubenas.experiment.failures import Failures
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.phases import phases_ended
@@ -52,7 +52,7 @@ class Store:
     Attributes:
         changed: set by every change; the experiment's loop waits for it.
         document: the experiment as it came last, whether or not it can be read.
-        doubts: ended trials that somebody may have deleted.
+        unverified: ended trials that somebody may have deleted.
         refusal: what the apiserver said when it last refused a trial or a pod, until it takes one.
         progress: what the last reconcile has found.
     """
@@ -88,7 +88,7 @@ class Store:
         # Trials and pods that came before the experiment was read.
         self._early: list[tuple[Kind, Object]] = []
         self._left_out = Unreadable()
-        self.doubts = Doubts()
+        self.unverified = UnverifiedTrials()
         # What other experiments bring, as long as it is not recorded, and what is wrong with it; whether it is known.
         self.imported: list[Imported] = []
         self.warm_start_problems: list[SpecError] = []
@@ -116,7 +116,7 @@ class Store:
             self._news.popleft()(self._ledger)
 
     def snapshot(self) -> Snapshot:
-        """What metrics tell of the experiment."""
+        """What is exported of the experiment."""
         return Snapshot(self.key[0], self.experiment, self.progress, self._failures.counts)
 
     @property
@@ -186,7 +186,7 @@ class Store:
         if known is None or known > at or self._ledger is None:
             return
         self._trial_versions[name] = at
-        self.doubts.settled(name)
+        self.unverified.verified(name)
         self._unfinished.pop(name, None)
         self._news.append(lambda ledger: ledger.remove(trial_number(name)))
         self._trial_uids.pop(name, None)
@@ -208,14 +208,14 @@ class Store:
         self._left_out.drop("Pod", name)
         known = self._attempts.pop(name, None)
         ended = known is not None and known.trial in self._trial_uids and known.trial not in self._unfinished
-        self.doubts.pod_deleted(name, known.trial if known is not None and ended else None)
+        self.unverified.pod_deleted(name, known.trial if known is not None and ended else None)
         if known is not None and last is not None and self._ledger is not None:
             try:
                 attempt = attempt_of(last)
             except Exception as error:  # whatever it is, others must not feel it
                 _LOG.warning("%s/%s: the last state of pod %s cannot be read: %s", *self.key, name, error)
                 attempt = known
-            _tell_phases(known, attempt.departed(time.time()))
+            _observe_phases(known, attempt.departed(time.time()))
             trial = self._unfinished.get(attempt.trial)
             if trial and trial.attempt_name == name and (trial.status.pod or attempt.started or attempt.disruption):
                 self._attempts[name] = attempt.departed(time.time())
@@ -306,7 +306,7 @@ class Store:
     def _put_pod(self, attempt: Attempt) -> None:
         known = self._attempts.get(attempt.name)
         if known != attempt:
-            _tell_phases(known, attempt)
+            _observe_phases(known, attempt)
             self._attempts[attempt.name] = attempt
             self.changed.set()
 
@@ -327,6 +327,6 @@ class Store:
                 del self._attempts[name]
 
 
-def _tell_phases(before: Attempt | None, after: Attempt) -> None:
+def _observe_phases(before: Attempt | None, after: Attempt) -> None:
     for phase, seconds in phases_ended(before, after):
         TRIAL_PHASES.labels(phase).observe(seconds)

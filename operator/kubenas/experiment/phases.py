@@ -14,7 +14,7 @@ def phases_ended(before: Attempt | None, after: Attempt) -> list[tuple[str, floa
     """The phases that ended between two states of an attempt, with their lengths in seconds.
 
     Args:
-        before: None where it was not known before: what ended by then may have been told by another process.
+        before: None where it was not known before: another process may have observed what ended by then.
     """
     if before is None or before.uid != after.uid:
         return []
@@ -25,5 +25,5 @@ def phases_ended(before: Attempt | None, after: Attempt) -> list[tuple[str, floa
 def _lengths(attempt: Attempt) -> dict[str, float]:
     times = (attempt.created, attempt.scheduled, attempt.started, attempt.ended)
     spans = zip(ATTEMPT_PHASES, times[:-1], times[1:], strict=True)
-    # Each time is told by another machine's clock.
+    # Each time is of another machine's clock.
     return {phase: max(0.0, end - begin) for phase, begin, end in spans if begin is not None and end is not None}

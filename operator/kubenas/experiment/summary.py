@@ -1,4 +1,4 @@
-"""An experiment in numbers, as metrics tell of it: immutable, and of bounded size whatever the experiment has."""
+"""An experiment in numbers, as it is exported: immutable, and of bounded size whatever the experiment has."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class FrontMember:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What metrics tell of one experiment. Times are seconds since the epoch; None is what is not known or not set.
+    """What is exported of one experiment. Times are seconds since the epoch; None is what is not known or not set.
 
     Attributes:
         objectives: as specified, the primary one first.
@@ -78,7 +78,7 @@ def summary(experiment: NASExperiment, progress: Progress, failures: Mapping[str
 
     Args:
         experiment: its conditions, phase and times are those that are written in its status.
-        progress: what the last reconcile has found: all that tells of its trials and results comes from there, so that
+        progress: what the last reconcile has found: all about its trials and results comes from there, so that
             it is of one moment.
         failures: failed attempts by reason.
     """

@@ -1,4 +1,4 @@
-"""Which experiments metrics tell of one by one, so that nobody can fill a Prometheus that others share."""
+"""Which experiments are exported one by one, so that nobody can fill a Prometheus that others share."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def counted(snapshots: Iterable[Snapshot]) -> Counts:
     return found
 
 
-def told(snapshots: Iterable[Snapshot]) -> list[Summary]:
-    """The experiments to tell of one by one: of each namespace at most `MOST_OF_NAMESPACE`.
+def exported(snapshots: Iterable[Snapshot]) -> list[Summary]:
+    """The experiments to export one by one: of each namespace at most `MOST_OF_NAMESPACE`.
 
     Those that go on come first, the oldest first, so that new ones put none of them aside; then those that have ended,
     the newest first.

@@ -25,7 +25,7 @@ from kubenas_trial.errors import InvalidDatasetError
 
 _LOG: Final = logging.getLogger("kubenas_trial")
 # Images whose headers are read for size and channels, evenly spaced.
-_LOOKED_AT: Final = 1_000
+_SAMPLED: Final = 1_000
 # A larger commonest size is scaled down to this side; the setting asks for more.
 _LARGEST: Final = 64
 _GREY: Final = frozenset({"1", "L", "LA", "I", "I;16", "I;16B"})
@@ -84,14 +84,14 @@ def read_image_folder(path: Path, settings: ImageClassificationSettings) -> Imag
         raise InvalidDatasetError(f"{path}: class {few[0]} has too few images for one to train on: add more")
     number_of = {name: number for number, name in enumerate(classes)}
     problems = Problems()
-    look = _look([examples[number].path for number in numbers.train], settings.image_size, problems)
+    layout = _layout([examples[number].path for number in numbers.train], settings.image_size, problems)
     images = tensors(
         [each.path for each in examples],
-        partial(_read, look=look),
-        look.height * look.width * len(look.mode),
+        partial(_read, layout=layout),
+        layout.height * layout.width * len(layout.mode),
         settings.memory_limit_mb,
     )
-    # Images in memory have all been read; of others only those that were looked at.
+    # Images in memory have all been read; of others only the sampled ones.
     problems.refuse()
     labels = torch.tensor([number_of[each.label] for each in examples])
     return image_data(images, labels, numbers, classes, random_crop_and_flip if settings.augmentation else None)
@@ -176,10 +176,10 @@ def _listed(root: Path) -> Iterator[_Labelled]:
             yield _Labelled(file, label)
 
 
-def _look(paths: Sequence[Path], side: int | None, problems: Problems) -> _Layout:
+def _layout(paths: Sequence[Path], side: int | None, problems: Problems) -> _Layout:
     sizes: Counter[tuple[int, int]] = Counter()
     grey = True
-    for path in paths[:: -(-len(paths) // _LOOKED_AT)]:
+    for path in paths[:: -(-len(paths) // _SAMPLED)]:
         with problems.noted():
             sizes[image_size(path)[::-1]] += 1
             with Image.open(path) as image:
@@ -194,8 +194,8 @@ def _look(paths: Sequence[Path], side: int | None, problems: Problems) -> _Layou
     return _Layout(max(1, round(height * scale)), max(1, round(width * scale)), mode)
 
 
-def _read(path: Path, look: _Layout) -> Tensor:
-    return read_pixels(path, len(look.mode), look.height, look.width, crop=True)
+def _read(path: Path, layout: _Layout) -> Tensor:
+    return read_pixels(path, len(layout.mode), layout.height, layout.width, crop=True)
 
 
 def _has_image(folder: Path) -> bool:

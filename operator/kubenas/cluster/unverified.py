@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Doubts:
+class UnverifiedTrials:
     """Which ended trials of an experiment somebody may have deleted, by what became of their pods.
 
     A pod that the operator deletes itself says nothing of its trial, and costs no request.
@@ -11,11 +11,11 @@ class Doubts:
 
     def __init__(self) -> None:
         self._stopped: set[str] = set()
-        self._trials: set[str] = set()
+        self._names: set[str] = set()
 
-    def trials(self) -> list[str]:
+    def names(self) -> list[str]:
         """Names of the trials to read again."""
-        return sorted(self._trials)
+        return sorted(self._names)
 
     def stopping(self, pod: str) -> None:
         """The operator is about to delete a pod."""
@@ -24,9 +24,9 @@ class Doubts:
     def pod_deleted(self, pod: str, ended_trial: str | None) -> None:
         """A pod has gone; `ended_trial` is its trial where that is known to have ended."""
         if pod not in self._stopped and ended_trial is not None:
-            self._trials.add(ended_trial)
+            self._names.add(ended_trial)
         self._stopped.discard(pod)
 
-    def settled(self, trial: str) -> None:
+    def verified(self, trial: str) -> None:
         """A trial was read again, or is known to be gone."""
-        self._trials.discard(trial)
+        self._names.discard(trial)
