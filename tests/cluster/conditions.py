@@ -5,18 +5,22 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def until(condition: Callable[[], bool], seconds: float = 120) -> None:
-    """Wait for a condition; the limit is only there so that a test that fails ends."""
+T = TypeVar("T")
+
+
+def until(condition: Callable[[], T | Literal[False] | None], seconds: float = 120) -> T:
+    """What a condition gives, once that is true; the limit is only there so that a test that fails ends."""
     deadline = time.monotonic() + seconds
-    while not condition():
+    while not (found := condition()):
         assert time.monotonic() < deadline, f"not so after {seconds} s"
         time.sleep(0.1)
+    return found
 
 
 def processes_of(folder: Path) -> list[str]:

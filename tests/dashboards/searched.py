@@ -7,7 +7,6 @@ jobs like those that the chart and the GPU operator make.
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -18,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from kubenas.local.trainer import free_port
-from tests.cluster import programs
 from tests.cluster.conditions import until
 from tests.cluster.control_plane import REPOSITORY
+from tests.cluster.prometheus_server import prometheus as started
 from tests.dashboards.asked import ask
 from tests.operator import hostile
 from tests.operator.harness import Workspace, experiment, temporary_workspace
@@ -105,20 +104,8 @@ def prometheus(control_plane: ControlPlane, pace: Pace, targets: Mapping[str, in
     interval = f"{round(1000 * pace.interval)}ms"
     for job in jobs:
         job |= {"scrape_interval": interval, "scrape_timeout": interval}
-    file = control_plane.folder / "dashboards-prometheus.yaml"
-    file.write_text(yaml.safe_dump({"scrape_configs": jobs}))
-    command = [str(programs.prometheus() / "prometheus"), f"--config.file={file}"]
-    command += [f"--storage.tsdb.path={control_plane.folder}/dashboards-prometheus", "--web.listen-address=127.0.0.1:0"]
-    control_plane.start("dashboards-prometheus", command)
-    log = control_plane.logs / "dashboards-prometheus.log"
-    address = re.compile(r"Listening on.*address=(127[0-9.:]+)")
-    until(lambda: log.exists() and address.search(log.read_text()) is not None)
-    found = address.search(log.read_text())
-    assert found is not None
-    try:
-        yield f"http://{found[1]}"
-    finally:
-        control_plane.stop("dashboards-prometheus")
+    with started(control_plane, {"scrape_configs": jobs}, "dashboards-prometheus") as url:
+        yield url
 
 
 @contextmanager

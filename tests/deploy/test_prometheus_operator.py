@@ -13,7 +13,9 @@ import yaml
 
 from tests.cluster import programs
 from tests.cluster.charts import CHART, Release
-from tests.deploy.test_scraping import CURVE, POD, TRIAL_LABELS, ask, curves, run_pod, until
+from tests.cluster.conditions import until
+from tests.cluster.prometheus_server import prometheus as started
+from tests.deploy.test_scraping import CURVE, POD, TRIAL_LABELS, ask, curves, run_pod
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,18 +95,8 @@ def prometheus(configuration: dict[str, Any], monitored: ControlPlane) -> Iterat
     for job in jobs:
         (discovery,) = job["kubernetes_sd_configs"]
         discovery["kubeconfig_file"] = str(monitored.kubeconfig)
-    file = monitored.folder / "prometheus.yaml"
-    file.write_text(yaml.safe_dump({"scrape_configs": jobs}))
-    command = [
-        str(programs.prometheus() / "prometheus"),
-        f"--config.file={file}",
-        f"--storage.tsdb.path={monitored.folder}/prometheus",
-        "--web.listen-address=127.0.0.1:0",
-    ]
-    monitored.start("prometheus", command)
-    log = monitored.logs / "prometheus.log"
-    yield f"http://{until(lambda: re.findall(r'Listening on.*address=(127[0-9.:]+)', log.read_text()))[0]}"
-    monitored.stop("prometheus")
+    with started(monitored, {"scrape_configs": jobs}) as url:
+        yield url
 
 
 def test_from_the_pod_by_the_monitors_to_the_curve(monitored: ControlPlane, trainer: int, prometheus: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -15,12 +14,13 @@ from prometheus_client import CollectorRegistry, Gauge, start_http_server
 
 from kubenas.metrics.fetch import http_client
 from kubenas.metrics.prometheus import read_curves
-from tests.cluster import programs
+from tests.cluster.conditions import until
+from tests.cluster.prometheus_server import prometheus as started
 from tests.deploy.test_manifests import DEPLOY, applied
 from tests.metrics.server import Answer, serving, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tests.cluster.control_plane import ControlPlane
 
@@ -45,20 +45,8 @@ def prometheus(control_plane: ControlPlane) -> Iterator[str]:
         for job in config["scrape_configs"]:
             (discovery,) = job["kubernetes_sd_configs"]
             discovery["kubeconfig_file"] = str(control_plane.service_account("monitoring", "prometheus"))
-        file = control_plane.folder / "prometheus.yaml"
-        file.write_text(yaml.safe_dump(config))
-        control_plane.start(
-            "prometheus",
-            [
-                str(programs.prometheus() / "prometheus"),
-                f"--config.file={file}",
-                f"--storage.tsdb.path={control_plane.folder}/prometheus",
-                "--web.listen-address=127.0.0.1:0",
-            ],
-        )
-        log = control_plane.logs / "prometheus.log"
-        yield f"http://{until(lambda: re.findall(r'Listening on.*address=(127[0-9.:]+)', log.read_text()))[0]}"
-        control_plane.stop("prometheus")
+        with started(control_plane, config) as url:
+            yield url
 
 
 @pytest.fixture
@@ -67,14 +55,6 @@ def operator_namespace(control_plane: ControlPlane) -> Iterator[str]:
     control_plane.kubectl("create", "namespace", "kubenas-system")
     yield "kubenas-system"
     control_plane.kubectl("delete", "namespace", "kubenas-system")
-
-
-def until(ask: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 120
-    while not (answer := ask()):
-        assert time.monotonic() < deadline, "not after two minutes"
-        time.sleep(0.1)
-    return answer
 
 
 def owned_by(control_plane: ControlPlane, namespace: str, kind: str) -> dict[str, Any]:

@@ -13,9 +13,9 @@ import httpx
 import pytest
 import yaml
 
-from tests.cluster import programs
 from tests.cluster.conditions import until
 from tests.cluster.control_plane import REPOSITORY
+from tests.cluster.prometheus_server import prometheus as started
 from tests.operator import endings
 from tests.operator.harness import Workspace, experiment
 from tests.operator.test_server import port_of, reserved
@@ -44,28 +44,18 @@ def shortened(rules: str) -> str:
 @contextmanager
 def prometheus(workspace: Workspace, operator_port: int) -> Iterator[httpx.Client]:
     """deploy/prometheus with the operator's job, of an operator that is no pod."""
-    folder = workspace.control_plane.folder / f"prometheus-{workspace.namespace}"
-    folder.mkdir()
     config = yaml.safe_load((PROMETHEUS / "prometheus.yaml").read_text())
     (job,) = [job for job in config["scrape_configs"] if job["job_name"] == "kubenas-operator"]
     del job["kubernetes_sd_configs"], job["relabel_configs"]
     job |= {"scrape_interval": "500ms", "scrape_timeout": "500ms"}
     job["static_configs"] = [{"targets": [f"127.0.0.1:{operator_port}"], "labels": {"namespace": NAMESPACE}}]
     config |= {"scrape_configs": [job], "global": {"evaluation_interval": "500ms"}}
-    (folder / "prometheus.yaml").write_text(yaml.safe_dump(config))
-    (folder / "rules.yaml").write_text(shortened((PROMETHEUS / "rules.yaml").read_text()))
-    name = folder.name
-    command = [f"--config.file={folder}/prometheus.yaml", f"--storage.tsdb.path={folder}/data"]
-    command += ["--web.listen-address=127.0.0.1:0"]
-    workspace.control_plane.start(name, [str(programs.prometheus() / "prometheus"), *command])
-    log = workspace.control_plane.logs / f"{name}.log"
-    address = re.compile(r"Listening on.*address=(127[0-9.:]+)")
-    until(lambda: address.search(log.read_text()) is not None)
-    found = address.search(log.read_text())
-    assert found
-    with httpx.Client(base_url=f"http://{found[1]}/api/v1", trust_env=False) as client:
+    rules, name = shortened((PROMETHEUS / "rules.yaml").read_text()), f"prometheus-{workspace.namespace}"
+    with (
+        started(workspace.control_plane, config, name, rules) as url,
+        httpx.Client(base_url=f"{url}/api/v1", trust_env=False) as client,
+    ):
         yield client
-    workspace.control_plane.stop(name)
 
 
 def alerts(client: httpx.Client, query: str) -> set[Fired]:
