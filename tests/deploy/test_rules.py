@@ -15,9 +15,9 @@ from tests.deploy.prometheus_rules import RULES, alerts, metrics_of, rules
 MONITORING = RULES.parents[2] / "docs/monitoring.md"
 CASES = Path(__file__).parent / "rules"
 FILES = sorted(CASES.glob("*.yaml"))
-# `CAUSE fires: …` or `CAUSE does not fire: …`
 # What others export: Prometheus itself, and NVIDIA's exporter in its own default set of counters.
 OTHERS = {"up", "DCGM_FI_DEV_GPU_UTIL"}
+# `CAUSE fires: …` or `CAUSE does not fire: …`
 NAME = re.compile(r"([a-z-]+) (fires|does not fire): .+")
 
 

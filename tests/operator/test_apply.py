@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from kubenas.cluster.apply import Applier
+from kubenas.cluster.client import ApiError
 from kubenas.cluster.pods import PodDefaults
 from kubenas.experiment.actions import Plan
 from tests.operator.test_observe import DONE, pod, seen_in, status, store_of, trial_document
 from tests.operator.test_store import KEY
 
+if TYPE_CHECKING:
+    from tests.operator.api import Object
+
 
 class Apiserver:
-    """Takes deletions, and remembers them."""
+    """Takes deletions and remembers them, and answers readings one after the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, *answers: Object | ApiError) -> None:
         self.deleted: list[tuple[str, str | None]] = []
+        self.answers = list(answers)
+
+    async def get(self, _: str) -> Object:
+        answer = self.answers.pop(0)
+        if isinstance(answer, ApiError):
+            raise answer
+        return answer
 
     async def delete(self, path: str, uid: str | None = None) -> None:
         self.deleted.append((path, uid))
@@ -47,3 +60,25 @@ async def test_a_pod_that_took_anothers_name_is_not_deleted_in_its_place() -> No
     await applier.apply(Plan(stop=tuple(observed.attempts.values())), observed)
     await applier.end()
     assert apiserver.deleted == []
+
+
+FAILED = {"phase": "Failed", "attempt": 1, "order": 1}
+
+
+@pytest.mark.parametrize("there", [False, True])
+async def test_an_ended_trial_whose_pod_somebody_deletes_is_read_until_it_is_answered(there: bool) -> None:
+    ended = trial_document(0, 10, **FAILED)
+    store = await store_of(ended, pod(status("Failed", DONE), 20))
+    apiserver = Apiserver(
+        ApiError(503, "ServiceUnavailable", "wait"), ended if there else ApiError(404, "NotFound", "")
+    )
+    applier = Applier(apiserver, store, PodDefaults("image"))  # type: ignore[arg-type]
+    await applier.verify()
+    store.drop_pod("nas-0-1", 30, pod(status("Failed", DONE), 30))
+    with pytest.raises(ApiError, match="wait"):
+        await applier.verify()
+    assert len(seen_in(store).ledger) == 1
+    for _ in range(2):
+        await applier.verify()
+    assert apiserver.answers == []
+    assert len(seen_in(store).ledger) == there
