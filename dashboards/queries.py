@@ -107,9 +107,14 @@ def of_devices(scope: Scope, metric: str, window: str = "") -> str:
         metric: its name, or with `window` a counter whose rise in that long is wanted.
         window: as PromQL says it.
     """
-    found = f"increase({metric}[{window}])" if window else metric
+    own, exported = (f'{metric}{{exported_pod{match}""}}' for match in ("=", "!="))
+    if window:
+        own, exported = f"increase({own}[{window}])", f"increase({exported}[{window}])"
+    # Without the exporter's own pod two exporters, or one after the other, may tell of a device by the same labels.
+    exported = f"{'sum' if window else 'avg'} without (namespace, pod) ({exported})"
     for label in ("namespace", "pod"):
-        found = f'label_replace({found}, "{label}", "$1", "exported_{label}", "(.+)")'
+        exported = f'label_replace({exported}, "{label}", "$1", "exported_{label}", "(.+)")'
+    found = f"({exported} or {own})"
     seen = scope.of("kubenas_trial_step", window=window)
     pods = f"group by (namespace, pod, experiment, trial) ({f'last_over_time({seen})' if window else seen})"
     return f"{found} * on (namespace, pod) group_left (experiment, trial) {pods}"

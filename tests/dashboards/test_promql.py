@@ -99,6 +99,19 @@ def test_energy_is_what_the_counter_has_risen_while_the_trial_ran(honored: bool,
     expect(tmp_path, energy | TRIALS, joules_per_point(EXPERIMENT), points)
 
 
+def test_an_exporter_may_be_replaced_by_another(tmp_path: Path) -> None:
+    """At the same address, so that but for its own pod the labels are the same."""
+    counted: dict[str, str] = {}
+    for pod, values in (("exporter-1", "0+4200000x5 stale"), ("exporter-2", "_x5 0+4200000x4")):
+        labels = 'namespace="gpus", exported_namespace="ns", exported_pod="nas-0-1", gpu="0"'
+        counted[f'DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION{{{labels}, pod="{pod}"}}'] = values
+        counted[f'DCGM_FI_DEV_POWER_USAGE{{{labels}, pod="{pod}"}}'] = "70x10"
+    drawn = of_devices(EXPERIMENT, "DCGM_FI_DEV_POWER_USAGE")
+    expect(tmp_path, counted | TRIALS, total(drawn, "trial"), {'{trial="nas-0"}': 70})
+    used = of_devices(EXPERIMENT, "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION", "10m")
+    expect(tmp_path, counted | TRIALS, f"count({used})", {"{}": 1})
+
+
 def test_replicas_that_export_the_same_series_count_once(tmp_path: Path) -> None:
     trials = {}
     for pod in ("a", "b"):
