@@ -104,7 +104,7 @@ def test_what_is_imported_ahead_is_imported_with_what_all_trials_have() -> None:
         assert (asked.task, asked.evaluation.method) == (of.task, "train")
 
 
-@pytest.mark.parametrize("value", ["$(kubenas.width)", "$(kubenas.width:3)"])
+@pytest.mark.parametrize("value", ["$(kubenas.width)", "$(kubenas.width:3)", "$(KUBENAS_CHECKPOINT_DIR)/logs"])
 def test_nothing_is_imported_ahead_where_each_trial_has_an_environment_of_its_own(value: str) -> None:
     of = spec({"env": [{"name": "WIDTH", "value": value}]})
     (stage,) = resolve(of)

@@ -72,14 +72,17 @@ def import_command(spec: ExperimentSpec, stage: ResolvedStage, inherited: Mappin
         inherited: the environment of the run.
 
     Returns:
-        None where trials run a trainer of the user's, or have environments that depend on what is proposed.
+        None where trials run a trainer of the user's, or where each has an environment of its own: one that depends on
+        what is proposed, or on the trial's contract.
     """
     unknown = [Candidate(id="0")]
     variables = _trainer(spec).get("env", [])
     if not uses_own_trainer(spec) or substitute(variables, unknown) != variables:
         return None
     contract = {**dict.fromkeys(VARIABLES, ""), TRIAL_VARIABLE: json.dumps(evaluation_document(spec, stage))}
-    return trial_command(spec, unknown, contract, inherited)
+    ahead = trial_command(spec, unknown, contract, inherited)
+    other = trial_command(spec, unknown, dict.fromkeys(VARIABLES, "-"), inherited)
+    return ahead if ahead.imported_with == other.imported_with else None
 
 
 def threads(parallelism: int) -> int:
