@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -157,8 +158,12 @@ async def test_a_service_on_this_machine_is_asked(tmp_path: Path) -> None:
 
 async def test_what_trials_need_is_imported_while_the_first_is_proposed(tmp_path: Path) -> None:
     def imports() -> bool:
-        children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-        return any(b"kubenas.local.forkserver" in Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children)
+        for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
+            # One may have ended meanwhile.
+            with suppress(OSError):
+                if b"kubenas.local.forkserver" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    return True
+        return False
 
     def answer(_: dict[str, Any]) -> tuple[int, bytes]:
         wait_for(imports, "a process that imports")

@@ -31,7 +31,7 @@ class WarmProcess:
 
     def __init__(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
         reads, writes = _forks().Pipe(duplex=False)
-        self._process = _forks().Process(target=_be, args=(list(arguments), dict(environment), writes))
+        self._process = _forks().Process(target=_run, args=(list(arguments), dict(environment), writes))
         self._process.start()
         writes.close()
         self.stderr: IO[str] = os.fdopen(os.dup(reads.fileno()))
@@ -76,7 +76,7 @@ def _forks() -> ForkServerContext:
     return context
 
 
-def _be(arguments: list[str], environment: dict[str, str], stderr: Connection) -> None:
+def _run(arguments: list[str], environment: dict[str, str], stderr: Connection) -> None:
     os.dup2(stderr.fileno(), 2)
     stderr.close()
     os.environ.clear()
