@@ -70,7 +70,7 @@ class Asker:
         if query.get("instant"):
             found = ask(self.url, "query", query=expression, time=str(self.end))
         else:
-            step = max(1, self.seconds // 400)
+            step = (self.end - self.start) / 400
             bounds = {"start": str(self.start), "end": str(self.end), "step": str(step)}
             found = ask(self.url, "query_range", query=expression, **bounds)
         series: list[dict[str, Any]] = found["result"]

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.control_plane
 
-PACE = Pace(trials=8, epochs=4, epoch=0.8, interval=0.5)
+# Prometheus takes up new pods every 5 s only: trials take longer, so that each is scraped for a while.
+PACE = Pace(trials=8, epochs=4, epoch=1.6, interval=0.5)
 EVERY_QUERY = [
     pytest.param(name, query, id=f"{name}: {panel['title']} {query['refId']}") for name, panel, query in queries()
 ]
