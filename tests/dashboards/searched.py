@@ -167,8 +167,10 @@ def wait_scraped(workspace: Workspace, scraped: Scraped) -> None:
 
 
 def best_trial(scraped: Scraped) -> str:
-    """The search's best trial."""
-    where = f'namespace="{scraped.namespace}", experiment="{SEARCH}", rank="1"'
-    (found, *_) = ask(scraped.url, "query", query=f"kubenas_experiment_top_value{{{where}}}")["result"]
-    trial: str = found["metric"]["trial"]
+    """The best of the search's trials that were scraped: Prometheus finds pods every five seconds, some too late."""
+    where = f'namespace="{scraped.namespace}", experiment="{SEARCH}"'
+    seen = f"count_over_time(kubenas_trial_step{{{where}}}[1h]) > 3"
+    found = ask(scraped.url, "query", query=f"kubenas_experiment_top_value{{{where}}} and on (trial) ({seen})")
+    best = min((one["metric"] for one in found["result"]), key=lambda labels: int(labels["rank"]))
+    trial: str = best["trial"]
     return trial
