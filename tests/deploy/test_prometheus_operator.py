@@ -14,6 +14,7 @@ import yaml
 from tests.cluster import programs
 from tests.cluster.charts import CHART, Release
 from tests.cluster.conditions import until
+from tests.cluster.control_plane import REPOSITORY
 from tests.cluster.prometheus_server import prometheus as started
 from tests.deploy.test_scraping import CURVE, POD, TRIAL_LABELS, ask, curves, run_pod
 
@@ -39,8 +40,16 @@ PROMETHEUS: dict[str, Any] = {
 }
 
 
-@pytest.fixture
-def monitored(empty_control_plane: ControlPlane) -> ControlPlane:
+def enforced() -> dict[str, Any]:
+    """What docs/security.md says for a Prometheus that takes monitors of tenants."""
+    text = (REPOSITORY / "docs/security.md").read_text()
+    (block,) = re.findall(r"```yaml\n([^`]*enforcedNamespaceLabel[^`]*)```", text)
+    found: dict[str, Any] = yaml.safe_load(block)
+    return found
+
+
+@pytest.fixture(params=[{}, enforced()], ids=["as it is", "with an enforced namespace"])
+def monitored(request: pytest.FixtureRequest, empty_control_plane: ControlPlane) -> ControlPlane:
     """A control plane with the Prometheus operator, one Prometheus, and the release that README installs."""
     control_plane = empty_control_plane
     control_plane.kubectl("apply", "--server-side", f"--filename={programs.prometheus_operator() / 'crds'}")
@@ -60,7 +69,8 @@ def monitored(empty_control_plane: ControlPlane) -> ControlPlane:
             "-web.listen-address=127.0.0.1:0",
         ],
     )
-    control_plane.kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(PROMETHEUS))
+    prometheus = {**PROMETHEUS, "spec": {**PROMETHEUS["spec"], **request.param}}
+    control_plane.kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(prometheus))
     Release(control_plane, "kubenas-system").install(
         f"--set=monitoring.labels.release={LABELS['release']}",
         *(f"--set=monitoring.{part}.enabled=true" for part in ("podMonitor", "serviceMonitor", "rules", "dashboards")),
@@ -122,5 +132,7 @@ def test_from_the_pod_by_the_monitors_to_the_curve(monitored: ControlPlane, trai
     written = yaml.safe_load(text)["groups"]
     of_the_file = yaml.safe_load((CHART / "files/rules.yaml").read_text())["groups"]
     assert [group["name"] for group in written] == [group["name"] for group in of_the_file]
-    alerts = {rule["alert"] for group in of_the_file for rule in group["rules"] if "alert" in rule}
-    assert {rule["alert"] for group in written for rule in group["rules"] if "alert" in rule} == alerts
+    alerts = [rule["alert"] for group in of_the_file for rule in group["rules"] if "alert" in rule]
+    assert [rule["alert"] for group in written for rule in group["rules"] if "alert" in rule] == alerts
+    expressions = [rule["expr"] for group in of_the_file for rule in group["rules"]]
+    assert [rule["expr"] for group in written for rule in group["rules"]] == expressions
