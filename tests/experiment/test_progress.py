@@ -112,6 +112,12 @@ def test_trials_are_told_by_stage() -> None:
     assert [one.trial for one in after.top] == ["nas-2"]
 
 
+def test_the_algorithm_is_the_first_stages() -> None:
+    screened = [{"name": "screen", "search": {"algorithm": "random"}, "keep": {"top": 1}}, {"name": "final"}]
+    assert found(stages=screened, search={"algorithm": "tpe"}).algorithm == "random"
+    assert found(search={"algorithm": "tpe"}).algorithm == "tpe"
+
+
 def test_time_spent_counts_what_runs_and_never_falls() -> None:
     runs = trial(0)
     first = found(runs, attempts=(running(runs, started=NOW - 10),))

@@ -20,6 +20,7 @@ from tests.properties import examples
 BASE = experiment()
 PROGRESS = Progress(
     status=ExperimentStatus(),
+    algorithm="random",
     trials={},
     trials_max=1,
     slots_busy=0,

@@ -30,6 +30,7 @@ class Progress:
 
     Attributes:
         status: what the experiment's status should be.
+        algorithm: of the first stage.
         trials: number by stage ("" where there are no stages) and phase.
         trials_max: trials that the experiment will have at most.
         slots_busy: slots that an attempt holds.
@@ -40,6 +41,7 @@ class Progress:
     """
 
     status: ExperimentStatus
+    algorithm: str
     trials: Mapping[tuple[str, str], int]
     trials_max: int
     slots_busy: int
@@ -64,8 +66,11 @@ def progress(observed: Observed, status: ExperimentStatus, before: Progress | No
     records = [ledger.stage(stage.name) for stage in stages]
     best: Sequence[Judged] = next((top for record in reversed(records) if (top := record.top(ended=ended))), ())
     several = len(improved(spec.objectives)) > 1
+    # Only later stages may have no search of their own.
+    search = stages[0].search or spec.search
     return Progress(
         status=status,
+        algorithm=search.algorithm,
         trials=_trials(observed, status),
         trials_max=max(total_trials(stages, ledger), len(ledger)),
         slots_busy=slots.busy,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from kubenas.api.base import duration_seconds
-from kubenas.api.experiment import ExperimentSpec, NASExperiment
+from kubenas.api.experiment import NASExperiment
 from kubenas.api.objective import Objective
 from kubenas.api.space import SearchSpace
 from kubenas.api.status import Best
@@ -90,7 +90,7 @@ def summary(experiment: NASExperiment, progress: Progress, failures: Mapping[str
         namespace=experiment.metadata.namespace,
         name=experiment.metadata.name,
         objectives=tuple(spec.objectives),
-        algorithm=_algorithm(spec),
+        algorithm=progress.algorithm,
         task=spec.task.name,
         space=_space(spec.search_space),
         phase=phase,
@@ -120,11 +120,6 @@ def summary(experiment: NASExperiment, progress: Progress, failures: Mapping[str
         failures=failures,
         failures_max=spec.trials.max_failures,
     )
-
-
-def _algorithm(spec: ExperimentSpec) -> str:
-    first = spec.stages[0].search if spec.stages else None
-    return (first or spec.search).algorithm
 
 
 def _space(space: SearchSpace) -> str:
