@@ -278,9 +278,16 @@ def test_dashboards_reach_grafana_as_they_are() -> None:
     assert all(one["metadata"]["labels"]["grafana_dashboard"] == "1" for one in maps)
 
 
-def test_rules_reach_prometheus_as_they_are() -> None:
+def test_rules_reach_prometheus_with_the_operators_namespace() -> None:
+    """Else a tenant's series of the same names would fire or silence the alerts of the operator."""
     rules = the("PrometheusRule", rendered("--set=monitoring.rules.enabled=true"))
-    assert rules["spec"] == yaml.safe_load((CHART / "files/rules.yaml").read_text())
+    file = (CHART / "files/rules.yaml").read_text()
+    job = 'job="kubenas-operator"'
+    assert rules["spec"] == yaml.safe_load(file.replace(job, f'{job}, namespace="{NAMESPACE}"'))
+    (group,) = [one for one in rules["spec"]["groups"] if one["name"] == "kubenas-operator"]
+    for rule in group["rules"]:
+        selectors = re.findall(r"\b(?:up|kubenas_\w+)(?![\w(])(\{[^}]*\})?", rule["expr"])
+        assert set(selectors) == {f'{{{job}, namespace="{NAMESPACE}"}}'}, rule["expr"]
 
 
 def test_what_readme_installs_is_what_kube_prometheus_stack_takes_up() -> None:
