@@ -236,6 +236,11 @@ def test_a_space_of_ones_own_is_told_by_its_kind(space: Any, name: str) -> None:
     assert told(searchSpace=space, search={"algorithm": "random"}).space == name
 
 
+def test_it_is_told_where_values_are_read() -> None:
+    assert told().metrics_source == "Prometheus"
+    assert told(metrics={"source": "Pod"}).metrics_source == "Pod"
+
+
 def test_one_that_is_suspended_or_over_has_no_slots() -> None:
     assert told(suspend=True).slots_allowed == 0
     over = told(succeeded(0, 1, 0.5), trials={"max": 1})

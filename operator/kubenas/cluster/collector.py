@@ -52,8 +52,8 @@ _FAMILIES: Final = (
     _Family(
         "kubenas_experiment_info",
         "What is searched and how: the primary objective, the first stage's algorithm.",
-        lambda s: [((s.objectives[0].metric, s.objectives[0].goal, s.algorithm, s.task, s.space), 1)],
-        ("objective", "goal", "algorithm", "task", "space"),
+        lambda s: [((s.objectives[0].metric, s.objectives[0].goal, s.algorithm, s.task, s.space, s.metrics_source), 1)],
+        ("objective", "goal", "algorithm", "task", "space", "metrics_source"),
     ),
     _Family("kubenas_experiment_phase", "1 for the current phase.", lambda s: [((s.phase,), 1)], ("phase",)),
     _Family(

@@ -35,6 +35,7 @@ class Summary:
         objectives: as specified, the primary one first.
         algorithm: of the first stage.
         space: a preset's name, or the kind of a space of one's own.
+        metrics_source: where trials' values are read, Prometheus or Pod.
         conditions: type, status and reason, which is one of `CONDITIONS` or "Other".
         trials: number by stage ("" where there are no stages) and phase.
         slots_allowed: attempts that may run at the same time now; 0 unless the experiment runs.
@@ -51,6 +52,7 @@ class Summary:
     algorithm: str
     task: str
     space: str
+    metrics_source: str
     phase: str
     conditions: Sequence[tuple[str, str, str]]
     created: float | None
@@ -93,6 +95,7 @@ def summary(experiment: NASExperiment, progress: Progress, failures: Mapping[str
         algorithm=progress.algorithm,
         task=spec.task.name,
         space=_space(spec.search_space),
+        metrics_source=spec.metrics.source,
         phase=phase,
         conditions=tuple(
             (one.type, one.status, bounded(one.reason, CONDITIONS[one.type]))
