@@ -34,6 +34,9 @@ class Recorder:
     def __init__(self) -> None:
         self.planned = asyncio.Event()
 
+    async def verify(self) -> None:
+        return
+
     async def apply(self, _: Plan, __: NASExperiment) -> float | None:
         self.planned.set()
         return None
@@ -67,7 +70,10 @@ async def longest_lag(document: dict[str, Any]) -> float:
     store.put_experiment(document)
     loop = Loop(store, cast("Applier", recorder), cast("Reader", None), WarmStarter(cast("Client", None), store))
     running = asyncio.create_task(loop.run())
-    await recorder.planned.wait()
+    planned = asyncio.create_task(recorder.planned.wait())
+    await asyncio.wait([planned, running], return_when=asyncio.FIRST_COMPLETED)
+    if running.done():
+        running.result()
     running.cancel()
     await asyncio.sleep(0.05)
     measuring.cancel()
