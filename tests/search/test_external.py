@@ -169,7 +169,8 @@ def test_slow_answers_are_not_waited_for() -> None:
         strategy = _external(server, timeout="1s")
         assert len(asked(strategy, History(TINY), 3)) == 3
         assert strategy.fault == f"{server.url}/ask did not answer within 1 s"
-        assert len(server.requests) == 1
+        # On a busy machine the second is over before the request is sent.
+        assert len(server.requests) <= 1
 
 
 def test_goes_on_without_a_service_and_takes_it_up_again() -> None:
