@@ -124,7 +124,7 @@ def test_processes_share_the_cpus(tmp_path: Path, given: str, expected: int) -> 
         assert f"OMP_NUM_THREADS={expected}".encode() in variables
 
 
-# Counts the loads of data: each is a line in a file.
+# Loads the data of each task; each load is a line in a file.
 LOADED = """
 import sys
 from kubenas.api.task import Dataset, Task
@@ -132,32 +132,41 @@ from kubenas_trial.distributed import joined, rank
 from kubenas_trial.tasks import load
 
 whole = load.load_data
+folder, *tasks = sys.argv[1:]
 
 def counted(*arguments):
-    with open(sys.argv[1] + "/loads", "a") as file:
+    with open(f"{folder}/{name}-loads", "a") as file:
         print(rank(), file=file)
     return whole(*arguments)
 
 load.load_data = counted
 with joined(print) as device:
-    task = load.load_task(Task(name=sys.argv[2], dataset=Dataset(name=sys.argv[3])), None, device)
-    batch = next(task.batches(task.data.validation))
-    with open(f"{sys.argv[1]}/{rank()}", "w") as file:
-        print(len(task.data.train), [float(each.double().sum()) for each in (*batch.inputs, *batch.targets)], file=file)
+    for name, dataset in zip(tasks[::2], tasks[1::2], strict=True):
+        task = load.load_task(Task(name=name, dataset=Dataset(name=dataset)), None, device)
+        batch = next(task.batches(task.data.validation))
+        sums = [float(each.double().sum()) for each in (*batch.inputs, *batch.targets)]
+        with open(f"{folder}/{name}-{rank()}", "w") as file:
+            print(len(task.data.train), sums, file=file)
 """
 
 
-@pytest.mark.parametrize(
-    ("task", "dataset"), [(name, next(iter(task_class(name).built_in))) for name in TASKS], ids=list(TASKS)
-)
-def test_data_are_loaded_once_for_all_processes(tmp_path: Path, task: str, dataset: str) -> None:
-    script = tmp_path / "loading.py"
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What two processes have loaded of each task's first data set."""
+    folder = tmp_path_factory.mktemp("loaded")
+    script = folder / "loading.py"
     script.write_text(LOADED)
     joint, _store = joined_environment()
-    processes = [start(script, tmp_path, task, dataset, RANK=str(rank), **joint) for rank in range(2)]
+    tasks = [word for name in TASKS for word in (name, next(iter(task_class(name).built_in)))]
+    processes = [start(script, folder, *tasks, RANK=str(rank), **joint) for rank in range(2)]
     assert [process.wait(PATIENCE_SECONDS) for process in processes] == [0, 0]
-    assert (tmp_path / "loads").read_text().split() == ["0"]
-    assert (tmp_path / "0").read_text() == (tmp_path / "1").read_text()
+    return folder
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_data_are_loaded_once_for_all_processes(loaded: Path, task: str) -> None:
+    assert (loaded / f"{task}-loads").read_text().split() == ["0"]
+    assert (loaded / f"{task}-0").read_text() == (loaded / f"{task}-1").read_text()
 
 
 def test_sigterm_ends_all_and_leaves_a_checkpoint(tmp_path: Path) -> None:

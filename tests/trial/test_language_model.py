@@ -204,7 +204,7 @@ def test_a_trial_learns_and_repeats(tmp_path: Path) -> None:
     document = trial_document(task=task, searchSpace={"preset": "transformer-decoder"}, candidates=[candidate])
     outcomes = []
     for _ in range(2):
-        with TrialProcess(trial_environment(tmp_path, document)) as trial:
+        with TrialProcess(trial_environment(tmp_path, document), warm=True) as trial:
             assert trial.exit_code() == 0, trial.log
         [result] = message(tmp_path)["results"]
         outcomes.append({name: value for name, value in result["metrics"].items() if "loss" in name})

@@ -114,7 +114,7 @@ def test_trials_of_several_seeds_report_on_the_same_test_split(tmp_path: Path) -
         folder = tmp_path / str(seed)
         folder.mkdir()
         environment = trial_environment(folder, trial_document(seed=seed), KUBENAS_CHECKPOINT_DIR=str(folder))
-        with TrialProcess(environment) as trial:
+        with TrialProcess(environment, warm=True) as trial:
             assert trial.exit_code() == 0, trial.log
         [result] = message(folder)["results"]
         results[seed] = result["metrics"]

@@ -20,7 +20,7 @@ from typing import IO
 # What trials of tests import, and pytest, which is the main module that is imported into each fork.
 _PRELOADED = (
     *("pytest", "kubenas_trial.run", "kubenas_trial.distributed", "kubenas_trial.evaluation.train"),
-    "kubenas_trial.tasks.image_classification",
+    *(f"kubenas_trial.tasks.{name}" for name in ("image_classification", "text_classification", "language_model")),
 )
 
 
