@@ -11,6 +11,8 @@ import pytest
 from tests.api.manifests import VALID
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.api.conftest import Api
 
 pytestmark = pytest.mark.control_plane
@@ -59,11 +61,11 @@ FREE = [
 
 
 @pytest.fixture(scope="module")
-def experiment(api: Api) -> str:
+def experiment(api: Api) -> Iterator[str]:
     """The valid experiment, in the default namespace."""
-    api.kubectl("delete", "nasexperiments", VALID["metadata"]["name"], "--ignore-not-found")
     api.create(VALID, "default")
-    return str(VALID["metadata"]["name"])
+    yield str(VALID["metadata"]["name"])
+    api.kubectl("delete", "nasexperiments", VALID["metadata"]["name"])
 
 
 def _patch(api: Api, experiment: str, path: str, value: Any) -> None:

@@ -190,14 +190,14 @@ def annotation(name: str) -> list[dict[str, Any]]:
     return found
 
 
-def test_artifact_hub_is_told_what_the_chart_holds(kinds: ControlPlane) -> None:
+def test_artifact_hub_is_told_what_the_chart_holds(kinds: ControlPlane, namespace: str) -> None:
     crds = [one for one in rendered() if one["kind"] == "CustomResourceDefinition"]
     assert {(one["kind"], one["version"], one["name"]) for one in annotation("crds")} == {
         (one["spec"]["names"]["kind"], one["spec"]["versions"][0]["name"], one["metadata"]["name"]) for one in crds
     }
     images = {operator_container()["image"], environment()["KUBENAS_TRIAL_IMAGE"]}
     assert {one["image"] for one in annotation("images")} == images
-    command = ["apply", "--server-side", "--dry-run=server", "--validate=strict", "--filename=-"]
+    command = ["create", "--dry-run=server", "--validate=strict", f"--namespace={namespace}", "--filename=-"]
     kinds.kubectl(*command, stdin=yaml.safe_dump_all(annotation("crdsExamples")))
 
 
