@@ -16,7 +16,7 @@ from tests.cluster.charts import CHART, Release
 from tests.cluster.conditions import until
 from tests.cluster.control_plane import REPOSITORY
 from tests.cluster.prometheus_server import prometheus as started
-from tests.deploy.test_scraping import CURVE, POD, TRIAL_LABELS, ask, curves, run_pod
+from tests.deploy.test_scraping import CURVE, POD, TRIAL_LABELS, ask, curves, operator_metrics, run_operator, run_pod
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.control_plane
 
 MONITORING = "monitoring"
+# Endpoints of a Service cannot be on the loopback, where all that plays a pod here listens: an address for documents.
+ADDRESS = "192.0.2.1"
 LABELS = {"release": "kube-prometheus-stack"}
 # As kube-prometheus-stack makes it: of all namespaces, what has the label of its release.
 PROMETHEUS: dict[str, Any] = {
@@ -105,18 +107,31 @@ def prometheus(configuration: dict[str, Any], monitored: ControlPlane) -> Iterat
     for job in jobs:
         (discovery,) = job["kubernetes_sd_configs"]
         discovery["kubeconfig_file"] = str(monitored.kubeconfig)
+        here = {"source_labels": ["__address__"], "regex": f"{ADDRESS}(:.+)", "replacement": "127.0.0.1$1"}
+        job["relabel_configs"].append({**here, "target_label": "__address__"})
     with started(monitored, {"scrape_configs": jobs}) as url:
         yield url
 
 
 def test_from_the_pod_by_the_monitors_to_the_curve(monitored: ControlPlane, trainer: int, prometheus: str) -> None:
-    """And from the rules' file to the file that Prometheus reads."""
+    """From the operator's Service to its metrics too, and from the rules' file to the file that Prometheus reads."""
     monitored.kubectl("wait", "--for=condition=Established", "crd/nastrials.kubenas.io", "--timeout=60s")
     run_pod(monitored, "default", POD, TRIAL_LABELS, trainer)
     run_pod(monitored, "default", "other", {"app": "other"}, trainer)
     assert until(lambda: curves(prometheus, "default")) == CURVE
     names = {one for one in ask(prometheus, "label/__name__/values") if not re.match(r"up$|scrape_", one)}
     assert names == {"kubenas_trial_value", "kubenas_trial_step"}
+
+    with operator_metrics() as port:
+        # Pods without a node are no endpoints.
+        node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "machine"}}
+        monitored.kubectl("create", "--filename=-", stdin=json.dumps(node))
+        run_operator(monitored, "kubenas-system", port, ADDRESS, "machine")
+        (leader,) = until(lambda: ask(prometheus, "query", query="kubenas_leader")["result"])
+        assert leader["metric"]["job"] == "kubenas-operator"
+        assert (leader["metric"]["namespace"], leader["metric"]["pod"]) == ("kubenas-system", "operator-0")
+        (front,) = ask(prometheus, "query", query="kubenas_experiment_front_size")["result"]
+        assert (front["metric"]["namespace"], front["metric"]["experiment"]) == ("team", "digits")
 
     def rules() -> str:
         return monitored.kubectl(

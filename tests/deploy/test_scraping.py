@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -90,18 +91,36 @@ def run_pod(
     )
 
 
-def run_operator(control_plane: ControlPlane, namespace: str, port: int) -> None:
-    """A pod with the operator's labels and port that no node has, said to run on this machine."""
-    labels = {"app.kubernetes.io/name": "kubenas-operator"}
+@contextmanager
+def operator_metrics() -> Iterator[int]:
+    """The port of what an operator exports of an experiment and of itself."""
+    registry = CollectorRegistry()
+    labels = ["namespace", "experiment"]
+    Gauge("kubenas_experiment_front_size", "Size", labels, registry=registry).labels("team", "digits").set(7)
+    Gauge("kubenas_leader", "Leader", registry=registry).set(1)
+    server, thread = start_http_server(0, addr="127.0.0.1", registry=registry)
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def run_operator(
+    control_plane: ControlPlane, namespace: str, port: int, address: str = "127.0.0.1", node: str | None = None
+) -> None:
+    """A pod with the operator's labels and port that no kubelet knows of, said to run on this machine."""
+    labels = {"app.kubernetes.io/name": "kubenas-operator", "app.kubernetes.io/part-of": "kubenas"}
     container = {"name": "operator", "image": "none", "ports": [{"name": "http", "containerPort": port}]}
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": "operator-0", "labels": labels},
-        "spec": {"schedulerName": "nobody", "containers": [container]},
+        "spec": {"schedulerName": "nobody", "containers": [container], "nodeName": node},
     }
     control_plane.kubectl("create", f"--namespace={namespace}", "--filename=-", stdin=json.dumps(pod))
-    status = {"phase": "Running", "podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}]}
+    status = {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}]}
     set_status(control_plane, namespace, "operator-0", status)
 
 
@@ -211,15 +230,10 @@ def test_a_hostile_target_is_not_stored(
 def test_the_operator_says_whose_an_experiment_is_and_nobody_else_may(
     control_plane: ControlPlane, namespace: str, operator_namespace: str, prometheus: str
 ) -> None:
-    registry = CollectorRegistry()
-    labels = ["namespace", "experiment"]
-    Gauge("kubenas_experiment_front_size", "Size", labels, registry=registry).labels("team", "digits").set(7)
-    Gauge("kubenas_leader", "Leader", registry=registry).set(1)
-    server, thread = start_http_server(0, addr="127.0.0.1", registry=registry)
-    try:
-        run_operator(control_plane, namespace, server.server_port)
-        run_operator(control_plane, operator_namespace, server.server_port)
-        common = {"job": "kubenas-operator", "pod": "operator-0", "instance": f"127.0.0.1:{server.server_port}"}
+    with operator_metrics() as port:
+        run_operator(control_plane, namespace, port)
+        run_operator(control_plane, operator_namespace, port)
+        common = {"job": "kubenas-operator", "pod": "operator-0", "instance": f"127.0.0.1:{port}"}
         until(lambda: ask(prometheus, "query", query="kubenas_leader")["result"])
         for name, owned in {
             "kubenas_experiment_front_size": {"namespace": "team", "experiment": "digits"},
@@ -228,7 +242,3 @@ def test_the_operator_says_whose_an_experiment_is_and_nobody_else_may(
             (found,) = ask(prometheus, "query", query=name)["result"]
             assert found["metric"] == {"__name__": name, **owned, **common}
         assert not targets(prometheus, namespace)
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
