@@ -86,7 +86,7 @@ def test_experiments_that_go_wrong_and_a_killed_operator_are_told_of(
         ("KubeNASFailureRateHigh", "rate", "failing"),
         ("KubeNASFailureRateHigh", "limit", "failing"),
         ("KubeNASExperimentStalled", "no-progress", "stalled"),
-        ("KubeNASMetricsMissing", "no-values", "stalled"),
+        ("KubeNASMetricsMissing", "no-values", "unread"),
         ("KubeNASMetricsMissing", "unreadable", "unread"),
         ("KubeNASBudgetNearlySpent", "gpu-hours", "spending"),
         ("KubeNASQueueStuck", "unscheduled", "unschedulable"),
