@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from grafana_foundation_sdk.builders import bargauge, common, prometheus, stat, statetimeline, table, text, timeseries
 from grafana_foundation_sdk.builders import dashboard as build
@@ -24,6 +25,8 @@ PHASES = {
 }
 HEIGHT = 8
 
+_Panel = TypeVar("_Panel", timeseries.Panel, stat.Panel, bargauge.Panel, table.Panel, statetimeline.Panel)
+
 
 def line(expression: str, legend: str, ref: str = "A") -> prometheus.Dataquery:
     """A query over the time that the dashboard shows, with the name of its lines."""
@@ -41,6 +44,11 @@ def rows(expression: str, ref: str = "A") -> prometheus.Dataquery:
     return query.format(promql.PromQueryFormat.TABLE)
 
 
+def _begun(panel: _Panel, title: str, description: str, unit: str, width: int, height: int) -> _Panel:
+    """What every panel of Prometheus' answers has."""
+    return panel.title(title).description(description).unit(unit).span(width).height(height).datasource(DATASOURCE)
+
+
 def lines(title: str, description: str, unit: str, width: int = 8, height: int = HEIGHT) -> timeseries.Panel:
     """Lines over time."""
     legend = (
@@ -51,13 +59,7 @@ def lines(title: str, description: str, unit: str, width: int = 8, height: int =
     )
     tooltip = common.VizTooltipOptions().mode(looks.TooltipDisplayMode.MULTI).sort(looks.SortOrder.DESCENDING)
     return (
-        timeseries.Panel()
-        .title(title)
-        .description(description)
-        .unit(unit)
-        .span(width)
-        .height(height)
-        .datasource(DATASOURCE)
+        _begun(timeseries.Panel(), title, description, unit, width, height)
         .legend(legend)
         .tooltip(tooltip)
         .thresholds(steps(GREEN))
@@ -110,13 +112,7 @@ def coloured(panel: timeseries.Panel, colors: Mapping[str, str]) -> timeseries.P
 def number(title: str, description: str, unit: str, width: int = 4, height: int = 4) -> stat.Panel:
     """Numbers as of the end of the time shown."""
     return (
-        stat.Panel()
-        .title(title)
-        .description(description)
-        .unit(unit)
-        .span(width)
-        .height(height)
-        .datasource(DATASOURCE)
+        _begun(stat.Panel(), title, description, unit, width, height)
         .thresholds(steps(BLUE))
         .color_mode(looks.BigValueColorMode.VALUE)
         .graph_mode(looks.BigValueGraphMode.NONE)
@@ -128,14 +124,8 @@ def number(title: str, description: str, unit: str, width: int = 4, height: int 
 def bars(title: str, description: str, unit: str, width: int = 8, height: int = HEIGHT) -> bargauge.Panel:
     """Numbers to compare, as of the end of the time shown."""
     return (
-        bargauge.Panel()
-        .title(title)
-        .description(description)
-        .unit(unit)
+        _begun(bargauge.Panel(), title, description, unit, width, height)
         .min(0)
-        .span(width)
-        .height(height)
-        .datasource(DATASOURCE)
         .thresholds(steps(BLUE))
         .orientation(looks.VizOrientation.HORIZONTAL)
         .display_mode(looks.BarGaugeDisplayMode.BASIC)
@@ -145,28 +135,13 @@ def bars(title: str, description: str, unit: str, width: int = 8, height: int = 
 
 def listing(title: str, description: str, width: int = 24, height: int = HEIGHT) -> table.Panel:
     """A table as of the end of the time shown."""
-    return (
-        table.Panel()
-        .title(title)
-        .description(description)
-        .unit("short")
-        .span(width)
-        .height(height)
-        .datasource(DATASOURCE)
-        .thresholds(steps(BLUE))
-    )
+    return _begun(table.Panel(), title, description, "short", width, height).thresholds(steps(BLUE))
 
 
 def timeline(title: str, description: str, width: int = 24, height: int = HEIGHT) -> statetimeline.Panel:
     """States over time."""
     return (
-        statetimeline.Panel()
-        .title(title)
-        .description(description)
-        .unit("none")
-        .span(width)
-        .height(height)
-        .datasource(DATASOURCE)
+        _begun(statetimeline.Panel(), title, description, "none", width, height)
         .show_value(looks.VisibilityMode.AUTO)
         .row_height(0.8)
         .thresholds(steps(BLUE))
