@@ -46,10 +46,7 @@ def kubernetes() -> Path:
 
 def coredns() -> Path:
     """The folder with CoreDNS, built first where needed (some 2 minutes on two cores)."""
-    with _build_folder("coredns") as (folder, unfinished):
-        if unfinished:
-            _compile("coredns", unfinished / "coredns", ".")
-    return folder
+    return _built("coredns", "coredns", ".")
 
 
 def prometheus() -> Path:
@@ -57,11 +54,8 @@ def prometheus() -> Path:
 
     Debian's package leaves out the discovery of Kubernetes' pods; this has no other.
     """
-    with _build_folder("prometheus") as (folder, unfinished):
-        if unfinished:
-            package = "github.com/prometheus/prometheus/cmd/prometheus"
-            _compile("prometheus", unfinished / "prometheus", package, "-tags=remove_all_sd,enable_kubernetes_sd")
-    return folder
+    package = "github.com/prometheus/prometheus/cmd/prometheus"
+    return _built("prometheus", "prometheus", package, "-tags=remove_all_sd,enable_kubernetes_sd")
 
 
 def promtool() -> Path:
@@ -85,18 +79,12 @@ def helm() -> Path:
 
 def helm3() -> Path:
     """The folder with Helm of its last major version, built first where needed (some 2 minutes on two cores)."""
-    with _build_folder("helm3") as (folder, unfinished):
-        if unfinished:
-            _compile("helm3", unfinished / "helm", "helm.sh/helm/v3/cmd/helm")
-    return folder
+    return _built("helm3", "helm", "helm.sh/helm/v3/cmd/helm")
 
 
 def helm_docs() -> Path:
     """The folder with helm-docs, built first where needed (less than a minute on two cores)."""
-    with _build_folder("helmdocs") as (folder, unfinished):
-        if unfinished:
-            _compile("helmdocs", unfinished / "helm-docs", "github.com/norwoodj/helm-docs/cmd/helm-docs")
-    return folder
+    return _built("helmdocs", "helm-docs", "github.com/norwoodj/helm-docs/cmd/helm-docs")
 
 
 def prometheus_operator() -> Path:
@@ -112,10 +100,15 @@ def prometheus_operator() -> Path:
 
 def krew() -> Path:
     """kubectl's manager of plugins, built first where needed (some 15 seconds on two cores)."""
-    with _build_folder("krew") as (folder, unfinished):
+    return _built("krew", "krew", "sigs.k8s.io/krew/cmd/krew") / "krew"
+
+
+def _built(module: str, program: str, package: str, *flags: str) -> Path:
+    """The folder with the one program of a module, built first where needed."""
+    with _build_folder(module) as (folder, unfinished):
         if unfinished:
-            _compile("krew", unfinished / "krew", "sigs.k8s.io/krew/cmd/krew")
-    return folder / "krew"
+            _compile(module, unfinished / program, package, *flags)
+    return folder
 
 
 @contextmanager
