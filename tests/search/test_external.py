@@ -166,11 +166,11 @@ def test_redirects_are_not_followed() -> None:
 
 def test_slow_answers_are_not_waited_for() -> None:
     with serving(_always({"architectures": [{}] * 100}), drips=True) as server:
-        strategy = _external(server, timeout="1s")
+        # On a busy machine a second is over before the request is sent.
+        strategy = _external(server, timeout="5s")
         assert len(asked(strategy, History(TINY), 3)) == 3
-        assert strategy.fault == f"{server.url}/ask did not answer within 1 s"
-        # On a busy machine the second is over before the request is sent.
-        assert len(server.requests) <= 1
+        assert strategy.fault == f"{server.url}/ask did not answer within 5 s"
+        assert len(server.requests) == 1
 
 
 def test_goes_on_without_a_service_and_takes_it_up_again() -> None:
