@@ -1,0 +1,1 @@
+"""Several scores of the same candidates: put together, and compared by rank."""
