@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
@@ -28,6 +28,9 @@ class Evaluation(_Part):
     method: str = "train"
     # For candidates without epochs of their own; the operator gives each its own.
     epochs: Annotated[int, Field(ge=1)] | None = None
+    # Of zero-cost.
+    proxies: tuple[str, ...] = ("default",)
+    input: Literal["noise", "data"] = "noise"
 
 
 class CandidateDocument(_Part):

@@ -31,7 +31,10 @@ class Method(Protocol):
 
 
 # The module of each; its function `evaluate` is the method.
-METHODS: Final[Mapping[str, str]] = {"train": "kubenas_trial.evaluation.train"}
+METHODS: Final[Mapping[str, str]] = {
+    "train": "kubenas_trial.evaluation.train",
+    "zero-cost": "kubenas_trial.evaluation.zero_cost",
+}
 
 
 def evaluation_method(name: str) -> Method:

@@ -1,0 +1,79 @@
+"""Method `zero-cost`: judge candidates by proxies, without training them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from kubenas.api.space import SearchSpace
+from kubenas.space.base import Architecture
+from kubenas.space.load import build_space
+from kubenas_trial.contract import Trial
+from kubenas_trial.evaluation.reporter import Reporter
+from kubenas_trial.measure.cost import count_flops, count_parameters, peak_memory_mb, reset_peak_memory
+from kubenas_trial.measure.measures import before_training
+from kubenas_trial.proxies.base import Proxy, score
+from kubenas_trial.proxies.load import load_proxies
+from kubenas_trial.proxies.probe import Probe
+from kubenas_trial.tasks.base import Task
+
+_LOG = logging.getLogger("kubenas_trial")
+# Of a result that took no epoch.
+_STEP = 0
+
+
+def evaluate(task: Task[Any, Any], trial: Trial, reporter: Reporter) -> None:
+    """Score each candidate of `trial`, one after another; one that fails does so alone.
+
+    Raises:
+        InvalidTrialError: a proxy is unknown.
+    """
+    evaluation = trial.document.evaluation
+    proxies = load_proxies(evaluation.proxies)
+    probe = Probe.of(task, evaluation.input, trial.seed)
+    for candidate in trial.candidates:
+        try:
+            scores = judge(task, trial.document.search_space, candidate.architecture, proxies, probe, trial.seed)
+        except Exception as error:
+            trial.fail(candidate, error)
+        else:
+            reporter.report(candidate, _STEP, **scores)
+
+
+def judge(
+    task: Task[Any, Any],
+    space: SearchSpace,
+    architecture: Architecture,
+    proxies: Sequence[Proxy],
+    probe: Probe,
+    seed: int,
+) -> dict[str, float]:
+    """The scores of one architecture, by `seed` and regardless of what was judged before.
+
+    Metrics: those of `proxies`, what the space knows of its costs, `params` (weights), `flops` (multiply-adds of one
+    example), `seconds` (all that it took), `peak_memory_mb`, and what `task.settings.measure` lists.
+
+    Raises:
+        InvalidTrialError: the architecture makes no network of this task, or one that a proxy makes no sense for.
+        NonFiniteMetricError: a score is NaN or infinite.
+    """
+    start = time.monotonic()
+    reset_peak_memory(task.device)
+    torch.manual_seed(seed)
+    network = task.build(architecture, space)
+    scores: dict[str, float] = {}
+    for proxy in proxies:
+        scores |= score(proxy, network, probe, seed)
+    return {
+        **scores,
+        **build_space(space).costs(architecture),
+        "params": count_parameters(network),
+        "flops": count_flops(network, probe.example),
+        **before_training(task, network),
+        "seconds": time.monotonic() - start,
+        "peak_memory_mb": peak_memory_mb(task.device),
+    }

@@ -1,0 +1,70 @@
+"""What every proxy has, and how one is asked."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import math
+from collections.abc import Mapping
+from typing import Protocol
+
+import torch
+from torch import nn
+
+from kubenas_trial.errors import InvalidTrialError, NonFiniteMetricError
+from kubenas_trial.proxies.probe import Probe
+
+
+class Proxy(Protocol):
+    """A score of a network that is computed without training it; greater is better.
+
+    Attributes:
+        name: as in `evaluation.proxies`.
+        metrics: the names of what it gives, each a number.
+    """
+
+    name: str
+    metrics: tuple[str, ...]
+
+    def __call__(self, network: nn.Module, inputs: Probe) -> Mapping[str, float]:
+        """The score of a freshly initialised network, by the names of `metrics`.
+
+        Torch's global generator is seeded before. The network may be changed: it is a copy.
+
+        Args:
+            network: in training mode, on the probe's device.
+            inputs: what it is looked at with.
+
+        Raises:
+            UnfitNetworkError: the proxy makes no sense for this kind of network.
+        """
+
+
+class UnfitNetworkError(InvalidTrialError):
+    """A proxy makes no sense for a kind of network; the message says for which it does."""
+
+
+def score(proxy: Proxy, network: nn.Module, probe: Probe, seed: int) -> dict[str, float]:
+    """What `proxy` says of `network`, which stays as it is.
+
+    Args:
+        proxy: the proxy.
+        network: the network, as it was initialised.
+        probe: what it is looked at with.
+        seed: of the proxy's own random draws. They depend on no other proxy that is asked.
+
+    Raises:
+        UnfitNetworkError: the proxy makes no sense for this kind of network.
+        NonFiniteMetricError: a score is NaN or infinite.
+    """
+    own = copy.deepcopy(network)
+    own.train()
+    own.requires_grad_()
+    own.zero_grad()
+    torch.manual_seed(int.from_bytes(hashlib.sha256(f"{seed}/{proxy.name}".encode()).digest()[:8], "big"))
+    with torch.enable_grad():
+        scores = {name: float(value) for name, value in proxy(own, probe).items()}
+    for name, value in scores.items():
+        if not math.isfinite(value):
+            raise NonFiniteMetricError(f"proxy {proxy.name}: {name} is {value}")
+    return scores
