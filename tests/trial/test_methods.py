@@ -22,4 +22,5 @@ def test_an_unknown_method_is_one_clear_error(tmp_path: Path) -> None:
         assert trial.exit_code() == 64
     reason, text = error_of(tmp_path)
     assert reason == "InvalidTrial"
-    assert text.startswith("evaluation.method: 'oracle' is unknown to this trainer; choose of train, zero-cost, or name a newer")
+    known = ", ".join(METHODS)
+    assert text.startswith(f"evaluation.method: 'oracle' is unknown to this trainer; choose of {known}, or name")
