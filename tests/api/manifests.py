@@ -198,6 +198,46 @@ WRONG: Final = [
     Wrong("unknown method", "spec.evaluation.method", "guess", "spec.evaluation.method", "supported values"),
     Wrong("no epochs", "spec.evaluation.epochs", 0, "spec.evaluation.epochs", "greater than or equal to 1"),
     Wrong("half an epoch", "spec.evaluation.epochs", 1.5, "spec.evaluation.epochs", "must be of type integer"),
+    *(
+        Wrong(
+            f"{field} of {method}",
+            "spec.evaluation",
+            {"method": method, field: value},
+            f"spec.evaluation.{field}",
+            f"is of method {right} only",
+        )
+        for method, field, value, right in (
+            ("zero-cost", "epochs", 3, "train or supernet or differentiable"),
+            ("supernet", "seeds", 2, "train or zero-cost"),
+            ("supernet", "inherit", True, "train"),
+            ("train", "proxies", ["synflow"], "zero-cost"),
+            ("supernet", "combine", "vote", "zero-cost"),
+            ("differentiable", "input", "data", "zero-cost"),
+            ("differentiable", "rule", "sandwich", "supernet"),
+            ("train", "complexityAwareRate", False, "supernet"),
+            ("supernet", "sampler", "gdas", "differentiable"),
+            ("train", "order", "first", "differentiable"),
+            ("train", "perturbation", "none", "differentiable"),
+            ("train", "partialChannels", 4, "differentiable"),
+            ("zero-cost", "betaDecay", 0.5, "differentiable"),
+            ("zero-cost", "flopsPenalty", 0.5, "differentiable"),
+            ("train", "pruning", True, "differentiable"),
+        )
+    ),
+    Wrong(
+        "proxy twice",
+        "spec.evaluation",
+        {"method": "zero-cost", "proxies": ["zen", "zen"]},
+        "spec.evaluation.proxies[1]",
+        "Duplicate value",
+    ),
+    Wrong(
+        "no proxy",
+        "spec.evaluation",
+        {"method": "zero-cost", "proxies": []},
+        "spec.evaluation.proxies",
+        "at least 1 items",
+    ),
     # stages
     Wrong("stage without keep", "spec.stages.0.keep", ABSENT, "spec.stages", "the next stage has no search of its own"),
     Wrong("last stage with keep", "spec.stages.1.keep", {"top": 1}, "spec.stages", "no meaning in the last stage"),
@@ -231,11 +271,11 @@ WRONG: Final = [
     Wrong("timeout in words", "spec.trials.timeout", "2 hours", f"{TRIALS}.timeout", "should match"),
     Wrong("timeout no text", "spec.trials.timeout", 7200, f"{TRIALS}.timeout", "must be of type string"),
     Wrong(
-        "17 candidates",
+        "1,025 candidates",
         "spec.trials.candidatesPerTrial",
-        17,
+        1025,
         f"{TRIALS}.candidatesPerTrial",
-        "less than or equal to 16",
+        "less than or equal to 1024",
     ),
     Wrong("parallelism misspelt", "spec.trials.paralellism", 2, f"{TRIALS}.paralellism", "unknown field"),
     # budget, metrics, storage

@@ -39,6 +39,8 @@ FREE = {
     },
     "NASTrial": {"spec.candidates[].architecture", "status.results[].architecture"},
 }
+EVALUATIONS = ("spec.evaluation", "spec.stages[].evaluation")
+EVALUATION_TERMS = ("method", "combine", "input", "rule", "sampler", "order", "perturbation")
 # Words of the field rather than of the API, spelt as the papers and frameworks do.
 TERMS = {
     "spec.objectives[].goal",
@@ -47,12 +49,15 @@ TERMS = {
     "spec.searchSpace.parameters[].type",
     "spec.searchSpace.parameters[].scale",
     "spec.search.algorithm",
-    "spec.evaluation.method",
     "spec.stages[].search.algorithm",
-    "spec.stages[].evaluation.method",
+    *(f"{at}.{field}" for at in EVALUATIONS for field in EVALUATION_TERMS),
 }
-# As Job and CronJob have it; and one of the ways to keep candidates.
-BOOLEANS = {"spec.suspend", "spec.stages[].keep.front"}
+# As Job and CronJob have it; one of the ways to keep candidates; parts of a method that are there or not.
+BOOLEANS = {
+    "spec.suspend",
+    "spec.stages[].keep.front",
+    *(f"{at}.{field}" for at in EVALUATIONS for field in ("inherit", "complexityAwareRate", "pruning")),
+}
 
 
 @dataclass(frozen=True)

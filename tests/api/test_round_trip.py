@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kubenas.api.base import Condition, Metadata, MetricValue, Model, duration_seconds, time_text
 from kubenas.api.cell import Cell
 from kubenas.api.costs import CostTable, CostTerm, CostValue
-from kubenas.api.evaluation import Evaluation
+from kubenas.api.evaluation import Combination, Evaluation, Sampler, SupernetRule
 from kubenas.api.experiment import (
     Budget,
     ExperimentSpec,
@@ -157,7 +157,38 @@ conditions = distinct(
 )
 
 
-evaluations = made(Evaluation, epochs=st.integers(1, 99), seeds=st.integers(1, 32))
+proxy_names = st.from_regex(r"[a-z0-9]([-_a-z0-9]{0,9}[a-z0-9])?", fullmatch=True)
+weights = st.floats(0, 1e6)
+evaluations = st.one_of(
+    made(Evaluation, epochs=optional(st.integers(1, 99)), seeds=st.integers(1, 32), inherit=optional(st.booleans())),
+    made(
+        Evaluation,
+        method=st.just("zero-cost"),
+        seeds=st.integers(1, 32),
+        proxies=optional(unique(proxy_names)),
+        combine=optional(st.sampled_from(get_args(Combination))),
+        input=optional(st.sampled_from(["noise", "data"])),
+    ),
+    made(
+        Evaluation,
+        method=st.just("supernet"),
+        epochs=optional(st.integers(1, 99)),
+        rule=optional(st.sampled_from(get_args(SupernetRule))),
+        complexity_aware_rate=optional(st.booleans()),
+    ),
+    made(
+        Evaluation,
+        method=st.just("differentiable"),
+        epochs=optional(st.integers(1, 99)),
+        sampler=optional(st.sampled_from(get_args(Sampler))),
+        order=optional(st.sampled_from(["first", "second"])),
+        perturbation=optional(st.sampled_from(["none", "random"])),
+        partial_channels=optional(st.integers(1, 64)),
+        beta_decay=optional(weights),
+        flops_penalty=optional(weights),
+        pruning=optional(st.booleans()),
+    ),
+)
 counts = st.integers(1, 99)
 keeps = st.one_of(made(Keep, top=counts), made(Keep, front=st.just(value=True), max=counts))
 
@@ -168,7 +199,7 @@ def funnels(draw: st.DrawFn) -> list[Stage]:
         Stage(
             name=name,
             evaluation=draw(optional(evaluations)),
-            trials=StageTrials(candidates_per_trial=draw(optional(st.integers(1, 16)))),
+            trials=StageTrials(candidates_per_trial=draw(optional(st.integers(1, 1024)))),
             keep=draw(keeps),
         )
         for name in draw(st.lists(names, max_size=4, unique=True))

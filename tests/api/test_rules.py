@@ -15,6 +15,7 @@ from kubenas.api.base import DURATION, Duration, Metadata, Ruled
 from kubenas.api.cell import Cell
 from kubenas.api.costs import CostValue
 from kubenas.api.errors import SpecError, problems_of
+from kubenas.api.evaluation import Evaluation
 from kubenas.api.experiment import ExperimentSpec, NASExperiment
 from kubenas.api.objective import Objective
 from kubenas.api.parameter import Condition, Parameter, Repeat
@@ -67,6 +68,7 @@ MODELS: dict[type[Ruled], Drawn] = {
     Condition: mutated(valid.whens),
     CostValue: mutated(valid.cost_values),
     Dataset: mutated(valid.datasets),
+    Evaluation: mutated(valid.evaluations),
     ExperimentSpec: mutated(VALID_EXPERIMENT.map(lambda one: one.spec), {"stages": stage_lists}),
     Keep: mutated(valid.keeps),
     NASExperiment: mutated(VALID_EXPERIMENT, {"metadata": st.builds(Metadata, name=object_names)}),

@@ -105,6 +105,18 @@ WRONG = [
         f"{POD}.containers",
         "name one of them trainer",
     ),
+    (
+        "17 trained in a pod",
+        ("spec.trials.candidatesPerTrial", 17),
+        "spec.trials.candidatesPerTrial",
+        "more than the 16",
+    ),
+    (
+        "17 trained in a pod of one stage",
+        ("spec.stages.1.trials", {"candidatesPerTrial": 17}),
+        "spec.stages[1].trials.candidatesPerTrial",
+        "more than the 16 of a trial of stage final with evaluation.method train",
+    ),
     ("placeholder", trainer(args=["$(kubenas.deepth)"]), f"{TRAINER}.args[0]", "activation, depth, width"),
     ("placeholder misspelt", env(name="A", value="x$(kubenas. depth)"), f"{TRAINER}.env[0].value", "names no decision"),
 ]

@@ -45,7 +45,7 @@ def test_a_trial_reports_all_that_is_known() -> None:
     task = load_task(spec, None, torch.device("cpu"))
     space, reports = SearchSpace(preset="mlp"), Reports()
     architecture = build_space(space).sample(Random(0))
-    train(task, space, Candidate(id="0", architecture=architecture, epochs=1, resume_from=None), 0, reports)
+    train(task, space, Candidate("0", architecture, 1, None), 0, reports)
     own = {*TASKS["image-classification"]}
     known = {*own, *ALWAYS, *(name for names in MEASURES.values() for name in names), *(f"int8_{name}" for name in own)}
     found = {name for name in reports.all[-1] if not name.startswith("test_")}

@@ -52,18 +52,30 @@ _LAST_STEP = 2**53 - 1
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One architecture to evaluate.
+    """One candidate to evaluate.
 
-    `horizon`, where larger than `epochs`, is the length of the learning rate's schedule, as a later stage resumes
+    `given` is its architecture, or None for one that the evaluation finds; `epochs` are 1 where nothing is trained for
+    it. `horizon`, where larger than `epochs`, is the length of the learning rate's schedule, as a later stage resumes
     from this training's checkpoint. `resume_from` is another trial's checkpoint file of the same architecture,
     to go on from, or None.
     """
 
     id: str
-    architecture: Architecture
+    given: Architecture | None
     epochs: int
     resume_from: Path | None
     horizon: int = 0
+
+    @property
+    def architecture(self) -> Architecture:
+        """The architecture that is to be evaluated.
+
+        Raises:
+            InvalidTrialError: the evaluation is to find one.
+        """
+        if self.given is None:
+            raise InvalidTrialError(f"candidate {self.id} has no architecture, and this evaluation finds none")
+        return self.given
 
 
 class Trial:
@@ -254,11 +266,11 @@ class Trial:
 def _candidates(document: TrialDocument, space: Space) -> Iterator[Candidate]:
     for candidate in document.candidates:
         try:
-            architecture = space.parse(candidate.architecture)
+            architecture = None if candidate.architecture is None else space.parse(candidate.architecture)
         except InvalidArchitectureError as error:
             raise InvalidTrialError(f"candidate {candidate.id}: {error}") from error
         resume_from = None if candidate.resume_from is None else Path(candidate.resume_from)
-        yield Candidate(candidate.id, architecture, candidate.epochs, resume_from, candidate.horizon or 0)
+        yield Candidate(candidate.id, architecture, candidate.epochs or 1, resume_from, candidate.horizon or 0)
 
 
 def _rank(environment: Mapping[str, str]) -> int:

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
+from kubenas.api.evaluation import Combination, Sampler, SupernetRule
+from kubenas.api.metric_names import DEFAULT_PROXIES
 from kubenas.api.space import SearchSpace
 from kubenas.api.task import Task
 from kubenas_trial.errors import InvalidTrialError, read
@@ -23,22 +25,36 @@ class _Part(BaseModel):
 
 
 class Evaluation(_Part):
-    """How the candidates are judged: by one of `evaluation.methods`."""
+    """How the candidates are judged: by one of `evaluation.methods`; the others' fields are not read.
+
+    The operator writes all fields of the method. `kubenas.api.evaluation` says what they mean.
+    """
 
     method: str = "train"
-    # For candidates without epochs of their own; the operator gives each its own.
     epochs: Annotated[int, Field(ge=1)] | None = None
-    # Of zero-cost.
-    proxies: tuple[str, ...] = ("default",)
+    inherit: bool = False
+    proxies: tuple[str, ...] = DEFAULT_PROXIES
+    combine: Combination = "log-rank-sum"
     input: Literal["noise", "data"] = "noise"
+    rule: SupernetRule = "fairnas"
+    complexity_aware_rate: bool = False
+    sampler: Sampler = "drnas"
+    order: Literal["first", "second"] = "first"
+    perturbation: Literal["none", "random"] = "none"
+    partial_channels: Annotated[int, Field(ge=1)] = 1
+    beta_decay: Annotated[float, Field(ge=0)] = 0.0
+    flops_penalty: Annotated[float, Field(ge=0)] = 0.0
+    pruning: bool = False
 
 
 class CandidateDocument(_Part):
     """One architecture to evaluate, decision by decision, as yet unchecked against the space."""
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
-    architecture: dict[str, Any]
-    epochs: Annotated[int, Field(ge=1)]
+    # None where the method finds one, or trains a supernet.
+    architecture: dict[str, Any] | None = None
+    # None where nothing is trained for it.
+    epochs: Annotated[int, Field(ge=1)] | None = None
     horizon: Annotated[int, Field(ge=1)] | None = None
     resume_from: str | None = None
 
@@ -58,6 +74,8 @@ class TrialDocument(EvaluationDocument):
     attempt: Annotated[int, Field(ge=1)] = 1
     seed: Annotated[int, Field(ge=0)] = 0
     search_space: SearchSpace
+    # Checkpoint of the supernet that the candidates are judged by, or begin from.
+    supernet: str | None = None
     candidates: Annotated[list[CandidateDocument], Field(min_length=1)]
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import Field
 
 from kubenas.api.base import API_VERSION, Duration, FreeObject, Metadata, Model, Ruled
-from kubenas.api.evaluation import Evaluation
+from kubenas.api.evaluation import MAX_CANDIDATES, Evaluation
 from kubenas.api.objective import MAX_OBJECTIVES, Objective
 from kubenas.api.rule import ItemRule, Rule, Transition, Unique
 from kubenas.api.search import Search
@@ -45,8 +45,12 @@ class Trials(Model):
         default=3, ge=0, le=100, description="Further attempts after a failed one. Disrupted pods do not count."
     )
     timeout: Duration | None = Field(default=None, description="Longest run time of one attempt, for example 2h.")
-    candidates_per_trial: int = Field(
-        default=1, ge=1, le=16, description="Architectures that one pod evaluates, one after another."
+    candidates_per_trial: int | None = Field(
+        default=None,
+        ge=1,
+        le=MAX_CANDIDATES,
+        description="Architectures that one pod evaluates, one after another: 1 if absent, 64 where evaluation.method "
+        "is zero-cost or supernet; others have at most 16.",
     )
 
 

@@ -27,6 +27,56 @@ MEASURES: Final[Mapping[str, tuple[str, ...]]] = {
     INT8: ("int8_size_mb",),
 }
 
+# The metrics of each training-free score; one that is not here, as users may add their own, has one of its own name.
+PROXIES: Final[Mapping[str, tuple[str, ...]]] = {
+    **{
+        name: (name.replace("-", "_"),)
+        for name in (
+            "params",
+            "flops",
+            "trainable-layers",
+            "l2_norm",
+            "plain",
+            "grad_norm",
+            "snip",
+            "grasp",
+            "synflow",
+            "fisher",
+            "jacob_cov",
+            "nwot",
+            "epe_nas",
+            "zen",
+            "zico",
+            "meco",
+            "swap",
+            "vkdnw",
+            "decoder-params",
+            "synaptic-diversity",
+            "synaptic-saliency",
+            "tf-tas",
+            "head-confidence",
+        )
+    },
+    "az-nas": ("az_expressivity", "az_progressivity", "az_trainability", "az_complexity"),
+}
+# What `default` stands for.
+DEFAULT_PROXIES: Final = ("az-nas", "vkdnw")
+# The combination of a candidate's proxies, over all results of its stage.
+SCORE: Final = "score"
+_SPELT: Final = {name.replace("_", "-"): name for name in PROXIES}
+
+
+def expanded_proxies(names: Iterable[str]) -> tuple[str, ...]:
+    """The proxies that are meant, each once, by their names in `PROXIES`: `-` and `_` are one in what users write."""
+    each = (one for name in names for one in (DEFAULT_PROXIES if name == "default" else (name,)))
+    return tuple(dict.fromkeys(_SPELT.get(name.replace("_", "-"), name) for name in each))
+
+
+def of_proxies(names: Iterable[str]) -> tuple[str, ...]:
+    """The metrics of proxies, each once."""
+    metrics = (PROXIES.get(name, (name.replace("-", "_"),)) for name in expanded_proxies(names))
+    return tuple(dict.fromkeys(metric for own in metrics for metric in own))
+
 
 def of_measure(measure: str, task: str) -> list[str]:
     """What an entry of `task.settings.measure` adds."""

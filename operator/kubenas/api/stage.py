@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Final
 from pydantic import Field
 
 from kubenas.api.base import Model, Name, Ruled
-from kubenas.api.evaluation import Evaluation
+from kubenas.api.evaluation import MAX_CANDIDATES, Evaluation
 from kubenas.api.rule import ItemRule, Rule
 from kubenas.api.search import Search
 
@@ -54,7 +54,10 @@ class StageTrials(Model):
         default=None, ge=1, le=100_000, description="Trials in this stage, where it searches; trials.max if absent."
     )
     candidates_per_trial: int | None = Field(
-        default=None, ge=1, le=16, description="Architectures that one pod evaluates, one after another."
+        default=None,
+        ge=1,
+        le=MAX_CANDIDATES,
+        description="Architectures that one pod evaluates, one after another; as in the experiment if absent.",
     )
 
 

@@ -17,7 +17,7 @@ from kubenas.api.base import (
     Model,
     Time,
 )
-from kubenas.api.evaluation import MAX_SEEDS
+from kubenas.api.evaluation import MAX_CANDIDATES, MAX_SEEDS
 from kubenas.api.objective import MAX_OBJECTIVES
 from kubenas.api.rule import Transition, keyed
 
@@ -38,7 +38,9 @@ class Candidate(Model):
         default=None,
         description="The architecture, decision by decision; absent where the evaluation itself finds one.",
     )
-    epochs: int | None = Field(default=None, ge=1, le=1_000_000, description="Epochs to train.")
+    epochs: int | None = Field(
+        default=None, ge=1, le=1_000_000, description="Epochs to train; absent where it is scored."
+    )
     resume_from: str | None = Field(
         default=None, max_length=1024, description="Checkpoint of the same architecture to go on from."
     )
@@ -63,7 +65,7 @@ class TrialSpec(Model):
         "another by number.",
     )
     candidates: list[Candidate] = Field(
-        min_length=1, max_length=16, description="The candidates.", json_schema_extra=keyed("id")
+        min_length=1, max_length=MAX_CANDIDATES, description="The candidates.", json_schema_extra=keyed("id")
     )
 
 
@@ -132,11 +134,14 @@ class TrialStatus(Model):
     )
     value: float | None = Field(default=None, description="Value of the primary objective, of its best candidate.")
     results: list[Result] = Field(
-        default_factory=list, max_length=16, description="Final values.", json_schema_extra=keyed("candidate")
+        default_factory=list,
+        max_length=MAX_CANDIDATES,
+        description="Final values.",
+        json_schema_extra=keyed("candidate"),
     )
     failed_candidates: list[FailedCandidate] = Field(
         default_factory=list,
-        max_length=16,
+        max_length=MAX_CANDIDATES,
         description="Candidates without a result, as the trainer reported them; the others have theirs.",
         json_schema_extra=keyed("candidate"),
     )

@@ -31,7 +31,7 @@ class ResolvedStage:
         search: what proposes its candidates; None where they are those that the stage before has kept.
         search_field: where the specification says so.
         strategy: what `search` describes; None also as long as it, or the space, is wrong.
-        evaluation: how its candidates are judged.
+        evaluation: how its candidates are judged, with all fields of its method.
         horizon: epochs that the schedule of a training is laid out for.
         candidates_per_trial: how many candidates a trial evaluates.
         most_trials: how many trials it has at most.
@@ -59,8 +59,9 @@ def resolve(spec: ExperimentSpec) -> tuple[ResolvedStage, ...]:
     """The stages of a specification, in order, without their strategies."""
     stages: list[ResolvedStage] = []
     for index, stage in enumerate(spec.stages or (None,)):
-        evaluation = (stage.evaluation if stage else None) or spec.evaluation
-        each = (stage.trials.candidates_per_trial if stage else None) or spec.trials.candidates_per_trial
+        evaluation = ((stage.evaluation if stage else None) or spec.evaluation).resolved()
+        asked = (stage.trials.candidates_per_trial if stage else None) or spec.trials.candidates_per_trial
+        each = asked or evaluation.candidates_per_trial
         search = _search(spec, index, stage)
         if search is None:
             most = -(-_kept(stages[-1]) // each) * evaluation.seeds
@@ -131,6 +132,7 @@ def stage_of(stages: Sequence[ResolvedStage], trial: Trial) -> ResolvedStage:
 def size_problems(spec: ExperimentSpec) -> Iterator[SpecError]:
     """Stages that ask for more than there is: to keep more than they have, or more seeds than trials."""
     stages = resolve(spec)
+    yield from _too_many_candidates(spec, stages)
     for stage, asked in zip(stages, spec.stages or (None,), strict=True):
         path = f"stages[{stage.index}]" if asked else ""
         if stage.search is not None:
@@ -146,6 +148,23 @@ def size_problems(spec: ExperimentSpec) -> Iterator[SpecError]:
         if stage.keep is not None and stage.keep.top is not None and stage.keep.top > there:
             yield SpecError(
                 f"{path}.keep.top", f"{stage.keep.top} is more than the {there} candidates of stage {stage.name}"
+            )
+
+
+def _too_many_candidates(spec: ExperimentSpec, stages: Sequence[ResolvedStage]) -> Iterator[SpecError]:
+    """More candidates a trial than its method judges in a pod, once for each field that asks for them."""
+    told = set[str]()
+    for stage, asked in zip(stages, spec.stages or (None,), strict=True):
+        own = asked is not None and asked.trials.candidates_per_trial is not None
+        field = f"{f'stages[{stage.index}].' if own else ''}trials.candidatesPerTrial"
+        count, most = stage.candidates_per_trial, stage.evaluation.most_candidates_per_trial
+        if count > most and field not in told:
+            told.add(field)
+            of = f" of stage {stage.name}" if asked else ""
+            yield SpecError(
+                field,
+                f"{count} is more than the {most} of a trial{of} with evaluation.method {stage.evaluation.method}: "
+                "lower it",
             )
 
 
@@ -167,5 +186,7 @@ def _horizon(spec: ExperimentSpec, evaluation: Evaluation) -> int:
     Where stages go on from checkpoints, the longest one's: a candidate that is taken over then ends as one trained in
     one go. Where each stage begins anew, its own, as a schedule that has ended tells more of the outcome.
     """
-    evaluations = [stage.evaluation or spec.evaluation for stage in spec.stages] or [evaluation]
-    return max(one.epochs for one in evaluations) if spec.storage else evaluation.epochs
+    if evaluation.method != "train" or spec.storage is None:
+        return evaluation.epochs or 0
+    evaluations = [(stage.evaluation or spec.evaluation).resolved() for stage in spec.stages] or [evaluation]
+    return max(one.epochs or 0 for one in evaluations if one.method == "train")

@@ -60,12 +60,12 @@ def train(task: Task[Any, Any], space: SearchSpace, candidate: Candidate, seed: 
         InvalidTrialError: the architecture makes no network of this task.
         NonFiniteMetricError: the loss, or a metric, is NaN or infinite.
     """
-    leads = rank() == 0
+    leads, architecture = rank() == 0, candidate.architecture
     reset_peak_memory(task.device)
     seed_epoch(seed, candidate.id, epoch=0)
-    network = task.build(candidate.architecture, space)
+    network = task.build(architecture, space)
     costs = {
-        **build_space(space).costs(candidate.architecture),
+        **build_space(space).costs(architecture),
         "params": count_parameters(network),
         "flops": count_flops(network, task.example()),
         **(before_training(task, network) if leads else {}),
@@ -74,7 +74,7 @@ def train(task: Task[Any, Any], space: SearchSpace, candidate: Candidate, seed: 
     done, metrics = 0, dict[str, float]()
     path = reporter.checkpoint_path(candidate) if leads else None
     if source := _source(reporter.checkpoint_path(candidate), candidate):
-        state = checkpoint.load(source, candidate.architecture.to_json())
+        state = checkpoint.load(source, architecture.to_json())
         network.load_state_dict(state.model)
         training.optimizer.load_state_dict(state.optimizer)
         if state.scaler:
@@ -84,7 +84,7 @@ def train(task: Task[Any, Any], space: SearchSpace, candidate: Candidate, seed: 
             reporter.report(candidate, done, **metrics)
         _LOG.info("candidate %s: goes on from epoch %d, example %d of %s", candidate.id, done, state.examples, source)
     saved = done, training.examples
-    blueprint = None if path is None else Blueprint.of(task, space, candidate.architecture)
+    blueprint = None if path is None else Blueprint.of(task, space, architecture)
 
     def save() -> None:
         nonlocal saved
