@@ -55,7 +55,7 @@ PARTS: Mapping[str, tuple[Row, ...]] = {
         (r"n_layer", r"layers\.", NOTHING),
         (r"d_model", NOTHING, ALL),
         (r"d_embed", NOTHING, r"embedding\.clusters\."),
-        (r"div_val", r"embedding\.clusters\.[12]\.", r"embedding\.clusters\."),
+        (r"div_val", r"embedding\.clusters\.([12]\.|0\.scoring\.)", r"embedding\.clusters\."),
         (r"d_inner\.(\d+)", NOTHING, r"layers\.{0}\.feed_forward\."),
     ),
     "seq2seq": (

@@ -21,6 +21,7 @@ from kubenas_trial.networks.attention import Attention, FeedForward, Sinusoids, 
 from kubenas_trial.networks.base import AnyFamily, Tokens
 from kubenas_trial.networks.bert_encoder import BERT_CLASSIFIER, BERT_MASKED_LM
 from kubenas_trial.networks.build import build_network
+from kubenas_trial.networks.relative_attention import RelativeAttention
 from kubenas_trial.networks.token_mixers import cosine_matrices, fourier_matrices, mixer
 from kubenas_trial.networks.transformer_decoder import TRANSFORMER_DECODER
 from tests.properties import examples
@@ -147,6 +148,9 @@ def test_weighted_attention_begins_as_scaled_dot_product_attention() -> None:
 @given(vocabulary=st.integers(3, 60), division=st.sampled_from([1, 2, 4]), first=st.integers(1, 16))
 def test_an_adaptive_embedding_scores_by_what_it_embeds(vocabulary: int, division: int, first: int) -> None:
     embedding = AdaptiveEmbedding(vocabulary, first, division, width=8)
+    if division > 1:
+        frequent = embedding.get_submodule("clusters.0")
+        frequent.get_submodule("scoring").load_state_dict(frequent.get_submodule("projection").state_dict())
     embedded = embedding(torch.arange(vocabulary)[None])
     assert embedded.shape == (1, vocabulary, 8)
     assert bool((embedded.abs().sum(2) > 0).all())
@@ -168,6 +172,31 @@ def test_attention_is_torchs_own() -> None:
         inputs, inputs, inputs, key_padding_mask=tokens == 0, attn_mask=~causal_mask(3), need_weights=False
     )
     torch.testing.assert_close(own(inputs, inputs, mask), expected, atol=1e-5, rtol=1e-5)
+
+
+@given(length=st.integers(1, 5), heads=st.sampled_from([1, 2]))
+def test_relative_attention_is_the_papers(length: int, heads: int) -> None:
+    attention = RelativeAttention(8, heads, 5)
+    for bias in (attention.content_bias, attention.distance_bias):
+        nn.init.normal_(bias)
+    inputs, size = torch.randn(2, length, 8), 8 // heads
+    query, key, value = (attention.get_submodule(part)(inputs) for part in ("query", "key", "value"))
+    outputs = torch.zeros(2, length, 8)
+    for head in range(heads):
+        own = slice(head * size, (head + 1) * size)
+        for row in range(length):
+            scores = [
+                (query[:, row, own] + attention.content_bias[own]) * key[:, column, own]
+                + (query[:, row, own] + attention.distance_bias[own])
+                * attention.distance(attention.table[row - column])[own]
+                for column in range(row + 1)
+            ]
+            weights = (torch.stack(scores, dim=1).sum(2) / size**0.5).softmax(1)
+            outputs[:, row, own] = (weights[:, :, None] * value[:, : row + 1, own]).sum(1)
+    expected = attention.output(outputs)
+    torch.testing.assert_close(attention(inputs, inputs, causal_mask(length)), expected, atol=1e-5, rtol=1e-4)
+    with pytest.raises(ValueError, match="give a causal mask"):
+        attention(inputs, inputs)
 
 
 @given(heads=st.sampled_from([1, 2, 4, 8]), factor=st.floats(0.01, 2), size=st.sampled_from([64, 512, 640]))

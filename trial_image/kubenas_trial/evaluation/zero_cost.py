@@ -69,8 +69,8 @@ def judge(
     for proxy in proxies:
         scores |= score(proxy, network, probe, seed)
     return {
-        **scores,
         **build_space(space).costs(architecture),
+        **scores,
         "params": count_parameters(network),
         "flops": count_flops(network, probe.example),
         **before_training(task, network),

@@ -13,15 +13,20 @@ SHARES: Final = 0.4, 0.4, 0.2
 
 
 class Cluster(nn.Module):
-    """The tokens from `start` to before `end`: embeddings `narrow` wide, and a matrix from these to `width`."""
+    """The tokens from `start` to before `end`: embeddings `narrow` wide, and a matrix from these to `width`.
 
-    def __init__(self, start: int, end: int, narrow: int, width: int) -> None:
+    Scores have the same weights, or where not `tied` a matrix of their own.
+    """
+
+    def __init__(self, start: int, end: int, narrow: int, width: int, *, tied: bool) -> None:
         super().__init__()
         self.start = start
         self.table = nn.Embedding(end - start, narrow)
         self.projection = nn.Linear(narrow, width, bias=False)
+        self.scoring = None if tied else nn.Linear(narrow, width, bias=False)
         nn.init.normal_(self.table.weight, std=narrow**-0.5)
-        nn.init.normal_(self.projection.weight, std=width**-0.5)
+        for matrix in filter(None, (self.projection, self.scoring)):
+            nn.init.normal_(matrix.weight, std=width**-0.5)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(batch, length) to (batch, length, width), zero for tokens of other clusters."""
@@ -31,15 +36,17 @@ class Cluster(nn.Module):
         return embedded
 
     def score(self, vectors: Tensor) -> Tensor:
-        """(batch, length, width) to (batch, length, tokens of the cluster), by the same weights."""
-        return (vectors @ self.projection.weight) @ self.table.weight.T
+        """(batch, length, width) to (batch, length, tokens of the cluster)."""
+        matrix = self.projection if self.scoring is None else self.scoring
+        return (vectors @ matrix.weight) @ self.table.weight.T
 
 
 class AdaptiveEmbedding(nn.Module):
     """Embeds tokens that are numbered from frequent to rare, and scores them with the same weights.
 
     The vocabulary is cut in three by `SHARES`; the embeddings of each part are `division` times narrower than those of
-    the part before. With a `division` of 1 all have the same width and are one part. Unlike the paper's adaptive
+    the part before. With a `division` of 1 all have the same width and are one part. The most frequent part of several
+    has a matrix of its own for scores, as in Transformer-XL (Dai et al., ACL 2019). Unlike the paper's adaptive
     softmax, which saves time with vocabularies of 10^5 tokens, every token is scored.
     """
 
@@ -47,7 +54,7 @@ class AdaptiveEmbedding(nn.Module):
         super().__init__()
         ends = [round(share * vocabulary) for share in accumulate(SHARES)] if division > 1 else [vocabulary]
         self.clusters = nn.ModuleList(
-            Cluster(start, end, max(1, first // division**number), width)
+            Cluster(start, end, max(1, first // division**number), width, tied=number > 0 or division == 1)
             for number, (start, end) in enumerate(pairwise([0, *ends]))
         )
         self.bias = nn.Parameter(torch.zeros(vocabulary))

@@ -106,13 +106,22 @@ class FeedForward(nn.Sequential):
 class TransformerLayer(nn.Module):
     """Self-attention, then a feed-forward part of `hidden` units, each on normalised inputs and added to them.
 
-    Queries, keys and values are `inner` wide in total (absent: `width`).
+    Queries, keys and values are `inner` wide in total (absent: `width`). `attention` takes the place of that, if given.
     """
 
-    def __init__(self, width: int, heads: int, hidden: int, *, inner: int | None = None, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        hidden: int,
+        *,
+        inner: int | None = None,
+        attention: Attention | None = None,
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
         self.attention_norm = nn.LayerNorm(width)
-        self.attention = Attention(width, heads, inner=inner)
+        self.attention = Attention(width, heads, inner=inner) if attention is None else attention
         self.feed_forward_norm = nn.LayerNorm(width)
         self.feed_forward = FeedForward(width, hidden)
         self.dropout = nn.Dropout(dropout)

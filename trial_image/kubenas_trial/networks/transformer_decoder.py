@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 from torch import Tensor, nn
@@ -12,15 +12,26 @@ from kubenas.space.base import Value
 from kubenas_trial.networks.adaptive_embedding import AdaptiveEmbedding
 from kubenas_trial.networks.attention import Positions, TransformerLayer, causal_mask, scaled
 from kubenas_trial.networks.base import Family, Skeleton, Tokens
+from kubenas_trial.networks.relative_attention import RelativeAttention
 
 
 class TransformerDecoderSkeleton(Skeleton):
-    """Size of a decoder; `width` 1 and `dropout` 0.1 are the paper's."""
+    """Around a decoder's layers; `width` 1 and `dropout` 0.1 are the paper's.
+
+    Its networks for WikiText-103 have learned positions and an adaptive embedding, those for LM1B neither.
+    """
 
     width: Annotated[
         float, Field(gt=0, le=16, description="Factor of the architecture's model, inner and embedding sizes.")
     ] = 0.25
     dropout: Annotated[float, Field(ge=0, lt=1, description="Dropout of embeddings and layers.")] = 0.1
+    positions: Annotated[
+        Literal["learned", "relative"],
+        Field(description="Learned positions, or attention by distances as in Transformer-XL."),
+    ] = "learned"
+    adaptive: Annotated[
+        bool, Field(description="Whether div_val makes the embeddings of rarer tokens narrower; else all are alike.")
+    ] = True
 
 
 class Decoder(nn.Module):
@@ -32,16 +43,18 @@ class Decoder(nn.Module):
         self.embedding = AdaptiveEmbedding(
             tokens.vocabulary,
             scaled(int(architecture["d_embed"]), skeleton.width),
-            int(architecture["div_val"]),
+            int(architecture["div_val"]) if skeleton.adaptive else 1,
             width,
         )
-        self.positions = Positions(tokens.length, width)
+        learned = skeleton.positions == "learned"
+        self.positions = Positions(tokens.length, width) if learned else nn.Identity()
         self.dropout = nn.Dropout(skeleton.dropout)
         self.layers = nn.ModuleList(
             TransformerLayer(
                 width,
-                int(architecture[f"n_head.{layer}"]),
+                heads := int(architecture[f"n_head.{layer}"]),
                 scaled(int(architecture[f"d_inner.{layer}"]), skeleton.width),
+                attention=None if learned else RelativeAttention(width, heads, tokens.length),
                 dropout=skeleton.dropout,
             )
             for layer in range(int(architecture["n_layer"]))

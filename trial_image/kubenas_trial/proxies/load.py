@@ -19,6 +19,11 @@ DEFAULTS: Final = ("az-nas", "vkdnw")
 PROXIES: Final[Mapping[str, str]] = {
     "params": "Params",
     "flops": "Flops",
+    "decoder-params": "DecoderParams",
+    "synaptic-diversity": "SynapticDiversity",
+    "synaptic-saliency": "SynapticSaliency",
+    "tf-tas": "TFTAS",
+    "head-confidence": "HeadConfidence",
 }
 
 
