@@ -58,3 +58,8 @@ def test_cells_that_compute_the_same_are_seen() -> None:
 def test_earlier_results_have_scores() -> None:
     with pytest.raises(ValueError, match="has no score"):
         History(SPACE, [Observation(Architecture({"n": 0}), None)])
+
+
+def test_features_are_as_many_for_each_architecture() -> None:
+    with pytest.raises(ValueError, match=r"differ in the number of features: \[1, 2\]"):
+        History(SPACE, (), {Architecture({"n": 0}): (1.0,), Architecture({"n": 1}): (1.0, 2.0)})

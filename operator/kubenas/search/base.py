@@ -6,9 +6,10 @@ import asyncio
 import inspect
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
+from types import MappingProxyType
 from typing import Any, Final
 
 from kubenas.space.base import Architecture, Space
@@ -18,6 +19,7 @@ LARGEST: Final = 1e150
 # (negative violation of the limits, primary objective with its sign): greater is better, the
 # feasible before the infeasible (Deb 2000, constraint domination).
 Score = tuple[float, float]
+NO_FEATURES: Final[Mapping[Architecture, Sequence[float]]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +71,25 @@ class History:
     Args:
         space: of the search.
         earlier: see the property; those without a score are left out by the caller.
+        features: see the property.
 
     Raises:
-        ValueError: an earlier result has no score.
+        ValueError: an earlier result has no score, or architectures differ in the number of features.
     """
 
-    def __init__(self, space: Space, earlier: Sequence[Observation] = ()) -> None:
+    def __init__(
+        self,
+        space: Space,
+        earlier: Sequence[Observation] = (),
+        features: Mapping[Architecture, Sequence[float]] = NO_FEATURES,
+    ) -> None:
         self._space = space
         self._earlier = tuple(earlier)
         for observation in self._earlier:
             _ = observation.known_score
+        if len(counts := {len(row) for row in features.values()}) > 1:
+            raise ValueError(f"architectures differ in the number of features: {sorted(counts)}")
+        self._features = features
         self._observations: list[Observation] = []
         self._scored: list[Observation] = []
         # By number, so that one that ends leaves the others in order at no cost.
@@ -95,6 +106,14 @@ class History:
         `observations`. None of them counts as proposed, seen or observed, so an architecture of theirs may be proposed.
         """
         return self._earlier
+
+    @property
+    def features(self) -> Mapping[Architecture, Sequence[float]]:
+        """Zero-cost proxies of architectures that an earlier stage has scored, as many numbers for each.
+
+        NaN stands for one that is not known. They are as measured: of any scale, with outliers, infinite ones too.
+        """
+        return self._features
 
     @property
     def observations(self) -> Sequence[Observation]:

@@ -7,8 +7,8 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from random import Random
 from typing import Final, TypeAlias
@@ -48,17 +48,19 @@ class Case:
     Attributes:
         objectives: how many are to be improved.
         earlier: results that are known before it begins.
+        features: proxies of architectures that are known before it begins.
     """
 
     space: Space
     seed: int
     objectives: int = 1
     earlier: tuple[Observation, ...] = ()
+    features: Mapping[Architecture, Sequence[float]] = field(default_factory=dict)
 
     @property
     def history(self) -> History:
         """That of the search before its first proposal."""
-        return History(self.space, self.earlier)
+        return History(self.space, self.earlier, self.features)
 
     def after(self, count: int) -> Case:
         """The same search after at most so many earlier results: those that failed are left out."""
@@ -68,6 +70,14 @@ class Case:
             found.setdefault(self.space.key(architecture), architecture)
         outcomes = [_outcome(self, architecture) for architecture in found.values()]
         return replace(self, earlier=tuple(one for one in outcomes if one.score is not None))
+
+    def scored(self, count: int) -> Case:
+        """The same search where proxies of at most so many architectures are known: odd numbers, and missing ones."""
+        rng, numbers = Random(f"{self.seed}/scored"), (float("nan"), float("-inf"), -1e308, 0.0, 3.0, 1e308)
+        scored = [self.space.sample(rng) for _ in range(count)]
+        return replace(
+            self, features={one: (float(index), rng.choice(numbers), float("nan")) for index, one in enumerate(scored)}
+        )
 
 
 CASES: Final = (
@@ -96,17 +106,17 @@ def check_strategy(build: Build, trials: int = 40, every: int = 1) -> None:
         check_failures(build, case, trials)
         check_seed_matters(build, case)
     check_exhaustion(build, Case(TINY, 0))
-    for case in (Case(NASBench201(), 0).after(40), Case(CONDITIONAL, 1, objectives=2).after(20)):
+    for case in (Case(NASBench201(), 0).after(40).scored(60), Case(CONDITIONAL, 1, objectives=2).after(20)):
         check_pure(build, case, trials, every)
         check_distinct(build, case, trials)
         check_failures(build, case, trials)
-    check_exhaustion(build, Case(TINY, 0).after(12))
+    check_exhaustion(build, Case(TINY, 0).after(12).scored(6))
     for case in hostile():
         check_distinct(build, case, PARALLELISM + 2)
 
 
 def hostile() -> Iterator[Case]:
-    """Searches after earlier results that tell little: few, equal, infeasible, beyond all numbers, or too many."""
+    """Searches after earlier results, or proxies, that tell little: few, equal, infeasible, odd numbers, too many."""
     numbers = (float("-inf"), -1e308, -0.0, 5e-324, 1e308, float("inf"))
     for objectives in (1, 2):
         case = Case(MIXED, 0, objectives)
@@ -116,6 +126,7 @@ def hostile() -> Iterator[Case]:
         yield _rescored(some, [(-1.0 - number, float(number)) for number in range(20)])
         yield _rescored(some, [(0.0, number) for number in numbers * 4])
     yield Case(MIXED, 1).after(10_000)
+    yield from (Case(MIXED, 0, objectives).scored(count) for objectives, count in ((1, 1), (2, 20)))
 
 
 def _rescored(case: Case, scores: Sequence[Score]) -> Case:
@@ -216,7 +227,8 @@ def _outcome(case: Case, architecture: Architecture) -> Observation:
 
 def _copy(space: Space, history: History) -> History:
     """An equal history, read from JSON."""
-    copied = History(space, [_reread_result(space, one) for one in history.earlier])
+    features = {_reread(space, one): tuple(row) for one, row in history.features.items()}
+    copied = History(space, [_reread_result(space, one) for one in history.earlier], features)
     copied.propose(_reread(space, observation.architecture) for observation in history.observations)
     copied.propose(_reread(space, architecture) for architecture in history.pending)
     for observation in history.observations:

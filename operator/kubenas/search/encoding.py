@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
+from scipy.stats import norm
+
+from kubenas.scores.combine import ranks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,26 +22,24 @@ KEPT: Final = 3_000_000
 
 
 class Encoder:
-    """Encodes architectures for a model, in blocks that are alike in kind: decisions, paths, costs, given scores.
+    """Encodes architectures for a model, in blocks that are alike in kind: decisions, paths, costs, tables of scores.
 
     Where a space knows encodings that do not depend on how nodes are numbered, they take the place of the plain
     decisions (White, Neiswanger et al., "A Study on Encodings for NAS", NeurIPS 2020, arXiv:2007.04965).
 
     Args:
-        scores: further numbers for architectures by `Space.key`, for example zero-cost proxies; all of one length.
-            One without any gets the mean of the others.
+        tables: further numbers for architectures by `Space.key`, for example zero-cost proxies; all of a table of one
+            length. A model sees the normal scores of their ranks, 0 for one that is NaN or of an architecture that the
+            table lacks, and the share of those that are missing.
     """
 
-    def __init__(self, space: Space, scores: Mapping[str, Sequence[float]] | None = None) -> None:
+    def __init__(self, space: Space, *tables: Mapping[str, Sequence[float]]) -> None:
         self._space = space
         encodings = dict(space.encodings)
         if "paths" in encodings:
             del encodings["one-hot"]
         self._encodings: tuple[Callable[[Architecture], Sequence[float]], ...] = tuple(encodings.values())
-        self._scores = scores or {}
-        self._mean = np.mean(list(self._scores.values()), axis=0).tolist() if self._scores else []
-        if self._scores:
-            self._encodings += (self._score,)
+        self._encodings += tuple(_lookup(space, table) for table in tables if table)
         self._rows: dict[Architecture, tuple[Sequence[float], ...]] = {}
 
     def blocks(self, architectures: Sequence[Architecture]) -> list[Matrix]:
@@ -55,5 +56,15 @@ class Encoder:
             self._rows[architecture] = row
         return row
 
-    def _score(self, architecture: Architecture) -> Sequence[float]:
-        return self._scores.get(self._space.key(architecture), self._mean)
+
+def _lookup(space: Space, table: Mapping[str, Sequence[float]]) -> Callable[[Architecture], Sequence[float]]:
+    """The encoding that a table of scores gives."""
+    columns = np.array(list(table.values()), dtype=np.float64).T
+    missing = np.isnan(columns)
+    scores = np.zeros_like(columns)
+    for column, lacks, score in zip(columns, missing, scores, strict=True):
+        known = column[~lacks]
+        score[~lacks] = norm.ppf((ranks(known) - 0.5) / max(1, len(known)))
+    rows = dict(zip(table, np.vstack([scores, missing.mean(axis=0)]).T.tolist(), strict=True))
+    absent = [0.0] * len(columns) + [1.0]
+    return lambda architecture: rows.get(space.key(architecture), absent)

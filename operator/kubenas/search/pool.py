@@ -39,6 +39,7 @@ class Pool:
         promise: Callable[[NDArray[np.float64]], NDArray[np.float64]],
         rng: Random,
         earlier: Sequence[Architecture] = (),
+        only: Sequence[Architecture] = (),
     ) -> None:
         """Make the pool.
 
@@ -49,6 +50,7 @@ class Pool:
             promise: turns such rows into columns; in every one greater is more promising.
             rng: of the draws.
             earlier: architectures of earlier results, the best first: the best and those near them are candidates too.
+            only: where there are any, the candidates are these and no others.
         """
         self._space = space
         self._keys = {space.key(architecture) for architecture in observed}
@@ -56,6 +58,9 @@ class Pool:
         self._predict = predict
         self.architectures: list[Architecture] = []
         self.predictions = np.empty((0, 0))
+        if only:
+            self._add(only)
+            return
         parents = (*observed[:PARENTS], *earlier[:PARENTS])
         near = [neighbour for parent in parents for neighbour in self._near(parent)]
         self._add([*(space.sample(rng) for _ in range(DRAWN)), *near, *earlier[:DRAWN]])

@@ -45,6 +45,12 @@ class PredictorSettings(Model):
         default_factory=list, max_length=10_000, description="Numbers known before, for the model to learn from too."
     )
     initial: int = Field(default=16, ge=2, le=10_000, description="Architectures drawn evenly before the first fit.")
+    proxies: list[str] = Field(
+        default_factory=list,
+        max_length=32,
+        description="Zero-cost proxies to score a pool of architectures by before the search, which chooses from it.",
+    )
+    pool: int = Field(default=2_000, ge=1, le=20_000, description="Architectures that are scored by `proxies`.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,22 @@ class Ranking:
 
     by_mean: Sequence[Architecture]
     by_improvement: Sequence[Architecture]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Known:
+    """What is known before a search.
+
+    Attributes:
+        models: of the earlier results; None where these tell nothing.
+        pool: the only architectures to be proposed, where there are any.
+    """
+
+    earlier: Sequence[Observation]
+    features: Mapping[Architecture, Sequence[float]]
+    encoder: Encoder
+    models: Models | None
+    pool: Sequence[Architecture]
 
 
 class Predictor(Strategy):
@@ -76,6 +98,9 @@ class Predictor(Strategy):
     be alike. Where there are `initial` of them, of the first `initial` proposals only one in four is drawn. They are
     left out where even their own scores cannot be predicted, see `informative`.
 
+    Zero-cost proxies of an earlier stage are features of architectures beside their encoding. With `proxies`, only what
+    was scored is proposed, until none of it is left.
+
     Args:
         scores: further numbers for architectures by `Space.key` for the model to learn from, beside those of the
             settings.
@@ -93,52 +118,63 @@ class Predictor(Strategy):
     ) -> None:
         super().__init__(space, seed)
         self.settings = settings
-        self._encoder = Encoder(space, {**_known_scores(space, settings), **(scores or {})})
-        self._earlier: tuple[Sequence[Observation], Models | None] = ((), None)
-        # What the last fit saw of earlier results and of own ones, and its outcome.
-        self._ranked: tuple[Models | None, Sequence[Observation], Ranking] | None = None
+        self._scores = {**_known_scores(space, settings), **(scores or {})}
+        self._known = self._learned(History(space))
+        # What the last fit saw of what was known before and of own results, and its outcome.
+        self._ranked: tuple[Known, Sequence[Observation], Ranking] | None = None
 
     def preparation(self, history: History, count: int) -> Preparation | None:  # noqa: ARG002 - one fit serves many
         """The next fit, where one is due."""
         if (fitted := self._fitted_to(history)) is None:
             return None
-        known, models = tuple(history.scored[:fitted]), self._models(history.earlier)
-        if self._ranked is not None and self._ranked[0] is models and self._ranked[1] == known:
+        results, known = tuple(history.scored[:fitted]), self._known_before(history)
+        if self._ranked is not None and self._ranked[0] is known and self._ranked[1] == results:
             return None
-        return Preparation(rank, (self.space, self._encoder, known, models, self.seed))
+        return Preparation(rank, (self.space, known, results, self.seed))
 
     def accept(self, preparation: Preparation, result: Any) -> None:
         """Take in a ranking."""
-        *_, known, models, _ = preparation.arguments
-        self._ranked = (models, known, result)
+        _, known, results, _ = preparation.arguments
+        self._ranked = (known, results, result)
 
     def next(self, history: History, rng: Random) -> Architecture | None:
         """The first of the ranking that was not proposed before; a drawn one at the start and where all were."""
         if preparation := self.preparation(history, 1):
             self.accept(preparation, preparation.result())
-        calibrating = self._models(history.earlier) is not None and calibrates(history, self.settings.initial)
+        known = self._known_before(history)
+        calibrating = known.models is not None and calibrates(history, self.settings.initial)
         if self._ranked is not None and self._fitted_to(history) is not None and not calibrating:
             ranking = self._ranked[2]
             order = ranking.by_improvement if history.proposed % 2 else ranking.by_mean
             for architecture in order:
                 if not history.seen(architecture):
                     return architecture
+        for architecture in rng.sample(known.pool, len(known.pool)):
+            if not history.seen(architecture):
+                return architecture
         return draw_unseen(self.space, history, rng)
 
     def _fitted_to(self, history: History) -> int | None:
         """How many of the own results the models are fitted to; None while too few results are known."""
         own = len(history.scored)
-        earlier = len(history.earlier) if self._models(history.earlier) else 0
+        earlier = len(history.earlier) if self._known_before(history).models else 0
         if max(own, earlier) < FEWEST or earlier + history.unfailed < self.settings.initial:
             return None
         return fitted_at(own) if own >= FEWEST else 0
 
-    def _models(self, earlier: Sequence[Observation]) -> Models | None:
-        """Those of earlier results, which are kept until asked about others; None where they tell nothing."""
-        if self._earlier[0] != earlier:
-            known = informative(self._encoder, earlier)
-            self._earlier = (earlier, Models(self._encoder, known, self.seed) if known else None)
-        return self._earlier[1]
+    def _known_before(self, history: History) -> Known:
+        """What was known before the search, kept until asked about another one's."""
+        same = self._known.features is history.features or self._known.features == history.features
+        if not (same and self._known.earlier == history.earlier):
+            self._known = self._learned(history)
+        return self._known
+
+    def _learned(self, history: History) -> Known:
+        earlier, features = history.earlier, history.features
+        encoder = Encoder(self.space, self._scores, {self.space.key(one): row for one, row in features.items()})
+        telling = informative(encoder, earlier)
+        models = Models(encoder, telling, self.seed) if telling else None
+        return Known(earlier, features, encoder, models, tuple(features) if self.settings.proxies else ())
 
 
 def _known_scores(space: Space, settings: PredictorSettings) -> dict[str, Sequence[float]]:
@@ -157,25 +193,23 @@ def _known_scores(space: Space, settings: PredictorSettings) -> dict[str, Sequen
     return known
 
 
-def rank(
-    space: Space, encoder: Encoder, observations: Sequence[Observation], earlier: Models | None, seed: int
-) -> Ranking:
+def rank(space: Space, known: Known, observations: Sequence[Observation], seed: int) -> Ranking:
     """Fit to the observations and put candidates in order: a function of its arguments.
 
     Without observations earlier results alone are what is known.
     """
     rng = Random(f"{seed}/{len(observations)}")
     numbers = rng.randrange(2**31)
-    models = Models(encoder, observations, numbers, earlier) if observations or earlier is None else earlier
+    earlier = known.models
+    models = Models(known.encoder, observations, numbers, earlier) if observations or earlier is None else earlier
     best = models.known[0]
     if len(best.objectives) == 1 or not best.feasible:
-        return _rank_by_improvement(space, encoder, models, earlier, rng)
-    return _rank_by_hypervolume(space, encoder, models, earlier, rng, numbers)
+        return _rank_by_improvement(space, known, models, rng)
+    return _rank_by_hypervolume(space, known, models, rng, numbers)
 
 
-def _rank_by_improvement(
-    space: Space, encoder: Encoder, models: Models, earlier: Models | None, rng: Random
-) -> Ranking:
+def _rank_by_improvement(space: Space, known: Known, models: Models, rng: Random) -> Ranking:
+    encoder, earlier = known.encoder, known.models
     best = float(models.normal_scores[0])
 
     def predict(architectures: Sequence[Architecture]) -> NDArray[np.float64]:
@@ -184,7 +218,7 @@ def _rank_by_improvement(
 
     observed = [] if models is earlier else models.architectures
     before = earlier.architectures if earlier else []
-    pool = Pool(space, observed, predict, lambda rows: rows, rng, before)
+    pool = Pool(space, observed, predict, lambda rows: rows, rng, before, known.pool)
     return Ranking(*(_ordered(pool, column) for column in (0, 1)))
 
 
@@ -195,9 +229,8 @@ def _ordered(pool: Pool, column: int) -> list[Architecture]:
     return [pool.architectures[index] for index in indices]
 
 
-def _rank_by_hypervolume(
-    space: Space, encoder: Encoder, models: Models, earlier: Models | None, rng: Random, numbers: int
-) -> Ranking:
+def _rank_by_hypervolume(space: Space, known: Known, models: Models, rng: Random, numbers: int) -> Ranking:
+    encoder, earlier = known.encoder, known.models
     objectives, limits = len(models.objectives), models.limits
 
     def predict(architectures: Sequence[Architecture]) -> NDArray[np.float64]:
@@ -218,7 +251,7 @@ def _rank_by_hypervolume(
         return lengths_along(rows[:, :objectives] + rows[:, objectives:-1], directions) * rows[:, -1:]
 
     observed = [] if models is earlier else models.front_first()
-    pool = Pool(space, observed, predict, promise, rng, earlier.front_first() if earlier else [])
+    pool = Pool(space, observed, predict, promise, rng, earlier.front_first() if earlier else [], known.pool)
     if not pool.architectures:
         return Ranking([], [])
     means, deviations, chances = np.split(pool.predictions, [objectives, 2 * objectives], axis=1)
