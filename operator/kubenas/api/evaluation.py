@@ -63,7 +63,8 @@ class Evaluation(Ruled):
     rules: ClassVar[Sequence[Rule[Evaluation] | Unique]] = [
         _only("epochs", *_TRAINING),
         Rule(
-            cel="self.method in ['train', 'zero-cost'] || self.seeds == 1",
+            # The apiserver checks the default, {}, before its fields have theirs.
+            cel="!has(self.seeds) || self.seeds == 1 || self.method in ['train', 'zero-cost']",
             subject="seeds",
             message="is of method train or zero-cost only: remove it, or choose that method",
             field="seeds",
