@@ -8,10 +8,12 @@ from rich.console import Console
 
 from kubenas.api.objective import Objective
 from kubenas.api.status import Best, ExperimentStatus, Measured
-from kubenas.cli.text import measured_text, print_best, print_finalists
+from kubenas.cli.text import measured_text, print_best, print_finalists, print_judgements
 from kubenas.space.load import build_space
 from tests.experiment.builders import CELL, experiment, planned
 from tests.experiment.test_seeds import finals, funnel, searched
+from tests.experiment.test_usefulness import SNIP_AND_NWOT, scored
+from tests.experiment.test_usefulness import funnel as cheap_funnel
 
 
 def shown(status: ExperimentStatus) -> str:
@@ -38,6 +40,16 @@ def test_finalists_are_listed_with_what_test_says() -> None:
 
 def test_nothing_is_said_of_finalists_where_there_are_none() -> None:
     assert shown(ExperimentStatus()) == ""
+
+
+def test_it_is_said_how_cheap_judgements_have_ranked() -> None:
+    status = planned(cheap_funnel(SNIP_AND_NWOT), trials=scored(25)).status
+    assert status is not None
+    out = StringIO()
+    print_judgements(Console(file=out, width=80), status)
+    (line,) = out.getvalue().splitlines()
+    assert line.startswith("ProxyUseful=")
+    assert "snip 1.00" in line
 
 
 def test_the_best_tells_its_seeds() -> None:

@@ -18,7 +18,7 @@ _GIVEN_TO: Final = {
     "Announcement": 1,
     "ApiError": 1,
     "Fault": 0,
-    "Generalization": 1,
+    "Finding": 1,
     "TrialError": 0,
     "Verdict": 1,
     "_UnusableError": 1,

@@ -8,7 +8,8 @@ from statistics import fmean
 import pytest
 
 from kubenas.api.objective import Objective
-from kubenas.experiment.generalization import Generalization, expected_excess, generalization
+from kubenas.experiment.finding import Finding
+from kubenas.experiment.generalization import expected_excess, generalization
 from kubenas.experiment.judged import Judged, averaged, judged, ranked
 from kubenas.experiment.stages import resolve
 from kubenas.space.base import Architecture
@@ -24,7 +25,7 @@ def finalist(number: int, *trainings: dict[str, float], objective: Objective = M
     return averaged([objective], ended)
 
 
-def said(*finalists: Judged, seeds: int = 3, objective: Objective = MAXIMIZE) -> Generalization:
+def said(*finalists: Judged, seeds: int = 3, objective: Objective = MAXIMIZE) -> Finding:
     last = resolve(experiment(evaluation={"epochs": 1, "seeds": seeds}).spec)[-1]
     return generalization(objective, last, ranked(finalists))
 

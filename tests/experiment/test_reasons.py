@@ -11,7 +11,7 @@ from kubenas.experiment.lifecycle import PERMANENT
 from kubenas.experiment.reasons import CONDITIONS, FAILURES
 
 # A call that gives a reason, and which of its arguments that is.
-_GIVES = {"Fault": 0, "Verdict": 1, "Generalization": 1, "_UnusableError": 1}
+_GIVES = {"Fault": 0, "Verdict": 1, "Finding": 1, "_UnusableError": 1}
 # What only `kubenas run` says of a trial, what a disrupted attempt ends with, and that a trial has succeeded.
 _ELSEWHERE = {"RunInterrupted", "NodeLost", "Succeeded"}
 
@@ -31,7 +31,7 @@ def literal(call: ast.Call, index: int) -> str | None:
 
 def test_reasons_of_faults_and_ends_are_known() -> None:
     given = {literal(call, _GIVES[name]) for name, call in calls() if name in _GIVES} - {None} - _ELSEWHERE
-    assert {"Timeout", "MaxFailuresExceeded", "WithinNoise", "ResultsTooLarge"} <= given
+    assert {"Timeout", "MaxFailuresExceeded", "WithinNoise", "WorseThanFlops", "ResultsTooLarge"} <= given
     assert given <= FAILURES.union(*CONDITIONS.values())
     assert PERMANENT <= FAILURES
 

@@ -103,7 +103,7 @@ class ExperimentStatus(Model):
         default_factory=list,
         max_length=16,
         description="Accepted, Running, MetricsAvailable, ProposalsAvailable, Reconciled, TrialsScheduled, "
-        "Generalizes, Suspended, Succeeded, Failed.",
+        "Generalizes, Suspended, Succeeded, Failed; of cheap ways to judge ProxyUseful, RankingReliable, Converged.",
         json_schema_extra=keyed("type"),
     )
     start_time: Time | None = Field(default=None, description="When the first trial was started.")

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from kubenas.api.objective import Objective
 from kubenas.api.status import ExperimentStatus
-from kubenas.cli.text import TEST_PREFIX, duration_text, number_text, print_best, print_finalists
+from kubenas.cli.text import TEST_PREFIX, duration_text, number_text, print_best, print_finalists, print_judgements
 from kubenas.experiment.objectives import score
 from kubenas.experiment.state import Trial
 from kubenas.local.run import LocalRun
@@ -43,6 +43,7 @@ def print_summary(console: Console, run: LocalRun, path: Path) -> None:
         console.print(f"… and {len(results) - _ROWS} more in {path / 'trials'}")
     _print_end(console, status, path)
     print_finalists(console, status, objectives[0])
+    print_judgements(console, status)
     if status.best:
         print_best(console, status.best, objectives[0], run.space)
 

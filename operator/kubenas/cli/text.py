@@ -66,6 +66,13 @@ def print_finalists(console: Console, status: ExperimentStatus, objective: Objec
             console.print(f"Generalizes={condition.status}: {escape(condition.message)}", soft_wrap=True)
 
 
+def print_judgements(console: Console, status: ExperimentStatus) -> None:
+    """Print what trainings tell of cheap ways to judge, where the experiment has any."""
+    for condition in status.conditions:
+        if condition.type in ("ProxyUseful", "RankingReliable", "Converged"):
+            console.print(f"{condition.type}={condition.status}: {escape(condition.message)}", soft_wrap=True)
+
+
 def print_best(console: Console, best: Best, objective: Objective, space: Space) -> None:
     """Print the best architecture, drawn."""
     told = {metric.name: measured_text(metric) for metric in best.metrics}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import fmean, stdev, variance
 
 from kubenas.api.objective import Objective
+from kubenas.experiment.finding import Finding
 from kubenas.experiment.judged import Judged
 from kubenas.experiment.stages import ResolvedStage
 
@@ -15,16 +15,7 @@ from kubenas.experiment.stages import ResolvedStage
 _CONFIDENCE = 0.95
 
 
-@dataclass(frozen=True, slots=True)
-class Generalization:
-    """A condition: whether it holds, None where that is not known, and why."""
-
-    holds: bool | None
-    reason: str
-    message: str
-
-
-def generalization(objective: Objective, last: ResolvedStage, finalists: Sequence[Judged]) -> Generalization:
+def generalization(objective: Objective, last: ResolvedStage, finalists: Sequence[Judged]) -> Finding:
     """Compare the best finalist's validation with its test, by the primary objective.
 
     Validation may be above test by what choosing the best of several noisy values is expected to add, and by what
@@ -37,14 +28,14 @@ def generalization(objective: Objective, last: ResolvedStage, finalists: Sequenc
     """
     if last.seeds == 1:
         message = "With one seed it is not known how far results differ between trainings: set evaluation.seeds."
-        return Generalization(None, "OneSeed", message)
+        return Finding(None, "OneSeed", message)
     if not finalists:
-        return Generalization(None, "NotJudgedYet", "No candidate of the last stage has been trained with all seeds.")
+        return Finding(None, "NotJudgedYet", "No candidate of the last stage has been trained with all seeds.")
     best, metric = finalists[0], objective.metric
     gaps = _gaps(objective, best)
     if len(gaps) < 2:
         message = f"Fewer than two trainings of {best.trial} report both {metric} and test_{metric}."
-        return Generalization(None, "NoTestMetric", message)
+        return Finding(None, "NoTestMetric", message)
     gap, margin = fmean(gaps), _margin(gaps)
     expected = expected_excess(objective, finalists)
     shown = " and ".join(_shown(best, name) for name in (metric, f"test_{metric}"))
@@ -55,8 +46,8 @@ def generalization(objective: Objective, last: ResolvedStage, finalists: Sequenc
         f"{margin:.2g} than test{of_others}; choosing the best is expected to make it better by {expected:.2g}."
     )
     if gap - margin > expected:
-        return Generalization(False, "ValidationBetterThanTest", numbers)
-    return Generalization(True, "WithinNoise", numbers)
+        return Finding(False, "ValidationBetterThanTest", numbers)
+    return Finding(True, "WithinNoise", numbers)
 
 
 def expected_excess(objective: Objective, finalists: Sequence[Judged]) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from kubenas.api.objective import Objective
 from kubenas.experiment.judged import Judged, distinct, judged, spread_evenly
+from kubenas.experiment.judgements import Judgements, judgements
 from kubenas.experiment.records import Ended, Replicates, StageRecord
 from kubenas.experiment.stages import ResolvedStage, stage_named
 from kubenas.experiment.state import FINISHED, Fault, Trial, trial_number
@@ -51,6 +52,8 @@ class Ledger:
         self.last_order = 0
         # When a trial last ended, in seconds since the epoch.
         self.last_completed: float | None = None
+        # Until another trial ends.
+        self._judgements: Judgements | None = None
 
     def put(self, trial: Trial) -> None:
         """Take in a new or changed trial."""
@@ -94,6 +97,7 @@ class Ledger:
 
     def _end(self, ended: Ended) -> None:
         self.ended[ended.number] = ended
+        self._judgements = None
         self._counts[ended.phase] += 1
         self._gpu_milliseconds += round(ended.gpu_seconds * 1000)
         if ended.fault and ended.phase == "Failed" and ended.order >= (self._last_failed or (0,))[0]:
@@ -145,6 +149,12 @@ class Ledger:
         """Candidates of a stage with a score, the best first: those with all their seeds, and all once it has ended."""
         record = self.stage(stage.name)
         return record.ranked_at_end() if ended else record.ranked()
+
+    def judgements(self, objective: Objective) -> Judgements:
+        """What is known of the experiment's ways to judge, by its primary objective."""
+        if self._judgements is None:
+            self._judgements = judgements(objective, self._stages, self)
+        return self._judgements
 
     def next_number(self) -> int:
         """The smallest number that no trial has."""

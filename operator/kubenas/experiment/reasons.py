@@ -37,6 +37,7 @@ FAILURES: Final = frozenset(
 # Why an experiment's condition has its status, by the condition's type.
 CONDITIONS: Final[Mapping[str, frozenset[str]]] = {
     "Accepted": frozenset({"InvalidSpec", "Valid"}),
+    "Converged": frozenset({"Collapsed", "Converged", "NotEndedYet"}),
     "Failed": frozenset(
         {
             "BudgetExhausted",
@@ -63,6 +64,8 @@ CONDITIONS: Final[Mapping[str, frozenset[str]]] = {
         }
     ),
     "ProposalsAvailable": frozenset({"Proposing", "StrategyFault"}),
+    "ProxyUseful": frozenset({"NotComparable", "NotCorrelated", "RanksCandidates", "TooFewTrained", "WorseThanFlops"}),
+    "RankingReliable": frozenset({"DifferentOrder", "NotComparable", "SameOrder", "TooFewTrained"}),
     # Beside these the apiserver's word for what it refuses or cannot do.
     "Reconciled": frozenset(
         {

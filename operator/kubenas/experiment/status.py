@@ -13,6 +13,7 @@ from kubenas.api.status import MAX_FINALISTS, MAX_FRONT, Best, Cost, Counts, Exp
 from kubenas.experiment.actions import Announcement
 from kubenas.experiment.generalization import generalization
 from kubenas.experiment.judged import Judged, distinct, spread_evenly
+from kubenas.experiment.judgements import findings
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.objectives import improved
 from kubenas.experiment.proposals import total_trials
@@ -73,7 +74,7 @@ def experiment_status(experiment: NASExperiment, ledger: Ledger, seen: Seen, now
     return ExperimentStatus(
         observed_generation=experiment.metadata.generation,
         phase=_phase(experiment, seen),
-        conditions=_conditions(experiment, seen, finalists, begun is not None, now),
+        conditions=_conditions(experiment, ledger, seen, finalists, begun is not None, now),
         start_time=begun,
         completion_time=completed,
         progress=f"{len(ledger.ended)}/{max(total_trials(seen.stages, ledger), len(ledger))}",
@@ -147,6 +148,9 @@ _WORTH_TELLING = frozenset(
         ("Reconciled", "False"),
         ("TrialsScheduled", "False"),
         ("Generalizes", "False"),
+        ("ProxyUseful", "False"),
+        ("RankingReliable", "False"),
+        ("Converged", "False"),
         ("Suspended", "True"),
         ("Succeeded", "True"),
         ("Failed", "True"),
@@ -184,11 +188,12 @@ def _conditions_of(experiment: NASExperiment, now: float) -> _Make:
 
 
 def _conditions(
-    experiment: NASExperiment, seen: Seen, finalists: Sequence[Judged], begun: bool, now: float
+    experiment: NASExperiment, ledger: Ledger, seen: Seen, finalists: Sequence[Judged], begun: bool, now: float
 ) -> list[Condition]:
     old = {c.type: c for c in experiment.status.conditions}
     condition = _conditions_of(experiment, now)
     end, suspended = seen.end, experiment.spec.suspend
+    told = findings(experiment, ledger.judgements(experiment.spec.objectives[0]))
     found = [
         _accepted(seen, condition),
         _metrics(seen, old.get("MetricsAvailable"), condition),
@@ -196,6 +201,7 @@ def _conditions(
         _reconciled(seen, condition),
         _scheduled(seen, condition),
         _generalizes(experiment, seen, finalists, condition),
+        *(condition(kind, one.holds, one.reason, one.message) for kind, one in told),
     ]
     if end is not None:
         found.append(condition("Running", False, "Ended", "The experiment has ended."))
