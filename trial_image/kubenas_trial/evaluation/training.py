@@ -26,6 +26,21 @@ from kubenas_trial.tasks.base import Task
 _CHECK_STEPS = 50
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a training.
+
+    Attributes:
+        seed: the epoch's.
+        number: within the epoch, from 0.
+        progress: share of the whole training that is done before it.
+    """
+
+    seed: int
+    number: int
+    progress: float
+
+
 class Training:
     """Training of `network` on the training split of `task`, epoch by epoch.
 
@@ -61,9 +76,13 @@ class Training:
         self._uninterrupted = uninterrupted
         compiled = settings.compile and task.device.type == "cuda"
         self._forward = cast("nn.Module", torch.compile(network)) if compiled else network
+        self._learner = self._joint()
+
+    def _joint(self) -> nn.Module:
+        """What is trained, over all processes."""
         # Parts of an architecture that do not reach the output get no gradient.
         alone = world_size() == 1
-        self._learner = self._forward if alone else DistributedDataParallel(self._forward, find_unused_parameters=True)
+        return self._forward if alone else DistributedDataParallel(self._forward, find_unused_parameters=True)
 
     def train_epoch(self, epoch: int, generator: torch.Generator) -> None:
         """Learn from every training example once, in an order drawn from `generator`; `epoch` counts from 1.
@@ -90,10 +109,11 @@ class Training:
         for step, group in enumerate(_groups(batches, self._settings.accumulate), start=first):
             with self._uninterrupted():
                 _draw_anew(seed, "step", step, rank())
-                rate = learning_rate(self._settings, epoch - 1 + step / steps, self._epochs)
+                done = epoch - 1 + step / steps
+                rate = learning_rate(self._settings, done, self._epochs)
                 for parameters in self.optimizer.param_groups:
                     parameters["lr"] = rate
-                losses.append(self._step(group))
+                losses.append(self._step(group, Step(seed, step, done / self._epochs)))
                 if self._task.device.type == "cpu" or len(losses) == _CHECK_STEPS or step == steps - 1:
                     _check(torch.stack(losses), epoch, step)
                     losses.clear()
@@ -104,19 +124,15 @@ class Training:
     def evaluate(self, examples: Examples) -> dict[str, float]:
         """The task's metrics on `examples`."""
         self.network.eval()
-        with torch.inference_mode(), self._autocast():
-            return self._task.evaluate(self._forward, examples)
+        return evaluated(self._task, self._forward, examples)
 
-    def _step(self, batches: list[Batch]) -> Tensor:
+    def _step(self, batches: list[Batch], step: Step) -> Tensor:
         """One step by the mean gradient of `batches`; their mean loss."""
         self.network.zero_grad()  # the optimizer's own imports torch's compiler
         total = torch.zeros((), device=self._task.device)
         for number, batch in enumerate(batches, start=1):
             with self._averaged(number == len(batches)):
-                with self._autocast():
-                    loss = self._task.loss(self._learner, batch) / len(batches)
-                self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-            total += loss.detach()
+                total += self._learn(batch, 1 / len(batches), step)
         if self._settings.clip_norm is not None:
             self.scaler.unscale_(self.optimizer)
             nn.utils.clip_grad_norm_(self.network.parameters(), self._settings.clip_norm)
@@ -124,14 +140,26 @@ class Training:
         self.scaler.update()
         return total
 
+    def _learn(self, batch: Batch, share: float, step: Step) -> Tensor:  # noqa: ARG002 - for trainings of several
+        """Add the gradient of `batch`, times `share`; its loss, times `share`."""
+        with self._autocast():
+            loss = self._task.loss(self._learner, batch) * share
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
+
     def _averaged(self, last: bool) -> AbstractContextManager[None]:
         """Averages gradients over all processes for the last batch of a step only, as DDP's `no_sync` allows."""
         learner = self._learner
         return nullcontext() if last or not isinstance(learner, DistributedDataParallel) else learner.no_sync()
 
     def _autocast(self) -> torch.autocast:
-        mixed = self.dtype is not torch.float32
-        return torch.autocast(self._task.device.type, self.dtype if mixed else torch.bfloat16, enabled=mixed)
+        return _autocast(self.dtype, self._task.device)
+
+
+def evaluated(task: Task[Any, Any], network: nn.Module, examples: Examples) -> dict[str, float]:
+    """The task's metrics of `network`, in evaluation mode, on `examples`."""
+    with torch.inference_mode(), _autocast(_precision(task.settings, task.device), task.device):
+        return task.evaluate(network, examples)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +214,11 @@ def _optimizer(network: nn.Module, settings: TrainingSettings) -> torch.optim.Op
         (others if is_bias or parameter.ndim <= 1 else decayed).append(parameter)
     groups = [{"params": decayed, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
     return AdamW([group for group in groups if group["params"]], rate, (settings.momentum, 0.999))
+
+
+def _autocast(dtype: torch.dtype, device: torch.device) -> torch.autocast:
+    mixed = dtype is not torch.float32
+    return torch.autocast(device.type, dtype if mixed else torch.bfloat16, enabled=mixed)
 
 
 def _precision(settings: TrainingSettings, device: torch.device) -> torch.dtype:

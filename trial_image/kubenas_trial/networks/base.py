@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -120,11 +121,14 @@ class Family(Generic[S, I]):
         build: the network of (architecture, skeleton, interface), with fresh weights from torch's global generator.
             Raises InvalidTrialError where they do not fit together.
         default: a sound architecture to begin with, decision by decision.
+        kernels: where a supernet's smaller kernels are the centres of the largest: the names of their weights, with
+            the size as the only group.
     """
 
     skeleton: type[S]
     build: Callable[[Mapping[str, Value], S, I], nn.Module]
     default: Mapping[str, Value]
+    kernels: re.Pattern[str] | None = None
 
 
 AnyFamily = Family[Any, Any]

@@ -135,4 +135,4 @@ def _block(
     return sequence({operation: block})
 
 
-MACRO: Final = Family(MacroSkeleton, macro, default={})
+MACRO: Final = Family(MacroSkeleton, macro, default={}, kernels=re.compile(r"\.k(\d+)\.weight"))

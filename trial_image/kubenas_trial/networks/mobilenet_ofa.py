@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Final
 
@@ -83,4 +84,6 @@ MOBILENET_OFA: Final = Family(
         **{f"unit{unit}_kernel.{index}": 3 for unit in _UNITS for index in range(2)},
         **{f"unit{unit}_expansion.{index}": 4 for unit in _UNITS for index in range(2)},
     },
+    # Without the paper's matrices between the kernels.
+    kernels=re.compile(r"\.depthwise\.k(\d+)\.weight"),
 )
