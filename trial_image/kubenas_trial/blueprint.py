@@ -13,13 +13,27 @@ from kubenas.api.space import SearchSpace
 from kubenas.space.base import Architecture
 from kubenas.space.load import build_space
 from kubenas_trial.datasets.preprocessing import Preprocessing
-from kubenas_trial.errors import read
+from kubenas_trial.errors import InvalidTrialError, read
 from kubenas_trial.networks.base import Interface
 from kubenas_trial.networks.build import build_network, family_of
 from kubenas_trial.tasks.base import Task
 from kubenas_trial.tasks.load import AnyTask, task_class
 
 _INTERFACES: Final = {kind.__name__: kind for kind in get_args(Interface)}
+
+
+class SupernetKind(BaseModel):
+    """Which supernet a checkpoint is of.
+
+    Attributes:
+        rule: by which it was trained.
+        branches: the decision of which each value has parameters of its own, and these values.
+    """
+
+    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, frozen=True, extra="forbid")
+
+    rule: str
+    branches: tuple[str, tuple[str | int | float, ...]] | None = None
 
 
 class Blueprint(BaseModel):
@@ -31,6 +45,7 @@ class Blueprint(BaseModel):
         architecture: the decisions.
         settings: all of `task.settings`, those of the network's skeleton resolved.
         interface: what goes in and comes out: the name of one of `networks.base` as `kind`, and its fields.
+        supernet: what the checkpoint is of, where it is of a supernet; `architecture` is empty then.
         preprocessing: how raw examples become inputs: class names, normalization, tokenizers.
     """
 
@@ -42,10 +57,13 @@ class Blueprint(BaseModel):
     settings: dict[str, Any]
     interface: dict[str, Any]
     preprocessing: dict[str, Any]
+    supernet: SupernetKind | None = None
 
     @classmethod
-    def of(cls, task: AnyTask, space: SearchSpace, architecture: Architecture) -> Blueprint:
-        """The blueprint of a network of `task`."""
+    def of(
+        cls, task: AnyTask, space: SearchSpace, architecture: Architecture, supernet: SupernetKind | None = None
+    ) -> Blueprint:
+        """The blueprint of a network of `task`, or of a supernet."""
         family = family_of(space, task.families, task.name)
         skeleton = read(family.skeleton, task.settings.network, "task.settings.network")
         return cls(
@@ -54,9 +72,15 @@ class Blueprint(BaseModel):
             architecture=architecture.to_json(),
             settings=task.settings.model_dump(mode="json", by_alias=True)
             | {"network": skeleton.model_dump(mode="json", by_alias=True)},
-            interface={"kind": type(task.interface).__name__, **asdict(task.interface)},
+            interface=cls.interface_of(task),
             preprocessing=task.preprocessing.model_dump(mode="json", by_alias=True),
+            supernet=supernet,
         )
+
+    @staticmethod
+    def interface_of(task: AnyTask) -> dict[str, Any]:
+        """What goes into the networks of `task` and comes out, as `interface` has it."""
+        return {"kind": type(task.interface).__name__, **asdict(task.interface)}
 
     def task_class(self) -> type[Task[Any, Any]]:
         """The task.
@@ -70,10 +94,12 @@ class Blueprint(BaseModel):
         """The network, on the CPU, with fresh weights.
 
         Raises:
-            InvalidTrialError: a part of this is none that this trainer knows.
+            InvalidTrialError: a part of this is none that this trainer knows, or it is of a supernet.
             InvalidArchitectureError: the architecture is none of the space.
             KeyError, TypeError, ValueError: it is damaged.
         """
+        if self.supernet is not None:
+            raise InvalidTrialError("it is of a supernet: make one of a sub-network by `kubenas-trial extract`")
         space = SearchSpace.model_validate(self.space)
         kind = self.task_class()
         family = family_of(space, kind.families, kind.name)

@@ -34,6 +34,7 @@ class Method(Protocol):
 METHODS: Final[Mapping[str, str]] = {
     "train": "kubenas_trial.evaluation.train",
     "zero-cost": "kubenas_trial.evaluation.zero_cost",
+    "supernet": "kubenas_trial.evaluation.supernet",
 }
 
 

@@ -10,7 +10,7 @@ from torch import Size
 
 from kubenas.space.base import Architecture, Space, Value
 from kubenas.space.decisions import Decision
-from kubenas.space.domains import Choice, Number, Ordinal
+from kubenas.space.domains import Number, Ordinal
 from kubenas_trial.errors import InvalidTrialError
 from kubenas_trial.supernets.networks import Networks
 
@@ -37,7 +37,7 @@ def union(space: Space, networks: Networks) -> dict[str, tuple[Size, Architectur
     news, number = 0, 0
     while number < news + max(_SILENT, number // 2):
         number += 1
-        if any([_add(found, space, networks, each) for each in _round(space, number)]):
+        if sum(_add(found, space, networks, each) for each in _round(space, number)):
             news = number
     return found
 
@@ -73,7 +73,7 @@ def _one_by_one(space: Space) -> Iterator[Architecture]:
 
 
 def _round(space: Space, number: int) -> Iterator[Architecture]:
-    """As many as the longest decision has values: each value once, with all, most or none of the sizes at their largest."""
+    """As many as the longest decision has values, each value once: with all, most or no sizes at their largest."""
     rng, largest = Random(number), _largest(space)
     dealt = {each.name: values_of(each) for each in space.decisions.values()}
     longest = max(map(len, dealt.values()))

@@ -97,7 +97,7 @@ class Place:
     centred: bool = False
 
 
-class _WithoutStorage(TorchFunctionMode):  # type: ignore[no-untyped-call]
+class _WithoutStorage(TorchFunctionMode):
     """Gives layers weights that have a shape alone, and draws no values for them.
 
     Unlike `torch.device("meta")` it leaves constants their values, and takes a third of the time.

@@ -72,8 +72,7 @@ class Supernet(nn.Module):
         with torch.no_grad():
             for architecture in dict.fromkeys(at for _, at in found.values()):
                 for place in networks.places(networks.build(architecture)):
-                    shape, at = found[place.shared]
-                    if at == architecture:
+                    if found[place.shared][1] == architecture:
                         _initialize(first[place.shared], place)
         return supernet
 
@@ -142,7 +141,7 @@ def _part(whole: Tensor, place: Place) -> Tensor:
 
 
 def _initialize(whole: Tensor, place: Place) -> None:
-    """Set a shared parameter to the values of `place`; what is beyond them, where there is such, to others like them."""
+    """Set a shared parameter to the values of `place`, and what is beyond them to others like them."""
     values = place.parameter.detach()
     if values.shape != whole.shape:
         deviation = float(values.std()) if values.numel() > 1 else 0.0

@@ -67,6 +67,8 @@ class Task(ABC, Generic[S, D]):
         families: the networks that it can train, by preset or by language (`parameters`, `cell`, `macro`).
         built_in, formats: where data comes from, by name.
         preprocessing_model: what `preprocessing` is.
+        classes_along: the dimension of a network's outputs along which there is a logit for each class, None where they
+            are no logits.
         imported_late: modules that are imported when they are first used, as they take as long as torch.
     """
 
@@ -81,6 +83,7 @@ class Task(ABC, Generic[S, D]):
     built_in: ClassVar[Mapping[str, BuiltIn[Any, Any]]]
     formats: ClassVar[Mapping[str, Format[Any, Any]]]
     preprocessing_model: ClassVar[type[Preprocessing]]
+    classes_along: ClassVar[int | None] = -1
     imported_late: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, settings: S, data: D, device: torch.device) -> None:

@@ -40,6 +40,7 @@ class ObjectDetection(Task[ObjectDetectionSettings, DetectionData]):
     metric = "map"
     preset = "detector"
     epochs = 24
+    classes_along = None
     settings_model = ObjectDetectionSettings
     preprocessing_model = SquarePreprocessing
     families: ClassVar = {"detector": DETECTOR}

@@ -36,6 +36,7 @@ class SemanticSegmentation(Task[SemanticSegmentationSettings, SegmentationData])
     metric = "mean_iou"
     preset = "unet"
     epochs = 100
+    classes_along = 1
     settings_model = SemanticSegmentationSettings
     preprocessing_model = SquarePreprocessing
     families: ClassVar = {"unet": UNET}

@@ -36,8 +36,5 @@ class FairNAS(Unbranched):
             full, rest = divmod(count, len(values))
             columns[name] = rng.sample([*values] * full + rng.sample(values, rest), count)
         return Paths(
-            [
-                self._space.complete({name: column[row] for name, column in columns.items()}, rng)
-                for row in range(count)
-            ]
+            [self._space.complete({name: column[row] for name, column in columns.items()}, rng) for row in range(count)]
         )

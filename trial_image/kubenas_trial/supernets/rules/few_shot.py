@@ -1,10 +1,10 @@
-"""Few-shot: several supernets, each for a part of the space (Zhao et al., "Few-Shot NAS", ICML 2021, arXiv:2006.06863)."""
+"""Few-shot: a supernet for each part of the space (Zhao et al., "Few-Shot NAS", ICML 2021, arXiv:2006.06863)."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from kubenas.space.base import Space
+from kubenas.space.base import Space, Value
 from kubenas.space.decisions import Decision
 from kubenas_trial.errors import InvalidTrialError
 from kubenas_trial.evaluation.training import Step
@@ -37,7 +37,7 @@ class FewShot:
                 "space has none: choose another rule, such as fairnas"
             )
         self._split: Decision = max(able, key=lambda each: (not is_ordered(each), len(values_of(each))))
-        self.branches = self._split.name, tuple(values_of(self._split))
+        self.branches: tuple[str, tuple[Value, ...]] | None = self._split.name, tuple(values_of(self._split))
 
     def __call__(self, step: Step) -> Paths:
         """One architecture, drawn uniformly."""

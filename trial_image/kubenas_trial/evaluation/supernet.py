@@ -1,0 +1,159 @@
+"""Method `supernet`: one trial trains a network that holds all of a space, others judge candidates by its weights."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from kubenas.space.base import Architecture, Space
+from kubenas_trial import checkpoint
+from kubenas_trial.blueprint import Blueprint, SupernetKind
+from kubenas_trial.checkpoint import Checkpoint
+from kubenas_trial.contract import Candidate, Trial
+from kubenas_trial.distributed import rank
+from kubenas_trial.errors import InvalidTrialError
+from kubenas_trial.evaluation.reporter import Reporter
+from kubenas_trial.evaluation.train import seed_epoch
+from kubenas_trial.evaluation.training import evaluated
+from kubenas_trial.measure.cost import count_flops, count_parameters, peak_memory_mb, reset_peak_memory
+from kubenas_trial.measure.measures import before_training
+from kubenas_trial.supernets import stored
+from kubenas_trial.supernets.calibration import calibrate
+from kubenas_trial.supernets.extremes import extremes
+from kubenas_trial.supernets.networks import Networks
+from kubenas_trial.supernets.rules.load import rule_class
+from kubenas_trial.supernets.supernet import Supernet
+from kubenas_trial.supernets.training import ComplexityAwareRates, SupernetTraining
+from kubenas_trial.tasks.base import Task
+
+_LOG = logging.getLogger("kubenas_trial")
+# Of a result that took no epoch.
+_STEP: Final = 0
+
+
+def evaluate(task: Task[Any, Any], trial: Trial, reporter: Reporter) -> None:
+    """Train a supernet where the trial names none, else judge each candidate by it; one that fails does so alone.
+
+    Raises:
+        InvalidTrialError: the rule makes no sense for the space, or the supernet is of another task.
+    """
+    document = trial.document
+    space = trial.space
+    networks = Networks.of(task, document.search_space)
+    if document.supernet is None:
+        [candidate, *others] = trial.candidates
+        if others:
+            raise InvalidTrialError("candidates: a trial trains one supernet: give one candidate")
+        train_supernet(task, trial, space, networks, candidate, reporter)
+        return
+    if rank() > 0:
+        return
+    supernet = stored.load_for(task, networks, Path(document.supernet))
+    for candidate in trial.candidates:
+        try:
+            found = judge(task, space, supernet, candidate.architecture, trial.seed)
+        except Exception as error:
+            trial.fail(candidate, error)
+        else:
+            reporter.report(candidate, _STEP, **found)
+
+
+def judge(
+    task: Task[Any, Any], space: Space, supernet: Supernet, architecture: Architecture, seed: int
+) -> dict[str, float]:
+    """The metrics of one sub-network with the weights that it has in `supernet`.
+
+    Metrics: those of the task on the validation split, after its batch normalization was calibrated on training
+    examples that `seed` chooses; what the space knows of its costs, `params`, `flops` (multiply-adds of one example),
+    `seconds` (all that it took), `peak_memory_mb`, and what `task.settings.measure` lists.
+
+    Raises:
+        InvalidTrialError: the supernet lacks some of its parameters.
+    """
+    start = time.monotonic()
+    reset_peak_memory(task.device)
+    network = supernet.subnetwork(architecture)
+    calibrate(task, network, seed)
+    return {
+        **evaluated(task, network, task.data.validation),
+        **space.costs(architecture),
+        "params": count_parameters(network),
+        "flops": count_flops(network, task.example()),
+        **before_training(task, network),
+        "seconds": time.monotonic() - start,
+        "peak_memory_mb": peak_memory_mb(task.device),
+    }
+
+
+def train_supernet(
+    task: Task[Any, Any], trial: Trial, space: Space, networks: Networks, candidate: Candidate, reporter: Reporter
+) -> Supernet:
+    """The supernet of the trial's space, trained by its rule, with a report and a checkpoint after each epoch.
+
+    Metrics: those of the task on the validation split of the largest sub-network, `params` (weights of the supernet),
+    `flops` (of the largest), `seconds` (training time), `peak_memory_mb`. Training resumes from the trial's own
+    checkpoint; on SystemExit, as by SIGTERM, it writes one of the last step.
+
+    Raises:
+        InvalidTrialError: the rule makes no sense for the space, or the checkpoint is of another supernet.
+        NonFiniteMetricError: the loss is NaN or infinite.
+    """
+    evaluation, leads = trial.document.evaluation, rank() == 0
+    reset_peak_memory(task.device)
+    rule = rule_class(evaluation.rule)(space, networks)
+    seed_epoch(trial.seed, candidate.id, epoch=0)
+    supernet = Supernet.of(space, networks, task.device, rule.branches)
+    rates = ComplexityAwareRates(space, networks) if evaluation.complexity_aware_rate else None
+    training = SupernetTraining(task, supernet, rule, candidate.epochs, rates, reporter.uninterrupted)
+    kind = SupernetKind(rule=evaluation.rule, branches=rule.branches)
+    blueprint = Blueprint.of(task, trial.document.search_space, Architecture({}), kind)
+    done, metrics = 0, dict[str, float]()
+    path = reporter.checkpoint_path(candidate)
+    if path is not None and path.exists():
+        state = stored.load(path)
+        if state.blueprint.supernet != kind:
+            raise InvalidTrialError(f"checkpoint {path} is of another supernet: delete it to start over")
+        stored.restore(supernet, state)
+        training.optimizer.load_state_dict(state.optimizer)
+        if state.scaler:
+            training.scaler.load_state_dict(state.scaler)
+        done, training.examples, training.seconds, metrics = state.step, state.examples, state.seconds, state.metrics
+        if done:
+            reporter.report(candidate, done, **metrics)
+        _LOG.info("the supernet goes on from epoch %d, example %d of %s", done, state.examples, path)
+    saved = done, training.examples
+
+    def save() -> None:
+        nonlocal saved
+        if path is None or not leads or saved == (done, training.examples):
+            return
+        state = Checkpoint(
+            blueprint=blueprint,
+            step=done,
+            examples=training.examples,
+            seconds=training.seconds,
+            metrics=metrics,
+            model=supernet.state_dict(),
+            optimizer=training.optimizer.state_dict(),
+            scaler=training.scaler.state_dict(),
+        )
+        with reporter.uninterrupted():
+            checkpoint.save(path, state)
+            saved = done, training.examples
+
+    _, largest = extremes(space, networks)
+    try:
+        for epoch in range(done + 1, candidate.epochs + 1):
+            training.train_epoch(epoch, seed_epoch(trial.seed, candidate.id, epoch))
+            values = judge(task, space, supernet, largest, trial.seed) if leads else {}
+            with reporter.uninterrupted():
+                values |= {"seconds": training.seconds, "params": count_parameters(supernet)}
+                reporter.report(candidate, epoch, **values)
+                done, training.examples, metrics = epoch, 0, values
+            save()
+    except SystemExit:
+        save()
+        raise
+    return supernet
