@@ -94,7 +94,7 @@ def observed(
 ) -> Observed:
     space = build_space(of.spec.search_space)
     stages = stages_of(of)
-    ledger = Ledger(space, of.spec.objectives, stages)
+    ledger = Ledger(space, stages)
     for known in trials:
         ledger.put(known)
     return Observed(

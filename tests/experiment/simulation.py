@@ -213,7 +213,7 @@ class Controller:
         space = build_space(spec.search_space)
         self.stages, problems = with_strategies(resolve(spec), space, guarded=False)
         assert not problems
-        self.ledger = Ledger(space, spec.objectives, self.stages)
+        self.ledger = Ledger(space, self.stages)
         trials = list(world.trials.values())
         world.rng.shuffle(trials)
         for trial in trials:

@@ -46,7 +46,7 @@ def test_front_does_not_depend_on_the_order_in_which_trials_are_read() -> None:
     ]
     of = experiment(objectives=TWO)
     for order in permutations(trials):
-        ledger = Ledger(NASBench201(), of.spec.objectives, stages_of(of))
+        ledger = Ledger(NASBench201(), stages_of(of))
         for trial in order:
             ledger.put(trial)
         assert [judged.trial for judged in ledger.stage(None).front.members] == [1, 0]
@@ -55,7 +55,7 @@ def test_front_does_not_depend_on_the_order_in_which_trials_are_read() -> None:
 def test_what_does_not_change_the_front_leaves_it_as_it_is() -> None:
     """So nothing is worked out again at reconciles that no better candidate has come before."""
     of = experiment(objectives=TWO)
-    ledger = Ledger(NASBench201(), of.spec.objectives, stages_of(of))
+    ledger = Ledger(NASBench201(), stages_of(of))
     ledger.put(succeeded(0, 1, 0.5, latency=4.0))
     front = ledger.stage(None).front
     ledger.put(succeeded(1, 2, 0.4, latency=5.0))

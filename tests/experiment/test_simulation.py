@@ -229,7 +229,7 @@ def test_a_ledger_depends_on_its_trials_alone(events: list[tuple[int, str]]) -> 
     """However trials came, ended and went: what follows equals what a restart would find."""
     of = experiment()
     space, stages = build_space(of.spec.search_space), stages_of(of)
-    lived = Ledger(space, of.spec.objectives, stages)
+    lived = Ledger(space, stages)
     strategy = stages[0].strategy
     assert strategy is not None
     there: dict[int, Trial] = {}
@@ -246,7 +246,7 @@ def test_a_ledger_depends_on_its_trials_alone(events: list[tuple[int, str]]) -> 
         if order % 3 == 0:
             lived.history(stages[0])
             lived.stage(None).propose(strategy, lived.next_number(), 1)
-    read = Ledger(space, of.spec.objectives, stages)
+    read = Ledger(space, stages)
     for known in there.values():
         read.put(known)
     assert (len(lived), lived.next_number(), lived.last_order) == (len(read), read.next_number(), read.last_order)

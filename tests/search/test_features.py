@@ -101,18 +101,18 @@ def search(settings: dict[str, Any], history: History, trials: int) -> list[Arch
 
 def test_a_pool_of_scored_architectures_is_what_it_chooses_from() -> None:
     scored = proxies(drawn(30, 5), 0.5)
-    proposed = search({"initial": 4, "proxies": ["default"]}, History(SPACE, (), scored), 34)
+    proposed = search({"initial": 4, "proxies": ["default"]}, History(SPACE, features=scored), 34)
     assert set(proposed[: len(scored)]) == set(scored)
     # Then as any other search does.
     assert not set(proposed[len(scored) :]) & set(scored)
-    assert not set(search({"initial": 4}, History(SPACE, (), scored), 20)) <= set(scored)
+    assert not set(search({"initial": 4}, History(SPACE, features=scored), 20)) <= set(scored)
 
 
 def test_it_finds_the_best_of_the_pool_in_few_trials() -> None:
     scored = proxies(drawn(400, 5), 0.5)
     earlier = [Observation(one, (0.0, row[0])) for one, row in scored.items()]
     ranked = sorted(map(worth, scored), reverse=True)
-    told = search({"proxies": ["default"]}, History(SPACE, earlier, scored), 15)
+    told = search({"proxies": ["default"]}, History(SPACE, earlier, features=scored), 15)
     alone = search({}, History(SPACE), 15)
     assert max(map(worth, told)) >= ranked[3] > max(map(worth, alone))
 

@@ -62,4 +62,4 @@ def test_earlier_results_have_scores() -> None:
 
 def test_features_are_as_many_for_each_architecture() -> None:
     with pytest.raises(ValueError, match=r"differ in the number of features: \[1, 2\]"):
-        History(SPACE, (), {Architecture({"n": 0}): (1.0,), Architecture({"n": 1}): (1.0, 2.0)})
+        History(SPACE, features={Architecture({"n": 0}): (1.0,), Architecture({"n": 1}): (1.0, 2.0)})

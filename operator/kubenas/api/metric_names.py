@@ -63,6 +63,14 @@ PROXIES: Final[Mapping[str, tuple[str, ...]]] = {
 DEFAULT_PROXIES: Final = ("az-nas", "vkdnw")
 # The combination of a candidate's proxies, over all results of its stage.
 SCORE: Final = "score"
+# What a differentiable search tells of itself, beside the task's metrics of the architecture that it has found.
+DIFFERENTIABLE: Final = (
+    "skip_share",
+    "alpha_entropy",
+    "hessian_eigenvalue",
+    "discretization_gap",
+    "restored_epoch",
+)
 _SPELT: Final = {name.replace("_", "-"): name for name in PROXIES}
 
 

@@ -64,6 +64,11 @@ class TrialSpec(Model):
         description="Which of the evaluation's seeds it trains with, from 0. Trials of the same candidates follow one "
         "another by number.",
     )
+    supernet: str | None = Field(
+        default=None,
+        max_length=1024,
+        description="Checkpoint of the supernet that its candidates are judged by, or begin from.",
+    )
     candidates: list[Candidate] = Field(
         min_length=1, max_length=MAX_CANDIDATES, description="The candidates.", json_schema_extra=keyed("id")
     )

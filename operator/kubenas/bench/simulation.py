@@ -81,7 +81,7 @@ class _Backend:
         self._experiment = _experiment(table, evaluations, workers)
         spec = self._experiment.spec
         self._stages = [replace(stage, strategy=self.strategy) for stage in resolve(spec)]
-        self._ledger = Ledger(table.space, spec.objectives, self._stages)
+        self._ledger = Ledger(table.space, self._stages)
         self._attempts: dict[str, Attempt] = {}
         self._now = BEGIN
         self._version = count(1)

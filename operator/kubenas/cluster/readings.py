@@ -63,12 +63,12 @@ class Reader:
             _LOG.warning("%s/%s: %s", *store.key, fault.message)
         readings.fault = fault
         # A copy, as a reconcile in a thread may be changing the ledger.
-        required = [objective.metric for objective in observed.experiment.spec.objectives]
+        required = {stage.name: stage.required for stage in observed.stages}
         for trial in [*observed.ledger.unfinished.values()]:
             name = trial.attempt_name
             if name in found:
                 known = readings.curves.get(name, {})
-                readings.curves[name] = gathered(known, found[name], trial.candidates, required)
+                readings.curves[name] = gathered(known, found[name], trial.candidates, required.get(trial.stage, ()))
         store.changed.set()
 
     async def _query(self, store: Store, observed: Observed, began: float) -> tuple[dict[str, Curves], Fault | None]:

@@ -260,7 +260,7 @@ class Store:
         if self._ledger is None:
             # Without a space there is nothing to search; `problems` says why.
             space = resolved.space or Space(())
-            self._ledger = Ledger(space, spec.objectives, self._stages)
+            self._ledger = Ledger(space, self._stages)
             self._learn()
 
     def _learn(self) -> None:

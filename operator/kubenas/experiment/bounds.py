@@ -68,9 +68,10 @@ def size_problem(spec: ExperimentSpec, space: Space) -> SpecError | None:
     if count * each <= room:
         return None
     if each <= room:
-        own = bool(spec.stages) and spec.stages[stage.index].trials.candidates_per_trial is not None
+        asked = next((one for one in spec.stages if one.name == stage.name), None)
+        own = asked is not None and asked.trials.candidates_per_trial is not None
         return SpecError(
-            f"stages[{stage.index}].trials.candidatesPerTrial" if own else "trials.candidatesPerTrial",
+            f"{stage.path if own else ''}trials.candidatesPerTrial",
             f"{count} architectures of up to {each:,} bytes are more than a program can be handed in its environment: "
             f"lower it to {room // each}",
         )

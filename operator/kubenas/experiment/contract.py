@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kubenas.api.experiment import ExperimentSpec
-from kubenas.experiment.stages import ResolvedStage
-from kubenas.experiment.state import Trial
+if TYPE_CHECKING:
+    from kubenas.api.experiment import ExperimentSpec
+    from kubenas.experiment.stages import ResolvedStage
+    from kubenas.experiment.state import Trial
 
 TRIAL_VARIABLE = "KUBENAS_TRIAL"
 CHECKPOINT_VARIABLE = "KUBENAS_CHECKPOINT_DIR"
@@ -37,6 +38,7 @@ def trial_document(
             "seed": trial_seed(spec.search.seed, trial.number),
             **evaluation_document(spec, stage),
             "searchSpace": spec.search_space.dump(),
+            **({"supernet": f"{checkpoints}/{trial.supernet}"} if trial.supernet else {}),
             "candidates": [
                 {
                     "id": c.id,

@@ -9,7 +9,7 @@ from statistics import fmean, stdev
 
 from kubenas.api.objective import Objective
 from kubenas.api.trial import Source
-from kubenas.experiment.objectives import feasible, score, values
+from kubenas.experiment.objectives import feasible, score, stood_for, values
 from kubenas.search.base import Observation, Score
 from kubenas.space.base import Architecture
 
@@ -48,7 +48,12 @@ class Judged:
     @property
     def observation(self) -> Observation:
         """What a strategy sees of it."""
-        return Observation(self.architecture, self.score, self.values)
+        return Observation(self.architecture, self.score, self.values, self.metrics)
+
+    def judged_before(self, objectives: Sequence[Objective]) -> Observation:
+        """What the strategy of a later stage, with objectives of its own, sees of one with a score."""
+        assert self.score is not None  # noqa: S101 - callers ask only for those with a score
+        return Observation(self.architecture, *stood_for(objectives, self.metrics, self.score), self.metrics)
 
     def spread(self, metric: str) -> float | None:
         """Standard deviation of a metric over the trainings; None where fewer than two have it."""
@@ -75,7 +80,7 @@ def judged(
     Args:
         whole: whether the trial has succeeded; values of others are not compared.
     """
-    if not (whole and all(o.metric in metrics for o in objectives)):
+    if not (whole and objectives and all(o.metric in metrics for o in objectives)):
         return Judged(trial, candidate, architecture, metrics, None, source)
     return Judged(
         trial, candidate, architecture, metrics, score(objectives, metrics), source, values(objectives, metrics)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from kubenas.api.objective import Objective
 from kubenas.experiment.judged import Judged, distinct, judged, spread_evenly
 from kubenas.experiment.judgements import Judgements, judgements
+from kubenas.experiment.objectives import stood_for
 from kubenas.experiment.records import Ended, Replicates, StageRecord
 from kubenas.experiment.stages import ResolvedStage, stage_named
 from kubenas.experiment.state import FINISHED, Fault, Trial, trial_number
@@ -21,13 +22,11 @@ class Ledger:
 
     Args:
         space: what is searched.
-        objectives: the experiment's.
-        stages: of them, only what never changes is used: names, seeds, what is kept.
+        stages: of them, only what never changes is used: names, objectives, seeds, what is kept.
     """
 
-    def __init__(self, space: Space, objectives: Sequence[Objective], stages: Sequence[ResolvedStage]) -> None:
+    def __init__(self, space: Space, stages: Sequence[ResolvedStage]) -> None:
         self.space = space
-        self._objectives = tuple(objectives)
         self._stages = tuple(stages)
         # Results of other experiments, which the first stage's strategy knows.
         self._earlier: tuple[Observation, ...] = ()
@@ -41,7 +40,8 @@ class Ledger:
     def learn(self, earlier: Sequence[Observation]) -> None:
         """Take in what other experiments have brought, before the first proposal."""
         self._earlier = tuple(earlier)
-        self.stage(self._stages[0].name).forget_history()
+        for stage in self._stages:
+            self.stage(stage.name).forget_history()
 
     def _forget(self) -> None:
         self._counts = dict.fromkeys(sorted(FINISHED), 0)
@@ -130,7 +130,8 @@ class Ledger:
         record = self._records.get(name)
         if record is None:
             stage = stage_named(self._stages, name)
-            record = self._records[name] = StageRecord(self._objectives, stage.seeds if stage else 1)
+            record = StageRecord(stage.objectives, stage.seeds, stage.combination) if stage else StageRecord((), 1)
+            self._records[name] = record
         return record
 
     def kept(self, stage: ResolvedStage) -> list[Judged]:
@@ -177,12 +178,17 @@ class Ledger:
         return self.stage(stage.name).history_at(self._new_history(stage), number, results_seen)
 
     def _new_history(self, stage: ResolvedStage) -> History:
-        if stage.index == 0:
-            return History(self.space, self._earlier)
-        before = self._stages[stage.index - 1]
+        pool = [] if stage.pool is None else self.stage(self._stages[stage.pool].name).observations(stage.objectives)
+        compared = stage.combination.observations if stage.combination else None
+        return History(self.space, self._known_before(stage), pool, compared)
+
+    def _known_before(self, stage: ResolvedStage) -> Sequence[Observation]:
+        if stage.before is None:
+            return self._earlier if stage.decides else [_judged_by(stage, one) for one in self._earlier]
+        before = self._stages[stage.before]
         if before.keep is None:
-            return History(self.space, self.stage(before.name).observations())
-        return History(self.space, [one.observation for one in self.kept(before)])
+            return self.stage(before.name).observations(stage.objectives)
+        return [one.judged_before(stage.objectives) for one in self.kept(before)]
 
     def after(self, number: int) -> int | None:
         """The results that the next trial above a missing number was proposed with; None if there is none above."""
@@ -214,13 +220,22 @@ class Ledger:
     def _judged(self, trial: Trial, parsed: Sequence[tuple[str, Architecture]]) -> tuple[Judged, ...]:
         results = {result.candidate: result for result in trial.status.results}
         whole = trial.status.phase == "Succeeded"
+        stage = stage_named(self._stages, trial.stage)
+        objectives, combination = (stage.objectives, stage.combination) if stage else ((), None)
         found = []
         for name, architecture in parsed:
             result = results.get(name)
-            metrics = {metric.name: metric.value for metric in result.metrics} if result else {}
+            metrics: Mapping[str, float] = {m.name: m.value for m in result.metrics} if result else {}
+            metrics = combination.begun(metrics) if combination else metrics
             source = result.source if result else None
-            found.append(judged(self._objectives, trial.number, name, architecture, metrics, source, whole=whole))
+            found.append(judged(objectives, trial.number, name, architecture, metrics, source, whole=whole))
         return tuple(found)
+
+
+def _judged_by(stage: ResolvedStage, one: Observation) -> Observation:
+    """A result of another experiment, by a stage's own objectives."""
+    found = stood_for(stage.objectives, one.metrics, one.known_score)
+    return Observation(one.architecture, *found, one.metrics)
 
 
 def _shortened(trial: Trial, candidates: tuple[Judged, ...]) -> Ended:

@@ -43,6 +43,8 @@ class Rules:
     retries: int
     timeout: float | None
     required: tuple[str, ...]
+    # Whether candidates without an architecture must bring one.
+    finds: bool = True
     # GPUs that a device of a resource counts for, where it is not one.
     shares: Mapping[str, float] = field(default_factory=dict)
 
@@ -133,7 +135,7 @@ def _in_between(
 
 def _ended(trial: Trial, attempt: Attempt, readings: Readings, rules: Rules, now: float) -> Step:
     """Decide about an attempt that is over: result, retry or failure."""
-    report = read_message(attempt.message, attempt.exit_code, trial.candidates, rules.required)
+    report = read_message(attempt.message, attempt.exit_code, trial.candidates, rules.required, finds=rules.finds)
     if report.fault is None and not _read_out(attempt, readings, now):
         return Step(read_now=True, wake_at=_end_of(attempt, now) + READING_SECONDS)
     curve = _curve(trial, readings, rules)
@@ -145,7 +147,8 @@ def _ended(trial: Trial, attempt: Attempt, readings: Readings, rules: Rules, now
     if disruption is not None:
         return Step(_again(trial, attempt, curve, rules, now))
     fault = _fault(attempt, report.fault)
-    if fault is _NO_RESULT:
+    open_ended = rules.finds and any(candidate.architecture is None for candidate in trial.candidates)
+    if fault is _NO_RESULT and not open_ended:
         # What it had shown by its end may be all that was asked for.
         shown = readings.curves.get(trial.attempt_name)
         results = whole_results(shown, trial.candidates, rules.required, readings.source)

@@ -46,7 +46,12 @@ class _UnusableError(Exception):
 
 
 def read_message(
-    message: str, exit_code: int | None, candidates: Sequence[Candidate], required: Sequence[str]
+    message: str,
+    exit_code: int | None,
+    candidates: Sequence[Candidate],
+    required: Sequence[str],
+    *,
+    finds: bool = True,
 ) -> Report:
     """Read a termination message; the end of a failed trainer's log may stand in its place.
 
@@ -55,6 +60,7 @@ def read_message(
         exit_code: of the trainer, None where it is not known.
         candidates: those that should each have a result.
         required: metrics that each result must have.
+        finds: whether results of candidates without an architecture must bring one.
     """
     try:
         document = _document(message.strip(), exit_code)
@@ -71,7 +77,8 @@ def read_message(
     for candidate in candidates:
         of = f"candidate {candidate.id}: " if len(candidates) > 1 else ""
         try:
-            results.append(_result(candidate, of, entries, malformed, required, left_out))
+            result = _result(candidate, of, entries, malformed, required, left_out)
+            results.append(_with_architecture(candidate, result, entries[candidate.id]) if finds else result)
         except _UnusableError as error:
             faults[candidate.id] = error.fault
     failed = tuple(
@@ -178,23 +185,20 @@ def _result(
             there = ", ".join(sorted(metrics)) or "nothing"
             raise _UnusableError(f"the trainer reported no {name}, an objective; it reported {there}", "MetricMissing")
     values = [MetricValue(name=n, value=v) for n, v in metrics_of(metrics)]
-    found = _architecture(candidate, entry)
-    try:
-        return Result(
-            candidate=candidate.id, step=step, metrics=values, architecture=found, source="TerminationMessage"
-        )
-    except ValueError:
-        raise _UnusableError(f"the result's architecture is nested more than {MAX_DEPTH} levels deep") from None
+    return Result(candidate=candidate.id, step=step, metrics=values, source="TerminationMessage")
 
 
-def _architecture(candidate: Candidate, entry: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What the trainer has found, where the candidate leaves it open."""
+def _with_architecture(candidate: Candidate, result: Result, entry: Mapping[str, Any]) -> Result:
+    """The result with what the trainer has found, where the candidate leaves it open."""
     if candidate.architecture is not None:
-        return None
+        return result
     found = entry.get("architecture")
     if not isinstance(found, dict):
         raise _UnusableError("the result has no architecture, which its candidate leaves open")
-    return found
+    try:
+        return Result(**{**dict(result), "architecture": found})
+    except ValueError:
+        raise _UnusableError(f"the result's architecture is nested more than {MAX_DEPTH} levels deep") from None
 
 
 def _is_number(value: Any) -> bool:

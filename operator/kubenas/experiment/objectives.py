@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from kubenas.api.objective import Objective
 from kubenas.api.trial import Result
@@ -17,18 +17,42 @@ def score(objectives: Sequence[Objective], metrics: Mapping[str, float]) -> Scor
     Raises:
         KeyError: an objective's metric is missing.
     """
+    primary = objectives[0]
+    return (-_violation(objectives, metrics), _sign(primary) * metrics[primary.metric])
+
+
+def _violation(objectives: Iterable[Objective], metrics: Mapping[str, float]) -> float:
     violation = 0.0
     for objective in objectives:
         if objective.limit is None:
             continue
         excess = _sign(objective) * (objective.limit - metrics[objective.metric])
         violation += max(0.0, excess) / max(abs(objective.limit), 1e-12)
-    primary = objectives[0]
-    return (-violation, _sign(primary) * metrics[primary.metric])
+    return violation
+
+
+def stood_for(
+    objectives: Sequence[Objective], metrics: Mapping[str, float], other: Score
+) -> tuple[Score, tuple[float, ...]]:
+    """`score` and `values` of a candidate that was judged by other objectives.
+
+    What it has no metric for is stood for by its primary objective there, and counts as within its limit.
+
+    Args:
+        other: its score by the other objectives.
+    """
+    known = {o.metric: metrics.get(o.metric, _sign(o) * other[1]) for o in objectives}
+    violation = _violation((o for o in objectives if o.metric in metrics), metrics)
+    return (-violation, _sign(objectives[0]) * known[objectives[0].metric]), values(objectives, known)
 
 
 def best_value(objectives: Sequence[Objective], results: Sequence[Result]) -> float | None:
-    """The primary objective's value of the best of `results` that have all objectives; None where none has."""
+    """The primary objective's value of the best of `results` that have all objectives; None where none has.
+
+    None, too, where there are no objectives.
+    """
+    if not objectives:
+        return None
     known = [{m.name: m.value for m in result.metrics} for result in results]
     complete = [metrics for metrics in known if all(o.metric in metrics for o in objectives)]
     if not complete:

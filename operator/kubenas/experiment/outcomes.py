@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kubenas.api.base import duration_seconds
 from kubenas.api.experiment import ExperimentSpec
+from kubenas.api.objective import Objective
 from kubenas.api.trial import TrialStatus
 from kubenas.experiment.actions import Announcement, WriteTrial
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.lifecycle import Rules, Step, advance, prune, release
 from kubenas.experiment.objectives import best_value
+from kubenas.experiment.stages import ResolvedStage, stage_named
 from kubenas.experiment.state import Attempt, Fault, Readings, Trial
 from kubenas.experiment.verdict import Verdict
 from kubenas.experiment.wakes import Wakes
@@ -27,6 +29,7 @@ class Outcomes:
 
 def outcomes(
     spec: ExperimentSpec,
+    stages: Sequence[ResolvedStage],
     ledger: Ledger,
     attempts: Mapping[str, Attempt],
     readings: Readings,
@@ -41,16 +44,12 @@ def outcomes(
         now: seconds since the epoch.
         wakes: is told when something is due for a trial.
     """
-    rules = Rules(
-        retries=spec.trials.retries,
-        timeout=duration_seconds(spec.trials.timeout) if spec.trials.timeout else None,
-        required=tuple(o.metric for o in spec.objectives),
-        shares=spec.budget.device_shares,
-    )
+    rules_of = {stage.name: _rules(spec, stage) for stage in stages}
     order = ledger.last_order
     writes: list[WriteTrial] = []
     read_now = False
     for trial in ledger.unfinished.values():
+        rules = rules_of.get(trial.stage) or _rules(spec, None)
         attempt = attempts.get(trial.attempt_name)
         step = advance(trial, attempt, readings, rules, now)
         step = _overruled(trial, attempt, step, readings, rules, end, suspended=spec.suspend, now=now)
@@ -61,10 +60,26 @@ def outcomes(
             continue
         if status.completion_time is not None:
             order += 1
-            value = best_value(spec.objectives, status.results)
+            value = best_value(_comparable(stage_named(stages, trial.stage)), status.results)
             status = status.model_copy(update={"order": order, "value": value})
         writes.append(WriteTrial(trial, status, _failure(trial, status)))
     return Outcomes(tuple(writes), read_now)
+
+
+def _rules(spec: ExperimentSpec, stage: ResolvedStage | None) -> Rules:
+    """What is demanded of a stage's trials."""
+    return Rules(
+        retries=spec.trials.retries,
+        timeout=duration_seconds(spec.trials.timeout) if spec.trials.timeout else None,
+        required=stage.required if stage else (),
+        shares=spec.budget.device_shares,
+        finds=stage is not None and not stage.trains_supernet,
+    )
+
+
+def _comparable(stage: ResolvedStage | None) -> Sequence[Objective]:
+    """The objectives that a trial's value can be told by; none where the primary one depends on other trials."""
+    return stage.objectives if stage and not stage.relative else ()
 
 
 def _overruled(

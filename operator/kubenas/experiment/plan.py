@@ -81,7 +81,7 @@ def plan(observed: Observed, now: float) -> Plan:
     wakes = Wakes()
     spent, running_gpus = spending(observed, now)
     end = verdict(experiment, stages, ledger, spent, None, now)
-    found = outcomes(experiment.spec, ledger, observed.attempts, observed.readings, end, now, wakes)
+    found = outcomes(experiment.spec, stages, ledger, observed.attempts, observed.readings, end, now, wakes)
     if len(found.writes) > MOST_AT_ONCE:
         wakes.at(now)
     fill = _Fill()

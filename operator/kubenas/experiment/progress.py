@@ -63,11 +63,11 @@ def progress(observed: Observed, status: ExperimentStatus, before: Progress | No
     experiment, ledger, stages = observed.experiment, observed.ledger, observed.stages
     spec, ended = experiment.spec, status.completion_time is not None
     slots = capacity(spec.trials.parallelism, ledger.unfinished, observed.attempts, now, Wakes())
-    records = [ledger.stage(stage.name) for stage in stages]
+    records = [ledger.stage(stage.name) for stage in stages if stage.decides]
     best: Sequence[Judged] = next((top for record in reversed(records) if (top := record.top(ended=ended))), ())
     several = len(improved(spec.objectives)) > 1
-    # Only later stages may have no search of their own.
-    search = stages[0].search or spec.search
+    # None has any where the first stage finds architectures by itself.
+    search = next((stage.search for stage in stages if stage.search and not stage.made), spec.search)
     return Progress(
         status=status,
         algorithm=search.algorithm,

@@ -5,24 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from kubenas.api.evaluation import MAX_TRAINED
 from kubenas.api.experiment import NASExperiment
 from kubenas.api.trial import Candidate, TrialSpec
 from kubenas.experiment.actions import NewTrial
 from kubenas.experiment.judged import Judged
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.stages import ResolvedStage, stage_named
-from kubenas.experiment.state import trial_name
+from kubenas.experiment.state import checkpoint_of, trial_name
 from kubenas.search.base import History
 from kubenas.space.base import Architecture
 
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Candidates that one trial for each seed evaluates, from trial `first` on."""
+    """Candidates that one trial for each seed evaluates, from trial `first` on; None for one to be found."""
 
     first: int
     results_seen: int
-    architectures: Sequence[Architecture]
+    architectures: Sequence[Architecture | None]
 
 
 def current_stage(
@@ -36,10 +37,18 @@ def current_stage(
     begun = [stage for stage in stages if ledger.stage(stage.name).created]
     stage = begun[-1] if begun else stages[0]
     last = stage.index + 1 == len(stages)
-    if ledger.unfinished or last or ledger.stage(stage.name).unscored:
-        return stage
-    over = open_trials(stages, stage, ledger, exhausted) == 0
-    return stages[stage.index + 1] if over else stage
+    if not (ledger.unfinished or last or _fruitless(stage, ledger)):
+        over = open_trials(stages, stage, ledger, exhausted) == 0
+        stage = stages[stage.index + 1] if over else stage
+    # The trial that has trained its supernet may have been deleted.
+    lacks = stage.supernet is not None and _fruitless(stages[stage.supernet], ledger)
+    return stages[stage.supernet] if stage.supernet is not None and lacks else stage
+
+
+def _fruitless(stage: ResolvedStage, ledger: Ledger) -> bool:
+    """Whether a stage has brought nothing yet that another one could take up."""
+    record = ledger.stage(stage.name)
+    return record.succeeded is None if stage.trains_supernet else record.unscored
 
 
 def open_trials(
@@ -54,8 +63,10 @@ def open_trials(
         exhausted: the stage whose strategy has nothing more to propose.
     """
     record = ledger.stage(stage.name)
-    if stage.search is not None:
-        return max(record.missing, 0 if stage is exhausted else stage.most_trials - record.created)
+    if stage.source != "kept":
+        # A supernet whose training was cut short by a budget is trained once that allows it.
+        made = record.created - (record.phases["Pruned"] if stage.trains_supernet else 0)
+        return max(record.missing, 0 if stage is exhausted else stage.most_trials - made)
     waiting = len(_waiting(stages, stage, ledger))
     return record.missing + -(-waiting // stage.candidates_per_trial) * stage.seeds
 
@@ -67,7 +78,7 @@ def total_trials(stages: Sequence[ResolvedStage], ledger: Ledger) -> int:
     for stage in stages:
         if stage.index < current.index:
             total += ledger.stage(stage.name).created
-        elif stage is current and stage.search is None:
+        elif stage is current and stage.source == "kept":
             total += ledger.stage(stage.name).created + open_trials(stages, stage, ledger)
         else:
             total += stage.most_trials
@@ -77,9 +88,9 @@ def total_trials(stages: Sequence[ResolvedStage], ledger: Ledger) -> int:
 def asked(stage: ResolvedStage, ledger: Ledger, trials: int) -> tuple[History, int] | None:
     """What the stage's strategy is asked with for so many trials, and for how many candidates.
 
-    None where it is not asked: the stage takes what was kept, or the trials complete what was proposed before.
+    None where it is not asked: no strategy proposes, or the trials complete what was proposed before.
     """
-    if stage.search is None:
+    if stage.source != "strategy":
         return None
     number = ledger.next_number()
     results_seen = ledger.after(number)
@@ -103,7 +114,7 @@ def next_trials(
     results_seen = ledger.after(number)
     if results_seen is not None:
         count = 1
-    elif stage.search is not None:
+    elif stage.source == "strategy":
         ledger.history(stage)
     waiting = _waiting(stages, stage, ledger)
     name = experiment.metadata.name
@@ -112,15 +123,18 @@ def next_trials(
     made: list[NewTrial] = []
     for now in range(number, number + count):
         if group is None or now - group.first >= stage.seeds:
-            if stage.search is None:
+            if stage.source == "strategy":
+                group = _proposed(stage, ledger, now, results_seen)
+            elif stage.source == "kept":
                 taken, waiting = waiting[: stage.candidates_per_trial], waiting[stage.candidates_per_trial :]
                 group = _Group(now, ledger.last_order, [one.architecture for one in taken])
             else:
-                group = _proposed(stage, ledger, now, results_seen)
+                group = _Group(now, ledger.last_order, [None])
         if not group.architectures:
             break
         checkpoints = _checkpoints(experiment, stages, stage, ledger) if now == group.first else {}
-        made.append(NewTrial(trial_name(name, now), _trial(stage, ledger, group, now, checkpoints)))
+        trial = _trial(stage, ledger, group, now, checkpoints, _supernet(experiment, stages, stage, ledger))
+        made.append(NewTrial(trial_name(name, now), trial))
     return made
 
 
@@ -141,13 +155,26 @@ def _checkpoints(
 
     The other seeds begin anew, or they would differ by less than trainings do.
     """
-    if stage.search is not None or experiment.spec.storage is None:
+    if stage.source != "kept" or stage.before is None or experiment.spec.storage is None:
+        return {}
+    # What was not trained by itself has no checkpoint, and what a supernet is to hand down is not that of the stage
+    # before.
+    before = stages[stage.before]
+    if stage.evaluation.method != "train" or before.evaluation.method != "train" or stage.evaluation.inherit:
         return {}
     name = experiment.metadata.name
-    return {
-        one.architecture: f"{trial_name(name, one.trial)}/{one.candidate}.safetensors"
-        for one in ledger.kept(stages[stage.index - 1])
-    }
+    return {one.architecture: checkpoint_of(name, one.trial, one.candidate) for one in ledger.kept(before)}
+
+
+def _supernet(
+    experiment: NASExperiment, stages: Sequence[ResolvedStage], stage: ResolvedStage, ledger: Ledger
+) -> str | None:
+    """Checkpoint of the supernet that a stage's trials need."""
+    if stage.supernet is None:
+        return None
+    number = ledger.stage(stages[stage.supernet].name).succeeded
+    assert number is not None  # noqa: S101 - a stage runs only once its supernet is trained
+    return checkpoint_of(experiment.metadata.name, number, "0")
 
 
 def _proposed(stage: ResolvedStage, ledger: Ledger, number: int, results_seen: int | None) -> _Group:
@@ -162,20 +189,28 @@ def _proposed(stage: ResolvedStage, ledger: Ledger, number: int, results_seen: i
 
 
 def _trial(
-    stage: ResolvedStage, ledger: Ledger, group: _Group, number: int, checkpoints: Mapping[Architecture, str]
+    stage: ResolvedStage,
+    ledger: Ledger,
+    group: _Group,
+    number: int,
+    checkpoints: Mapping[Architecture, str],
+    supernet: str | None,
 ) -> TrialSpec:
+    # Of thousands the names would take as much room as the architectures.
+    named = len(group.architectures) <= MAX_TRAINED
     return TrialSpec(
         number=number,
         results_seen=group.results_seen,
         stage=stage.name,
         seed=number - group.first,
+        supernet=supernet,
         candidates=[
             Candidate(
                 id=str(index),
-                name=ledger.space.name(architecture),
-                architecture=architecture.to_json(),
-                epochs=stage.evaluation.epochs,
-                resume_from=checkpoints.get(architecture),
+                name=ledger.space.name(architecture) if named and architecture is not None else None,
+                architecture=None if architecture is None else architecture.to_json(),
+                epochs=stage.epochs,
+                resume_from=None if architecture is None else checkpoints.get(architecture),
             )
             for index, architecture in enumerate(group.architectures)
         ],
@@ -184,7 +219,7 @@ def _trial(
 
 def _waiting(stages: Sequence[ResolvedStage], stage: ResolvedStage, ledger: Ledger) -> list[Judged]:
     """Candidates that the stage before has kept and that no trial of this one has yet."""
-    if stage.search is not None:
+    if stage.source != "kept" or stage.before is None:
         return []
     there = ledger.stage(stage.name).architectures()
-    return [one for one in ledger.kept(stages[stage.index - 1]) if one.architecture not in there]
+    return [one for one in ledger.kept(stages[stage.before]) if one.architecture not in there]

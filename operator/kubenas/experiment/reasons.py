@@ -49,6 +49,7 @@ CONDITIONS: Final[Mapping[str, frozenset[str]]] = {
             "NoTrialSucceeded",
             "NotEnded",
             "ResultsTooLarge",
+            "SupernetFailed",
         }
     ),
     "Generalizes": frozenset({"NoTestMetric", "NotJudgedYet", "OneSeed", "ValidationBetterThanTest", "WithinNoise"}),

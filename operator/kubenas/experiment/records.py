@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 from kubenas.api.objective import Objective
+from kubenas.experiment.combination import Combination
 from kubenas.experiment.front import Front
 from kubenas.experiment.judged import Judged, averaged, ranked
 from kubenas.experiment.state import FINISHED, Fault
@@ -74,25 +76,35 @@ class Replicates:
 class StageRecord:
     """The trials of one stage.
 
+    Args:
+        objectives: by which its candidates are judged.
+        seeds: trials of the same candidates.
+        combination: what makes a score of its candidates' metrics that depends on all of them; None where each is
+            judged by its own. What follows from such scores is worked out when it is asked for.
+
     Attributes:
-        best: within every limit; of equal ones the earliest proposed.
-        front: within every limit.
         unscored: whether no candidate has a score yet.
+        succeeded: number of the first trial that has succeeded; None where none has.
         phases: number of ended trials by phase.
     """
 
-    def __init__(self, objectives: Sequence[Objective], seeds: int) -> None:
-        self._objectives, self._seeds = objectives, seeds
+    def __init__(self, objectives: Sequence[Objective], seeds: int, combination: Combination | None = None) -> None:
+        self._objectives, self._seeds, self._combination = objectives, seeds, combination
         # By the number of their first trial; and those that are not complete.
         self._replicates: dict[int, Replicates] = {}
         self._incomplete: dict[int, Replicates] = {}
-        self.best: Judged | None = None
-        self.front = Front(objectives)
+        self._best: Judged | None = None
+        self._front = Front(objectives)
+        # Whether something has ended since the best, the front and the top were worked out by relative scores.
+        self._stale = False
         self.unscored = True
+        self.succeeded: int | None = None
         self.phases = dict.fromkeys(sorted(FINISHED), 0)
         # The best candidate of each of the best trials.
         self._top: list[Judged] = []
         self._created = 0
+        # With relative scores, all candidates in order of ending.
+        self._compared: Sequence[Judged] | None = None
         self._ranked: list[Judged] | None = None
         self._history: History | None = None
         # First numbers of what the history has as proposed, and proposals in it that no trial has been written for yet.
@@ -103,6 +115,18 @@ class StageRecord:
     def created(self) -> int:
         """Number of its trials."""
         return self._created
+
+    @property
+    def best(self) -> Judged | None:
+        """The best within every limit; of equal ones the earliest proposed."""
+        self._freshen()
+        return self._best
+
+    @property
+    def front(self) -> Front:
+        """The Pareto front within every limit."""
+        self._freshen()
+        return self._front
 
     @property
     def missing(self) -> int:
@@ -140,30 +164,53 @@ class StageRecord:
         known = self._replicates[first]
         known.trials[ended.seed] = ended
         self.phases[ended.phase] += 1
+        if ended.phase == "Succeeded":
+            self.succeeded = ended.number if self.succeeded is None else min(ended.number, self.succeeded)
         if not latest:
             self._history = None
         if not known.complete(self._seeds):
             return
         self._incomplete.pop(first, None)
-        self._ranked = None
+        self._ranked = self._compared = None
         candidates = known.candidates(self._objectives)
-        self._top = ranked([*self._top, *ranked(candidates)[:1]])[:MOST_TOP]
-        for one in candidates:
-            self.unscored = self.unscored and one.score is None
-            if one.feasible:
-                if self.best is None or one.rank > self.best.rank:
-                    self.best = one
-                self.front = self.front.joined_by(one)
-        if [one.architecture for one in candidates] != known.architectures:
+        self.unscored = self.unscored and all(one.score is None for one in candidates)
+        if self._combination is None:
+            self._rank(candidates)
+        else:
+            self._stale = True
+        architectures = [one.architecture for one in candidates]
+        if architectures != known.architectures:
             # An evaluation has brought them, or they cannot be read.
+            known.architectures = architectures
             self._history = None
         if self._history is not None:
             for one in candidates:
                 self._history.observe(one.observation)
 
+    def _rank(self, candidates: Sequence[Judged]) -> None:
+        """Take in the candidates of one trial."""
+        self._top = ranked([*self._top, *ranked(candidates)[:1]])[:MOST_TOP]
+        for one in candidates:
+            if one.feasible:
+                if self._best is None or one.rank > self._best.rank:
+                    self._best = one
+                self._front = self._front.joined_by(one)
+
+    def _freshen(self) -> None:
+        """Work out anew what follows from relative scores."""
+        if not self._stale:
+            return
+        self._stale, self._best, self._front, self._top = False, None, Front(self._objectives), []
+        for candidates in self._by_trial(self._completed()):
+            self._rank(candidates)
+
     def candidates(self) -> Iterable[Judged]:
         """Those with results of all their seeds, in order of ending."""
-        return (one for known in self._completed() for one in known.candidates(self._objectives))
+        if self._combination is None:
+            return (one for each in self._by_trial(self._completed()) for one in each)
+        if self._compared is None:
+            self._compared = [one for each in self._by_trial(self._completed()) for one in each]
+        return self._compared
 
     def ranked(self) -> list[Judged]:
         """Candidates that have a score, the best first."""
@@ -175,8 +222,7 @@ class StageRecord:
         """As `ranked` once nothing runs any more: with those that have not been trained with all seeds."""
         if not self._incomplete:
             return self.ranked()
-        partial = (one for known in self._incomplete.values() for one in known.candidates(self._objectives))
-        return ranked([*self.candidates(), *partial])
+        return ranked(one for each in self._by_trial(self._at_end()) for one in each)
 
     def top(self, *, ended: bool) -> list[Judged]:
         """The best candidate of each of the best trials, at most `MOST_TOP`, the best first.
@@ -185,9 +231,9 @@ class StageRecord:
             ended: whether nothing runs any more, so that those count that have not been trained with all seeds.
         """
         if not ended or not self._incomplete:
+            self._freshen()
             return self._top
-        partial = (known.candidates(self._objectives) for known in self._incomplete.values())
-        return ranked([*self._top, *(one for candidates in partial for one in ranked(candidates)[:1])])[:MOST_TOP]
+        return ranked(one for each in self._by_trial(self._at_end()) for one in ranked(each)[:1])[:MOST_TOP]
 
     def architectures(self) -> set[Architecture]:
         """What its trials evaluate or have evaluated."""
@@ -239,10 +285,22 @@ class StageRecord:
             self._ahead[number] = proposals
         return proposals
 
-    def observations(self) -> list[Observation]:
+    def observations(self, objectives: Sequence[Objective]) -> list[Observation]:
         """Candidates with a score as a later strategy sees them, each architecture once, in order of ending."""
-        found = {one.architecture: one.observation for one in self.candidates() if one.score is not None}
-        return list(found.values())
+        scored = (one for one in self.candidates() if one.score is not None)
+        return list({one.architecture: one.judged_before(objectives) for one in scored}.values())
+
+    def _by_trial(self, trials: Iterable[Replicates]) -> Iterable[Sequence[Judged]]:
+        """The candidates of each of the trials; relative scores are among all of these."""
+        each = (one.candidates(self._objectives) for one in trials)
+        if self._combination is None:
+            return each
+        groups = [*each]
+        compared = iter(self._combination.candidates([one for group in groups for one in group]))
+        return ([*islice(compared, len(group))] for group in groups)
+
+    def _at_end(self) -> list[Replicates]:
+        return [*self._completed(), *self._incomplete.values()]
 
     def _completed(self) -> list[Replicates]:
         complete = (one for first, one in self._replicates.items() if first not in self._incomplete)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from kubenas.api.errors import SpecError
+from kubenas.api.evaluation import Evaluation
+from kubenas.api.metric_names import SCORE, of_proxies
+from kubenas.api.objective import Objective
+from kubenas.experiment.combination import Combination
+from kubenas.experiment.measured import measured_metrics
 
 if TYPE_CHECKING:
-    from kubenas.api.evaluation import Evaluation
     from kubenas.api.experiment import ExperimentSpec
     from kubenas.api.search import Search
     from kubenas.api.stage import Keep, Stage
@@ -17,72 +21,220 @@ if TYPE_CHECKING:
     from kubenas.search.base import Strategy
     from kubenas.space.base import Space
 
+# Where a stage's candidates come from: its strategy, what the stage before has kept, or its evaluation, which is given
+# none and finds or makes something.
+Source: TypeAlias = Literal["strategy", "kept", "evaluation"]
+
+SUPERNET: Final = "supernet"
+PROXIES: Final = "proxies"
+# Architectures that are scored for a predictor to choose from, where `search.settings.pool` does not say.
+POOL: Final = 2_000
 # Between the seeds of two stages, so that a later one does not draw what an earlier one has drawn.
 _SEEDS_APART: Final = 7_368_787
+_TO_POOL: Final = 3_401_627
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedStage:
-    """One stage; an experiment without stages is one without a name.
+    """One stage; an experiment without stages is one without a name, with those before it that it needs.
 
     Attributes:
         index: from 0.
         name: None where the experiment has no stages.
-        search: what proposes its candidates; None where they are those that the stage before has kept.
+        path: of the specification's stage that it is, or that it is made for: `stages[0].`, or empty.
+        source: where its candidates come from.
+        search: what proposes its candidates; None where no strategy does.
         search_field: where the specification says so.
         strategy: what `search` describes; None also as long as it, or the space, is wrong.
         evaluation: how its candidates are judged, with all fields of its method.
+        evaluation_field: where the specification says so.
+        objectives: by which its candidates are judged: what it measures of the experiment's, or in their place the
+            score; none where it has no candidates.
+        decides: whether these are all of the experiment's, so that its candidates can be the best.
+        combination: what makes the score of training-free scores.
         horizon: epochs that the schedule of a training is laid out for.
         candidates_per_trial: how many candidates a trial evaluates.
         most_trials: how many trials it has at most.
         keep: what goes on to the next stage; None where everything does, or there is none.
+        made: whether the specification does not have it, and it is there for the stage after it.
+        before: index of the stage whose candidates it takes up or knows; None where there is none.
+        pool: index of the stage that scores what its strategy chooses from; None where that is the space.
+        supernet: index of the stage that trains the supernet which its trials need; None where they need none.
     """
 
     index: int
     name: str | None
+    path: str
+    source: Source
     search: Search | None
     search_field: str
     strategy: Strategy | None
     evaluation: Evaluation
+    evaluation_field: str
+    objectives: tuple[Objective, ...]
+    decides: bool
+    combination: Combination | None
     horizon: int
     candidates_per_trial: int
     most_trials: int
-    keep: Keep | None
+    keep: Keep | None = None
+    made: bool = False
+    before: int | None = None
+    pool: int | None = None
+    supernet: int | None = None
 
     @property
     def seeds(self) -> int:
         """How many trials evaluate the same candidates."""
         return self.evaluation.seeds
 
+    @property
+    def trains_supernet(self) -> bool:
+        """Whether its one trial makes a supernet, and judges no candidate."""
+        return self.source == "evaluation" and self.evaluation.method == "supernet"
+
+    @property
+    def epochs(self) -> int | None:
+        """Epochs that each of its candidates is trained; None where it is only scored."""
+        trains = self.source == "evaluation" or self.evaluation.method == "train"
+        return self.evaluation.epochs if trains else None
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Metrics that each result must have."""
+        # The score is made of what trials report.
+        made = (SCORE,) if self.combination else ()
+        return tuple(o.metric for o in self.objectives if o.metric not in made)
+
+    @property
+    def relative(self) -> bool:
+        """Whether the score of a candidate depends on the others."""
+        return self.combination is not None and any(o.metric == SCORE for o in self.objectives)
+
 
 def resolve(spec: ExperimentSpec) -> tuple[ResolvedStage, ...]:
-    """The stages of a specification, in order, without their strategies."""
+    """The stages of a specification, in order, without their strategies.
+
+    Before a stage that judges by a supernet comes one that trains it; before one whose strategy chooses from
+    architectures with training-free scores one that scores them.
+    """
     stages: list[ResolvedStage] = []
-    for index, stage in enumerate(spec.stages or (None,)):
-        evaluation = ((stage.evaluation if stage else None) or spec.evaluation).resolved()
-        asked = (stage.trials.candidates_per_trial if stage else None) or spec.trials.candidates_per_trial
-        each = asked or evaluation.candidates_per_trial
-        search = _search(spec, index, stage)
-        if search is None:
-            most = -(-_kept(stages[-1]) // each) * evaluation.seeds
-        else:
-            wanted = (stage.trials.max if stage else None) or spec.trials.max
-            most = max(1, wanted // evaluation.seeds) * evaluation.seeds
-        stages.append(
-            ResolvedStage(
-                index=index,
-                name=stage.name if stage else None,
-                search=search,
-                search_field=f"stages[{index}].search" if stage and stage.search else "search",
-                strategy=None,
-                evaluation=evaluation,
-                horizon=_horizon(spec, evaluation),
-                candidates_per_trial=each,
-                most_trials=most,
-                keep=stage.keep if stage else None,
-            )
-        )
+    before: int | None = None
+    supernet: int | None = None
+    for position, stage in enumerate(spec.stages or (None,)):
+        main = _main(spec, position, stage, stages[before] if before is not None else None)
+        if main.search is not None and (scoring := _scoring(main, main.search, len(stages))):
+            stages.append(scoring)
+            main = replace(main, pool=scoring.index)
+        if main.evaluation.method == "supernet":
+            supernet = len(stages)
+            stages.append(_training(main, supernet))
+        needs = main.evaluation.method == "supernet" or main.evaluation.inherit
+        main = replace(main, index=len(stages), before=before, supernet=supernet if needs else None)
+        before = main.index
+        stages.append(main)
     return tuple(stages)
+
+
+def _main(spec: ExperimentSpec, position: int, stage: Stage | None, before: ResolvedStage | None) -> ResolvedStage:
+    """A stage as the specification has it, apart from the other ones that it needs."""
+    path = f"stages[{position}]." if stage else ""
+    evaluation = ((stage.evaluation if stage else None) or spec.evaluation).resolved()
+    search = None if evaluation.method == "differentiable" else _search(spec, position, stage)
+    source: Source = "evaluation" if evaluation.method == "differentiable" else "strategy" if search else "kept"
+    asked = (stage.trials.candidates_per_trial if stage else None) or spec.trials.candidates_per_trial
+    each = 1 if source == "evaluation" else asked or evaluation.candidates_per_trial
+    if source == "kept" and before is not None:
+        most = -(-kept_at_most(before) // each) * evaluation.seeds
+    else:
+        wanted = (stage.trials.max if stage else None) or spec.trials.max
+        most = max(1, wanted // evaluation.seeds) * evaluation.seeds
+    objectives = _objectives(spec, evaluation, last=position + 1 >= len(spec.stages))
+    return ResolvedStage(
+        index=position,
+        name=stage.name if stage else None,
+        path=path,
+        source=source,
+        search=search,
+        search_field=f"{path}search" if stage and stage.search else "search",
+        strategy=None,
+        evaluation=evaluation,
+        evaluation_field=f"{path}evaluation" if stage and stage.evaluation else "evaluation",
+        objectives=objectives,
+        decides=objectives == tuple(spec.objectives),
+        combination=_combination(evaluation, objectives),
+        horizon=_horizon(spec, evaluation),
+        candidates_per_trial=each,
+        most_trials=most,
+        keep=stage.keep if stage else None,
+    )
+
+
+def _scoring(main: ResolvedStage, search: Search, index: int) -> ResolvedStage | None:
+    """The stage that scores the architectures which a predictor chooses from; None where it chooses from the space."""
+    if search.algorithm != "predictor" or not search.settings.get("proxies"):
+        return None
+    try:
+        evaluation = Evaluation(method="zero-cost", proxies=search.settings["proxies"]).resolved()
+    except ValueError:
+        return None  # the settings' own model says what is wrong
+    asked = search.settings.get("pool")
+    pool = asked if isinstance(asked, int) and asked > 0 else POOL
+    each = min(pool, evaluation.candidates_per_trial)
+    objectives = (Objective(metric=SCORE),)
+    return replace(
+        main,
+        index=index,
+        name=_named(main.name, PROXIES),
+        search=search.model_copy(update={"algorithm": "random", "seed": search.seed + _TO_POOL, "settings": {}}),
+        evaluation=evaluation,
+        objectives=objectives,
+        decides=False,
+        combination=_combination(evaluation, objectives),
+        horizon=0,
+        candidates_per_trial=each,
+        most_trials=-(-pool // each),
+        keep=None,
+        made=True,
+    )
+
+
+def _training(main: ResolvedStage, index: int) -> ResolvedStage:
+    """The stage that trains the supernet by which another one judges."""
+    return replace(
+        main,
+        index=index,
+        name=_named(main.name, SUPERNET),
+        source="evaluation",
+        search=None,
+        objectives=(),
+        decides=False,
+        candidates_per_trial=1,
+        most_trials=1,
+        keep=None,
+        made=True,
+        pool=None,
+    )
+
+
+def _named(stage: str | None, what: str) -> str:
+    return f"{stage}-{what}" if stage else what
+
+
+def _objectives(spec: ExperimentSpec, evaluation: Evaluation, *, last: bool) -> tuple[Objective, ...]:
+    if last:
+        return tuple(spec.objectives)
+    measured = measured_metrics(spec, evaluation)
+    own = tuple(o for o in spec.objectives if measured is None or o.metric in measured)
+    if evaluation.method == "zero-cost":
+        return (Objective(metric=SCORE), *(o for o in own if o.limit is not None))
+    return own
+
+
+def _combination(evaluation: Evaluation, objectives: tuple[Objective, ...]) -> Combination | None:
+    if evaluation.method != "zero-cost" or evaluation.combine is None:
+        return None
+    return Combination(objectives, of_proxies(evaluation.proxies or ()), evaluation.combine)
 
 
 def with_strategies(
@@ -129,45 +281,6 @@ def stage_of(stages: Sequence[ResolvedStage], trial: Trial) -> ResolvedStage:
     return stage
 
 
-def size_problems(spec: ExperimentSpec) -> Iterator[SpecError]:
-    """Stages that ask for more than there is: to keep more than they have, or more seeds than trials."""
-    stages = resolve(spec)
-    yield from _too_many_candidates(spec, stages)
-    for stage, asked in zip(stages, spec.stages or (None,), strict=True):
-        path = f"stages[{stage.index}]" if asked else ""
-        if stage.search is not None:
-            wanted = (asked.trials.max if asked else None) or spec.trials.max
-            if wanted < stage.seeds:
-                own = f"{path}.trials.max" if asked and asked.trials.max else "trials.max"
-                yield SpecError(
-                    own, f"{wanted} is fewer than evaluation.seeds, {stage.seeds}: each seed of a candidate is a trial"
-                )
-        there = stage.most_trials // stage.seeds * stage.candidates_per_trial
-        if stage.search is None:
-            there = min(there, _kept(stages[stage.index - 1]))
-        if stage.keep is not None and stage.keep.top is not None and stage.keep.top > there:
-            yield SpecError(
-                f"{path}.keep.top", f"{stage.keep.top} is more than the {there} candidates of stage {stage.name}"
-            )
-
-
-def _too_many_candidates(spec: ExperimentSpec, stages: Sequence[ResolvedStage]) -> Iterator[SpecError]:
-    """More candidates a trial than its method judges in a pod, once for each field that asks for them."""
-    told = set[str]()
-    for stage, asked in zip(stages, spec.stages or (None,), strict=True):
-        own = asked is not None and asked.trials.candidates_per_trial is not None
-        field = f"{f'stages[{stage.index}].' if own else ''}trials.candidatesPerTrial"
-        count, most = stage.candidates_per_trial, stage.evaluation.most_candidates_per_trial
-        if count > most and field not in told:
-            told.add(field)
-            of = f" of stage {stage.name}" if asked else ""
-            yield SpecError(
-                field,
-                f"{count} is more than the {most} of a trial{of} with evaluation.method {stage.evaluation.method}: "
-                "lower it",
-            )
-
-
 def _search(spec: ExperimentSpec, index: int, stage: Stage | None) -> Search | None:
     if index == 0:
         return (stage.search if stage else None) or spec.search
@@ -176,7 +289,8 @@ def _search(spec: ExperimentSpec, index: int, stage: Stage | None) -> Search | N
     return stage.search.model_copy(update={"seed": stage.search.seed + index * _SEEDS_APART})
 
 
-def _kept(stage: ResolvedStage) -> int:
+def kept_at_most(stage: ResolvedStage) -> int:
+    """How many candidates of a stage can go on to the next one."""
     return stage.keep.most if stage.keep else stage.most_trials // stage.seeds * stage.candidates_per_trial
 
 

@@ -41,6 +41,8 @@ class Trial:
     seed: int
     candidates: tuple[Candidate, ...]
     status: TrialStatus
+    # Checkpoint of the supernet that it needs.
+    supernet: str | None = None
 
     @classmethod
     def new(cls, name: str, spec: TrialSpec, *, uid: str = "", resource_version: str = "0") -> Trial:
@@ -60,6 +62,7 @@ class Trial:
             seed=spec.seed,
             candidates=tuple(spec.candidates),
             status=status,
+            supernet=spec.supernet,
         )
 
     @property
@@ -171,6 +174,11 @@ def attempt_name(trial: str, attempt: int) -> str:
 def trial_name(experiment: str, number: int) -> str:
     """Name of a trial: the same whoever computes it, so that it is made once."""
     return f"{experiment}-{number}"
+
+
+def checkpoint_of(experiment: str, number: int, candidate: str) -> str:
+    """A candidate's checkpoint, below the folder that holds those of all trials."""
+    return f"{trial_name(experiment, number)}/{candidate}.safetensors"
 
 
 def trial_number(name: str) -> int:

@@ -11,7 +11,8 @@ from kubenas.api.errors import SpecError
 from kubenas.experiment.bounds import size_problem
 from kubenas.experiment.known_metrics import metric_problems
 from kubenas.experiment.limits import known_limits
-from kubenas.experiment.stages import ResolvedStage, resolve, size_problems, with_strategies
+from kubenas.experiment.stage_problems import stage_problems
+from kubenas.experiment.stages import ResolvedStage, resolve, with_strategies
 from kubenas.experiment.template import template_problems
 from kubenas.space.load import build_space, validate_space
 from kubenas.space.sampler import EmptySpaceError
@@ -79,7 +80,7 @@ def validate_spec(
         known: whether the space was checked before.
         at: is told which field is checked next.
     """
-    found = list(size_problems(spec))
+    found = list(stage_problems(spec))
     at("searchSpace")
     try:
         space = searched_space(spec) if known else _checked_space(spec, at)

@@ -31,13 +31,13 @@ class Verdict:
 
 
 def best_candidate(stages: Sequence[ResolvedStage], ledger: Ledger) -> Judged | None:
-    """The best candidate of the last stage that has one."""
-    return next((best for stage in reversed(stages) if (best := ledger.stage(stage.name).best)), None)
+    """The best candidate of the last stage that has one and measures all objectives."""
+    return next((best for stage in _deciding(stages) if (best := ledger.stage(stage.name).best)), None)
 
 
 def best_at_end(stages: Sequence[ResolvedStage], ledger: Ledger) -> Judged | None:
     """As `best_candidate`, once nothing runs: with those that have not been trained with all seeds."""
-    for stage in reversed(stages):
+    for stage in _deciding(stages):
         found = next((one for one in ledger.stage(stage.name).ranked_at_end() if one.feasible), None)
         if found is not None:
             return found
@@ -45,9 +45,14 @@ def best_at_end(stages: Sequence[ResolvedStage], ledger: Ledger) -> Judged | Non
 
 
 def front(stages: Sequence[ResolvedStage], ledger: Ledger) -> Front:
-    """The Pareto front of the last stage that has one."""
-    fronts = [ledger.stage(stage.name).front for stage in reversed(stages)]
+    """The Pareto front of the last stage that has one and measures all objectives."""
+    fronts = [ledger.stage(stage.name).front for stage in _deciding(stages)]
     return next((front for front in fronts if front.members), fronts[0])
+
+
+def _deciding(stages: Sequence[ResolvedStage]) -> list[ResolvedStage]:
+    """The stages whose candidates can be the best, the last one first."""
+    return [stage for stage in reversed(stages) if stage.decides]
 
 
 def verdict(
@@ -80,8 +85,7 @@ def verdict(
             "MaxFailuresExceeded",
             f"{failed} trials have failed, more than trials.maxFailures ({spec.trials.max_failures}).{last}",
         )
-    mistake = _mistake(ledger)
-    if mistake:
+    if mistake := _mistake(ledger) or _no_supernet(stages, ledger):
         return mistake
     stage = current_stage(stages, ledger, exhausted)
     if not ledger.unfinished and open_trials(stages, stage, ledger, exhausted) == 0:
@@ -121,6 +125,23 @@ def _mistake(ledger: Ledger) -> Verdict | None:
                 f"{MOST_ALIKE} trials have failed alike, and none has succeeded. The last one: {fault.message} "
                 "If it can be mended outside of the experiment, delete the failed trials to go on.",
             )
+    return None
+
+
+def _no_supernet(stages: Sequence[ResolvedStage], ledger: Ledger) -> Verdict | None:
+    """The end by a supernet that cannot be trained, without which nothing can be judged."""
+    for stage in stages:
+        record = ledger.stage(stage.name)
+        if not stage.trains_supernet or record.succeeded is not None or not record.phases["Failed"]:
+            continue
+        fault = ledger.last_fault()
+        why = f"{fault.reason}: {fault.message}" if fault else "its trial has failed."
+        return Verdict(
+            False,
+            "SupernetFailed",
+            f"The supernet of stage {stage.name} was not trained: {why} If it can be mended outside of the experiment, "
+            "delete the failed trial to go on.",
+        )
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from kubenas.api.base import MetricValue
@@ -10,7 +11,7 @@ from kubenas.api.errors import SpecError
 from kubenas.api.status import Imported, ImportedResult, imported_bytes
 from kubenas.experiment.judged import Judged, distinct, judged, spread_evenly
 from kubenas.experiment.ledger import Ledger
-from kubenas.experiment.stages import resolve
+from kubenas.experiment.stages import ResolvedStage, resolve
 from kubenas.experiment.state import Trial, trial_name
 
 if TYPE_CHECKING:
@@ -64,10 +65,11 @@ def imported(
     for objective in spec.objectives:
         if goals.get(objective.metric, objective.goal) != objective.goal:
             raise SpecError("experiment", f"{name} has another goal for {objective.metric}")
-    ledger = Ledger(space, spec.objectives, resolve(source.spec))
+    theirs = [_judged_by(stage, tuple(spec.objectives)) for stage in resolve(source.spec)]
+    ledger = Ledger(space, theirs)
     for _, trial in zip(range(MOST_TRIALS), trials, strict=False):
         ledger.put(trial)
-    stages = [distinct(ledger.stage(stage.name).ranked()) for stage in resolve(source.spec)]
+    stages = [distinct(ledger.stage(stage.name).ranked()) for stage in theirs]
     results = max(reversed(stages), key=len)
     left_out = [*unreadable, *ledger.unreadable()]
     if not results:
@@ -100,6 +102,12 @@ def observations(objectives: Sequence[Objective], space: Space, sources: Sequenc
         for number, result in enumerate(source.results)
     )
     return [one.observation for one in distinct(one for one in known if one.score is not None)]
+
+
+def _judged_by(stage: ResolvedStage, objectives: tuple[Objective, ...]) -> ResolvedStage:
+    """A stage of another experiment whose candidates are judged by objectives of this one."""
+    combination = replace(stage.combination, objectives=objectives) if stage.combination else None
+    return replace(stage, objectives=objectives, combination=combination)
 
 
 def _result(objectives: Sequence[Objective], name: str, one: Judged) -> ImportedResult:

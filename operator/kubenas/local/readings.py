@@ -13,6 +13,7 @@ from kubenas.api.base import duration_seconds
 from kubenas.api.experiment import ExperimentSpec
 from kubenas.experiment.actions import Plan
 from kubenas.experiment.curves import gathered
+from kubenas.experiment.stages import resolve
 from kubenas.experiment.state import Fault, Readings, Trial
 from kubenas.local.trainer import Trainer
 from kubenas.metrics.exposition import scrape
@@ -31,7 +32,7 @@ class Reader:
     def __init__(self, spec: ExperimentSpec, woken: Callable[[], None]) -> None:
         """`woken` is called after each reading."""
         self.readings = Readings(source="Pod")
-        self._required = [objective.metric for objective in spec.objectives]
+        self._required = {stage.name: stage.required for stage in resolve(spec)}
         self._interval = min(duration_seconds(spec.metrics.interval), _LONGEST_INTERVAL)
         self._woken = woken
         # Without the environment's proxies: trainers are on this machine.
@@ -77,5 +78,7 @@ class Reader:
         if not trainer.stopped:
             found = {candidate: {step: metrics} for candidate, (step, metrics) in read.items()}
             known = self.readings.curves.get(trainer.name, {})
-            self.readings.curves[trainer.name] = gathered(known, found, trial.candidates, self._required)
+            self.readings.curves[trainer.name] = gathered(
+                known, found, trial.candidates, self._required.get(trial.stage, ())
+            )
         return None

@@ -74,7 +74,7 @@ class LocalRun:
         self.space: Space = searched_space(spec)
         self._stages, problems = with_strategies(resolve(spec), self.space, guarded=False)
         refuse(problems)
-        self._ledger = Ledger(self.space, spec.objectives, self._stages)
+        self._ledger = Ledger(self.space, self._stages)
         self._folder = folder
         self._listener = listener
         self._trainers: dict[str, Trainer] = {}

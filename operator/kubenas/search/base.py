@@ -7,10 +7,10 @@ import inspect
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from kubenas.space.base import Architecture, Space
 
@@ -30,11 +30,13 @@ class Observation:
         score: None where its trial failed or was stopped without values; it never holds NaN, which has no order.
         values: every objective that is to be improved, with its sign so that greater is better; the primary first.
             Limits are not among them: they are in the score. Empty stands for the primary alone.
+        metrics: all that is known of it.
     """
 
     architecture: Architecture
     score: Score | None
     values: tuple[float, ...] = ()
+    metrics: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     @property
     def objectives(self) -> tuple[float, ...]:
@@ -63,14 +65,22 @@ class Observation:
         return self.score is not None and self.score[0] == 0.0
 
 
+# From candidates that have a score to the same ones with the scores that they have among each other.
+Comparison: TypeAlias = Callable[[Sequence[Observation]], Sequence[Observation]]
+
+
 class History:
     """All that a strategy may look at: ended candidates in order of ending, those that still run, and earlier results.
 
-    Grows at the end only, so a restart that reads the same trials makes an equal history.
+    Grows at the end only, so a restart that reads the same trials makes an equal history. Where scores are relative,
+    as ranks are, each new result changes those of the others: what is computed once for many proposals then asks for
+    the first so many results as they are among themselves, by `first` or `first_scored`.
 
     Args:
         space: of the search.
         earlier: see the property; those without a score are left out by the caller.
+        pool: see the property.
+        compared: what makes relative scores; None where each candidate has its own.
         features: see the property.
 
     Raises:
@@ -81,15 +91,21 @@ class History:
         self,
         space: Space,
         earlier: Sequence[Observation] = (),
+        pool: Sequence[Observation] = (),
+        compared: Comparison | None = None,
         features: Mapping[Architecture, Sequence[float]] = NO_FEATURES,
     ) -> None:
         self._space = space
         self._earlier = tuple(earlier)
+        self._pool = tuple(pool)
         for observation in self._earlier:
             _ = observation.known_score
         if len(counts := {len(row) for row in features.values()}) > 1:
             raise ValueError(f"architectures differ in the number of features: {sorted(counts)}")
         self._features = features
+        self._compared = compared
+        # By number of results; the latest alone is kept, and that of `first`.
+        self._relative: dict[int, Sequence[Observation]] = {}
         self._observations: list[Observation] = []
         self._scored: list[Observation] = []
         # By number, so that one that ends leaves the others in order at no cost.
@@ -116,14 +132,37 @@ class History:
         return self._features
 
     @property
+    def pool(self) -> Sequence[Observation]:
+        """What the search is to choose from, with the training-free scores of each; empty where that is the space."""
+        return self._pool
+
+    @property
     def observations(self) -> Sequence[Observation]:
         """Ended candidates, the earliest first."""
-        return self._observations
+        return self._observations if self._compared is None else self.first(len(self._observations))
 
     @property
     def scored(self) -> Sequence[Observation]:
         """Ended candidates that have a score, the earliest first."""
-        return self._scored
+        return self._scored if self._compared is None else self.first_scored(len(self._scored))
+
+    def first(self, count: int) -> Sequence[Observation]:
+        """The first `count` ended candidates, by the scores that they have among themselves."""
+        observations = self._observations[:count]
+        if self._compared is None:
+            return observations
+        scored = iter(self.first_scored(sum(one.score is not None for one in observations)))
+        return [one if one.score is None else next(scored) for one in observations]
+
+    def first_scored(self, count: int) -> Sequence[Observation]:
+        """The first `count` ended candidates with a score, by the scores that they have among themselves."""
+        scored = self._scored[:count]
+        if self._compared is None:
+            return scored
+        if count not in self._relative:
+            # A model is fitted to fewer than all: two numbers of results are asked for in turns.
+            self._relative = {**dict([*self._relative.items()][-1:]), count: self._compared(scored)}
+        return self._relative[count]
 
     @property
     def pending(self) -> Sequence[Architecture]:

@@ -89,7 +89,7 @@ class Bayesian(Strategy):
         """The next fit, where one is due."""
         if not self._fits(history):
             return None
-        known = history.observations[: fitted_at(len(history.observations))]
+        known = history.first(fitted_at(len(history.observations)))
         earlier = self._known_before(history)
         if self._fit is not None and self._fit[0] is earlier and self._fit[1] == known:
             return None

@@ -60,7 +60,7 @@ class Case:
     @property
     def history(self) -> History:
         """That of the search before its first proposal."""
-        return History(self.space, self.earlier, self.features)
+        return History(self.space, self.earlier, features=self.features)
 
     def after(self, count: int) -> Case:
         """The same search after at most so many earlier results: those that failed are left out."""
@@ -228,7 +228,7 @@ def _outcome(case: Case, architecture: Architecture) -> Observation:
 def _copy(space: Space, history: History) -> History:
     """An equal history, read from JSON."""
     features = {_reread(space, one): tuple(row) for one, row in history.features.items()}
-    copied = History(space, [_reread_result(space, one) for one in history.earlier], features)
+    copied = History(space, [_reread_result(space, one) for one in history.earlier], features=features)
     copied.propose(_reread(space, observation.architecture) for observation in history.observations)
     copied.propose(_reread(space, architecture) for architecture in history.pending)
     for observation in history.observations:

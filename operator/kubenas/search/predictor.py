@@ -127,7 +127,7 @@ class Predictor(Strategy):
         """The next fit, where one is due."""
         if (fitted := self._fitted_to(history)) is None:
             return None
-        results, known = tuple(history.scored[:fitted]), self._known_before(history)
+        results, known = tuple(history.first_scored(fitted)), self._known_before(history)
         if self._ranked is not None and self._ranked[0] is known and self._ranked[1] == results:
             return None
         return Preparation(rank, (self.space, known, results, self.seed))
