@@ -57,7 +57,8 @@ def score(proxy: Proxy, network: nn.Module, probe: Probe, seed: int) -> dict[str
         UnfitNetworkError: the proxy makes no sense for this kind of network.
         NonFiniteMetricError: a score is NaN or infinite.
     """
-    own = copy.deepcopy(network)
+    # Convolutions on a CPU take two thirds of the time with this layout, and no longer on a GPU.
+    own = copy.deepcopy(network).to(memory_format=torch.channels_last)
     own.train()
     own.requires_grad_()
     own.zero_grad()

@@ -50,12 +50,18 @@ class Probe:
         if kind == "noise":
             batches = _noise(batches[0], task.interface), _noise(batches[1], task.interface)
         return cls(
-            (batches[0].to(task.device), batches[1].to(task.device)),
+            (_laid_out(batches[0].to(task.device)), _laid_out(batches[1].to(task.device))),
             task.example(),
             task.loss,
             task.interface,
             task.device,
         )
+
+
+def _laid_out(batch: Batch) -> Batch:
+    """`batch` in the layout that `base.score` gives to networks."""
+    inputs = (each.contiguous(memory_format=torch.channels_last) if each.dim() == 4 else each for each in batch.inputs)
+    return Batch(tuple(inputs), batch.targets)
 
 
 def _noise(batch: Batch, interface: Interface) -> Batch:
