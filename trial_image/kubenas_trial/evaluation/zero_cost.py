@@ -13,6 +13,7 @@ from kubenas.api.space import SearchSpace
 from kubenas.space.base import Architecture
 from kubenas.space.load import build_space
 from kubenas_trial.contract import Trial
+from kubenas_trial.errors import NonFiniteMetricError
 from kubenas_trial.evaluation.reporter import Reporter
 from kubenas_trial.measure.cost import count_flops, count_parameters, peak_memory_mb, reset_peak_memory
 from kubenas_trial.measure.measures import before_training
@@ -55,11 +56,11 @@ def judge(
     """The scores of one architecture, by `seed` and regardless of what was judged before.
 
     Metrics: those of `proxies`, what the space knows of its costs, `params` (weights), `flops` (multiply-adds of one
-    example), `seconds` (all that it took), `peak_memory_mb`, and what `task.settings.measure` lists.
+    example), `seconds` (all that it took), `peak_memory_mb`, and what `task.settings.measure` lists. A proxy whose score
+    is NaN or infinite is left out, and the log says so.
 
     Raises:
         InvalidTrialError: the architecture makes no network of this task, or one that a proxy makes no sense for.
-        NonFiniteMetricError: a score is NaN or infinite.
     """
     start = time.monotonic()
     reset_peak_memory(task.device)
@@ -67,7 +68,11 @@ def judge(
     network = task.build(architecture, space)
     scores: dict[str, float] = {}
     for proxy in proxies:
-        scores |= score(proxy, network, probe, seed)
+        try:
+            scores |= score(proxy, network, probe, seed)
+        except NonFiniteMetricError as error:
+            # As of a network whose output does not depend on its input; it ranks last where it has no score.
+            _LOG.warning("%s", error)
     return {
         **build_space(space).costs(architecture),
         **scores,

@@ -7,14 +7,11 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Final
 
+from kubenas.api.metric_names import expanded_proxies
 from kubenas_trial.errors import InvalidTrialError
 from kubenas_trial.proxies.base import Proxy
 
 GROUP: Final = "kubenas.proxies"
-DEFAULT: Final = "default"
-# What `default` stands for: with their log-rank sum the strongest published score that needs no label.
-DEFAULTS: Final = ("az-nas", "vkdnw")
-
 # Class of each, in the module of its name, with _ for -.
 PROXIES: Final[Mapping[str, str]] = {
     "params": "Params",
@@ -45,29 +42,27 @@ PROXIES: Final[Mapping[str, str]] = {
 
 
 def load_proxies(names: Iterable[str]) -> list[Proxy]:
-    """The proxies called `names`, each once; - and _ are one, and `default` stands for those of `DEFAULTS`.
+    """The proxies called `names`, each once; - and _ are one, and `default` stands for those of `DEFAULT_PROXIES`.
 
     A package adds its own by an entry point of the group `kubenas.proxies`: the proxy's name, and its class.
 
     Raises:
         InvalidTrialError: there is none of a name.
     """
-    wanted = dict.fromkeys(one for name in names for one in (DEFAULTS if name == DEFAULT else (name,)))
-    return [*{proxy.name: proxy for proxy in map(_load, wanted)}.values()]
+    return [_load(name) for name in expanded_proxies(names)]
 
 
 def _load(name: str) -> Proxy:
-    own = {_plain(known): known for known in PROXIES}
-    if known := own.get(_plain(name)):
-        module = import_module(f"kubenas_trial.proxies.{_plain(known)}")
-        proxy: Proxy = getattr(module, PROXIES[known])()
+    if name in PROXIES:
+        module = import_module(f"kubenas_trial.proxies.{_plain(name)}")
+        proxy: Proxy = getattr(module, PROXIES[name])()
         return proxy
     others = {_plain(point.name): point for point in entry_points(group=GROUP)}
     if point := others.get(_plain(name)):
         made: Proxy = point.load()()
         return made
-    known_names = ", ".join([DEFAULT, *PROXIES, *sorted(point.name for point in others.values())])
-    raise InvalidTrialError(f"evaluation.proxies: {name!r} is unknown to this trainer; choose of {known_names}")
+    known = ", ".join(["default", *PROXIES, *sorted(point.name for point in others.values())])
+    raise InvalidTrialError(f"evaluation.proxies: {name!r} is unknown to this trainer; choose of {known}")
 
 
 def _plain(name: str) -> str:

@@ -15,7 +15,7 @@ from kubenas_trial.proxies.probe import Probe
 
 
 class Synflow:
-    """The logarithm of the sum of weight times gradient of the output's sum, all weights made positive.
+    """The logarithm of 1 plus the sum of weight times gradient of the output's sum, all weights made positive.
 
     The input is one example of ones. Batch normalizations are left out, and numbers are of double precision, since the
     sum grows by a factor with each layer; hence the logarithm, which changes no rank.
@@ -42,7 +42,7 @@ class Synflow:
         ones = (torch.ones_like(each[:1], dtype=torch.float64) for each in inputs.inputs)
         torch.autograd.backward(network(*ones).sum())
         flow = summed(weighted_layers(network), lambda weight, gradient: (weight * gradient).abs().sum())
-        return {"synflow": math.log(flow) if flow > 0 else -math.inf}
+        return {"synflow": math.log1p(flow)}
 
 
 def _as_it_is(inputs: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from kubenas_trial.datasets.image_data import ImageClassificationSettings, Image
 from kubenas_trial.datasets.image_files import is_cifar, is_mnist, read_cifar, read_mnist
 from kubenas_trial.datasets.image_folders import is_image_folder, read_image_folder
 from kubenas_trial.datasets.image_preprocessing import ImagePreprocessing
+from kubenas_trial.datasets.noise import noise_images
 from kubenas_trial.networks.base import Images
 from kubenas_trial.networks.cells import cell_family
 from kubenas_trial.networks.darts import DARTS
@@ -44,7 +45,10 @@ class ImageClassification(Classifier[ImageClassificationSettings, ImageData]):
         "cell": cell_family,
         "macro": MACRO,
     }
-    built_in: ClassVar = {"digits": BuiltIn("1,797 handwritten digits of 8 x 8 pixels", digits)}
+    built_in: ClassVar = {
+        "digits": BuiltIn("1,797 handwritten digits of 8 x 8 pixels", digits),
+        "noise": BuiltIn("noise of 3 x 32 x 32 pixels in 10 classes, as CIFAR-10's: scores need no more", noise_images),
+    }
     formats: ClassVar = {
         "cifar10": Format(
             "CIFAR-10's data_batch_1 … data_batch_5, test_batch, for Python", is_cifar(10), read_cifar(10)
