@@ -16,7 +16,7 @@ EXPORT := --frozen --no-dev --no-emit-project --no-annotate
 
 include tests/cluster/cluster.mk
 
-.PHONY: help setup demo demo-cluster test test-fast test-properties test-control-plane test-node lint format generate dashboards-pictures krew lock bench bench-search bench-start bench-tasks clean
+.PHONY: help setup demo demo-cluster test test-fast test-properties test-control-plane test-node lint format generate dashboards-pictures krew lock bench bench-search bench-proxies bench-start bench-tasks clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -86,6 +86,9 @@ bench: setup ## the control plane's figures, as docs/benchmarks.md has them (roo
 
 bench-search: setup ## the searches' figures on published tables (KUBENAS_DATA; about 20 minutes on two cores)
 	$(RUN) python -m benchmarks.search
+
+bench-proxies: setup ## how training-free scores rank NAS-Bench-201 (KUBENAS_DATA; hours; goes on where it was interrupted)
+	$(RUN) python -m benchmarks.proxies
 
 bench-start: setup ## how long trials take to start, beside torch (about 5 minutes)
 	$(RUN) python -m benchmarks.start

@@ -56,8 +56,8 @@ def judge(
     """The scores of one architecture, by `seed` and regardless of what was judged before.
 
     Metrics: those of `proxies`, what the space knows of its costs, `params` (weights), `flops` (multiply-adds of one
-    example), `seconds` (all that it took), `peak_memory_mb`, and what `task.settings.measure` lists. A proxy whose score
-    is NaN or infinite is left out, and the log says so.
+    example), `seconds` (all that it took), `peak_memory_mb`, and what `task.settings.measure` lists. A proxy whose
+    score is NaN or infinite is left out, and the log says so.
 
     Raises:
         InvalidTrialError: the architecture makes no network of this task, or one that a proxy makes no sense for.
