@@ -18,8 +18,13 @@ CRDS = {crd["spec"]["names"]["kind"]: crd for crd in custom_resource_definitions
 VERSIONS = {kind: crd["spec"]["versions"][0] for kind, crd in CRDS.items()}
 
 # Maps of names that KubeNAS does not choose: labels and annotations, as ObjectMeta has them.
-# Lists of objects that no one field tells apart: they are replaced as a whole.
-WHOLE = {"spec.searchSpace.costs[].terms[].values"}
+# Lists of objects that are replaced as a whole: no one field tells them apart, or there may be a thousand.
+WHOLE = {
+    "spec.searchSpace.costs[].terms[].values",
+    "spec.candidates",
+    "status.results",
+    "status.failedCandidates",
+}
 MAPS = {
     "spec.budget.deviceShares",
     "spec.trialTemplate.metadata.labels",

@@ -10,10 +10,12 @@ import pytest
 import yaml
 
 from kubenas.api.base import Condition, Metadata, MetricValue
+from kubenas.api.evaluation import MAX_CANDIDATES
 from kubenas.api.experiment import NASExperiment
 from kubenas.api.status import Best, Cost, Counts, ExperimentStatus, Measured
-from kubenas.api.trial import Candidate, Failure, NASTrial, Point, Result, TrialSpec, TrialStatus
+from kubenas.api.trial import Candidate, FailedCandidate, Failure, NASTrial, Point, Result, TrialSpec, TrialStatus
 from kubenas.api.validate import read_experiment
+from kubenas.experiment.bounds import OBJECT_BYTES
 from tests.api.conftest import ROOT
 from tests.api.manifests import VALID
 
@@ -122,6 +124,32 @@ def test_a_trial_is_kept_as_written(namespace: str, api: Api) -> None:
     columns = api.kubectl("get", "nastrial", f"--namespace={namespace}", "--output=wide").splitlines()
     assert columns[0].split() == ["NAME", "PHASE", "ATTEMPT", "VALUE", "SOURCE", "FAILURE", "NODE", "AGE"]
     assert columns[1].split()[:7] == ["digits-4", "Failed", "2", "1e-07", "TerminationMessage", "OutOfMemory", "gpu-1"]
+
+
+def test_a_trial_of_the_largest_batch_is_kept_as_written(namespace: str, api: Api) -> None:
+    """As many values as a trial may have, in no more than etcd takes (1.5 MiB), managed fields included."""
+    metrics = [MetricValue(name=f"az_expressivity_{n:02}", value=-123.45678901234567) for n in range(14)]
+    ids = [str(n) for n in range(MAX_CANDIDATES)]
+    architecture = {f"{a}-{b}": "nor_conv_3x3" for a, b in ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))}
+    trial = NASTrial(
+        metadata=Metadata(name="digits-5"),
+        spec=TrialSpec(number=5, results_seen=2, candidates=[Candidate(id=n, architecture=architecture) for n in ids]),
+        status=TrialStatus(
+            results=[Result(candidate=n, step=1, metrics=metrics, source="Pod") for n in ids[:1000]],
+            failed_candidates=[
+                FailedCandidate(candidate=n, reason="OutOfMemory", message="x" * 700) for n in ids[1000:]
+            ],
+        ),
+    )
+    document = trial.model_dump(mode="json", exclude_none=True, exclude={"metadata", "status"})
+    created = api.create({**document, "metadata": {"name": "digits-5"}}, namespace)
+    kept = api.replace_status({**created, "status": trial.status.dump()}, namespace)
+    assert (kept["spec"], kept["status"]) == (trial.spec.dump(), trial.status.dump())
+    text = api.kubectl(
+        "get", "nastrial", "digits-5", f"--namespace={namespace}", "--output=json", "--show-managed-fields"
+    )
+    size = len(json.dumps(json.loads(text), separators=(",", ":")))
+    assert OBJECT_BYTES * 0.8 < size < OBJECT_BYTES
 
 
 def test_scaling_sets_the_parallelism(namespace: str, api: Api) -> None:

@@ -111,7 +111,7 @@ def test_metrics_for_which_there_is_no_room_are_named() -> None:
     assert status is not None
     assert status.phase == "Succeeded"
     assert "Not kept of them: candidate 0: " in status.conditions[0].message
-    assert "bytes of a trial's results" in status.conditions[0].message
+    assert "(beyond the 2,048 bytes of a result)" in status.conditions[0].message
 
 
 def test_all_metrics_of_a_short_message_are_kept() -> None:

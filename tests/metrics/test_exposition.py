@@ -29,8 +29,8 @@ process_cpu_seconds_total 12
 
 
 def test_values_come_with_their_steps() -> None:
-    assert parse_exposition(TEXT) == {"0": (3, {"accuracy": 0.5}), "1": (2, {"accuracy": 0.25})}
-    assert parse_exposition("") == {}
+    assert parse_exposition(TEXT, 4).values == {"0": (3, {"accuracy": 0.5}), "1": (2, {"accuracy": 0.25})}
+    assert parse_exposition("", 4).values == {}
 
 
 @pytest.mark.parametrize(
@@ -47,24 +47,24 @@ def test_values_come_with_their_steps() -> None:
 )
 def test_what_is_no_exposition(text: str) -> None:
     with pytest.raises(ValueError, match=r"\S"):
-        parse_exposition(text)
+        parse_exposition(text, 1)
 
 
 async def test_what_the_sdk_serves_is_read() -> None:
     with Exposition(0) as exposition:
         exposition.update("0", 7, {"accuracy": 0.75, "loss": 1e-9})
         async with httpx.AsyncClient(trust_env=False) as client:
-            read = await scrape(client, f"http://127.0.0.1:{exposition.port}/metrics")
+            read = await scrape(client, f"http://127.0.0.1:{exposition.port}/metrics", 1)
             with pytest.raises(httpx.HTTPStatusError):
-                await scrape(client, f"http://127.0.0.1:{exposition.port}/other")
-    assert read == {"0": (7, {"accuracy": 0.75, "loss": 1e-9})}
+                await scrape(client, f"http://127.0.0.1:{exposition.port}/other", 1)
+    assert read.values == {"0": (7, {"accuracy": 0.75, "loss": 1e-9})}
 
 
 async def test_another_page_is_an_error() -> None:
     with serving(whole(b"<html>\xff</html>")) as page:
         async with httpx.AsyncClient(trust_env=False) as client:
             with pytest.raises(ValueError, match="no metrics in Prometheus' text format"):
-                await scrape(client, page.url)
+                await scrape(client, page.url, 1)
 
 
 def samples_of_library(text: str) -> dict[str, tuple[int, dict[str, float]]]:
@@ -106,7 +106,7 @@ def test_what_the_library_writes_is_read_as_the_library_reads_it(
             values.labels(candidate, name, other).set(value)
     text = generate_latest(registry).decode()
     expected = {candidate: one for candidate, one in reported.items() if one[1]}
-    assert parse_exposition(text) == samples_of_library(text) == expected
+    assert parse_exposition(text, 16).values == samples_of_library(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_what_the_library_writes_is_read_as_the_library_reads_it(
     ],
 )
 def test_other_writers_of_the_format_are_read(line: str) -> None:
-    assert parse_exposition(f'{line}\nkubenas_trial_step{{candidate="0"}} 2') == {"0": (2, {"a": 1.0})}
+    assert parse_exposition(f'{line}\nkubenas_trial_step{{candidate="0"}} 2', 1).values == {"0": (2, {"a": 1.0})}
 
 
 def test_a_trial_has_no_more_samples_than_it_can_have() -> None:
@@ -128,11 +128,11 @@ def test_a_trial_has_no_more_samples_than_it_can_have() -> None:
         + "".join(f'kubenas_trial_value{{candidate="{c}",metric="m{m}"}} 1\n' for m in range(65))
         for c in range(16)
     )
-    assert {c: len(values) for c, (_, values) in parse_exposition(whole_trial).items()} == {
+    assert {c: len(values) for c, (_, values) in parse_exposition(whole_trial, 16).values.items()} == {
         str(c): 65 for c in range(16)
     }
     with pytest.raises(ValueError, match="more than 1100 samples"):
-        parse_exposition(whole_trial + whole_trial)
+        parse_exposition(whole_trial + whole_trial, 16)
 
 
 @pytest.mark.parametrize(
@@ -154,4 +154,4 @@ def test_a_trial_has_no_more_samples_than_it_can_have() -> None:
 def test_the_largest_exposition_is_parsed_in_steps_that_its_size_bounds(hostile: str) -> None:
     """Of expressions that try every split of it, each of these would take hours."""
     with suppress(ValueError):
-        assert parse_exposition(hostile) == {}
+        assert parse_exposition(hostile, 16).values == {}

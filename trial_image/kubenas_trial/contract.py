@@ -22,18 +22,28 @@ import operator
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from kubenas.api.evaluation import MAX_TRAINED
+from kubenas.api.trial import MAX_METRICS, most_metrics
 from kubenas.space.base import Architecture, InvalidArchitectureError, Space
 from kubenas.space.load import build_space
 from kubenas_trial.document import TrialDocument, read_document
 from kubenas_trial.errors import InvalidTrialError, NonFiniteMetricError, TrialError, exit_code, told
 from kubenas_trial.exposition import Exposition
 from kubenas_trial.sigterm import Sigterm
-from kubenas_trial.termination import Failed, Result, check_room, error_message, results_message, write
+from kubenas_trial.termination import (
+    Failed,
+    Result,
+    check_room,
+    error_message,
+    exposed_message,
+    results_message,
+    write,
+)
 
 __all__ = ["Candidate", "InvalidTrialError", "NonFiniteMetricError", "Trial", "TrialError"]
 
@@ -45,8 +55,6 @@ _TEST_PREFIX = "test_"
 RANK_LOG = "KUBENAS_RANK_LOG"
 # Epochs done: exposed, so that a scraped value can replace a lost result, but not part of the result.
 _EPOCH = "epoch"
-# What a trial's status can hold.
-_MOST_METRICS = 64
 _LAST_STEP = 2**53 - 1
 
 
@@ -104,6 +112,9 @@ class Trial:
         self._termination_log = _termination_log(environment)
         self._reports: dict[str, tuple[int, dict[str, float]]] = {}
         self._failures: dict[str, TrialError] = {}
+        self._ids = frozenset(candidate.id for candidate in self.candidates)
+        # More than a message has room for.
+        self._is_batch = len(self.candidates) > MAX_TRAINED
 
     @classmethod
     @contextmanager
@@ -111,8 +122,9 @@ class Trial:
         """The trial that the environment describes; serves its metrics while inside the `with`.
 
         At the end the results go into the termination message, and the process stays up until the last values were
-        scraped (at most KUBENAS_SCRAPE_LIMIT seconds). An exception inside ends the process with `errors.exit_code` and
-        its reason and text in the termination message; SIGTERM with 143, or with 0 once the results are written.
+        scraped (at most KUBENAS_SCRAPE_LIMIT seconds). Results of more than 16 candidates are those that were scraped;
+        the message has their digest. An exception inside ends the process with `errors.exit_code` and its reason and
+        text in the termination message; SIGTERM with 143, or with 0 once the results are written.
         sys.exit() and sys.exit(0) inside are an end like any other: the results are written before. A candidate that
         has none fails alone if another has one.
 
@@ -142,8 +154,11 @@ class Trial:
                         raise
                     ended = raised
                 outcomes = trial._outcomes()
-                message = results_message(outcomes)
                 errors = [one.error for one in outcomes if isinstance(one, Failed)]
+                if trial._is_batch:
+                    message = exposed_message(outcomes, exposition.digest())
+                else:
+                    message = results_message(outcomes)
                 with sigterm.held():
                     write(termination_log, message)
                     sigterm.code = exit_code(errors[0]) if len(errors) == len(outcomes) else 0
@@ -164,8 +179,8 @@ class Trial:
         """Publish the values of `candidate` at `step`, for example the epoch.
 
         The last report of a candidate is its result, with what other reports of the same step say. Metrics whose names
-        start with test_ appear in the result only, where no search can see them; `epoch`, the epochs that are done, is
-        shown only.
+        start with test_ appear in the result only, where no search can see them, and not at all with more than 16
+        candidates; `epoch`, the epochs that are done, is shown only.
 
         Raises:
             NonFiniteMetricError: a value is NaN or infinite.
@@ -184,20 +199,19 @@ class Trial:
         last_number, last_values = self._reports.get(candidate.id, (number, {}))
         if last_number == number:
             values = last_values | values
-        kept = values.keys() - {_EPOCH}
-        if len(kept) > _MOST_METRICS:
-            raise TrialError(
-                "ResultsTooLarge", f"{at}: {len(kept)} metrics are reported, and a result has at most {_MOST_METRICS}"
-            )
-        if self._exposition is None:
+        self._check_metrics(at, values.keys() - {_EPOCH})
+        if self._exposition is None or candidate.id in self._failures:
             return
-        # Fail now rather than after the other candidates' training.
-        likely = (
-            {own.id: (number, values) for own in self.candidates} | self._reports | {candidate.id: (number, values)}
-        )
-        results_message([self._outcome(own.id, *likely[own.id]) for own in self.candidates])
+        if not self._is_batch:
+            # Fail now rather than after the other candidates' training.
+            likely = (
+                {own.id: (number, values) for own in self.candidates} | self._reports | {candidate.id: (number, values)}
+            )
+            results_message([self._outcome(own.id, *likely[own.id]) for own in self.candidates])
         self._reports[candidate.id] = number, values
         visible = {name: value for name, value in values.items() if not name.startswith(_TEST_PREFIX)}
+        if self._is_batch:
+            visible.pop(_EPOCH, None)
         self._exposition.update(candidate.id, number, visible)
 
     def fail(self, candidate: Candidate, error: BaseException) -> None:
@@ -212,7 +226,7 @@ class Trial:
         if self._exposition is None:
             return
         _LOG.error("candidate %s has failed", candidate.id, exc_info=error)
-        self._failures[candidate.id] = told(error)
+        self._give_up(candidate.id, told(error))
 
     def check_room(self, metrics: Iterable[str]) -> None:
         """Check that the results will fit, before anything is trained, where the names of all metrics are known.
@@ -220,7 +234,11 @@ class Trial:
         Raises:
             TrialError: they might not, with reason ResultsTooLarge.
         """
-        check_room([(candidate.id, candidate.epochs) for candidate in self.candidates], metrics)
+        names = list(metrics)
+        if self._is_batch:
+            self._check_metrics("each candidate", {name for name in names if not name.startswith(_TEST_PREFIX)})
+        else:
+            check_room([(candidate.id, candidate.epochs) for candidate in self.candidates], names)
 
     def abort(self, error: TrialError) -> None:
         """End the process with `error` at once, from any thread: for when the main one may wait for ever."""
@@ -244,16 +262,30 @@ class Trial:
         return self.checkpoint_dir / f"{candidate.id}.safetensors"
 
     def _check_own(self, candidate: Candidate, at: str) -> None:
-        if all(candidate.id != own.id for own in self.candidates):
+        if candidate.id not in self._ids:
             raise ValueError(f"{at}: this trial has no such candidate")
 
+    def _check_metrics(self, at: str, names: Collection[str]) -> None:
+        most = most_metrics(len(self.candidates))
+        if len(names) > most:
+            of = f" of {len(self.candidates)} candidates" if most < MAX_METRICS else ""
+            raise TrialError(
+                "ResultsTooLarge", f"{at}: {len(names)} metrics are reported, and a result{of} has at most {most}"
+            )
+
+    def _give_up(self, candidate: str, error: TrialError) -> None:
+        self._failures[candidate] = error
+        if self._is_batch and self._exposition is not None:
+            self._exposition.fail(candidate, error.reason)
+
     def _outcomes(self) -> list[Result | Failed]:
-        """The result or failure of each candidate; raises the error of the only one."""
+        """The result or failure of each candidate; raises the error of the only one, or the first one of a batch."""
         for candidate in self.candidates:
-            if candidate.id not in self._reports:
-                missing = TrialError("TrainerError", f"the trainer ended without a report of candidate {candidate.id}")
-                self._failures.setdefault(candidate.id, missing)
-        if len(self.candidates) == 1 and self._failures:
+            if candidate.id not in self._reports and candidate.id not in self._failures:
+                message = f"the trainer ended without a report of candidate {candidate.id}"
+                self._give_up(candidate.id, TrialError("TrainerError", message))
+        alone = len(self.candidates) == 1 or self._is_batch
+        if alone and len(self._failures) == len(self.candidates):
             raise self._failures[self.candidates[0].id]
         return [self._outcome(one.id, *self._reports.get(one.id, (0, {}))) for one in self.candidates]
 

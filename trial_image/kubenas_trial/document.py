@@ -7,13 +7,14 @@ import logging
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from kubenas.api.evaluation import Combination, Sampler, SupernetRule
 from kubenas.api.metric_names import DEFAULT_PROXIES
 from kubenas.api.space import SearchSpace
 from kubenas.api.task import Task
+from kubenas.space.packing import unpack
 from kubenas_trial.errors import InvalidTrialError, read
 
 VARIABLE = "KUBENAS_TRIAL"
@@ -59,6 +60,16 @@ class CandidateDocument(_Part):
     resume_from: str | None = None
 
 
+def _unpacked(candidates: Any) -> Any:
+    """The candidates, of which many come packed (`kubenas.space.packing`)."""
+    if not isinstance(candidates, Mapping):
+        return candidates
+    packed = candidates.get("packed")
+    if not isinstance(packed, str):
+        raise ValueError("is no list, and has no text packed")  # noqa: TRY004 - pydantic makes it a problem of the field
+    return [{"id": name, "architecture": architecture} for name, architecture in unpack(packed).items()]
+
+
 class EvaluationDocument(_Part):
     """What all trials of a stage have in common, and what decides what they import."""
 
@@ -76,7 +87,7 @@ class TrialDocument(EvaluationDocument):
     search_space: SearchSpace
     # Checkpoint of the supernet that the candidates are judged by, or begin from.
     supernet: str | None = None
-    candidates: Annotated[list[CandidateDocument], Field(min_length=1)]
+    candidates: Annotated[list[CandidateDocument], Field(min_length=1), BeforeValidator(_unpacked)]
 
 
 def read_document(environment: Mapping[str, str]) -> TrialDocument:

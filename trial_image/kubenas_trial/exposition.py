@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -18,6 +19,9 @@ from prometheus_client.registry import Collector
 
 VALUE = "kubenas_trial_value"
 STEP = "kubenas_trial_step"
+FAILURE = "kubenas_trial_failure"
+# The text format.
+_TEXT = "text/plain; version=0.0.4"
 
 
 class _Curves(Collector):
@@ -26,6 +30,12 @@ class _Curves(Collector):
     def __init__(self) -> None:
         self._lock = Lock()
         self._last: dict[str, tuple[int, dict[str, float]]] = {}
+        self._failures: dict[str, str] = {}
+
+    def fail(self, candidate: str, reason: str) -> None:
+        with self._lock:
+            self._last.pop(candidate, None)
+            self._failures[candidate] = reason
 
     def update(self, candidate: str, step: int, metrics: Mapping[str, float]) -> None:
         with self._lock:
@@ -34,7 +44,7 @@ class _Curves(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         # One snapshot makes both families, so that a scrape never pairs a value with another's step.
         with self._lock:
-            last = dict(self._last)
+            last, failures = dict(self._last), dict(self._failures)
         values = GaugeMetricFamily(VALUE, "Last reported value of a metric.", labels=("candidate", "metric"))
         steps = GaugeMetricFamily(STEP, "Step of the last report, for example the epoch.", labels=("candidate",))
         for candidate, (step, metrics) in last.items():
@@ -43,6 +53,11 @@ class _Curves(Collector):
                 values.add_metric((candidate, name), value)
         yield values
         yield steps
+        if failures:
+            failed = GaugeMetricFamily(FAILURE, "Whether a candidate has failed alone.", labels=("candidate", "reason"))
+            for candidate, reason in failures.items():
+                failed.add_metric((candidate, reason), 1)
+            yield failed
 
 
 class Exposition:
@@ -83,6 +98,16 @@ class Exposition:
     def update(self, candidate: str, step: int, metrics: Mapping[str, float]) -> None:
         """Replace a candidate's step and values, at once for every scrape."""
         self._curves.update(candidate, step, metrics)
+
+    def fail(self, candidate: str, reason: str) -> None:
+        """Show that a candidate has failed alone, in place of its values."""
+        self._curves.fail(candidate, reason)
+
+    def digest(self) -> str:
+        """SHA-256 of the samples in the text format: their lines, sorted, with line feeds between them."""
+        encode, _ = choose_encoder(_TEXT)
+        lines = [line for line in encode(self._registry).decode().splitlines() if not line.startswith("#")]
+        return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
     def wait_final_scrape(self, limit: float) -> bool:
         """Wait until all that was reported has been scraped once more, at most `limit` seconds; whether it was."""

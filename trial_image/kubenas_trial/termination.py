@@ -16,6 +16,8 @@ LIMIT_BYTES = 4096
 _DIGITS = 9
 # No rounded number is longer.
 _LONGEST = -1234567890000000.0
+# Reasons of failures in the message of a batch, of which each has up to 63 characters.
+_MOST_TEXTS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,28 @@ def results_message(outcomes: Sequence[Result | Failed]) -> bytes:
         f"termination message holds {LIMIT_BYTES}: lower trials.candidatesPerTrial, or report fewer metrics (KubeNAS' "
         "own trainer: list fewer in task.settings.measure)",
     )
+
+
+def exposed_message(outcomes: Sequence[Result | Failed], digest: str) -> bytes:
+    """The message of a batch whose results `/metrics` shows: their number and digest, and a text for each reason.
+
+    Args:
+        outcomes: of all candidates.
+        digest: of what is shown (`Exposition.digest`).
+    """
+    texts: dict[str, TrialError] = {}
+    for one in outcomes:
+        if isinstance(one, Failed):
+            texts.setdefault(one.error.reason, one.error)
+    results = sum(isinstance(one, Result) for one in outcomes)
+
+    def message(text_bytes: int) -> bytes:
+        failures = [_error(error, text_bytes) for error in [*texts.values()][:_MOST_TEXTS]]
+        said = {one["reason"]: one["message"] for one in failures}
+        return _encode({"exposed": {"results": results, "sha256": digest}, "failures": said})
+
+    share = (LIMIT_BYTES - len(message(0))) // max(1, min(len(texts), _MOST_TEXTS))
+    return message(share)
 
 
 def check_room(candidates: Sequence[tuple[str, int]], names: Iterable[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.alias_generators import to_snake
@@ -20,6 +20,11 @@ _VALIDATIONS = "x-kubernetes-validations"
 def keyed(*keys: str) -> dict[str, Any]:
     """Schema extension of a list whose items differ in `keys`; only the apiserver checks it."""
     return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}
+
+
+# Schema extension of a list that is replaced as a whole: for many items, each of which would else be once more in the
+# object's managed fields.
+WHOLE: Final[dict[str, Any]] = {"x-kubernetes-list-type": "atomic"}
 
 
 class Check(Protocol):

@@ -19,14 +19,22 @@ from kubenas.api.base import (
 )
 from kubenas.api.evaluation import MAX_CANDIDATES, MAX_SEEDS
 from kubenas.api.objective import MAX_OBJECTIVES
-from kubenas.api.rule import Transition, keyed
+from kubenas.api.rule import WHOLE, Transition, keyed
 
 Phase = Literal["Pending", "Running", "Succeeded", "Pruned", "Failed"]
 Source = Literal["TerminationMessage", "Prometheus", "Pod"]
 
 MAX_CURVE_POINTS = 32
+MAX_METRICS = 64
+# Of all candidates together: more could not be read in one turn of the operator's event loop.
+MAX_VALUES = 14 * MAX_CANDIDATES
 # The largest whole number that every JSON reader takes for what it is.
 MAX_STEP = 2**53 - 1
+
+
+def most_metrics(candidates: int) -> int:
+    """How many metrics each of so many candidates of a trial may have."""
+    return min(MAX_METRICS, MAX_VALUES // candidates)
 
 
 class Candidate(Model):
@@ -70,7 +78,10 @@ class TrialSpec(Model):
         description="Checkpoint of the supernet that its candidates are judged by, or begin from.",
     )
     candidates: list[Candidate] = Field(
-        min_length=1, max_length=MAX_CANDIDATES, description="The candidates.", json_schema_extra=keyed("id")
+        min_length=1,
+        max_length=MAX_CANDIDATES,
+        description="The candidates, each with an id of its own.",
+        json_schema_extra=WHOLE,
     )
 
 
@@ -79,7 +90,9 @@ class Result(Model):
 
     candidate: str = Field(max_length=63, description="Its id.")
     step: int = Field(ge=0, le=MAX_STEP, description="The step that the values belong to, for example an epoch.")
-    metrics: list[MetricValue] = Field(max_length=64, description="The values.", json_schema_extra=keyed("name"))
+    metrics: list[MetricValue] = Field(
+        max_length=MAX_METRICS, description="The values.", json_schema_extra=keyed("name")
+    )
     architecture: FreeObject | None = Field(
         default=None, description="The architecture that was found, where the candidate has none."
     )
@@ -141,14 +154,14 @@ class TrialStatus(Model):
     results: list[Result] = Field(
         default_factory=list,
         max_length=MAX_CANDIDATES,
-        description="Final values.",
-        json_schema_extra=keyed("candidate"),
+        description="Final values; of a trial that goes on, those of a batch that earlier attempts came to.",
+        json_schema_extra=WHOLE,
     )
     failed_candidates: list[FailedCandidate] = Field(
         default_factory=list,
         max_length=MAX_CANDIDATES,
         description="Candidates without a result, as the trainer reported them; the others have theirs.",
-        json_schema_extra=keyed("candidate"),
+        json_schema_extra=WHOLE,
     )
     curve: list[Point] = Field(
         default_factory=list,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from kubenas.api.base import API_VERSION
+from kubenas.api.base import API_VERSION, duration_seconds
 from kubenas.api.experiment import NASExperiment
 from kubenas.api.trial import TrialSpec
 from kubenas.cluster.names import (
@@ -20,6 +20,7 @@ from kubenas.experiment.contract import (
     CHECKPOINT_VARIABLE,
     DATA_VARIABLE,
     METRICS_PORT,
+    SCRAPE_LIMIT_VARIABLE,
     TRIAL_VARIABLE,
     escaped,
     trial_document,
@@ -71,7 +72,7 @@ def pod_manifest(
     """The pod to create for the trial's current attempt: restricted by default, the user's template over it."""
     template = experiment.spec.trial_template
     document = trial_document(experiment.metadata.name, experiment.spec, stage, trial, _CHECKPOINTS)
-    base = _pod_spec(experiment, defaults, document, f"{_CHECKPOINTS}/{trial.name}")
+    base = _pod_spec(experiment, defaults, trial, document)
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -98,7 +99,10 @@ def pod_manifest(
     }
 
 
-def _pod_spec(experiment: NASExperiment, defaults: PodDefaults, document: str, checkpoints: str) -> dict[str, Any]:
+def _pod_spec(experiment: NASExperiment, defaults: PodDefaults, trial: Trial, document: str) -> dict[str, Any]:
+    # Prometheus scrapes the port that is called metrics.
+    port = "results" if trial.is_batch else "metrics"
+    waits = [{"name": SCRAPE_LIMIT_VARIABLE, "value": str(_scrape_limit(experiment))}] if trial.is_batch else []
     storage = experiment.spec.storage
     volume: dict[str, Any] = {"name": "checkpoints"}
     mount = {"name": "checkpoints", "mountPath": _CHECKPOINTS}
@@ -126,11 +130,12 @@ def _pod_spec(experiment: NASExperiment, defaults: PodDefaults, document: str, c
                 "image": defaults.image,
                 "env": [
                     {"name": TRIAL_VARIABLE, "value": escaped(document)},
-                    {"name": CHECKPOINT_VARIABLE, "value": checkpoints},
+                    {"name": CHECKPOINT_VARIABLE, "value": f"{_CHECKPOINTS}/{trial.name}"},
                     {"name": DATA_VARIABLE, "value": _DATA},
                     {"name": "HOME", "value": "/tmp"},  # noqa: S108 - the pod's own emptyDir
+                    *waits,
                 ],
-                "ports": [{"name": "metrics", "containerPort": METRICS_PORT}],
+                "ports": [{"name": port, "containerPort": METRICS_PORT}],
                 "resources": {"limits": {defaults.gpu_resource: 1}},
                 "securityContext": {
                     "allowPrivilegeEscalation": False,
@@ -153,6 +158,11 @@ def _pod_spec(experiment: NASExperiment, defaults: PodDefaults, document: str, c
             volume,
         ],
     }
+
+
+def _scrape_limit(experiment: NASExperiment) -> int:
+    """How long a batch's pod shows its results at most: until two readings may have failed."""
+    return 60 + 3 * duration_seconds(experiment.spec.metrics.interval)
 
 
 def _owner(kind: str, name: str, uid: str) -> dict[str, Any]:

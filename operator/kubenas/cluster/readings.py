@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import httpx
@@ -17,8 +17,9 @@ from kubenas.cluster.turns import Turns
 from kubenas.experiment.contract import METRICS_PORT
 from kubenas.experiment.curves import gathered
 from kubenas.experiment.plan import Observed
-from kubenas.experiment.state import Attempt, AttemptPhase, Curves, Fault
-from kubenas.metrics.exposition import scrape
+from kubenas.experiment.stages import stage_named
+from kubenas.experiment.state import Attempt, AttemptPhase, Curves, Fault, Readings, Trial
+from kubenas.metrics.exposition import Exposition, scrape
 from kubenas.metrics.prometheus import ReadError, read_curves
 
 # After a restart the curves of this long are read again; what is older is in the trials' statuses.
@@ -44,70 +45,96 @@ class Reader:
         self._slots = Turns(lambda: asyncio.Semaphore(_REQUESTS_OF_NAMESPACE))
 
     async def read(self, store: Store) -> None:
-        """Read now, into the store; what goes wrong is noted there too."""
-        observed, readings = store.observed(), store.readings
+        """Read now, into the store; what goes wrong is noted there too.
+
+        Pods of batches are read themselves, whatever the source is: they show too much for a Prometheus.
+        """
+        observed = store.observed()
         if observed is None:
             return
-        began = time.time()
+        readings, began = store.readings, time.time()
+        # Copies, as a reconcile in a thread may be changing the ledger.
+        trials = {trial.attempt_name: trial for trial in [*observed.ledger.unfinished.values()]}
+        direct = {name: trial for name, trial in trials.items() if readings.source == "Pod" or trial.is_batch}
+        fault = None
         try:
-            if readings.source == "Pod":
-                found, fault = await self._scrape_all(store.key[0], observed.attempts.values())
-            else:
-                found, fault = await self._query(store, observed, began)
+            if direct:
+                fault = await self._read_pods(store.key[0], observed, direct, readings)
+            if len(direct) < len(trials):
+                pods = [name for name in trials if name not in direct]
+                found, unread = await self._query(store, observed, pods, began)
+                for name, curves in found.items():
+                    await _take_in(readings, observed, trials[name], curves)
+                fault = fault or unread
         except ReadError as error:
-            found, fault = {}, error.fault
+            fault = error.fault
         else:
             readings.read_at = began
         READS.labels("failed" if fault else "succeeded").inc()
         if fault and readings.fault is None:
             _LOG.warning("%s/%s: %s", *store.key, fault.message)
         readings.fault = fault
-        # A copy, as a reconcile in a thread may be changing the ledger.
-        required = {stage.name: stage.required for stage in observed.stages}
-        for trial in [*observed.ledger.unfinished.values()]:
-            name = trial.attempt_name
-            if name in found:
-                known = readings.curves.get(name, {})
-                readings.curves[name] = gathered(known, found[name], trial.candidates, required.get(trial.stage, ()))
         store.changed.set()
 
-    async def _query(self, store: Store, observed: Observed, began: float) -> tuple[dict[str, Curves], Fault | None]:
+    async def _query(
+        self, store: Store, observed: Observed, pods: Sequence[str], began: float
+    ) -> tuple[dict[str, Curves], Fault | None]:
         if self._prometheus is None:
             message = "the operator was started without --prometheus-url; set it, or set metrics.source to Pod"
             raise ReadError(Fault("PrometheusNotConfigured", message))
         interval = duration_seconds(observed.experiment.spec.metrics.interval)
         since = store.readings.read_at or min((a.created for a in observed.attempts.values()), default=began)
         seconds = min(began - since, _LONGEST_SECONDS) + 2 * interval
-        pods = [trial.attempt_name for trial in [*observed.ledger.unfinished.values()]]
         namespace = store.key[0]
         async with self._slots.of(namespace):
             return await read_curves(self._client, self._prometheus, namespace, store.uid, pods, seconds)
 
-    async def _scrape_all(self, namespace: str, attempts: Iterable[Attempt]) -> tuple[dict[str, Curves], Fault | None]:
-        running = [a for a in attempts if a.phase is AttemptPhase.RUNNING and a.address]
+    async def _read_pods(
+        self, namespace: str, observed: Observed, trials: Mapping[str, Trial], readings: Readings
+    ) -> Fault | None:
+        """Read the pods of `trials`, by the names of their attempts, as far as they run."""
+        running = [a for a in observed.attempts.values() if a.name in trials and _answers(a)]
         slots = asyncio.Semaphore(SCRAPES_OF_EXPERIMENT)
 
-        async def scraped(attempt: Attempt) -> Curves | Fault | None:
+        async def read(attempt: Attempt) -> bool | Fault:
+            trial = trials[attempt.name]
             async with slots, self._slots.of(namespace):
-                return await self._scrape(attempt)
+                read = await self._scrape(attempt, len(trial.candidates))
+            if not isinstance(read, Exposition):
+                return read or False
+            found = {candidate: {step: values} for candidate, (step, values) in read.values.items()}
+            await _take_in(readings, observed, trial, found)
+            if trial.is_batch:
+                readings.exposed[attempt.name] = read.exposed
+            return True
 
-        answers = await asyncio.gather(*map(scraped, running))
-        if running and all(answer is None for answer in answers):
+        answers = await asyncio.gather(*map(read, running))
+        if running and not any(answers):
             message = f"none of {len(running)} running pods answers on port {METRICS_PORT}"
             raise ReadError(Fault("PodsUnreachable", message))
-        found = {a.name: curves for a, curves in zip(running, answers, strict=True) if isinstance(curves, dict)}
         faults = [answer for answer in answers if isinstance(answer, Fault)]
         if not faults:
-            return found, None
+            return None
         others = f" (and {len(faults) - 1} more pods cannot be read)" if len(faults) > 1 else ""
-        return found, Fault(faults[0].reason, faults[0].message + others)
+        return Fault(faults[0].reason, faults[0].message + others)
 
-    async def _scrape(self, attempt: Attempt) -> Curves | Fault | None:
+    async def _scrape(self, attempt: Attempt, candidates: int) -> Exposition | Fault | None:
         host = f"[{attempt.address}]" if attempt.address and ":" in attempt.address else attempt.address
         try:
-            found = await scrape(self._client, f"http://{host}:{METRICS_PORT}/metrics")
+            return await scrape(self._client, f"http://{host}:{METRICS_PORT}/metrics", candidates)
         except httpx.HTTPError:
             return None  # it may just be starting or ending
         except ValueError as error:
             return Fault("MetricsUnreadable", f"pod {attempt.name}, port {METRICS_PORT}: {error}")
-        return {candidate: {step: values} for candidate, (step, values) in found.items()}
+
+
+def _answers(attempt: Attempt) -> bool:
+    return attempt.phase is AttemptPhase.RUNNING and bool(attempt.address)
+
+
+async def _take_in(readings: Readings, observed: Observed, trial: Trial, found: Curves) -> None:
+    """Join what was found of a trial to what is known of it; in a thread, as there may be much."""
+    name, stage = trial.attempt_name, stage_named(observed.stages, trial.stage)
+    required = stage.required if stage else ()
+    known = readings.curves.get(name, {})
+    readings.curves[name] = await asyncio.to_thread(gathered, known, found, trial.candidates, required)

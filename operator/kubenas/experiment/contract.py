@@ -5,14 +5,22 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from kubenas.api.evaluation import MAX_TRAINED
+from kubenas.space.packing import pack
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kubenas.api.experiment import ExperimentSpec
+    from kubenas.api.trial import Candidate
     from kubenas.experiment.stages import ResolvedStage
     from kubenas.experiment.state import Trial
 
 TRIAL_VARIABLE = "KUBENAS_TRIAL"
 CHECKPOINT_VARIABLE = "KUBENAS_CHECKPOINT_DIR"
 DATA_VARIABLE = "KUBENAS_DATA_DIR"
+# Seconds that a trainer stays up at most until its last values were read.
+SCRAPE_LIMIT_VARIABLE = "KUBENAS_SCRAPE_LIMIT"
 METRICS_PORT = 8080
 # The container that is the trial's program; users' templates name it to change it.
 TRAINER = "trainer"
@@ -39,19 +47,26 @@ def trial_document(
             **evaluation_document(spec, stage),
             "searchSpace": spec.search_space.dump(),
             **({"supernet": f"{checkpoints}/{trial.supernet}"} if trial.supernet else {}),
-            "candidates": [
-                {
-                    "id": c.id,
-                    "architecture": c.architecture,
-                    "epochs": c.epochs,
-                    "horizon": max(stage.horizon, c.epochs or 0),
-                    "resumeFrom": f"{checkpoints}/{c.resume_from}" if checkpoints and c.resume_from else None,
-                }
-                for c in trial.candidates
-            ],
+            "candidates": _candidates(trial.remaining, stage, checkpoints),
         },
         separators=(",", ":"),
     )
+
+
+def _candidates(candidates: Sequence[Candidate], stage: ResolvedStage, checkpoints: str | None) -> Any:
+    """What is to be evaluated; many candidates, which are scored, as nothing but packed architectures."""
+    if len(candidates) > MAX_TRAINED:
+        return {"packed": pack({one.id: one.architecture for one in candidates})}
+    return [
+        {
+            "id": one.id,
+            "architecture": one.architecture,
+            "epochs": one.epochs,
+            "horizon": max(stage.horizon, one.epochs) if one.epochs else None,
+            "resumeFrom": f"{checkpoints}/{one.resume_from}" if checkpoints and one.resume_from else None,
+        }
+        for one in candidates
+    ]
 
 
 def evaluation_document(spec: ExperimentSpec, stage: ResolvedStage) -> dict[str, Any]:

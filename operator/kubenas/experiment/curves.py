@@ -9,14 +9,24 @@ from itertools import islice
 from typing import Final
 
 from kubenas.api.base import MetricValue
-from kubenas.api.trial import MAX_CURVE_POINTS, MAX_STEP, Candidate, Point, Result, Source
-from kubenas.experiment.state import Curve, Curves, Fault, metrics_of
+from kubenas.api.trial import (
+    MAX_CURVE_POINTS,
+    MAX_METRICS,
+    MAX_STEP,
+    Candidate,
+    FailedCandidate,
+    Point,
+    Result,
+    Source,
+    most_metrics,
+)
+from kubenas.experiment.state import Curve, Curves, Exposed, Fault, metrics_of
 
-MAX_METRICS: Final = 64
 # Steps of a running trial that are kept in memory.
 MOST_STEPS: Final = 8 * MAX_CURVE_POINTS
 # The metric by which a trainer says how many epochs are done, whatever its steps count.
 EPOCH: Final = "epoch"
+REASON: Final = re.compile(r"[A-Z][A-Za-z0-9]{0,62}")
 METRIC_NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,62}")
 
 
@@ -32,20 +42,20 @@ def gathered(known: Curves, read: Curves, candidates: Sequence[Candidate], requi
     """The curves of both, later readings in place of earlier ones, as long as an attempt runs.
 
     Bounded, whatever a trainer serves: only the trial's candidates, values that a status can hold, `required` and EPOCH
-    first, and at most `MOST_STEPS` steps.
+    first, and at most `MOST_STEPS` steps; of a large batch, which has no curves, the last step of each.
     """
     curves: Curves = {}
-    most = max(2, MOST_STEPS // len(candidates))
+    most, metrics = max(1, MOST_STEPS // len(candidates)), most_metrics(len(candidates))
     for candidate in candidates:
         curve = dict(known.get(candidate.id, {}))
         for step, values in read.get(candidate.id, {}).items():
             both = curve.get(step, {}) | values
             first = {name: both[name] for name in (*required, EPOCH) if math.isfinite(both.get(name, math.nan))}
-            kept = dict(islice((first | _storable(both)).items(), MAX_METRICS))
+            kept = dict(islice((first | _storable(both)).items(), metrics))
             if kept and 0 <= step <= MAX_STEP:
                 curve[step] = kept
         # Thinned to the half, so that it stays even as it grows.
-        steps = sorted(curve) if len(curve) <= most else _thinned(sorted(curve), max(2, most // 2))
+        steps = sorted(curve) if len(curve) <= most else _thinned(sorted(curve), max(1, most // 2))
         if steps:
             curves[candidate.id] = {step: curve[step] for step in steps}
     return curves
@@ -70,9 +80,10 @@ def merged(
 ) -> list[Point]:
     """What was read joined to what was known, as a status keeps it: `required` metrics at `MAX_CURVE_POINTS` steps.
 
-    Of what was read, only what a status can hold: a trainer may serve anything.
+    Of what was read, only what a status can hold: a trainer may serve anything. Of more candidates than could each have
+    two points there is no curve.
     """
-    if not read:
+    if not read or len(candidates) > MAX_CURVE_POINTS // 2:
         return list(known)
     kept: Curves = {}
     for candidate in candidates:
@@ -100,11 +111,8 @@ def whole_results(
     """
     results = []
     for candidate in candidates:
-        curve = {
-            step: values
-            for step, values in (read or {}).get(candidate.id, {}).items()
-            if values.get(EPOCH) == candidate.epochs
-        }
+        shown = (read or {}).get(candidate.id, {})
+        curve = {step: values for step, values in shown.items() if _over(candidate, values)}
         found = _last_values(candidate, curve, required, source)
         if found is None:
             return []
@@ -124,7 +132,7 @@ def missing_objective(read: Curves | None, candidates: Sequence[Candidate], requ
     for candidate in shown[:-1] if missing else ():
         curve = (read or {})[candidate.id]
         last = curve[max(curve)]
-        if last.get(EPOCH) == candidate.epochs:
+        if _over(candidate, last):
             there = ", ".join(name for name in sorted(last) if name != EPOCH) or "nothing"
             message = f"candidate {candidate.id} has ended without {missing}, an objective; it reported {there}"
             return Fault("MetricMissing", message)
@@ -137,6 +145,50 @@ def last_results(
     """The last values of each candidate that has any, however far it has come."""
     found = (_last_values(one, curves.get(one.id, {}), required, source) for one in candidates)
     return [result for result in found if result is not None]
+
+
+def of_batch(
+    curves: Curves,
+    exposed: Exposed | None,
+    candidates: Sequence[Candidate],
+    required: Sequence[str],
+    texts: Mapping[str, str],
+) -> tuple[list[Result], list[FailedCandidate]]:
+    """The results that a pod has shown of candidates that it scores, and which have failed alone.
+
+    Args:
+        texts: what the trainer said of failures, by reason.
+    """
+    results: list[Result] = []
+    failed: list[FailedCandidate] = []
+    for candidate in candidates:
+        reason = exposed.failures.get(candidate.id) if exposed else None
+        if reason is not None:
+            reason = reason if REASON.fullmatch(reason) else "TrainerError"
+            text = texts.get(reason) or "the log of the pod says why"
+            failed.append(FailedCandidate(candidate=candidate.id, reason=reason, message=text))
+        elif (found := _last_values(candidate, curves.get(candidate.id, {}), required, "Pod")) is not None:
+            results.append(found)
+    return results, failed
+
+
+def unreported(curves: Curves, candidates: Sequence[Candidate], required: Sequence[str]) -> list[FailedCandidate]:
+    """Why candidates have no result although their trainer has ended well."""
+    found = []
+    for candidate in candidates:
+        curve = curves.get(candidate.id, {})
+        missing = next((name for name in required if curve and name not in curve[max(curve)]), None)
+        reason = "MetricMissing" if missing else "NoResult"
+        text = (
+            f"the trainer reported no {missing}, an objective" if missing else "the trainer has shown no result of it"
+        )
+        found.append(FailedCandidate(candidate=candidate.id, reason=reason, message=text))
+    return found
+
+
+def _over(candidate: Candidate, values: Mapping[str, float]) -> bool:
+    """Whether values are the candidate's last: the first ones are where nothing is trained for it."""
+    return candidate.epochs is None or values.get(EPOCH) == candidate.epochs
 
 
 def _last_values(candidate: Candidate, curve: Curve, required: Sequence[str], source: Source) -> Result | None:
@@ -160,7 +212,9 @@ def _storable(values: Mapping[str, float]) -> dict[str, float]:
 
 
 def _thinned(steps: list[int], most: int) -> list[int]:
-    """At most `most` of the steps, evenly spread, the first and the last among them."""
+    """At most `most` of the steps, evenly spread, the last and the first among them."""
     if len(steps) <= most:
         return steps
+    if most == 1:
+        return steps[-1:]
     return [steps[round(i * (len(steps) - 1) / (most - 1))] for i in range(most)]

@@ -9,9 +9,17 @@ from typing import Any
 
 from kubenas.api.base import Condition
 from kubenas.api.trial import FailedCandidate, Failure, Point, Result, TrialStatus
-from kubenas.experiment.bounds import MESSAGE_BYTES, cut, within_room
-from kubenas.experiment.curves import joined, last_results, merged, missing_objective, whole_results
-from kubenas.experiment.message import Report, read_message
+from kubenas.experiment.bounds import MESSAGE_BYTES, cut, shortened, within_room
+from kubenas.experiment.curves import (
+    joined,
+    last_results,
+    merged,
+    missing_objective,
+    of_batch,
+    unreported,
+    whole_results,
+)
+from kubenas.experiment.message import Report, Told, read_message
 from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Readings, Trial, earliest, moment
 
 # An attempt that waits or runs is noted once it is this old, so that a short trial costs one write.
@@ -30,6 +38,8 @@ LOST_SECONDS = 15.0
 PERMANENT = frozenset({"InvalidDataset", "InvalidTrial", "MetricMissing", "NonFiniteMetric", "ResultsTooLarge"})
 # Metrics that are named of those that are not kept.
 _NAMED = 5
+# Failed candidates that are named.
+_LISTED = 16
 
 
 # A trainer that ended well, but left no message.
@@ -64,20 +74,20 @@ def advance(trial: Trial, attempt: Attempt | None, readings: Readings, rules: Ru
     if attempt is None:
         # One that is gone without anyone having seen why, as pods of a lost node may while no operator runs, tells
         # nothing of the trial.
-        return Step(None if status.pod is None else _again(trial, None, _curve(trial, readings, rules), rules, now))
+        return Step(None if status.pod is None else _again(trial, None, readings, rules, now))
     if attempt.phase is AttemptPhase.ENDED:
         return _ended(trial, attempt, readings, rules, now)
     if attempt.fault:
-        return Step(_failed(trial, attempt, _curve(trial, readings, rules), attempt.fault, rules, now))
+        return Step(_failed(trial, attempt, readings, attempt.fault, rules, now))
     if attempt.gone_by is not None and now >= attempt.gone_by + LOST_SECONDS:
         return _ended(trial, attempt, readings, rules, now)
     deadline = attempt.started + rules.timeout if attempt.started is not None and rules.timeout else None
     if deadline is not None and now >= deadline:
         fault = Fault("Timeout", f"the attempt ran longer than trials.timeout ({rules.timeout:.0f} s)")
-        return Step(_failed(trial, attempt, _curve(trial, readings, rules), fault, rules, now))
-    missing = missing_objective(readings.curves.get(trial.attempt_name), trial.candidates, rules.required)
+        return Step(_failed(trial, attempt, readings, fault, rules, now))
+    missing = missing_objective(readings.curves.get(trial.attempt_name), trial.remaining, rules.required)
     if missing:
-        return Step(_failed(trial, attempt, _curve(trial, readings, rules), missing, rules, now))
+        return Step(_failed(trial, attempt, readings, missing, rules, now))
     return _in_between(trial, attempt, readings, rules, now, deadline)
 
 
@@ -92,7 +102,7 @@ def release(trial: Trial, attempt: Attempt | None, readings: Readings, rules: Ru
     """The status of a trial that is suspended: its attempt is given up, and not counted as a failure."""
     if attempt is None and trial.status.pod is None:
         return None
-    return _again(trial, attempt, _curve(trial, readings, rules), rules, now)
+    return _again(trial, attempt, readings, rules, now)
 
 
 def prune(
@@ -102,8 +112,9 @@ def prune(
     curve = _curve(trial, readings, rules)
     # Not of the curve: it keeps the objectives alone.
     shown = joined(trial.status.curve, readings.curves.get(trial.attempt_name))
-    results = last_results(shown, trial.candidates, rules.required, readings.source)
-    return _finished(trial, attempt, "Pruned", fault, results, curve, rules, now)
+    results = last_results(shown, trial.remaining, rules.required, "Pod" if trial.is_batch else readings.source)
+    kept = [*trial.status.results, *results]
+    return _finished(trial, attempt, "Pruned", fault, kept, curve, rules, now, failed=trial.status.failed_candidates)
 
 
 def _in_between(
@@ -135,17 +146,20 @@ def _in_between(
 
 def _ended(trial: Trial, attempt: Attempt, readings: Readings, rules: Rules, now: float) -> Step:
     """Decide about an attempt that is over: result, retry or failure."""
-    report = read_message(attempt.message, attempt.exit_code, trial.candidates, rules.required, finds=rules.finds)
-    if report.fault is None and not _read_out(attempt, readings, now):
+    report = read_message(attempt.message, attempt.exit_code, trial.remaining, rules.required, finds=rules.finds)
+    whole = report.told is not None and _digest(trial, readings) == report.told.digest
+    if report.fault is None and not whole and not _read_out(trial, attempt, readings, now):
         return Step(read_now=True, wake_at=_end_of(attempt, now) + READING_SECONDS)
+    if report.told is not None:
+        report = _shown(trial, readings, report.told, rules)
     curve = _curve(trial, readings, rules)
-    if report.results:
-        said, kept = Fault("Succeeded", _reported(report)), report.results
-        ended = _finished(trial, attempt, "Succeeded", said, kept, curve, rules, now, report.left_out, report.failed)
-        return Step(ended)
+    kept, failed = [*trial.status.results, *report.results], [*trial.status.failed_candidates, *report.failed]
+    if kept and report.fault is None and (report.results or report.failed):
+        said = Fault("Succeeded", _reported(len(kept), failed))
+        return Step(_finished(trial, attempt, "Succeeded", said, kept, curve, rules, now, report.left_out, failed))
     disruption = attempt.disruption.reason if attempt.disruption else trial.status.disruption
     if disruption is not None:
-        return Step(_again(trial, attempt, curve, rules, now))
+        return Step(_again(trial, attempt, readings, rules, now))
     fault = _fault(attempt, report.fault)
     open_ended = rules.finds and any(candidate.architecture is None for candidate in trial.candidates)
     if fault is _NO_RESULT and not open_ended:
@@ -155,17 +169,50 @@ def _ended(trial: Trial, attempt: Attempt, readings: Readings, rules: Rules, now
         if results:
             said = Fault("Succeeded", f"The trainer left no message; its results are those read ({readings.source}).")
             return Step(_finished(trial, attempt, "Succeeded", said, results, curve, rules, now))
-    return Step(_failed(trial, attempt, curve, fault, rules, now, report.failed if fault is report.fault else ()))
+    return Step(_failed(trial, attempt, readings, fault, rules, now, report.failed if fault is report.fault else ()))
 
 
-def _read_out(attempt: Attempt, readings: Readings, now: float) -> bool:
-    """Whether the last values of an ended attempt were read, or cannot be: Prometheus still has them, a pod has not."""
-    if attempt.started is None or readings.source == "Pod" or readings.fault is not None:
-        return True
+def _shown(trial: Trial, readings: Readings, told: Told, rules: Rules) -> Report:
+    """What `/metrics` has shown of a batch, if it was read whole."""
+    exposed, curves = readings.exposed.get(trial.attempt_name), readings.curves.get(trial.attempt_name, {})
+    if _digest(trial, readings) != told.digest:
+        message = f"of {told.results} results that the pod has shown on /metrics the last ones were not read in time"
+        return Report(fault=Fault("ResultsNotRead", message))
+    results, failed = of_batch(curves, exposed, trial.remaining, rules.required, told.texts)
+    known = {one.candidate for one in results} | {one.candidate for one in failed}
+    left = [candidate for candidate in trial.remaining if candidate.id not in known]
+    failed += unreported(curves, left, rules.required)
+    if results or trial.status.results:
+        return Report(tuple(results), failed=tuple(failed))
+    fault = Fault(failed[0].reason, f"candidate {failed[0].candidate}: {failed[0].message}")
+    return Report(fault=fault, failed=tuple(failed))
+
+
+def _digest(trial: Trial, readings: Readings) -> str | None:
+    exposed = readings.exposed.get(trial.attempt_name)
+    return exposed.digest if exposed else None
+
+
+def _so_far(trial: Trial, readings: Readings, rules: Rules) -> tuple[list[Result], list[FailedCandidate]]:
+    """What is known of a batch's candidates, by earlier attempts and by what this one has shown; of others nothing."""
+    if not trial.is_batch:
+        return [], []
+    name = trial.attempt_name
+    curves, exposed = readings.curves.get(name, {}), readings.exposed.get(name)
+    results, failed = of_batch(curves, exposed, trial.remaining, rules.required, {})
+    return [*trial.status.results, *results], [*trial.status.failed_candidates, *failed]
+
+
+def _read_out(trial: Trial, attempt: Attempt, readings: Readings, now: float) -> bool:
+    """Whether the last values of an ended attempt were read, or cannot be.
+
+    Prometheus still has them, a pod has not; of a batch, a reading may be under way.
+    """
     ended = _end_of(attempt, now)
-    return now >= ended + READING_SECONDS or (
-        readings.read_at is not None and readings.read_at >= ended + CLOCK_SECONDS
-    )
+    since = readings.read_at is not None and readings.read_at >= ended + CLOCK_SECONDS
+    if attempt.started is None or since or now >= ended + READING_SECONDS:
+        return True
+    return not trial.is_batch and (readings.source == "Pod" or readings.fault is not None)
 
 
 def _end_of(attempt: Attempt, now: float) -> float:
@@ -189,25 +236,43 @@ def _fault(attempt: Attempt, reported: Fault | None) -> Fault:
 def _failed(
     trial: Trial,
     attempt: Attempt | None,
-    curve: list[Point],
+    readings: Readings,
     fault: Fault,
     rules: Rules,
     now: float,
     candidates: Sequence[FailedCandidate] = (),
 ) -> TrialStatus:
-    """A failed attempt: another one if there are retries left, else the trial has failed."""
+    """A failed attempt: another one if there are retries left, else the trial has failed.
+
+    A batch succeeds with what it has shown, if that is anything.
+    """
     failures = trial.status.failures + 1
     message = cut(fault.message, MESSAGE_BYTES)
     failure = Failure(attempt=trial.status.attempt, reason=fault.reason, message=message, time=moment(now))
-    if failures <= rules.retries and fault.reason not in PERMANENT:
+    results, failed = _so_far(trial, readings, rules)
+    over = trial.is_batch and len(results) + len(failed) == len(trial.candidates)
+    if failures <= rules.retries and fault.reason not in PERMANENT and not over:
         # The next attempt may begin anew: values of one that failed are none of its own.
-        return _again(trial, attempt, [], rules, now).model_copy(update={"failures": failures, "last_failure": failure})
-    ended = _finished(trial, attempt, "Failed", fault, [], curve, rules, now, failed=candidates)
+        again = _again(trial, attempt, readings, rules, now)
+        return again.model_copy(update={"failures": failures, "last_failure": failure, "curve": []})
+    curve = _curve(trial, readings, rules)
+    if results:
+        known = {one.candidate for one in results} | {one.candidate for one in failed}
+        failed += [
+            FailedCandidate(candidate=one.id, reason=fault.reason[:63], message=cut(fault.message, 1024))
+            for one in trial.candidates
+            if one.id not in known
+        ]
+        said = Fault("Succeeded", f"{_reported(len(results), failed)} The last attempt failed: {fault.message}")
+        ended = _finished(trial, attempt, "Succeeded", said, results, curve, rules, now, failed=failed)
+    else:
+        ended = _finished(trial, attempt, "Failed", fault, [], curve, rules, now, failed=candidates or failed)
     return ended.model_copy(update={"failures": failures, "last_failure": failure})
 
 
-def _again(trial: Trial, attempt: Attempt | None, curve: list[Point], rules: Rules, now: float) -> TrialStatus:
-    """The same trial with its next attempt."""
+def _again(trial: Trial, attempt: Attempt | None, readings: Readings, rules: Rules, now: float) -> TrialStatus:
+    """The same trial with its next attempt; a batch keeps what was shown of it."""
+    results, failed = _so_far(trial, readings, rules)
     return trial.status.model_copy(
         update={
             "phase": "Pending",
@@ -216,8 +281,10 @@ def _again(trial: Trial, attempt: Attempt | None, curve: list[Point], rules: Rul
             "node": None,
             "start_time": None,
             "disruption": None,
-            "curve": curve,
+            "curve": _curve(trial, readings, rules),
             "gpu_seconds": _gpu_seconds(trial, attempt, rules, now),
+            "results": within_room(results, rules.required, len(trial.candidates))[0],
+            "failed_candidates": shortened(failed, len(trial.candidates)),
         }
     )
 
@@ -234,7 +301,7 @@ def _finished(
     left_out: Sequence[str] = (),
     failed: Sequence[FailedCandidate] = (),
 ) -> TrialStatus:
-    kept, more = within_room(results, rules.required)
+    kept, more = within_room(results, rules.required, len(trial.candidates))
     started = attempt.started if attempt else None
     ended = attempt.ended if attempt and attempt.ended is not None else now
     return trial.status.model_copy(
@@ -246,7 +313,7 @@ def _finished(
             "completion_time": moment(ended),
             "gpu_seconds": _gpu_seconds(trial, attempt, rules, now),
             "results": kept,
-            "failed_candidates": list(failed),
+            "failed_candidates": shortened(failed, len(trial.candidates)),
             "curve": curve,
             "conditions": [
                 Condition(
@@ -269,11 +336,12 @@ def _signal_of(exit_code: int | None) -> str:
         return ""
 
 
-def _reported(report: Report) -> str:
-    if not report.failed:
+def _reported(results: int, failed: Sequence[FailedCandidate]) -> str:
+    if not failed:
         return "The trainer reported its results."
-    failed = ", ".join(f"{one.candidate} ({one.reason})" for one in report.failed)
-    return f"The trainer reported results of {len(report.results)} candidates; failed have {failed}."
+    named = ", ".join(f"{one.candidate} ({one.reason})" for one in failed[:_LISTED])
+    more = f" and {len(failed) - _LISTED} more" if len(failed) > _LISTED else ""
+    return f"The trainer reported results of {results} candidates; failed have {named}{more}."
 
 
 def _left_out(metrics: Sequence[str]) -> str:

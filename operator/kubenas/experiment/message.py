@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kubenas.api.base import MAX_DEPTH, MetricValue
-from kubenas.api.trial import MAX_STEP, Candidate, FailedCandidate, Result
-from kubenas.experiment.curves import MAX_METRICS, METRIC_NAME
+from kubenas.api.trial import MAX_STEP, Candidate, FailedCandidate, Result, most_metrics
+from kubenas.experiment.curves import METRIC_NAME, REASON
 from kubenas.experiment.state import Fault, metrics_of
 
 # What the kubelet keeps of a termination message: its end.
@@ -20,12 +20,29 @@ MESSAGE_BYTES: Final = 4096
 _SLACK_BYTES: Final = 16
 _OF_RESULTS: Final = re.compile(r'"(?:results|candidate|metrics)"\s*:|\["[^"]{1,63}",\s*\d+,\s*\[')
 _ERROR_KEYS: Final = frozenset({"reason", "message"})
-_REASON: Final = re.compile(r"[A-Z][A-Za-z0-9]{0,62}")
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+# Texts of failures that a message of a batch has, each by its reason.
+_MOST_TEXTS: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the message of a batch tells of the results that `/metrics` has shown.
+
+    Attributes:
+        results: how many there are.
+        digest: SHA-256 of all that was shown.
+        texts: what is said of candidates that have failed alone, by their reason.
+    """
+
+    results: int
+    digest: str
+    texts: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a termination message says: results, or what went wrong; neither if there is none.
+    """What a termination message says: results, or where they are, or what went wrong; nothing if there is none.
 
     Each candidate fails alone: `failed` are those without a result, and `fault` is set where none has one.
     `left_out` says which metrics of the results no status can hold, and why.
@@ -35,6 +52,7 @@ class Report:
     fault: Fault | None = None
     failed: tuple[FailedCandidate, ...] = ()
     left_out: tuple[str, ...] = ()
+    told: Told | None = None
 
 
 class _UnusableError(Exception):
@@ -70,14 +88,17 @@ def read_message(
         return Report()
     if isinstance(document.get("error"), Mapping):
         return Report(fault=_trainer_fault(document["error"]))
+    if isinstance(document.get("exposed"), Mapping):
+        return _told(document["exposed"], document.get("failures"))
     entries, malformed = _entries(document["results"], document.get("metrics"))
     results: list[Result] = []
     faults: dict[str, Fault] = {}
     left_out: list[str] = []
+    most = most_metrics(len(candidates))
     for candidate in candidates:
         of = f"candidate {candidate.id}: " if len(candidates) > 1 else ""
         try:
-            result = _result(candidate, of, entries, malformed, required, left_out)
+            result = _result(candidate, of, entries, malformed, required, most, left_out)
             results.append(_with_architecture(candidate, result, entries[candidate.id]) if finds else result)
         except _UnusableError as error:
             faults[candidate.id] = error.fault
@@ -103,7 +124,8 @@ def _document(text: str, exit_code: int | None) -> Mapping[str, Any] | None:
         document, problem = None, f"it is not JSON: {error}"
     if isinstance(document, Mapping):
         said = document.get("error")
-        if isinstance(document.get("results"), list) or (isinstance(said, Mapping) and said.keys() & _ERROR_KEYS):
+        listed, elsewhere = isinstance(document.get("results"), list), isinstance(document.get("exposed"), Mapping)
+        if listed or elsewhere or (isinstance(said, Mapping) and said.keys() & _ERROR_KEYS):
             return document
         problem = "it has neither a list of results, nor an error with reason and message"
     if len(text.encode(errors="replace")) > MESSAGE_BYTES - _SLACK_BYTES and _OF_RESULTS.search(text):
@@ -116,6 +138,17 @@ def _document(text: str, exit_code: int | None) -> Mapping[str, Any] | None:
     if exit_code == 0 and problem:
         raise _UnusableError(f"the termination message is not as the contract says: {problem}")
     return None
+
+
+def _told(exposed: Mapping[str, Any], failures: Any) -> Report:
+    """That the results were shown on `/metrics`."""
+    results, digest = _whole(exposed.get("results")), exposed.get("sha256")
+    if results is None or not isinstance(digest, str) or not _SHA256.fullmatch(digest):
+        problem = "exposed needs results, how many there are, and sha256, 64 hexadecimal digits"
+        return Report(fault=Fault("InvalidResult", f"the termination message is not as the contract says: {problem}"))
+    said = failures.items() if isinstance(failures, Mapping) else ()
+    texts = {reason: text[:1024] for reason, text in [*said][:_MOST_TEXTS] if isinstance(text, str)}
+    return Report(told=Told(results, digest, texts))
 
 
 def _entries(results: Sequence[Any], names: Any) -> tuple[dict[str, Mapping[str, Any]], str]:
@@ -153,6 +186,7 @@ def _result(
     entries: Mapping[str, Mapping[str, Any]],
     malformed: str,
     required: Sequence[str],
+    most: int,
     left_out: list[str],
 ) -> Result:
     """A candidate's result; an unusable metric is fatal only where it is an objective."""
@@ -169,7 +203,7 @@ def _result(
     # Objectives first: of too many metrics the first ones are kept.
     for name, value in sorted(entry["metrics"].items(), key=lambda item: item[0] not in required):
         number = _finite(value)
-        if METRIC_NAME.fullmatch(name) and number is not None and len(metrics) < MAX_METRICS:
+        if METRIC_NAME.fullmatch(name) and number is not None and len(metrics) < most:
             metrics[name] = number
         elif name in required:
             reason = "NonFiniteMetric" if _is_number(value) else "InvalidResult"
@@ -179,7 +213,7 @@ def _result(
         elif number is None:
             left_out.append(f"{of}{name} ({_short(value)} is not a finite number)")
         else:
-            left_out.append(f"{of}{name} (beyond the {MAX_METRICS} metrics of a result)")
+            left_out.append(f"{of}{name} (beyond the {most} metrics of a result)")
     for name in required:
         if name not in metrics:
             there = ", ".join(sorted(metrics)) or "nothing"
@@ -228,4 +262,4 @@ def _trainer_fault(error: Mapping[str, Any]) -> Fault:
     reason = error.get("reason")
     said = error.get("message")
     message = said[:4000] if isinstance(said, str) else "no message"
-    return Fault(reason if isinstance(reason, str) and _REASON.fullmatch(reason) else "TrainerError", message)
+    return Fault(reason if isinstance(reason, str) and REASON.fullmatch(reason) else "TrainerError", message)

@@ -28,6 +28,7 @@ FAILURES: Final = frozenset(
         "PodDeleted",
         "PodRejected",
         "RankFailed",
+        "ResultsNotRead",
         "ResultsTooLarge",
         "Timeout",
         "TrainerError",

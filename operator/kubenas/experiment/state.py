@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TypeAlias
 
+from kubenas.api.evaluation import MAX_TRAINED
 from kubenas.api.trial import Candidate, Source, TrialSpec, TrialStatus
 
 FINISHED = frozenset({"Succeeded", "Pruned", "Failed"})
@@ -69,6 +70,22 @@ class Trial:
     def finished(self) -> bool:
         """Whether it has ended for good."""
         return self.status.phase in FINISHED
+
+    @property
+    def is_batch(self) -> bool:
+        """Whether it scores more candidates than a termination message has room for: `/metrics` shows the results."""
+        return len(self.candidates) > MAX_TRAINED
+
+    @property
+    def remaining(self) -> tuple[Candidate, ...]:
+        """The candidates that the current attempt evaluates: those without a result of an earlier one.
+
+        Each failure puts the first of them to the end, as the attempt may have died of it.
+        """
+        done = {one.candidate for one in self.status.results} | {one.candidate for one in self.status.failed_candidates}
+        left = [candidate for candidate in self.candidates if candidate.id not in done]
+        first = self.status.failures % len(left) if self.is_batch and left else 0
+        return (*left[first:], *left[:first])
 
     @property
     def attempt_name(self) -> str:
@@ -146,19 +163,37 @@ class Attempt:
         return self.gpus(shares) * max(0.0, (self.ended or now) - self.started)
 
 
+@dataclass(frozen=True, slots=True)
+class Exposed:
+    """What a trial's `/metrics` has shown beside values.
+
+    Attributes:
+        digest: SHA-256 of all of it, by which a message tells whether it was read whole.
+        failures: reasons of candidates that have failed alone, by their ids.
+    """
+
+    digest: str
+    failures: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass(slots=True)
 class Readings:
-    """Values read from running attempts, by their names; `read_at` is when the last successful reading began."""
+    """Values read from running attempts, by their names; `read_at` is when the last successful reading began.
+
+    `exposed` is what pods of batches have shown last.
+    """
 
     source: Source = "Prometheus"
     read_at: float | None = None
     fault: Fault | None = None
     curves: dict[str, Curves] = field(default_factory=dict)
+    exposed: dict[str, Exposed] = field(default_factory=dict)
 
     def forget(self, trial: Trial) -> None:
         """Drop what no reconcile needs any more: a trial's earlier attempts, and the last of one that has ended."""
         for name in past_attempts(trial):
             self.curves.pop(name, None)
+            self.exposed.pop(name, None)
 
 
 def past_attempts(trial: Trial) -> list[str]:

@@ -8,7 +8,7 @@ from random import Random
 from typing import TYPE_CHECKING, Final
 
 from kubenas.api.errors import SpecError
-from kubenas.experiment.bounds import size_problem
+from kubenas.experiment.bounds import batch_problem, size_problem
 from kubenas.experiment.known_metrics import metric_problems
 from kubenas.experiment.limits import known_limits
 from kubenas.experiment.stage_problems import stage_problems
@@ -88,7 +88,7 @@ def validate_spec(
         return Validation((*found, *error.problems), usable=False)
     at("objectives")
     found += metric_problems(spec, space)
-    too_large = size_problem(spec, space)
+    too_large = size_problem(spec, space) or batch_problem(spec, space)
     found += [too_large] if too_large else []
     at("trialTemplate")
     each = max(stage.candidates_per_trial for stage in resolve(spec))

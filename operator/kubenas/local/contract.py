@@ -6,16 +6,22 @@ from pathlib import Path
 from typing import Final
 
 from kubenas.api.experiment import NASExperiment
-from kubenas.experiment.contract import CHECKPOINT_VARIABLE, TRIAL_VARIABLE, trial_document
+from kubenas.experiment.contract import (
+    CHECKPOINT_VARIABLE,
+    SCRAPE_LIMIT_VARIABLE,
+    TRIAL_VARIABLE,
+    trial_document,
+)
 from kubenas.experiment.stages import ResolvedStage
 from kubenas.experiment.state import Trial
 
 TERMINATION_LOG: Final = "termination"
 _PORT: Final = "KUBENAS_METRICS_PORT"
 _LOG: Final = "KUBENAS_TERMINATION_LOG"
-_SCRAPE_LIMIT: Final = "KUBENAS_SCRAPE_LIMIT"
+# Seconds in which results of a batch are read, also on a busy machine.
+_BATCH_LIMIT: Final = "300"
 # All that `contract` gives.
-VARIABLES: Final = (TRIAL_VARIABLE, CHECKPOINT_VARIABLE, _PORT, _LOG, _SCRAPE_LIMIT)
+VARIABLES: Final = (TRIAL_VARIABLE, CHECKPOINT_VARIABLE, _PORT, _LOG, SCRAPE_LIMIT_VARIABLE)
 
 
 def contract(
@@ -37,6 +43,6 @@ def contract(
         CHECKPOINT_VARIABLE: str(checkpoints.resolve()),
         _PORT: str(port),
         _LOG: str((folder / TERMINATION_LOG).resolve()),
-        # The final values come from the termination message, which is never missed here.
-        _SCRAPE_LIMIT: "0",
+        # The final values come from the termination message, which is never missed here; but those of a batch do not.
+        SCRAPE_LIMIT_VARIABLE: _BATCH_LIMIT if trial.is_batch else "0",
     }

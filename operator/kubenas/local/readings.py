@@ -20,6 +20,8 @@ from kubenas.metrics.exposition import scrape
 
 # Trainers are near, and a person may be watching.
 _LONGEST_INTERVAL: Final = 1.0
+# Between two readings that an ended trial waits for.
+_PAUSE: Final = 0.2
 
 
 class Reader:
@@ -53,7 +55,7 @@ class Reader:
         if self._reading is not None or not (todo.reading or todo.read_now):
             return None
         now, last = time.time(), self.readings.read_at
-        due = now if todo.read_now or last is None else last + self._interval
+        due = now if last is None else last + (_PAUSE if todo.read_now else self._interval)
         if due > now:
             return due
         self._reading = asyncio.create_task(self._read(running))
@@ -70,15 +72,17 @@ class Reader:
 
     async def _scrape(self, trainer: Trainer, trial: Trial) -> Fault | None:
         try:
-            read = await scrape(self._client, f"http://127.0.0.1:{trainer.port}/metrics")
+            url = f"http://127.0.0.1:{trainer.port}/metrics"
+            read = await scrape(self._client, url, len(trial.candidates))
         except httpx.HTTPError:
             return None  # not up yet, gone already, or without metrics, as a trainer may be
         except ValueError as error:
             return Fault("MetricsUnreadable", f"{trainer.trial}: {error}")
         if not trainer.stopped:
-            found = {candidate: {step: metrics} for candidate, (step, metrics) in read.items()}
+            found = {candidate: {step: metrics} for candidate, (step, metrics) in read.values.items()}
             known = self.readings.curves.get(trainer.name, {})
             self.readings.curves[trainer.name] = gathered(
                 known, found, trial.candidates, self._required.get(trial.stage, ())
             )
+            self.readings.exposed[trainer.name] = read.exposed
         return None

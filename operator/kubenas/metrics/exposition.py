@@ -3,54 +3,71 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import math
 import re
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, NamedTuple
 
 import httpx
 
+from kubenas.api.evaluation import MAX_TRAINED
+from kubenas.experiment.state import Exposed
 from kubenas.metrics.fetch import fetch
 
 VALUE: Final = "kubenas_trial_value"
 STEP: Final = "kubenas_trial_step"
+FAILURE: Final = "kubenas_trial_failure"
 
-# What is read of one exposition: bytes, and samples of the two metrics (of 16 candidates 64 values each, the epoch and
-# the step). deploy/prometheus has the same limits.
+# What is read of one exposition: bytes, and samples of the three metrics (of 16 candidates 64 values each, the epoch
+# and the step). deploy/prometheus has the same limits.
 LARGEST: Final = 512 * 1024
 MOST_SAMPLES: Final = 1100
+# Of a larger batch, which only the operator reads: for each candidate 16 values and the step, and bytes of a sample.
+_SAMPLES_OF_CANDIDATE: Final = 17
+_BYTES_OF_SAMPLE: Final = 160
 _LONGEST_LINE: Final = 4096
 _SECONDS: Final = 5.0
 
 # The text format that is parsed: a trainer may prefer another one if asked for any.
 _FORMAT: Final = "text/plain; version=0.0.4"
 
-# Of that format only the two metrics are parsed. Whoever serves it may be hostile: the search takes time in proportion
-# to the text, and what it finds is bounded.
-_OURS: Final = re.compile(r"kubenas_trial_(?:value|step)(?=[ \t{]|$)(.*)", re.MULTILINE)
+# Of that format only the three metrics are parsed. Whoever serves it may be hostile: the search takes time in
+# proportion to the text, and what it finds is bounded.
+_OURS: Final = re.compile(r"kubenas_trial_(?:value|step|failure)(?=[ \t{]|$)(.*)", re.MULTILINE)
 _LABEL: Final = re.compile(r'([a-zA-Z_]\w*)[ \t]*=[ \t]*"((?:[^"\\]|\\.)*)"[ \t]*(?:,[ \t]*|$)')
 _FIRST: Final = re.compile(r"\s*(?:$|[#a-zA-Z_:{])")
 
 
-def parse_exposition(text: str) -> dict[str, tuple[int, dict[str, float]]]:
-    """The step and the values of each candidate, by the candidate's id.
+class Exposition(NamedTuple):
+    """What a trial shows: step and values of each candidate by its id, and what else is told of them."""
+
+    values: Mapping[str, tuple[int, dict[str, float]]]
+    exposed: Exposed
+
+
+def parse_exposition(text: str, candidates: int) -> Exposition:
+    """What the exposition of a trial of so many candidates says.
 
     Values without a step are left out, and so are values that are not finite.
 
     Raises:
-        ValueError: `text` is not in Prometheus' text format, has more samples of the contract than a trial can have, or
-            lacks one of their labels.
+        ValueError: `text` is not in Prometheus' text format, has more samples of the contract than such a trial can
+            have, or lacks one of their labels.
     """
     if not _FIRST.match(text):
         raise ValueError(f"serves no metrics in Prometheus' text format: {text.lstrip()[:40]!r}")
     steps: dict[str, int] = {}
     values: dict[str, dict[str, float]] = {}
-    samples = 0
+    failures: dict[str, str] = {}
+    samples: list[str] = []
+    most = _most_samples(candidates)
     for match in _OURS.finditer(text):
         if text[text.rfind("\n", 0, match.start()) + 1 : match.start()].strip():
             continue  # within a comment, or another metric's line
-        samples += 1
-        if samples > MOST_SAMPLES:
-            raise ValueError(f"serves more than {MOST_SAMPLES} samples of {VALUE} and {STEP}")
+        samples.append(match[0].rstrip())
+        if len(samples) > most:
+            raise ValueError(f"serves more than {most} samples of {VALUE}, {STEP} and {FAILURE}")
         name = match[0][: match.start(1) - match.start()]
         try:
             labels, value = _sample(match[1])
@@ -61,11 +78,19 @@ def parse_exposition(text: str) -> dict[str, tuple[int, dict[str, float]]]:
         try:
             if name == STEP:
                 steps[labels["candidate"]] = int(value)
+            elif name == FAILURE:
+                failures[labels["candidate"]] = labels["reason"]
             else:
                 values.setdefault(labels["candidate"], {})[labels["metric"]] = value
         except KeyError as error:
             raise ValueError(f"{name} has no label {error.args[0]}") from None
-    return {candidate: (steps[candidate], metrics) for candidate, metrics in values.items() if candidate in steps}
+    found = {candidate: (steps[candidate], metrics) for candidate, metrics in values.items() if candidate in steps}
+    digest = hashlib.sha256("\n".join(sorted(samples)).encode(errors="replace")).hexdigest()
+    return Exposition(found, Exposed(digest, failures))
+
+
+def _most_samples(candidates: int) -> int:
+    return MOST_SAMPLES if candidates <= MAX_TRAINED else max(MOST_SAMPLES, candidates * _SAMPLES_OF_CANDIDATE)
 
 
 def _sample(text: str) -> tuple[dict[str, str], float]:
@@ -90,14 +115,15 @@ def _labels(text: str) -> dict[str, str]:
     return labels
 
 
-async def scrape(client: httpx.AsyncClient, url: str) -> dict[str, tuple[int, dict[str, float]]]:
-    """Read the trial that serves its metrics at `url`, as `parse_exposition` gives them.
+async def scrape(client: httpx.AsyncClient, url: str, candidates: int) -> Exposition:
+    """Read the trial of so many candidates that serves its metrics at `url`.
 
     Raises:
         httpx.HTTPError: nobody answers there, or not with success.
         ValueError: what is served is no exposition of the contract, too large, too slow or compressed.
     """
-    response, body = await fetch(client, url, accept=_FORMAT, largest=LARGEST, seconds=_SECONDS)
+    largest = max(LARGEST, _most_samples(candidates) * _BYTES_OF_SAMPLE)
+    response, body = await fetch(client, url, accept=_FORMAT, largest=largest, seconds=_SECONDS)
     response.raise_for_status()
     # In a thread, as other experiments should not wait for the largest ones.
-    return await asyncio.to_thread(parse_exposition, body.decode(errors="replace"))
+    return await asyncio.to_thread(lambda: parse_exposition(body.decode(errors="replace"), candidates))
