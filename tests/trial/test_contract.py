@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from threading import Event, Thread
 from typing import Any
 
@@ -18,6 +19,7 @@ import torch
 
 from kubenas.experiment.message import read_message
 from kubenas.experiment.state import Fault
+from kubenas.space.base import InvalidArchitectureError
 from kubenas_trial.contract import InvalidTrialError, NonFiniteMetricError, Trial, TrialError
 from kubenas_trial.exposition import Exposition
 from tests.experiment.builders import candidate
@@ -175,6 +177,43 @@ def test_a_step_may_be_any_kind_of_whole_number(tmp_path: Path, step: Any) -> No
     with Trial.from_environment(trial_environment(tmp_path)) as trial:
         report_step(step)(trial)
     assert message(tmp_path)["results"][0]["step"] == 7
+
+
+def test_what_is_found_is_part_of_the_result(tmp_path: Path) -> None:
+    open_document = trial_document()
+    open_document["candidates"] = [{"id": "0", "architecture": None, "epochs": 2, "resumeFrom": None}]
+    found = dict(trial_document()["candidates"][0]["architecture"])
+    with Trial.from_environment(trial_environment(tmp_path, open_document)) as trial:
+        [candidate] = trial.candidates
+        trial.found(candidate, found | {"0-1": "none"})
+        trial.report(candidate, 1, accuracy=0.5)
+        with pytest.raises(InvalidArchitectureError, match="0-1"):
+            trial.found(candidate, found | {"0-1": "no operation"})
+        trial.found(candidate, found)
+        trial.report(candidate, 2, accuracy=0.75)
+    result = {"candidate": "0", "step": 2, "metrics": {"accuracy": 0.75}, "architecture": found}
+    assert message(tmp_path)["results"] == [result]
+
+
+def test_architectures_of_all_candidates_that_would_not_fit_are_refused_at_the_first_report(tmp_path: Path) -> None:
+    document = trial_document(searchSpace={"preset": "darts"})
+    document["candidates"] = [{"id": str(number), "architecture": None, "epochs": 2} for number in range(16)]
+
+    def search() -> None:
+        with Trial.from_environment(trial_environment(tmp_path, document)) as trial:
+            trial.found(trial.candidates[0], trial.space.sample(Random(0)))
+            trial.report(trial.candidates[0], 1, accuracy=0.5)
+
+    with pytest.raises(SystemExit):
+        search()
+    assert error_of(tmp_path)[0] == "ResultsTooLarge"
+
+
+def test_nothing_is_found_where_an_architecture_was_given(tmp_path: Path) -> None:
+    with Trial.from_environment(trial_environment(tmp_path)) as trial:
+        with pytest.raises(ValueError, match="candidate 0: its architecture was given"):
+            trial.found(trial.candidates[0], dict(trial.candidates[0].architecture))
+        trial.report(trial.candidates[0], 1, accuracy=0.5)
 
 
 def report_names(*names: str) -> Callable[[Trial], None]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,11 +72,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         "optimizerGroups": checkpoint.optimizer["param_groups"],
         "scaler": checkpoint.scaler,
     }
-    partial = path.with_name(f"{path.name}.partial")
-    save_file({name: t.cpu().contiguous() for name, t in tensors.items()}, partial, {_HEADER_KEY: json.dumps(header)})
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    partial.replace(path)
+    write(path, tensors, header)
 
 
 def load(path: Path, architecture: dict[str, Any] | None = None) -> Checkpoint:
@@ -84,16 +81,12 @@ def load(path: Path, architecture: dict[str, Any] | None = None) -> Checkpoint:
     Raises:
         InvalidTrialError: there is none, it cannot be read, or it belongs to another architecture than the one given.
     """
+    tensors, header = read(path)
     try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads(file.metadata()[_HEADER_KEY])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
         preprocessing = json.loads(tensors.pop(_PREPROCESSING).numpy().tobytes())
         blueprint = Blueprint.model_validate(header["blueprint"] | {"preprocessing": preprocessing})
-    except FileNotFoundError:
-        raise InvalidTrialError(f"checkpoint {path} does not exist") from None
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise InvalidTrialError(f"checkpoint {path} cannot be read ({error}): delete it to start over") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise unreadable(path, error) from error
     if architecture not in (None, blueprint.architecture):
         raise InvalidTrialError(f"checkpoint {path} belongs to another architecture: {blueprint.architecture}")
     state: dict[int, dict[str, Any]] = {int(index): scalars for index, scalars in header["optimizerState"].items()}
@@ -115,6 +108,36 @@ def load(path: Path, architecture: dict[str, Any] | None = None) -> Checkpoint:
         optimizer={"state": state, "param_groups": header["optimizerGroups"]},
         scaler=header["scaler"],
     )
+
+
+def write(path: Path, tensors: Mapping[str, torch.Tensor], header: Mapping[str, Any]) -> None:
+    """Write tensors, and a header as JSON, to `path`, durable once this returns, whole or not at all."""
+    partial = path.with_name(f"{path.name}.partial")
+    save_file({name: t.cpu().contiguous() for name, t in tensors.items()}, partial, {_HEADER_KEY: json.dumps(header)})
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def read(path: Path) -> tuple[dict[str, torch.Tensor], Any]:
+    """The tensors, on the CPU, and the header in `path`.
+
+    Raises:
+        InvalidTrialError: there is no such file, or it cannot be read.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads(file.metadata()[_HEADER_KEY])
+            return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118 - no mapping
+    except FileNotFoundError:
+        raise InvalidTrialError(f"checkpoint {path} does not exist") from None
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: Exception) -> InvalidTrialError:
+    """What to say of a damaged or foreign file."""
+    return InvalidTrialError(f"checkpoint {path} cannot be read ({error}): delete it to start over")
 
 
 def _bytes(document: Any) -> torch.Tensor:

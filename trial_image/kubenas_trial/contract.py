@@ -26,10 +26,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from kubenas.api.evaluation import MAX_TRAINED
 from kubenas.api.trial import MAX_METRICS, most_metrics
-from kubenas.space.base import Architecture, InvalidArchitectureError, Space
+from kubenas.space.base import Architecture, InvalidArchitectureError, Space, Value
 from kubenas.space.load import build_space
 from kubenas_trial.document import TrialDocument, read_document
 from kubenas_trial.errors import InvalidTrialError, NonFiniteMetricError, TrialError, exit_code, told
@@ -115,6 +116,7 @@ class Trial:
         self._ids = frozenset(candidate.id for candidate in self.candidates)
         # More than a message has room for.
         self._is_batch = len(self.candidates) > MAX_TRAINED
+        self._found: dict[str, dict[str, Any]] = {}
 
     @classmethod
     @contextmanager
@@ -207,12 +209,25 @@ class Trial:
             likely = (
                 {own.id: (number, values) for own in self.candidates} | self._reports | {candidate.id: (number, values)}
             )
-            results_message([self._outcome(own.id, *likely[own.id]) for own in self.candidates])
+            found = self._found.get(candidate.id)
+            results_message([self._outcome(own.id, *likely[own.id], found) for own in self.candidates])
         self._reports[candidate.id] = number, values
         visible = {name: value for name, value in values.items() if not name.startswith(_TEST_PREFIX)}
         if self._is_batch:
             visible.pop(_EPOCH, None)
         self._exposition.update(candidate.id, number, visible)
+
+    def found(self, candidate: Candidate, architecture: Mapping[str, Value]) -> None:
+        """Say which architecture was found for `candidate`, which was given none; the last one is part of its result.
+
+        Raises:
+            InvalidArchitectureError: it is none of the search space.
+            ValueError: the candidate was given one, or is another trial's.
+        """
+        self._check_own(candidate, f"candidate {candidate.id}")
+        if candidate.given is not None:
+            raise ValueError(f"candidate {candidate.id}: its architecture was given")
+        self._found[candidate.id] = self.space.parse(dict(architecture)).to_json()
 
     def fail(self, candidate: Candidate, error: BaseException) -> None:
         """Mark `candidate` alone as failed: its result is `error`, whatever it has reported; the others keep theirs.
@@ -289,10 +304,14 @@ class Trial:
             raise self._failures[self.candidates[0].id]
         return [self._outcome(one.id, *self._reports.get(one.id, (0, {}))) for one in self.candidates]
 
-    def _outcome(self, candidate: str, step: int, values: Mapping[str, float]) -> Result | Failed:
+    def _outcome(
+        self, candidate: str, step: int, values: Mapping[str, float], found: dict[str, Any] | None = None
+    ) -> Result | Failed:
+        """The result, with `found` where no architecture has been found for it, or the failure."""
         if candidate in self._failures:
             return Failed(candidate, self._failures[candidate])
-        return Result(candidate, step, {name: value for name, value in values.items() if name != _EPOCH})
+        metrics = {name: value for name, value in values.items() if name != _EPOCH}
+        return Result(candidate, step, metrics, self._found.get(candidate, found))
 
 
 def _candidates(document: TrialDocument, space: Space) -> Iterator[Candidate]:

@@ -22,11 +22,12 @@ _MOST_TEXTS = 32
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The final values of one candidate, and the step that they belong to."""
+    """The final values of one candidate, the step that they belong to, and the architecture, if it was found."""
 
     candidate: str
     step: int
     metrics: dict[str, float]
+    architecture: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,8 @@ def results_message(outcomes: Sequence[Result | Failed]) -> bytes:
     Raises:
         TrialError: it would not fit, with reason ResultsTooLarge.
     """
-    names = list(dict.fromkeys(name for one in outcomes if isinstance(one, Result) for name in one.metrics))
+    packed = [one for one in outcomes if isinstance(one, Result) and one.architecture is None]
+    names = list(dict.fromkeys(name for one in packed for name in one.metrics))
     for digits in (None, _DIGITS):
         message = _encode(_packed(outcomes, names, digits, text_bytes=0))
         if len(message) <= LIMIT_BYTES:
@@ -124,6 +126,10 @@ def _packed(
     for one in outcomes:
         if isinstance(one, Failed):
             rows.append({"candidate": one.candidate, "error": _error(one.error, text_bytes)})
+        elif one.architecture is not None:
+            metrics = {name: _number(value, digits) for name, value in one.metrics.items()}
+            result = {"candidate": one.candidate, "step": one.step, "metrics": metrics}
+            rows.append(result | {"architecture": one.architecture})
         else:
             numbers = [_number(one.metrics[name], digits) if name in one.metrics else None for name in names]
             rows.append([one.candidate, one.step, numbers])

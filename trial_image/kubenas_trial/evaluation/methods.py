@@ -35,6 +35,7 @@ METHODS: Final[Mapping[str, str]] = {
     "train": "kubenas_trial.evaluation.train",
     "zero-cost": "kubenas_trial.evaluation.zero_cost",
     "supernet": "kubenas_trial.evaluation.supernet",
+    "differentiable": "kubenas_trial.evaluation.differentiable",
 }
 
 

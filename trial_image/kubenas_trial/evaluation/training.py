@@ -49,11 +49,14 @@ class Training:
 
     Attributes:
         network: as it was given; what is saved and exported.
-        optimizer: over all its parameters.
+        optimizer: over all its parameters, or those that are `learned`.
         scaler: of the losses, for float16.
         examples: how many of the current epoch's examples all processes together have learned from.
         seconds: time spent in `train_epoch`.
     """
+
+    # Whether the network can be compiled.
+    compiles = True
 
     def __init__(
         self,
@@ -61,20 +64,27 @@ class Training:
         network: nn.Module,
         epochs: int,
         uninterrupted: Callable[[], AbstractContextManager[None]] = nullcontext,
+        *,
+        learned: Iterable[tuple[str, nn.Parameter]] | None = None,
+        train: Examples | None = None,
     ) -> None:
-        """Train by a schedule of `epochs`; no signal may raise an exception within `uninterrupted`."""
+        """Train by a schedule of `epochs`; no signal may raise an exception within `uninterrupted`.
+
+        Where they are given, only the parameters `learned` (with names) are, and from the examples `train`.
+        """
         settings: TrainingSettings = task.settings
         self.network = network
-        self.optimizer = _optimizer(network, settings)
+        self.optimizer = _optimizer(network.named_parameters() if learned is None else learned, settings)
         self.dtype = _precision(settings, task.device)
         self.scaler = torch.amp.GradScaler(task.device.type, enabled=self.dtype is torch.float16)
         self._task = task
         self._settings = settings
         self.examples = 0
         self.seconds = 0.0
+        self._train: Examples = task.data.train if train is None else train
         self._epochs = epochs
         self._uninterrupted = uninterrupted
-        compiled = settings.compile and task.device.type == "cuda"
+        compiled = self.compiles and settings.compile and task.device.type == "cuda"
         self._forward = cast("nn.Module", torch.compile(network)) if compiled else network
         self._learner = self._joint()
 
@@ -96,7 +106,7 @@ class Training:
         start = time.monotonic()
         self.network.train()
         seed = generator.initial_seed()
-        examples = _Seeded(self._task.data.train, seed)
+        examples = _Seeded(self._train, seed)
         order = share(torch.randperm(len(examples), generator=generator).tolist())
         if len(order) > self._settings.batch_size > 1 == len(order) % self._settings.batch_size:
             # Batch normalization cannot learn from one vector; each epoch leaves another one out.
@@ -201,15 +211,18 @@ def learning_rate(settings: TrainingSettings, epoch: float, epochs: int) -> floa
             return settings.learning_rate
 
 
-def _optimizer(network: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
+def _optimizer(learned: Iterable[tuple[str, nn.Parameter]], settings: TrainingSettings) -> torch.optim.Optimizer:
     rate, decay = settings.learning_rate, settings.weight_decay
+    named = list(learned)
     if settings.optimizer == "sgd":
         nesterov = settings.momentum > 0
-        return SGD(network.parameters(), rate, settings.momentum, nesterov=nesterov, weight_decay=decay)
+        return SGD(
+            [parameter for _, parameter in named], rate, settings.momentum, nesterov=nesterov, weight_decay=decay
+        )
     # As usual with adamw, only weights decay: not scales, nor biases, of which a recurrent layer has a row a gate.
     decayed: list[nn.Parameter] = []
     others: list[nn.Parameter] = []
-    for name, parameter in network.named_parameters():
+    for name, parameter in named:
         is_bias = name.rpartition(".")[2].startswith("bias")
         (others if is_bias or parameter.ndim <= 1 else decayed).append(parameter)
     groups = [{"params": decayed, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]

@@ -13,6 +13,7 @@ from torch import nn
 
 from kubenas.api.space import SearchSpace
 from kubenas.space.base import Value
+from kubenas.space.cells import graph
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,9 @@ class Skeleton(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, frozen=True, extra="forbid")
 
 
+# Makes the operation at a place in a cell of (its label in the cell's graph, channels, stride).
+MakeOperation: TypeAlias = Callable[[str, int, int], nn.Module]
+
 S = TypeVar("S", bound=Skeleton)
 I = TypeVar("I")  # noqa: E741 - an interface, one of the above
 
@@ -123,12 +127,15 @@ class Family(Generic[S, I]):
         default: a sound architecture to begin with, decision by decision.
         kernels: where a supernet's smaller kernels are the centres of the largest: the names of their weights, with
             the size as the only group.
+        of_cells: where architectures are cells, the same network around any cells: of (the graph of each cell by its
+            name, skeleton, interface, what makes an operation of a graph's label).
     """
 
     skeleton: type[S]
     build: Callable[[Mapping[str, Value], S, I], nn.Module]
     default: Mapping[str, Value]
     kernels: re.Pattern[str] | None = None
+    of_cells: Callable[[Mapping[str, graph.Graph], S, I, MakeOperation], nn.Module] | None = None
 
 
 AnyFamily = Family[Any, Any]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import cycle
 from typing import Annotated, Final
 
@@ -13,7 +13,7 @@ from kubenas.space.base import Architecture, Value
 from kubenas.space.cells.graph import Graph
 from kubenas.space.cells.space import CellSpace
 from kubenas.space.presets.darts import darts as darts_space
-from kubenas_trial.networks.base import Family, Images, Skeleton
+from kubenas_trial.networks.base import Family, Images, MakeOperation, Skeleton
 from kubenas_trial.networks.cell_graph import CellGraph
 from kubenas_trial.networks.operations import FactorizedReduction, operation, relu_conv_norm
 
@@ -37,10 +37,18 @@ class DARTSCell(nn.Module):
         channels: of each node.
         halves: whether operations on the inputs have stride 2.
         halved: whether the last cell had that, so that its output is half the size of the one before it.
+        make: makes the operations.
     """
 
     def __init__(
-        self, graph: Graph, in_channels: tuple[int, int], channels: int, *, halves: bool, halved: bool
+        self,
+        graph: Graph,
+        in_channels: tuple[int, int],
+        channels: int,
+        *,
+        halves: bool,
+        halved: bool,
+        make: MakeOperation,
     ) -> None:
         super().__init__()
         before, last = in_channels
@@ -49,7 +57,7 @@ class DARTSCell(nn.Module):
         self.graph = CellGraph(
             graph,
             _INPUTS,
-            lambda name, source: operation(name, channels, 2 if halves and source < _INPUTS else 1),
+            lambda label, source: make(label, channels, 2 if halves and source < _INPUTS else 1),
             concatenated=True,
         )
 
@@ -65,14 +73,19 @@ class DARTSNetwork(nn.Module):
     A reduction doubles the channels.
 
     Args:
-        normal: graphs of the cells that keep the resolution, which take turns.
-        reduction: graph of those that halve it.
+        cells: graphs of the cells by name. The one called `reduction`, else the first, halves the resolution; the
+            others keep it, and take turns.
         skeleton: the size.
         images: what goes in and comes out.
+        make: makes the operations.
     """
 
-    def __init__(self, normal: Sequence[Graph], reduction: Graph, skeleton: DARTSSkeleton, images: Images) -> None:
+    def __init__(
+        self, cells: Mapping[str, Graph], skeleton: DARTSSkeleton, images: Images, make: MakeOperation = operation
+    ) -> None:
         super().__init__()
+        reduction = cells.get("reduction") or next(iter(cells.values()))
+        normal = [graph for name, graph in cells.items() if name != "reduction"] or [reduction]
         channels = skeleton.channels
         width = _STEM * channels
         self.stem = nn.Sequential(nn.Conv2d(images.channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width))
@@ -85,7 +98,7 @@ class DARTSNetwork(nn.Module):
             if halves:
                 channels *= 2
             graph = reduction if halves else next(turns)
-            self.cells.append(DARTSCell(graph, in_channels, channels, halves=halves, halved=halved))
+            self.cells.append(DARTSCell(graph, in_channels, channels, halves=halves, halved=halved, make=make))
             nodes = sum(target == len(graph.labels) - 1 for _, target in graph.edges)
             in_channels, halved = (in_channels[1], nodes * channels), halves
         self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(in_channels[1], images.classes))
@@ -99,19 +112,15 @@ class DARTSNetwork(nn.Module):
         return logits
 
 
-def cell_graphs(space: CellSpace, architecture: Mapping[str, Value]) -> tuple[list[Graph], Graph]:
-    """Of cells with two inputs the normal ones, and the reduction: the cell of that name, else the first one."""
+def cell_graphs(space: CellSpace, architecture: Mapping[str, Value]) -> dict[str, Graph]:
+    """The graph of each cell by its name."""
     decided = Architecture(architecture)
-    graphs = {name: cell.graph(decided) for name, cell in space.cells.items()}
-    reduction = graphs.pop("reduction", None)
-    if reduction is None:
-        reduction = next(iter(graphs.values()))
-    return list(graphs.values()) or [reduction], reduction
+    return {name: cell.graph(decided) for name, cell in space.cells.items()}
 
 
 def darts(architecture: Mapping[str, Value], skeleton: DARTSSkeleton, images: Images) -> DARTSNetwork:
     """The network of `architecture`; without the paper's auxiliary classifier and path dropout."""
-    return DARTSNetwork(*cell_graphs(darts_space(), architecture), skeleton, images)
+    return DARTSNetwork(cell_graphs(darts_space(), architecture), skeleton, images)
 
 
 # The paper's best cells on CIFAR-10 (DARTS, second order), their nodes read as the space numbers them.
@@ -140,4 +149,5 @@ DARTS: Final = Family(
             (f"{cell}.{node}.operation.1", second),
         )
     },
+    of_cells=DARTSNetwork,
 )

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from kubenas.space.base import Value
 from kubenas.space.cells.graph import Graph
-from kubenas_trial.networks.base import Family, Images, Skeleton
+from kubenas_trial.networks.base import Family, Images, MakeOperation, Skeleton
 from kubenas_trial.networks.cell_graph import CellGraph
 from kubenas_trial.networks.operations import operation, relu_conv_norm
 from kubenas_trial.networks.parts import conv_norm, sequence
@@ -47,12 +47,18 @@ class NASBench201Skeleton(Skeleton):
 
 def nasbench201(architecture: Mapping[str, Value], skeleton: NASBench201Skeleton, images: Images) -> nn.Sequential:
     """The paper's skeleton around the cell of `architecture`."""
-    graph = cell_graph(architecture)
+    return _of_cells({"": cell_graph(architecture)}, skeleton, images, operation)
 
-    def make(_stack: int, _place: int, channels: int) -> nn.Module:
-        return CellGraph(graph, 1, lambda name, _source: operation(name, channels))
 
-    return stacked(make, skeleton.channels, skeleton.cells_per_stack, images)
+def _of_cells(
+    cells: Mapping[str, Graph], skeleton: NASBench201Skeleton, images: Images, make: MakeOperation
+) -> nn.Sequential:
+    [graph] = cells.values()
+
+    def cell(_stack: int, _place: int, channels: int) -> nn.Module:
+        return CellGraph(graph, 1, lambda label, _source: make(label, channels, 1))
+
+    return stacked(cell, skeleton.channels, skeleton.cells_per_stack, images)
 
 
 def cell_graph(architecture: Mapping[str, Value]) -> Graph:
@@ -111,4 +117,5 @@ NASBENCH201: Final = Family(
         "1-3": "none",
         "2-3": "nor_conv_3x3",
     },
+    of_cells=_of_cells,
 )

@@ -1,0 +1,305 @@
+"""The search itself: weights and alphas are learned in turn, each from its own half of the training split."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+
+from kubenas.api.space import SearchSpace
+from kubenas.space.base import Architecture
+from kubenas_trial.datasets.data import Batch, Examples, shuffled
+from kubenas_trial.differentiable.choices import skip_share
+from kubenas_trial.differentiable.collapse import Signs, measured
+from kubenas_trial.differentiable.hessian import largest_eigenvalue
+from kubenas_trial.differentiable.mixture import Mixture
+from kubenas_trial.differentiable.order import first_order, second_order
+from kubenas_trial.differentiable.perturbation import noise_at
+from kubenas_trial.differentiable.pruning import operations_at, prune
+from kubenas_trial.differentiable.regularizers import beta_decay, expected_flops, operation_flops
+from kubenas_trial.differentiable.samplers.load import SAMPLERS
+from kubenas_trial.document import Evaluation
+from kubenas_trial.evaluation.training import Step, Training
+from kubenas_trial.optimizers import Adam
+from kubenas_trial.supernets.calibration import calibrate
+from kubenas_trial.tasks.base import Task
+
+# DARTS' search on CIFAR-10: 50 epochs of 390 steps. Adam moves an alpha by its rate in a step at most, so that rates
+# are such that a search of any length can move it as far.
+_RATE: Final = 3e-4
+_STEPS: Final = 50 * 390
+_LARGEST_RATE: Final = 0.1
+_BETAS: Final = (0.5, 0.999)
+_DECAY: Final = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some of the examples, by number.
+
+    Attributes:
+        examples: all.
+        numbers: those of the part.
+    """
+
+    examples: Examples
+    numbers: list[int]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, indices: Any, /) -> Batch:
+        return self.examples[[self.numbers[index] for index in indices]]
+
+
+class Search(Training):
+    """A differentiable search on the training split of `task`; neither validation nor test examples are learned from.
+
+    An epoch is one of the half that weights are learned from. Before each of their steps the alphas take one, on a
+    random batch of the other half. Every part is in one file: `evaluation` says which are used.
+
+    Attributes:
+        mixture: the mixed network.
+        alphas_optimizer: of what decides.
+        past: what tells of collapse after each epoch.
+        alphas: what decides, as it was after each epoch.
+    """
+
+    # What is computed changes from pass to pass.
+    compiles = False
+
+    def __init__(
+        self,
+        task: Task[Any, Any],
+        space: SearchSpace,
+        evaluation: Evaluation,
+        epochs: int,
+        seed: int = 0,
+        uninterrupted: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        """Search for `epochs`; `seed` says which examples are in which half.
+
+        Raises:
+            InvalidTrialError: the space cannot be searched so.
+        """
+        self.mixture = Mixture(task, space, SAMPLERS[evaluation.sampler], evaluation.partial_channels)
+        order = shuffled(len(task.data.train), seed)
+        self._others = Part(task.data.train, sorted(order[1::2]))
+        super().__init__(
+            task,
+            self.mixture,
+            epochs,
+            uninterrupted,
+            learned=self.mixture.learned,
+            train=Part(task.data.train, sorted(order[::2])),
+        )
+        self._evaluation = evaluation
+        steps = max(1, len(order) // 2 // (task.settings.batch_size * task.settings.accumulate))
+        rate = min(_LARGEST_RATE, _RATE * _STEPS / (epochs * steps))
+        self.alphas_optimizer = Adam(self.mixture.deciding, rate, _BETAS, weight_decay=_DECAY)
+        self._flops = operation_flops(self.mixture, task.example()) if evaluation.flops_penalty else []
+        self.past: list[Signs] = []
+        self.alphas: list[list[Tensor]] = []
+
+    def train_epoch(self, epoch: int, generator: torch.Generator) -> None:
+        """Learn from every example of the weights' half once; `epoch` counts from 1.
+
+        Raises:
+            NonFiniteMetricError: the loss is NaN or infinite.
+        """
+        mixture = self.mixture
+        mixture.progress = (epoch - 1) / max(1, self._epochs - 1)
+        if self._evaluation.perturbation == "random":
+            mixture.noise = noise_at(mixture.progress)
+        if self._evaluation.pruning and not self.examples:
+            done = (epoch - 1) / self._epochs
+            with torch.no_grad():
+                for weights, kept in zip(mixture.expected(), mixture.kept, strict=True):
+                    prune(weights, kept, operations_at(done, kept.shape[1]))
+        super().train_epoch(epoch, generator)
+
+    def _step(self, batches: list[Batch], step: Step) -> Tensor:
+        """One step of the alphas, then one of the weights."""
+        deciding, learned = self.mixture.deciding, [parameter for _, parameter in self.mixture.learned]
+        for parameter, own in zip(deciding, self._gradient(batches, deciding, learned), strict=True):
+            parameter.grad = own
+        self.alphas_optimizer.step()
+        with _held(deciding):
+            return super()._step(batches, step)
+
+    def _gradient(
+        self, batches: list[Batch], deciding: list[nn.Parameter], learned: list[nn.Parameter]
+    ) -> list[Tensor]:
+        """Of what decides, on a random batch of its half."""
+        mixture, size = self.mixture, self._task.settings.batch_size
+        batch = self._others[torch.randperm(len(self._others))[:size].tolist()].to(self._task.device)
+        seed = torch.initial_seed()
+
+        def loss() -> Tensor:
+            return self._drawn_loss(batch, seed) + self._penalties()
+
+        def learning() -> Tensor:
+            return torch.stack([self._drawn_loss(each, seed) for each in batches]).mean()
+
+        noise, mixture.noise = mixture.noise, 0.0
+        try:
+            if self._evaluation.order == "second":
+                return second_order(loss, learning, deciding, learned, self.optimizer.param_groups[0]["lr"])
+            with _held(learned):
+                return first_order(loss, deciding)
+        finally:
+            mixture.noise = noise
+
+    def _drawn_loss(self, batch: Batch, seed: int) -> Tensor:
+        """The loss with the weights that `seed` draws."""
+        torch.manual_seed(seed)
+        with self._autocast():
+            loss: Tensor = self._task.loss(self.mixture, batch)
+            return loss
+
+    def _penalties(self) -> Tensor:
+        mixture, evaluation = self.mixture, self._evaluation
+        total: Tensor = mixture.alphas[0].new_zeros(())
+        if mixture.sampler.penalty is not None:
+            total = total + torch.stack([mixture.sampler.penalty(alphas) for alphas in mixture.alphas]).sum()
+        if evaluation.beta_decay:
+            # The weight rises from 0, as in the authors' search.
+            total = total + evaluation.beta_decay * mixture.progress * beta_decay(list(mixture.alphas))
+        if evaluation.flops_penalty:
+            total = total + evaluation.flops_penalty * expected_flops(mixture.expected(), self._flops)
+        return total
+
+    def signs(self, epoch: int) -> Signs:
+        """What tells of collapse after `epoch`; the eigenvalue is measured every few epochs."""
+        share = skip_share(self.mixture.choices, self.mixture.derive())
+        return Signs(self._curvature() if measured(epoch, self._epochs) else self.past[-1].eigenvalue, share)
+
+    def entropy(self) -> float:
+        """The mean entropy of the places' weights, from 0 to 1, where all operations are weighed alike."""
+        with torch.no_grad():
+            rows = [torch.special.entr(rows).sum(-1) / math.log(rows.shape[1]) for rows in self.mixture.expected()]
+        return float(torch.cat(rows).mean())
+
+    def keep(self, signs: Signs) -> None:
+        """Keep what decides as it is after an epoch, and what tells of collapse then."""
+        self.past.append(signs)
+        self.alphas.append([each.detach().clone() for each in self.mixture.deciding])
+
+    def restore(self, epoch: int) -> None:
+        """Go back to what decided after `epoch`."""
+        self._decide(self.alphas[epoch - 1])
+
+    @contextmanager
+    def restored(self, epoch: int) -> Iterator[None]:
+        """Within, what decides is as it was after `epoch`."""
+        before = [each.detach().clone() for each in self.mixture.deciding]
+        self.restore(epoch)
+        try:
+            yield
+        finally:
+            self._decide(before)
+
+    def _decide(self, values: Sequence[Tensor]) -> None:
+        with torch.no_grad():
+            for parameter, value in zip(self.mixture.deciding, values, strict=True):
+                parameter.copy_(value)
+
+    def judge(self, architecture: Architecture | None) -> dict[str, float]:
+        """The task's metrics on the validation split: of `architecture` with the mixture's weights, or of the mixture.
+
+        Normalization's statistics are estimated for it from training examples.
+        """
+        with self.mixture.weighted(architecture), self._calibrated():
+            return self.evaluate(self._task.data.validation)
+
+    def state(self) -> dict[str, Tensor]:
+        """All that a search goes on from, by name."""
+        tensors = {f"mixture.{name}": value for name, value in self.mixture.state_dict().items()}
+        for part, optimizer in self._optimizers.items():
+            for index, state in optimizer.state_dict()["state"].items():
+                tensors |= {f"{part}.{index}.{name}": value for name, value in state.items() if value is not None}
+        for index, values in enumerate(zip(*self.alphas, strict=True)):
+            tensors[f"past.{index}"] = torch.stack(values)
+        signs = [[each.eigenvalue, each.skip_share] for each in self.past]
+        return tensors | {"past.signs": torch.tensor(signs, dtype=torch.float64).reshape(-1, 2)}
+
+    def load_state(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from `state`."""
+        parts: dict[str, dict[str, Tensor]] = {"mixture": {}, "past": {}, **{part: {} for part in self._optimizers}}
+        for name, value in tensors.items():
+            part, _, rest = name.partition(".")
+            parts[part][rest] = value
+        self.mixture.load_state_dict(parts["mixture"])
+        for part, optimizer in self._optimizers.items():
+            state: dict[int, dict[str, Tensor]] = {}
+            for name, value in parts[part].items():
+                index, _, key = name.partition(".")
+                state.setdefault(int(index), {})[key] = value
+            optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
+        self.past = [Signs(*each) for each in parts["past"].pop("signs").tolist()]
+        columns = [parts["past"][str(index)].to(self._task.device) for index in range(len(parts["past"]))]
+        self.alphas = [[column[epoch] for column in columns] for epoch in range(len(self.past))]
+
+    @property
+    def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        return {"weights": self.optimizer, "alphas": self.alphas_optimizer}
+
+    def _curvature(self) -> float:
+        """The largest eigenvalue of the loss in what decides, with the mean weights, on one batch of its half."""
+        mixture, size = self.mixture, self._task.settings.batch_size
+        if mixture.sampler.hard:
+            # All operations are computed here, and one in a step: of fewer examples, so that it takes no more memory.
+            size = max(2, size // max(len(one.operations) for one in mixture.choices))
+        torch.manual_seed(0)
+        batch = self._others[shuffled(len(self._others), 0)[:size]].to(self._task.device)
+        mixture.train()
+
+        def gradient() -> list[Tensor]:
+            return list(torch.autograd.grad(self._task.loss(mixture, batch), mixture.deciding))
+
+        with _held([parameter for _, parameter in mixture.learned]), mixture.weighted(), _still(mixture):
+            return largest_eigenvalue(gradient, mixture.deciding)
+
+    @contextmanager
+    def _calibrated(self) -> Iterator[None]:
+        """Within, normalization has the statistics of some training examples with the current weights."""
+        norms = [one for one in self.mixture.modules() if isinstance(one, nn.BatchNorm2d)]
+        before = [{name: value.clone() for name, value in one.named_buffers()} for one in norms]
+        try:
+            calibrate(self._task, self.mixture, 0)
+            yield
+        finally:
+            for one, values in zip(norms, before, strict=True):
+                for name, value in one.named_buffers():
+                    value.copy_(values[name])
+
+
+@contextmanager
+def _held(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
+    """Within, `parameters` get no gradient."""
+    for parameter in parameters:
+        parameter.requires_grad = False
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad = True
+
+
+@contextmanager
+def _still(network: nn.Module) -> Iterator[None]:
+    """Within, normalization's running statistics stay as they are."""
+    norms = [one for one in network.modules() if isinstance(one, nn.BatchNorm2d)]
+    before = [one.momentum for one in norms]
+    for one in norms:
+        one.momentum = 0.0
+    try:
+        yield
+    finally:
+        for one, own in zip(norms, before, strict=True):
+            one.momentum = own
