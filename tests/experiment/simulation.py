@@ -14,14 +14,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 from random import Random
+from typing import Any
 
 from kubenas.api.experiment import NASExperiment
 from kubenas.api.trial import Candidate, TrialStatus
 from kubenas.experiment.actions import NewTrial, Plan, WriteTrial
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.plan import Observed, plan
-from kubenas.experiment.stages import resolve, with_strategies
+from kubenas.experiment.stages import ResolvedStage, resolve, stage_of, with_strategies
 from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Readings, Trial
+from kubenas.space.base import Space
 from kubenas.space.load import build_space
 from tests.experiment.builders import GPU, NOW
 
@@ -56,16 +58,37 @@ class Chances:
     reading: float = 1.0
 
 
+PROXIES = ("nwot", "synflow")
+
+
 def accuracy(candidate: Candidate) -> float:
     """What a candidate comes to, whenever it is trained."""
-    digest = hashlib.sha256(json.dumps(candidate.architecture, sort_keys=True).encode()).digest()
+    return drawn(candidate.architecture, "")
+
+
+def drawn(architecture: object, metric: str) -> float:
+    """What a metric of an architecture comes to."""
+    digest = hashlib.sha256((metric + json.dumps(architecture, sort_keys=True)).encode()).digest()
     return int.from_bytes(digest[:4], "big") / 2**32
 
 
-def epochs(candidate: Candidate) -> int:
-    """How long it is trained."""
-    assert candidate.epochs is not None
-    return candidate.epochs
+def found(space: Space, trial: Trial) -> dict[str, Any]:
+    """The architecture that a differentiable search comes to: by its seed, and so by its number."""
+    return space.sample(Random(trial.name)).to_json()
+
+
+def entry(space: Space, stage: ResolvedStage, trial: Trial, candidate: Candidate) -> dict[str, Any]:
+    """What a trainer reports of a candidate."""
+    whole: dict[str, Any] = {"candidate": candidate.id, "step": candidate.epochs or 0}
+    if stage.trains_supernet:
+        return {**whole, "metrics": {"loss": 1.0}}
+    if stage.evaluation.method == "zero-cost":
+        # One candidate in eight has no such score, as proxies make no sense for every network.
+        values = {proxy: drawn(candidate.architecture, proxy) for proxy in PROXIES}
+        return {**whole, "metrics": {proxy: value for proxy, value in values.items() if value > 1 / 8}}
+    architecture = found(space, trial) if candidate.architecture is None else candidate.architecture
+    brought = {"architecture": architecture} if candidate.architecture is None else {}
+    return {**whole, **brought, "metrics": {"accuracy": drawn(architecture, "")}}
 
 
 class World:
@@ -73,6 +96,7 @@ class World:
 
     def __init__(self, experiment: NASExperiment, chances: Chances, rng: Random) -> None:
         self.experiment = experiment
+        self.space, self.stages = build_space(experiment.spec.search_space), resolve(experiment.spec)
         self.chances = chances
         self.rng = rng
         self.now = NOW
@@ -96,7 +120,10 @@ class World:
         assert not there.finished, "a trial that has ended is changed"
         for result in status.results if status.phase == "Succeeded" else ():
             candidate = next(c for c in there.candidates if c.id == result.candidate)
-            assert result.metrics[0].value == accuracy(candidate), "a result is not what the trainer reported"
+            told = entry(self.space, stage_of(self.stages, there), there, candidate)
+            reported = sorted(told["metrics"].items())
+            assert [(m.name, m.value) for m in result.metrics] == reported, "a result is not what the trainer reported"
+            assert result.architecture == told.get("architecture"), "it has another architecture"
         changed = replace(there, status=status, resource_version=f"{next(self._versions)}")
         self.trials[trial.number] = changed
         if changed.finished and self.rng.random() < self.chances.trial_deletion:
@@ -148,14 +175,14 @@ class World:
         """Values of all attempts that have reached their end, as Prometheus has them."""
         trials = {trial.name: trial for trial in self.trials.values()}
         return {
-            name: {c.id: {epochs(c): self._values(c)} for c in trials[one.trial].candidates}
+            name: {c.id: {c.epochs or 0: self._values(trials[one.trial], c)} for c in trials[one.trial].candidates}
             for name, one in self.attempts.items()
             if one.trial in trials and one.exit_code == 0
         }
 
-    @staticmethod
-    def _values(candidate: Candidate) -> dict[str, float]:
-        return {"accuracy": accuracy(candidate), "epoch": epochs(candidate)}
+    def _values(self, trial: Trial, candidate: Candidate) -> dict[str, float]:
+        told = entry(self.space, stage_of(self.stages, trial), trial, candidate)
+        return {**told["metrics"], "epoch": told["step"]}
 
     def _at(self, delay: float, event: Callable[[], None]) -> None:
         heapq.heappush(self._events, (self.now + delay, next(self._tick), event))
@@ -197,9 +224,8 @@ class World:
             exit_code, message = 1, '{"error": {"reason": "TrainerError", "message": "boom"}}'
         else:
             exit_code = 0
-            values = [
-                {"candidate": c.id, "step": c.epochs, "metrics": {"accuracy": accuracy(c)}} for c in trial.candidates
-            ]
+            stage = stage_of(self.stages, trial)
+            values = [entry(self.space, stage, trial, c) for c in trial.candidates]
             message = "" if self.rng.random() < self.chances.silence else json.dumps({"results": values})
         self._change(name, phase=AttemptPhase.ENDED, ended=self.now, exit_code=exit_code, message=message)
 

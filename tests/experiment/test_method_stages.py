@@ -94,9 +94,9 @@ def test_stages_are_judged_by_what_they_measure() -> None:
     )
     assert told(wide) == ["score", "latency_ms"]
     assert told(training) == []
-    assert told(middle) == ["accuracy", "params"]
+    assert told(middle) == ["accuracy", "latency_ms", "params"]
     assert told(last) == ["accuracy", "latency_ms", "params"]
-    assert [stage.decides for stage in (wide, training, middle, last)] == [False, False, False, True]
+    assert [stage.decides for stage in (wide, training, middle, last)] == [False, False, True, True]
     assert wide.required == ("latency_ms",)
     assert training.required == ()
 
@@ -164,9 +164,14 @@ OBJECTIVES = [{"metric": "accuracy"}]
             "is too long",
         ),
         (
-            {"stages": funnel(SUPERNET, TRAIN), "storage": STORAGE, "objectives": [{"metric": "peak_memory_mb"}]},
+            {
+                "stages": funnel(SUPERNET, TRAIN),
+                "storage": STORAGE,
+                "objectives": [{"metric": "int8_accuracy"}],
+                "task": {"name": "image-classification", "settings": {"measure": ["int8"]}},
+            },
             "spec.stages[0].evaluation.method",
-            "supernet measures none of the objectives (peak_memory_mb)",
+            "supernet measures none of the objectives (int8_accuracy)",
         ),
         (
             {"objectives": [{"metric": "score", "target": -1}], "evaluation": SCORE},

@@ -26,6 +26,8 @@ from kubenas.experiment.state import Trial
 
 # The rate over a whole run: its trials are too few for a shorter time.
 _RATE_SECONDS: Final = 24 * 3600.0
+# Candidates of a trial whose architectures are told.
+_NAMED: Final = 2
 
 
 class Display:
@@ -75,6 +77,7 @@ class Display:
             outcome = (status.phase or "").lower()
         time = "" if seconds is None else duration_text(seconds)
         names = ", ".join(candidate.name or "" for candidate in trial.candidates)
+        names = names if len(trial.candidates) <= _NAMED else f"{len(trial.candidates)} candidates"
         width = len(str(self._total))
         self._print(f"{self._done:>{width}}/{self._total}  {trial.name}  {outcome}  {time}  [dim]{escape(names)}[/]")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -12,10 +13,12 @@ from rich.table import Table
 
 from kubenas.api.objective import Objective
 from kubenas.api.status import ExperimentStatus
+from kubenas.api.trial import Candidate
 from kubenas.cli.text import TEST_PREFIX, duration_text, number_text, print_best, print_finalists, print_judgements
 from kubenas.experiment.objectives import score
 from kubenas.experiment.state import Trial
 from kubenas.local.run import LocalRun
+from kubenas.space.base import InvalidArchitectureError
 
 # Trials in the table; the rest is in the state folder.
 _ROWS: Final = 10
@@ -30,11 +33,12 @@ def trial_seconds(trial: Trial) -> float | None:
 def print_summary(console: Console, run: LocalRun, path: Path) -> None:
     """Print how `run`, whose state is in `path`, has ended."""
     status, objectives = run.experiment.status, run.experiment.spec.objectives
+    deciding = {stage.name for stage in run.stages if stage.decides}
     results = [
         (trial, result.candidate, {m.name: m.value for m in result.metrics})
         for trial in run.trials.values()
         for result in trial.status.results
-        if all(o.metric in {m.name for m in result.metrics} for o in objectives)
+        if trial.stage in deciding and all(o.metric in {m.name for m in result.metrics} for o in objectives)
     ]
     results.sort(key=lambda entry: score(objectives, entry[2]), reverse=True)
     if results:
@@ -65,10 +69,18 @@ def _table(
             trial.name if len(trial.candidates) == 1 else f"{trial.name}/{candidate.id}",
             *(number_text(metrics[name]) if name in metrics else "" for name in names),
             "" if seconds is None else duration_text(seconds),
-            escape(candidate.name or ""),
+            escape(_architecture(run, trial, candidate)),
             style="bold" if best and (best.trial, best.candidate) == (trial.name, candidate.id) else "",
         )
     return table
+
+
+def _architecture(run: LocalRun, trial: Trial, candidate: Candidate) -> str:
+    """A candidate's architecture, or what was found for it."""
+    found = next((one.architecture for one in trial.status.results if one.candidate == candidate.id), None)
+    with suppress(InvalidArchitectureError):
+        return candidate.name or (run.space.name(run.space.parse(found)) if found else "")
+    return ""
 
 
 def _columns(objectives: Sequence[Objective], results: Iterable[Mapping[str, float]]) -> list[str]:

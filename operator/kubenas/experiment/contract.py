@@ -43,7 +43,7 @@ def trial_document(
             "experiment": experiment,
             "trial": trial.name,
             "attempt": trial.status.attempt,
-            "seed": trial_seed(spec.search.seed, trial.number),
+            "seed": _seed(spec, stage, trial),
             **evaluation_document(spec, stage),
             "searchSpace": spec.search_space.dump(),
             **({"supernet": f"{checkpoints}/{trial.supernet}"} if trial.supernet else {}),
@@ -76,6 +76,12 @@ def evaluation_document(spec: ExperimentSpec, stage: ResolvedStage) -> dict[str,
         # Each seed is a trial of its own.
         "evaluation": {name: value for name, value in stage.evaluation.dump().items() if name != "seeds"},
     }
+
+
+def _seed(spec: ExperimentSpec, stage: ResolvedStage, trial: Trial) -> int:
+    # Scores are compared between trials: what a candidate is shown must not depend on which one it is scored in.
+    drawn = trial.number if stage.epochs is not None else trial.seed
+    return trial_seed(spec.search.seed, drawn)
 
 
 def trial_seed(seed: int, number: int) -> int:

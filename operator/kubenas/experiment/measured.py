@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
+from kubenas.api.evaluation import SCORING
 from kubenas.api.metric_names import ALWAYS, DIFFERENTIABLE, INT8, MEASURES, SCORE, TASKS, of_measure, of_proxies
 from kubenas.experiment.contract import TRAINER
 
@@ -13,9 +14,6 @@ if TYPE_CHECKING:
 
     from kubenas.api.evaluation import Evaluation
     from kubenas.api.experiment import ExperimentSpec, TrialTemplate
-
-# Of a network that is not measured on its own, as sub-networks of a supernet are not.
-_OF_ANY: Final = ("params", "flops", "seconds")
 
 
 def own_program(template: TrialTemplate) -> bool:
@@ -31,7 +29,7 @@ def own_program(template: TrialTemplate) -> bool:
 
 def measures_of(method: str) -> tuple[str, ...]:
     """What a method measures where `task.settings.measure` lists it."""
-    if method == "zero-cost":
+    if method in SCORING:
         return tuple(name for name in MEASURES if name != INT8)
     return tuple(MEASURES) if method == "train" else ()
 
@@ -53,8 +51,5 @@ def measured_metrics(spec: ExperimentSpec, evaluation: Evaluation, costs: Iterab
         return {SCORE, *of_proxies(evaluation.proxies or ()), *ALWAYS, *known, *measured}
     if task not in TASKS or own_program(spec.trial_template):
         return None
-    if method == "supernet":
-        return {*TASKS[task], *_OF_ANY, *known}
-    if method == "differentiable":
-        return {*TASKS[task], *ALWAYS, *known, *DIFFERENTIABLE}
-    return {*TASKS[task], *ALWAYS, *known, *(metric for name in wanted for metric in of_measure(name, task))}
+    own = DIFFERENTIABLE if method == "differentiable" else ()
+    return {*TASKS[task], *ALWAYS, *known, *own, *(metric for name in wanted for metric in of_measure(name, task))}

@@ -60,6 +60,7 @@ class LocalRun:
         experiment: as it is now, its status included.
         trials: by number; those that earlier runs have written among them.
         space: the search space.
+        stages: of the search, with their strategies.
     """
 
     def __init__(self, experiment: NASExperiment, folder: StateFolder, listener: Listener) -> None:
@@ -72,9 +73,9 @@ class LocalRun:
         self.trials: dict[int, Trial] = {}
         spec = experiment.spec
         self.space: Space = searched_space(spec)
-        self._stages, problems = with_strategies(resolve(spec), self.space, guarded=False)
+        self.stages, problems = with_strategies(resolve(spec), self.space, guarded=False)
         refuse(problems)
-        self._ledger = Ledger(self.space, self._stages)
+        self._ledger = Ledger(self.space, self.stages)
         self._folder = folder
         self._listener = listener
         self._trainers: dict[str, Trainer] = {}
@@ -145,7 +146,7 @@ class LocalRun:
         attempts = {name: trainer.attempt() for name, trainer in self._trainers.items()}
         return Observed(
             self.experiment,
-            self._stages,
+            self.stages,
             self._ledger,
             self._left_over | attempts,
             self._reader.readings,
@@ -157,7 +158,7 @@ class LocalRun:
 
     def _import_ahead(self) -> None:
         """Have what trials need imported while the first ones are proposed."""
-        if command := import_command(self.experiment.spec, self._stages[0], os.environ):
+        if command := import_command(self.experiment.spec, self.stages[0], os.environ):
             self._warm.start(command)
 
     async def _carry_out(self, todo: Plan) -> bool:
@@ -212,7 +213,7 @@ class LocalRun:
     def _start(self, trial: Trial) -> None:
         name, port = trial.attempt_name, free_port()
         folder, checkpoints = self._folder.start(name, trial.name)
-        stage = stage_of(self._stages, trial)
+        stage = stage_of(self.stages, trial)
         variables = contract(self.experiment, stage, trial, folder, checkpoints, port)
         command = trial_command(self.experiment.spec, trial.candidates, variables, os.environ)
         trainer = self._trainers[name] = Trainer(name, trial.name, folder, port)
