@@ -9,19 +9,21 @@ import typer
 from kubenas_trial.cli.datasets import datasets
 from kubenas_trial.cli.latency import latency
 from kubenas_trial.cli.run import run
+from kubenas_trial.cli.score import score
 from kubenas_trial.cli.tasks import tasks
 
 # Of a library, to its developers.
 warnings.filterwarnings("ignore", message="`torch.jit", category=FutureWarning)
 
 app = typer.Typer(
-    help="The trainer of KubeNAS: train one architecture, look at data.",
+    help="The trainer of KubeNAS: train one architecture, score many, look at data.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(run)
+app.command()(score)
 app.command()(tasks)
 app.command()(datasets)
 app.add_typer(latency, name="latency")

@@ -42,7 +42,7 @@ def read_space(text: str) -> SearchSpace:
     return space
 
 
-def read_dataset(text: str | None, form: str | None, task: type[AnyTask]) -> Dataset:
+def read_dataset(text: str | None, form: str | None, task: type[AnyTask], option: str = "--dataset") -> Dataset:
     """The data set that `text` names, one that `task` brings along or a path; by default the first of the former."""
     if text is None:
         return Dataset(name=next(iter(task.built_in)))
@@ -50,7 +50,7 @@ def read_dataset(text: str | None, form: str | None, task: type[AnyTask]) -> Dat
         return Dataset(name=text)
     if not Path(text).exists():
         raise InvalidTrialError(
-            f"--dataset: {text} is no file or folder, and none of the data sets that {task.name} brings along: "
+            f"{option}: {text} is no file or folder, and none of the data sets that {task.name} brings along: "
             f"{', '.join(task.built_in)}"
         )
     return Dataset(path=str(Path(text).absolute()), format=form)

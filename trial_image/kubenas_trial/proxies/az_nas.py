@@ -76,7 +76,8 @@ def _entropy(values: Tensor) -> float:
 
 def _trainability(first: Tensor, last: Tensor, *, series: bool) -> float:
     signs = torch.randint_like(last, 2) * 2 - 1
-    if not last.requires_grad:
+    # What comes behind a cell without operations is constant.
+    if not (first.requires_grad and last.requires_grad):
         return _WORST
     [gradient] = torch.autograd.grad(last, [first], signs, retain_graph=True, allow_unused=True)
     if gradient is None or (gradient.shape == signs.shape and bool((gradient == signs).all())):

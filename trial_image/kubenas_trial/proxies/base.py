@@ -18,13 +18,16 @@ from kubenas_trial.proxies.probe import Probe
 class Proxy(Protocol):
     """A score of a network that is computed without training it; greater is better.
 
-    Attributes:
-        name: as in `evaluation.proxies`.
-        metrics: the names of what it gives, each a number.
+    `name` and `metrics` may be plain attributes of its class.
     """
 
-    name: str
-    metrics: tuple[str, ...]
+    @property
+    def name(self) -> str:
+        """As in `evaluation.proxies`."""
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The names of what it gives, each a number."""
 
     def __call__(self, network: nn.Module, inputs: Probe) -> Mapping[str, float]:
         """The score of a freshly initialised network, by the names of `metrics`.
