@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from kubenas.metrics.exposition import LARGEST, STEP, VALUE, parse_exposition, scrape
+from kubenas.experiment.state import Exposed
+from kubenas.metrics.exposition import FAILURE, LARGEST, STEP, VALUE, parse_exposition, scrape
 from kubenas_trial.exposition import Exposition
 from tests.metrics.server import serving, whole
 
@@ -135,6 +136,59 @@ def test_a_trial_has_no_more_samples_than_it_can_have() -> None:
         parse_exposition(whole_trial + whole_trial, 16)
 
 
+def batch(candidates: int, metrics: int) -> str:
+    """What a pod shows of a batch, with the longest numbers."""
+    return "".join(
+        f'kubenas_trial_step{{candidate="{c}"}} 1.0\n'
+        + "".join(
+            f'kubenas_trial_value{{candidate="{c}",metric="az_trainability_{m:02}"}} -1.2345678901234567e-05\n'
+            for m in range(metrics)
+        )
+        for c in range(candidates)
+    )
+
+
+async def test_a_thousand_candidates_with_sixteen_values_each_are_read() -> None:
+    text = batch(1024, 16)
+    assert len(text) > LARGEST
+    with serving(whole(text.encode())) as page:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            read = await scrape(client, page.url, 1024)
+            with pytest.raises(ValueError, match="more than 512 KiB"):
+                await scrape(client, page.url, 16)
+    assert {candidate: len(values) for candidate, (_, values) in read.values.items()} == {
+        str(n): 16 for n in range(1024)
+    }
+    with pytest.raises(ValueError, match="more than 17408 samples"):
+        parse_exposition(text + batch(1, 1), 1024)
+
+
+def test_candidates_that_have_failed_are_told_with_their_reason() -> None:
+    text = f'{TEXT}{FAILURE}{{candidate="5",reason="OutOfMemory"}} 1\n'
+    assert parse_exposition(text, 6).exposed.failures == {"5": "OutOfMemory"}
+    with pytest.raises(ValueError, match="has no label reason"):
+        parse_exposition(f'{FAILURE}{{candidate="5"}} 1', 6)
+
+
+@given(st.permutations(TEXT.splitlines()[2:]))
+def test_the_digest_is_that_of_the_samples_in_any_order(lines: list[str]) -> None:
+    digest = parse_exposition(TEXT, 4).exposed.digest
+    assert parse_exposition("\n".join(["# more", *lines, "other 1"]), 4).exposed.digest == digest
+    without = [line for line in lines if "accuracy" not in line]
+    assert parse_exposition("\n".join(without), 4).exposed.digest != digest
+
+
+async def test_the_sdk_has_the_digest_of_what_is_read() -> None:
+    with Exposition(0) as exposition:
+        for number in range(20):
+            exposition.update(str(number), 1, {"accuracy": number / 3, "loss": 10.0**-number})
+        exposition.fail("3", "OutOfMemory")
+        async with httpx.AsyncClient(trust_env=False) as client:
+            read = await scrape(client, f"http://127.0.0.1:{exposition.port}/metrics", 20)
+        assert read.exposed == Exposed(exposition.digest(), {"3": "OutOfMemory"})
+    assert read.values.keys() == {str(n) for n in range(20)} - {"3"}
+
+
 @pytest.mark.parametrize(
     "hostile",
     [
@@ -155,3 +209,5 @@ def test_the_largest_exposition_is_parsed_in_steps_that_its_size_bounds(hostile:
     """Of expressions that try every split of it, each of these would take hours."""
     with suppress(ValueError):
         assert parse_exposition(hostile, 16).values == {}
+    with suppress(ValueError):
+        assert parse_exposition(hostile * 5, 1024).values == {}

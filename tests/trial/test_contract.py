@@ -17,9 +17,11 @@ import numpy as np
 import pytest
 import torch
 
-from kubenas.experiment.message import read_message
+from kubenas.experiment.message import Told, read_message
 from kubenas.experiment.state import Fault
+from kubenas.metrics.exposition import parse_exposition
 from kubenas.space.base import InvalidArchitectureError
+from kubenas.space.packing import pack
 from kubenas_trial.contract import InvalidTrialError, NonFiniteMetricError, Trial, TrialError
 from kubenas_trial.exposition import Exposition
 from tests.experiment.builders import candidate
@@ -38,6 +40,55 @@ from tests.trial.process import (
 TWO_CANDIDATES = trial_document(
     candidates=[{"id": str(i), "architecture": CELL, "epochs": 3, "resumeFrom": None} for i in range(2)]
 )
+
+
+MANY = 30
+MANY_CANDIDATES = trial_document(
+    evaluation={"method": "zero-cost"}, candidates={"packed": pack({str(i): CELL for i in range(MANY)})}
+)
+
+
+def test_results_of_a_batch_are_shown_and_the_message_tells_their_digest(tmp_path: Path) -> None:
+    with stepped(trial_environment(tmp_path, MANY_CANDIDATES, KUBENAS_SCRAPE_LIMIT="600")) as trial:
+        for number in range(MANY - 1):
+            trial.report(number, 1, accuracy=number / MANY, test_accuracy=0.5, epoch=1)
+        trial.end_training()
+        trial.wait_for(lambda: (tmp_path / "termination-log").exists() and bool(message(tmp_path)))
+        assert trial.running, "it is up until what it shows was read"
+        read = parse_exposition(httpx.get(trial.url(), headers={"Accept": "text/plain; version=0.0.4"}).text, MANY)
+        assert trial.exit_code() == 0
+    assert read.values == {str(n): (1, {"accuracy": n / MANY}) for n in range(MANY - 1)}
+    assert read.exposed.failures == {str(MANY - 1): "TrainerError"}
+    text = (tmp_path / "termination-log").read_text()
+    assert len(text) < 4096
+    report = read_message(text, 0, [candidate(n) for n in range(MANY)], ["accuracy"])
+    said = {"TrainerError": f"the trainer ended without a report of candidate {MANY - 1}"}
+    assert report.told == Told(MANY - 1, read.exposed.digest, said)
+
+
+def test_a_batch_s_candidate_has_no_more_metrics_than_there_is_room_for(tmp_path: Path) -> None:
+    document = MANY_CANDIDATES | {"candidates": {"packed": pack({str(i): CELL for i in range(1024)})}}
+    names = [f"metric_{number}" for number in range(15)]
+
+    def checks(trial: Trial) -> None:
+        trial.check_room([*names[:14], "test_accuracy"])
+        with pytest.raises(TrialError, match="15 metrics are reported, and a result of 1024 candidates has at most 14"):
+            trial.check_room(names)
+        trial.report(trial.candidates[0], 1, **dict.fromkeys(names, 1.0))
+
+    with pytest.raises(SystemExit), Trial.from_environment(trial_environment(tmp_path, document)) as trial:
+        checks(trial)
+    assert error_of(tmp_path)[0] == "ResultsTooLarge"
+
+
+@pytest.mark.parametrize("packed", [{}, {"packed": 3}, {"packed": "x"}])
+def test_what_is_not_packed_is_invalid(tmp_path: Path, packed: Any) -> None:
+    environment = trial_environment(tmp_path, MANY_CANDIDATES | {"candidates": packed})
+    with pytest.raises(SystemExit), Trial.from_environment(environment):
+        pass
+    reason, text = error_of(tmp_path)
+    assert reason == "InvalidTrial"
+    assert "candidates" in text
 
 
 def stepped(environment: dict[str, str]) -> TrialProcess:

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from kubenas.api.metric_names import MEASURES, TASKS, metric_names
 from kubenas.experiment.message import read_message
 from kubenas_trial.contract import TrialError
-from kubenas_trial.termination import LIMIT_BYTES, Failed, Result, check_room, error_message, results_message
+from kubenas_trial.termination import (
+    LIMIT_BYTES,
+    Failed,
+    Result,
+    check_room,
+    error_message,
+    exposed_message,
+    results_message,
+)
 from tests.experiment.builders import candidate
 
 
@@ -36,6 +44,22 @@ def test_results_are_exact(metrics: dict[str, float]) -> None:
         "metrics": list(metrics),
         "results": [["0", 3, list(metrics.values())]],
     }
+
+
+@given(
+    st.lists(st.tuples(st.from_regex(r"[A-Z][A-Za-z0-9]{0,62}", fullmatch=True), st.text(max_size=400)), max_size=80)
+)
+def test_the_message_of_a_batch_fits_whatever_has_failed(failures: list[tuple[str, str]]) -> None:
+    failed = [Failed(str(number), TrialError(reason, text)) for number, (reason, text) in enumerate(failures)]
+    message = exposed_message([*failed, Result("x", 1, {"accuracy": 0.5})], "a" * 64)
+    assert len(message) <= LIMIT_BYTES
+    told = read_message(message.decode(), 0, [candidate(0)], []).told
+    assert told is not None
+    assert (told.results, told.digest) == (1, "a" * 64)
+    assert told.texts.keys() <= {reason for reason, _ in failures}
+    if failures:
+        first, text = failures[0]
+        assert (text or "TrialError").startswith(told.texts[first].rstrip("…")) or len(failures) > 1
 
 
 METRICS = st.dictionaries(

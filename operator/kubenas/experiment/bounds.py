@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 from kubenas.api.errors import SpecError
 from kubenas.api.evaluation import MAX_TRAINED
 from kubenas.api.experiment import MAX_NAME_LENGTH
-from kubenas.api.trial import FailedCandidate, Result, TrialStatus
+from kubenas.api.metric_names import SCORE
+from kubenas.api.trial import MAX_VALUES, FailedCandidate, Result, TrialStatus, most_metrics
 from kubenas.experiment.contract import trial_document
+from kubenas.experiment.measured import measured_metrics
 from kubenas.experiment.stages import resolve
 from kubenas.experiment.state import Trial, trial_name
 from kubenas.space.domains import Choice, Domain
@@ -24,11 +26,11 @@ if TYPE_CHECKING:
     from kubenas.space.base import Space
 
 # A whole trial: etcd takes 1.5 MiB, and the apiserver adds metadata.
-OBJECT_BYTES: Final = 1_300_000
+OBJECT_BYTES: Final = 1_400_000
 # Results of all candidates together. A termination message, which has 4 KiB, always fits.
 RESULTS_BYTES: Final = 32 * 1024
 # Of each candidate of a batch, where that is more: as many metrics as 1,024 of them may have.
-_RESULT_BYTES: Final = 832
+_RESULT_BYTES: Final = 1024
 # Of an experiment, as its storage is all tenants'.
 MOST_SCORED: Final = 100_000
 # The message of a condition, and that of the last failure.
@@ -97,12 +99,20 @@ def batch_problem(spec: ExperimentSpec, space: Space) -> SpecError | None:
         if count <= MAX_TRAINED:
             continue
         scored += stage.most_trials * count
+        metrics = measured_metrics(spec, stage.evaluation, space.costs(space.complete({}, Random(0)))) or set()
+        reported = len(metrics - {SCORE})
         field = _candidates_field(spec, stage)
         if count * each > OBJECT_BYTES:
             return SpecError(
                 field,
                 f"{count} architectures of up to {architecture:,} bytes and their results are more than a resource can "
                 f"hold: lower it to {OBJECT_BYTES // each}",
+            )
+        if reported > most_metrics(count):
+            return SpecError(
+                field,
+                f"{count} candidates with {reported} metrics each are more than the {MAX_VALUES:,} values that a trial "
+                f"may have: lower it to {MAX_VALUES // reported}",
             )
         if scored > MOST_SCORED:
             return SpecError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from kubenas.api.base import Condition
 from kubenas.api.trial import FailedCandidate, Failure, Point, Result, TrialStatus
@@ -41,6 +41,8 @@ _NAMED = 5
 # Failed candidates that are named.
 _LISTED = 16
 
+
+Outcome = TypeVar("Outcome", Result, FailedCandidate)
 
 # A trainer that ended well, but left no message.
 _NO_RESULT = Fault("NoResult", "the trainer exited with 0, but left no result in its termination message")
@@ -203,6 +205,12 @@ def _so_far(trial: Trial, readings: Readings, rules: Rules) -> tuple[list[Result
     return [*trial.status.results, *results], [*trial.status.failed_candidates, *failed]
 
 
+def _in_order(trial: Trial, outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """In the order of the trial's candidates, whichever attempt brought them."""
+    places = {candidate.id: place for place, candidate in enumerate(trial.candidates)}
+    return sorted(outcomes, key=lambda one: places[one.candidate])
+
+
 def _read_out(trial: Trial, attempt: Attempt, readings: Readings, now: float) -> bool:
     """Whether the last values of an ended attempt were read, or cannot be.
 
@@ -283,8 +291,8 @@ def _again(trial: Trial, attempt: Attempt | None, readings: Readings, rules: Rul
             "disruption": None,
             "curve": _curve(trial, readings, rules),
             "gpu_seconds": _gpu_seconds(trial, attempt, rules, now),
-            "results": within_room(results, rules.required, len(trial.candidates))[0],
-            "failed_candidates": shortened(failed, len(trial.candidates)),
+            "results": within_room(_in_order(trial, results), rules.required, len(trial.candidates))[0],
+            "failed_candidates": shortened(_in_order(trial, failed), len(trial.candidates)),
         }
     )
 
@@ -301,7 +309,7 @@ def _finished(
     left_out: Sequence[str] = (),
     failed: Sequence[FailedCandidate] = (),
 ) -> TrialStatus:
-    kept, more = within_room(results, rules.required, len(trial.candidates))
+    kept, more = within_room(_in_order(trial, results), rules.required, len(trial.candidates))
     started = attempt.started if attempt else None
     ended = attempt.ended if attempt and attempt.ended is not None else now
     return trial.status.model_copy(
@@ -313,7 +321,7 @@ def _finished(
             "completion_time": moment(ended),
             "gpu_seconds": _gpu_seconds(trial, attempt, rules, now),
             "results": kept,
-            "failed_candidates": shortened(failed, len(trial.candidates)),
+            "failed_candidates": shortened(_in_order(trial, failed), len(trial.candidates)),
             "curve": curve,
             "conditions": [
                 Condition(
