@@ -63,6 +63,26 @@ def test_the_default_is_an_architecture_of_the_space(kind: str) -> None:
     assert dict(space().parse(dict(family.default))) == dict(family.default)
 
 
+@examples(5)
+@given(st.randoms(use_true_random=False))
+def test_encoders_normalise_inputs_or_sums(rng: Random) -> None:
+    architecture = bert_encoder().sample(rng)
+    before, after = (
+        build_network(architecture, BERT_MASKED_LM, {**SMALL, "normalization": order}, TOKENS).get_submodule("encoder")
+        for order in ("before", "after")
+    )
+    tokens = sentences(12, 12)
+    layers: list[Tensor] = []
+    for encoder in (before, after):
+        encoder.eval().get_submodule("layers.1").register_forward_hook(lambda _m, _i, output: layers.append(output))
+        vectors = encoder(tokens)
+        torch.testing.assert_close(vectors.mean(2), torch.zeros(2, 12), atol=1e-5, rtol=0)
+        torch.testing.assert_close(vectors.var(2, unbiased=False), torch.ones(2, 12), atol=1e-2, rtol=0)
+    means = [each.mean(2).abs().max().item() for each in layers]
+    assert means[0] > 1e-3
+    assert means[1] < 1e-5
+
+
 @examples(15)
 @given(st.randoms(use_true_random=False), st.integers(1, 12))
 def test_padding_changes_nothing(rng: Random, length: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import torch
 from pydantic import Field
@@ -23,16 +23,24 @@ class BERTEncoderSkeleton(Skeleton):
         float, Field(gt=0, le=16, description="Factor of the architecture's hidden and feed-forward sizes.")
     ] = 0.5
     dropout: Annotated[float, Field(ge=0, lt=1, description="Dropout of embeddings, layers and the classifier.")] = 0.3
+    normalization: Annotated[
+        Literal["before", "after"],
+        Field(description="Of what goes into a layer's parts, or of the sums that come out, as in the paper."),
+    ] = "before"
 
 
 class Layer(nn.Module):
-    """The operation called so by FlexiBERT, then a feed-forward stack, each on normalised inputs and added to them.
+    """The operation called so by FlexiBERT, then a feed-forward stack, each added to its inputs.
 
-    The paper normalises sums, as BERT does, which needs a warm-up (Xiong et al., ICML 2020, arXiv:2002.04745).
+    Normalised are the inputs of each, or `after` it the sums, as the paper does it and BERT, which needs a warm-up
+    (Xiong et al., ICML 2020, arXiv:2002.04745).
     """
 
-    def __init__(self, operation: str, mixing: nn.Module, feed_forward: nn.Module, width: int, dropout: float) -> None:
+    def __init__(
+        self, operation: str, mixing: nn.Module, feed_forward: nn.Module, width: int, dropout: float, *, after: bool
+    ) -> None:
         super().__init__()
+        self.after = after
         self.mixing_norm = nn.LayerNorm(width)
         self.operation = operation.replace("/", "_")
         self.mixing = nn.ModuleDict({self.operation: mixing})
@@ -42,8 +50,14 @@ class Layer(nn.Module):
 
     def forward(self, inputs: Tensor, present: Tensor) -> Tensor:
         """(batch, length, width), of which `present` (batch, length) are tokens, to the same."""
-        inputs = inputs + self.dropout(self.mixing[self.operation](self.mixing_norm(inputs), present))
-        outputs: Tensor = inputs + self.dropout(self.feed_forward(self.feed_forward_norm(inputs)))
+        mixing = self.mixing[self.operation]
+        outputs: Tensor
+        if self.after:
+            inputs = self.mixing_norm(inputs + self.dropout(mixing(inputs, present)))
+            outputs = self.feed_forward_norm(inputs + self.dropout(self.feed_forward(inputs)))
+        else:
+            inputs = inputs + self.dropout(mixing(self.mixing_norm(inputs), present))
+            outputs = inputs + self.dropout(self.feed_forward(self.feed_forward_norm(inputs)))
         return outputs
 
 
@@ -69,10 +83,12 @@ class Encoder(nn.Module):
                 ),
                 width,
                 skeleton.dropout,
+                after=skeleton.normalization == "after",
             )
             for layer in range(int(architecture["depth"]))
         )
-        self.norm = nn.LayerNorm(width)
+        # Its inputs are normalised already where layers end with that.
+        self.norm = nn.LayerNorm(width) if skeleton.normalization == "before" else nn.Identity()
 
     def forward(self, tokens: Tensor) -> Tensor:
         """The last layer's vectors, normalised."""
