@@ -16,7 +16,7 @@ from itertools import combinations
 from statistics import fmean, stdev
 from typing import Final
 
-from benchmarks.encoder_scores import AS_PUBLISHED, SEEDS, alike, encoders, scored
+from benchmarks.encoder_scores import AS_PUBLISHED, ENCODERS, SEEDS, alike, encoders, scored
 from benchmarks.published_transformers import LanguageModel, language_models
 from kubenas.scores.correlation import spearman
 from tests.bench.tables import DATA
@@ -41,7 +41,8 @@ def _correlation(models: list[LanguageModel], score: Callable[[LanguageModel], f
 
 def encoders_of_nasbenchbert() -> None:
     """Print the table."""
-    rows = encoders(DATA / "nasbenchbert.csv")
+    table = encoders(DATA / "nasbenchbert.csv")
+    rows = table[:ENCODERS]
     by_seed: list[dict[str, list[float]]] = [{} for _ in range(SEEDS)]
     for _, seed, scores in scored(rows):
         for name, value in scores.items():
@@ -54,7 +55,7 @@ def encoders_of_nasbenchbert() -> None:
         cells = ["", _over_seeds(own, [float(row["glue"]) for row in rows]), _between(own), ""]
         if column in rows[0]:
             cells[0] = _over_seeds(own, [float(row[column]) for row in rows])
-            pairs = [(float(one[column]), float(other[column])) for one, other in alike(rows)]
+            pairs = [(float(one[column]), float(other[column])) for one, other in alike(table)]
             cells[3] = f"{_ranked([one for one, _ in pairs], [other for _, other in pairs]):.2f}"
         print(f"| {name} | {' | '.join(cells)} |")
 

@@ -1,4 +1,4 @@
-"""FLOPs against an independent count, and the peak of memory."""
+"""FLOPs against an independent count."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from torch import nn
 from torch._ops import OpOverloadPacket
 from torch.utils.flop_counter import flop_registry
 
-from kubenas_trial.measure.cost import count_flops, peak_memory_mb, reset_peak_memory
+from kubenas_trial.measure.cost import count_flops
 from kubenas_trial.measure.products import PRODUCTS
 from kubenas_trial.networks.base import Series
 from kubenas_trial.networks.build import build_network
 from kubenas_trial.networks.recurrent import CELLS, Recurrent
 from kubenas_trial.networks.rnn import RNN
 
-CPU = torch.device("cpu")
 aten = torch.ops.aten
 # Activations of a state's value in one step.
 ACTIVATIONS = {"rnn": 1, "gru": 3, "lstm": 5}
@@ -86,19 +85,6 @@ def test_attention_is_two_products(masked: bool) -> None:
     heads, queries, keys, width = 2, 5, 7, 8
     inputs = (torch.zeros(1, heads, queries, width), torch.zeros(1, heads, keys, width))
     assert count_flops(Attention(masked), inputs) == 2 * heads * queries * keys * width
-
-
-def test_a_peak_of_memory_is_not_inherited() -> None:
-    large = 64 * 2**20
-    reset_peak_memory(CPU)
-    before = peak_memory_mb(CPU)
-    block = torch.ones(large, dtype=torch.int8)
-    seen = peak_memory_mb(CPU)
-    assert seen > before + 0.9 * large / 1e6
-    del block
-    assert peak_memory_mb(CPU) == pytest.approx(seen, rel=0.1), "it is the peak, not what is in use"
-    reset_peak_memory(CPU)
-    assert peak_memory_mb(CPU) < seen - 0.8 * large / 1e6
 
 
 PRODUCT = st.integers(1, 5)

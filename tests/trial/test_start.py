@@ -42,7 +42,7 @@ for line in sys.stdin:
             def step(*_):
                 print(json.dumps(sorted(sys.modules)), flush=True)
                 os._exit(0)
-            Training._step = step
+            Training.step = step
             run(trial)
     if os.waitpid(pid, 0)[1]:
         print("null", flush=True)

@@ -80,10 +80,18 @@ def reason(error: BaseException) -> str:
     """The one CamelCase word that stands for `error` in the termination message."""
     if isinstance(error, TrialError):
         return error.reason
-    # By name: torch.cuda.OutOfMemoryError is meant, but a trainer without torch must not import it.
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return "OutOfMemory"
-    return "TrainerError"
+    return "OutOfMemory" if is_out_of_memory(error) else "TrainerError"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, of a GPU or of the process."""
+    # By name: torch.cuda.OutOfMemoryError is meant, but a trainer without torch must not import it. On a CPU torch has
+    # no class of its own for it.
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or (isinstance(error, RuntimeError) and "DefaultCPUAllocator: " in str(error))
+    )
 
 
 def exit_code(error: BaseException) -> int:

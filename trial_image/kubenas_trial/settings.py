@@ -47,6 +47,9 @@ class TrainingSettings(BaseModel):
         Literal["auto", "off", "bfloat16", "float16"],
         Field(description="Mixed precision on a GPU; auto: bfloat16 where the GPU has that, else float16."),
     ] = "auto"
+    checkpoint_activations: Annotated[
+        bool, Field(description="Whether layers are computed again for their gradients, which saves memory.")
+    ] = False
     compile: Annotated[bool, Field(description="Whether a GPU runs what torch.compile makes of the network.")] = False
     workers: Annotated[int, Field(ge=0, le=256, description="Processes that read examples ahead.")] = 0
     memory_limit_mb: Annotated[

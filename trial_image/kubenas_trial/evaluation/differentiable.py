@@ -16,7 +16,8 @@ from kubenas_trial.distributed import world_size
 from kubenas_trial.errors import InvalidTrialError
 from kubenas_trial.evaluation.reporter import Reporter
 from kubenas_trial.evaluation.train import seed_epoch
-from kubenas_trial.measure.cost import count_flops, count_parameters, peak_memory_mb, reset_peak_memory
+from kubenas_trial.evaluation.training import reset_peak
+from kubenas_trial.measure.cost import count_flops, count_parameters
 from kubenas_trial.tasks.base import Task
 
 _LOG = logging.getLogger("kubenas_trial")
@@ -57,7 +58,7 @@ def search(task: Task[Any, Any], trial: Trial, candidate: Candidate, reporter: R
     if candidate.given is not None:
         raise InvalidTrialError(f"candidate {candidate.id}: differentiable finds an architecture, and this has one")
     document, seed = trial.document, trial.seed
-    reset_peak_memory(task.device)
+    reset_peak(task.device)
     seed_epoch(seed, candidate.id, epoch=0)
     found = Search(task, document.search_space, document.evaluation, candidate.epochs, seed, reporter.uninterrupted)
     done, metrics = 0, dict[str, float]()
@@ -125,7 +126,7 @@ def _measured(
             "discretization_gap": gap,
             "restored_epoch": restored,
             "seconds": found.seconds,
-            "peak_memory_mb": peak_memory_mb(task.device),
+            **found.memory,
         }
     return signs, values
 

@@ -16,8 +16,8 @@ from kubenas_trial.distributed import rank
 from kubenas_trial.errors import InvalidTrialError
 from kubenas_trial.evaluation.reporter import Reporter
 from kubenas_trial.evaluation.train import seed_epoch
-from kubenas_trial.evaluation.training import evaluated
-from kubenas_trial.measure.cost import count_flops, count_parameters, peak_memory_mb, reset_peak_memory
+from kubenas_trial.evaluation.training import evaluated, peak_of_training, reset_peak
+from kubenas_trial.measure.cost import count_flops, count_parameters
 from kubenas_trial.measure.measures import before_training
 from kubenas_trial.supernets import stored
 from kubenas_trial.supernets.calibration import calibrate
@@ -67,13 +67,12 @@ def judge(
 
     Metrics: those of the task on the validation split, after its batch normalization was calibrated on training
     examples that `seed` chooses; what the space knows of its costs, `params`, `flops` (multiply-adds of one example),
-    `seconds` (all that it took), `peak_memory_mb`, and what `task.settings.measure` lists.
+    `seconds` (all that it took), `peak_memory_mb` (of a step of its training), and what `task.settings.measure` lists.
 
     Raises:
         InvalidTrialError: the supernet lacks some of its parameters.
     """
     start = time.monotonic()
-    reset_peak_memory(task.device)
     network = supernet.subnetwork(architecture)
     calibrate(task, network, seed)
     return {
@@ -82,8 +81,8 @@ def judge(
         "params": count_parameters(network),
         "flops": count_flops(network, task.example()),
         **before_training(task, network),
+        "peak_memory_mb": peak_of_training(task, supernet.networks.build(architecture).to(task.device)),
         "seconds": time.monotonic() - start,
-        "peak_memory_mb": peak_memory_mb(task.device),
     }
 
 
@@ -101,7 +100,7 @@ def train_supernet(
         NonFiniteMetricError: the loss is NaN or infinite.
     """
     evaluation, leads = trial.document.evaluation, rank() == 0
-    reset_peak_memory(task.device)
+    reset_peak(task.device)
     rule = rule_class(evaluation.rule)(space, networks)
     seed_epoch(trial.seed, candidate.id, epoch=0)
     supernet = Supernet.of(space, networks, task.device, rule.branches)
@@ -149,7 +148,7 @@ def train_supernet(
             training.train_epoch(epoch, seed_epoch(trial.seed, candidate.id, epoch))
             values = judge(task, space, supernet, largest, trial.seed) if leads else {}
             with reporter.uninterrupted():
-                values |= {"seconds": training.seconds, "params": count_parameters(supernet)}
+                values |= {"seconds": training.seconds, "params": count_parameters(supernet), **training.memory}
                 reporter.report(candidate, epoch, **values)
                 done, training.examples, metrics = epoch, 0, values
             save()

@@ -19,8 +19,8 @@ from kubenas_trial.checkpoint import Checkpoint
 from kubenas_trial.contract import Candidate, Trial
 from kubenas_trial.distributed import rank, world_size
 from kubenas_trial.evaluation.reporter import Reporter
-from kubenas_trial.evaluation.training import Training
-from kubenas_trial.measure.cost import count_flops, count_parameters, peak_memory_mb, reset_peak_memory
+from kubenas_trial.evaluation.training import REDUCED_BATCH, Training, reset_peak
+from kubenas_trial.measure.cost import count_flops, count_parameters
 from kubenas_trial.measure.measures import after_training, before_training
 from kubenas_trial.tasks.base import Task
 
@@ -35,7 +35,7 @@ def evaluate(task: Task[Any, Any], trial: Trial, reporter: Reporter) -> None:
         TrialError: a candidate has failed, and several processes train together.
     """
     costs = trial.space.costs(trial.candidates[0].architecture)
-    trial.check_room(metric_names(trial.document.task.name, task.settings.measure, costs))
+    trial.check_room([*metric_names(trial.document.task.name, task.settings.measure, costs), REDUCED_BATCH])
     for candidate in trial.candidates:
         try:
             train(task, trial.document.search_space, candidate, trial.seed, reporter)
@@ -50,18 +50,18 @@ def train(task: Task[Any, Any], space: SearchSpace, candidate: Candidate, seed: 
     """The network of `candidate`, trained, with a report and a checkpoint after each epoch.
 
     Metrics: those of the task on the validation split, `params` (weights), `flops` (multiply-adds of one example),
-    `seconds` (training time, without evaluation), `peak_memory_mb`, what the space knows of its costs, and what
-    `task.settings.measure` lists; at the end also those on the test split, with `test_` before their names. Training
-    resumes from the candidate's own checkpoint, else from `resume_from`. On SystemExit, as by SIGTERM, it writes
-    a checkpoint of the last step. Of several processes that train together the first evaluates and
-    writes checkpoints.
+    `seconds` (training time, without evaluation), `peak_memory_mb`, `reduced_batch_size` where memory ran out, what the
+    space knows of its costs, and what `task.settings.measure` lists; at the end also those on the test split, with
+    `test_` before their names. Training resumes from the candidate's own checkpoint, else from `resume_from`. On
+    SystemExit, as by SIGTERM, it writes a checkpoint of the last step. Of several processes that train together the
+    first evaluates and writes checkpoints.
 
     Raises:
         InvalidTrialError: the architecture makes no network of this task.
         NonFiniteMetricError: the loss, or a metric, is NaN or infinite.
     """
     leads, architecture = rank() == 0, candidate.architecture
-    reset_peak_memory(task.device)
+    reset_peak(task.device)
     seed_epoch(seed, candidate.id, epoch=0)
     network = task.build(architecture, space)
     costs = {
@@ -107,8 +107,8 @@ def train(task: Task[Any, Any], space: SearchSpace, candidate: Candidate, seed: 
     try:
         for epoch in range(done + 1, candidate.epochs + 1):
             training.train_epoch(epoch, seed_epoch(seed, candidate.id, epoch))
-            measured = {**costs, "seconds": training.seconds, "peak_memory_mb": peak_memory_mb(task.device)}
-            values = {**(training.evaluate(task.data.validation) if leads else {}), **measured}
+            judged = training.evaluate(task.data.validation) if leads else {}
+            values = {**judged, **costs, "seconds": training.seconds, **training.memory}
             with reporter.uninterrupted():
                 reporter.report(candidate, epoch, **values)
                 done, training.examples, metrics = epoch, 0, values
@@ -119,7 +119,7 @@ def train(task: Task[Any, Any], space: SearchSpace, candidate: Candidate, seed: 
     if not leads:
         return network
     test = {f"test_{name}": value for name, value in training.evaluate(task.data.test).items()}
-    reporter.report(candidate, done, **metrics, **test, **after_training(task, network))
+    reporter.report(candidate, done, **(metrics | training.memory), **test, **after_training(task, network))
     return network
 
 

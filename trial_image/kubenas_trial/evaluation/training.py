@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+import gc
 import hashlib
+import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import torch
 from torch import Tensor, nn
@@ -17,13 +20,18 @@ from torch.nn.parallel import DistributedDataParallel
 
 from kubenas_trial.datasets.data import Batch, Examples
 from kubenas_trial.distributed import rank, share, world_size
-from kubenas_trial.errors import InvalidTrialError, NonFiniteMetricError
+from kubenas_trial.errors import InvalidTrialError, NonFiniteMetricError, TrialError, is_out_of_memory
+from kubenas_trial.evaluation.checkpointing import checkpointed
+from kubenas_trial.measure.live_memory import LiveMemory
 from kubenas_trial.optimizers import SGD, AdamW
 from kubenas_trial.settings import TrainingSettings
 from kubenas_trial.tasks.base import Task
 
 # Steps between two checks of a GPU's losses, since each check waits for the GPU.
 _CHECK_STEPS = 50
+# A metric of trials whose memory ran out: examples of a forward pass from there on.
+REDUCED_BATCH: Final = "reduced_batch_size"
+_LOG = logging.getLogger("kubenas_trial")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,7 @@ class Training:
         scaler: of the losses, for float16.
         examples: how many of the current epoch's examples all processes together have learned from.
         seconds: time spent in `train_epoch`.
+        reduced_batch_size: examples of a forward pass since memory ran out; None while it has not.
     """
 
     # Whether the network can be compiled.
@@ -81,9 +90,17 @@ class Training:
         self._settings = settings
         self.examples = 0
         self.seconds = 0.0
+        self.reduced_batch_size: int | None = None
+        self._counted_peak = 0
+        self._counting: LiveMemory | None = None
+        self._peak_of_gradient = 0
         self._train: Examples = task.data.train if train is None else train
         self._epochs = epochs
         self._uninterrupted = uninterrupted
+        if settings.compile and settings.checkpoint_activations:
+            raise InvalidTrialError(
+                "task.settings: compile and checkpointActivations do not go together: leave one of them out"
+            )
         compiled = self.compiles and settings.compile and task.device.type == "cuda"
         self._forward = cast("nn.Module", torch.compile(network)) if compiled else network
         self._learner = self._joint()
@@ -98,19 +115,31 @@ class Training:
         """Learn from every training example once, in an order drawn from `generator`; `epoch` counts from 1.
 
         The first `self.examples` are skipped, as they were done before an interruption. Each step seeds its draws anew,
-        so that a resumed training draws the same as an uninterrupted one.
+        so that a resumed training draws the same as an uninterrupted one. Where memory runs out for a step, that and
+        those that follow are done in batches of half the size, twice as many.
 
         Raises:
             NonFiniteMetricError: the loss is NaN or infinite; nothing that follows would be worth its time.
+            TrialError: memory ran out again, with reason OutOfMemory.
         """
-        start = time.monotonic()
         self.network.train()
-        seed = generator.initial_seed()
-        examples = _Seeded(self._train, seed)
+        examples = _Seeded(self._train, generator.initial_seed())
         order = share(torch.randperm(len(examples), generator=generator).tolist())
+        while True:
+            try:
+                self._go_on(epoch, examples, order)
+            except Exception as error:
+                self._reduce_batches(error)
+            else:
+                return
+
+    def _go_on(self, epoch: int, examples: _Seeded, order: list[int]) -> None:
+        """The steps of an epoch that are not done yet."""
+        start = time.monotonic()
+        seed = examples.seed
         if len(order) > self._settings.batch_size > 1 == len(order) % self._settings.batch_size:
             # Batch normalization cannot learn from one vector; each epoch leaves another one out.
-            order.pop()
+            order = order[:-1]
         size = self._settings.batch_size * self._settings.accumulate
         steps = math.ceil(len(order) / size)
         first = self.examples // (size * world_size())
@@ -123,7 +152,7 @@ class Training:
                 rate = learning_rate(self._settings, done, self._epochs)
                 for parameters in self.optimizer.param_groups:
                     parameters["lr"] = rate
-                losses.append(self._step(group, Step(seed, step, done / self._epochs)))
+                losses.append(self.step(group, Step(seed, step, done / self._epochs)))
                 if self._task.device.type == "cpu" or len(losses) == _CHECK_STEPS or step == steps - 1:
                     _check(torch.stack(losses), epoch, step)
                     losses.clear()
@@ -132,9 +161,78 @@ class Training:
                 start = time.monotonic()
 
     def evaluate(self, examples: Examples) -> dict[str, float]:
-        """The task's metrics on `examples`."""
+        """The task's metrics on `examples`; batches are halved as in training where memory runs out.
+
+        Raises:
+            TrialError: memory ran out again, with reason OutOfMemory.
+        """
         self.network.eval()
-        return evaluated(self._task, self._forward, examples)
+        while True:
+            try:
+                return evaluated(self._task, self._forward, examples)
+            except Exception as error:
+                self._reduce_batches(error)
+
+    @property
+    def memory(self) -> dict[str, float]:
+        """The metrics of memory: its peak, and the size of batches where that was reduced.
+
+        The peak is in MB (10^6 bytes): of a GPU what torch has allocated at most, else the counted peak of a step, with
+        its batch, weights, gradients and the optimizer's state, see `LiveMemory`.
+        """
+        on_gpu = self._task.device.type == "cuda"
+        peak = torch.cuda.max_memory_allocated(self._task.device) if on_gpu else self._counted_peak
+        reduced = {} if self.reduced_batch_size is None else {REDUCED_BATCH: float(self.reduced_batch_size)}
+        return {"peak_memory_mb": peak / 1e6, **reduced}
+
+    def step(self, batches: list[Batch], step: Step) -> Tensor:
+        """One step by the mean gradient of `batches`; their mean loss. The memory of the first one is counted."""
+        if self._counted_peak or self._task.device.type == "cuda":
+            return self._step(batches, step)
+        network = [*self.network.parameters(), *self.network.buffers()]
+        state = self._optimizer_state()
+        data = [tensor for batch in batches for tensor in (*batch.inputs, *batch.targets)]
+        with LiveMemory([*network, *state, *data]) as self._counting:
+            loss = self._step(batches, step)
+        # A first step makes the optimizer's state, which later ones have from their beginning.
+        made = _bytes(self._optimizer_state()) - _bytes(state)
+        self._counted_peak = max(self._peak_of_gradient + made, self._counting.peak)
+        self._counting = None
+        return loss
+
+    def _optimizer_state(self) -> list[Tensor]:
+        values = (value for state in self.optimizer.state.values() for value in state.values())
+        return [value for value in values if isinstance(value, Tensor)]
+
+    def _reduce_batches(self, error: Exception) -> None:
+        """Halve the batches, or divide them further where halves would make another step; raise `error` if futile."""
+        if not is_out_of_memory(error):
+            raise error
+        settings = self._settings
+        step = settings.batch_size * settings.accumulate
+        smaller = [size for size in range(1, settings.batch_size // 2 + 1) if step % size == 0]
+        # Other processes of the trial would wait for this one.
+        if self.reduced_batch_size is not None or not smaller or world_size() > 1:
+            again = f" with batches of {settings.batch_size}" if self.reduced_batch_size else ""
+            said = (str(error) or type(error).__name__).splitlines()[0]
+            raise TrialError(
+                "OutOfMemory",
+                f"{said:.200}{again}: lower task.settings.batchSize, set checkpointActivations, or give the trial more "
+                "memory",
+            ) from None
+        self.reduced_batch_size = size = max(smaller)
+        _LOG.warning(
+            "out of memory with batches of %d: from here on of %d, %d of them for a step",
+            settings.batch_size,
+            size,
+            step // size,
+        )
+        self._settings = settings.model_copy(update={"batch_size": size, "accumulate": step // size})
+        self._task = copy.copy(self._task)
+        self._task.settings = self._settings
+        self._counted_peak, self._counting = 0, None
+        if self._task.device.type == "cuda":
+            torch.cuda.empty_cache()
 
     def _step(self, batches: list[Batch], step: Step) -> Tensor:
         """One step by the mean gradient of `batches`; their mean loss."""
@@ -143,6 +241,8 @@ class Training:
         for number, batch in enumerate(batches, start=1):
             with self._averaged(number == len(batches)):
                 total += self._learn(batch, 1 / len(batches), step)
+        if self._counting is not None:
+            self._peak_of_gradient = self._counting.peak
         if self._settings.clip_norm is not None:
             self.scaler.unscale_(self.optimizer)
             nn.utils.clip_grad_norm_(self.network.parameters(), self._settings.clip_norm)
@@ -152,7 +252,7 @@ class Training:
 
     def _learn(self, batch: Batch, share: float, step: Step) -> Tensor:  # noqa: ARG002 - for trainings of several
         """Add the gradient of `batch`, times `share`; its loss, times `share`."""
-        with self._autocast():
+        with self._autocast(), self._checkpointed(self.network):
             loss = self._task.loss(self._learner, batch) * share
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         return loss.detach()
@@ -162,8 +262,35 @@ class Training:
         learner = self._learner
         return nullcontext() if last or not isinstance(learner, DistributedDataParallel) else learner.no_sync()
 
+    def _checkpointed(self, network: nn.Module) -> AbstractContextManager[None]:
+        return checkpointed(network) if self._settings.checkpoint_activations else nullcontext()
+
     def _autocast(self) -> torch.autocast:
         return _autocast(self.dtype, self._task.device)
+
+
+def reset_peak(device: torch.device) -> None:
+    """Have the peak of a GPU's memory begin here, so that no candidate inherits that of an earlier one."""
+    if device.type == "cuda":
+        gc.collect()
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def peak_of_training(task: Task[Any, Any], network: nn.Module, batch: Batch | None = None) -> float:
+    """The `peak_memory_mb` that a training of `network` has, by a step of a copy on `batch`, or the first examples.
+
+    Raises:
+        TrialError: memory ran out, with reason OutOfMemory.
+    """
+    if batch is None:
+        examples = task.data.train
+        batch = examples[list(range(min(task.settings.batch_size, len(examples))))].to(task.device)
+    training = Training(task, copy.deepcopy(network), epochs=1)
+    training.network.train()
+    reset_peak(task.device)
+    training.step([batch], Step(seed=0, number=0, progress=0.0))
+    return training.memory["peak_memory_mb"]
 
 
 def evaluated(task: Task[Any, Any], network: nn.Module, examples: Examples) -> dict[str, float]:
@@ -252,6 +379,10 @@ def _check(losses: Tensor, epoch: int, step: int) -> None:
         raise NonFiniteMetricError(
             f"epoch {epoch}, step {step + 1}: the loss is {value}: lower task.settings.learningRate, or set clipNorm"
         )
+
+
+def _bytes(tensors: Iterable[Tensor]) -> int:
+    return sum(tensor.untyped_storage().nbytes() for tensor in tensors)
 
 
 def _groups(batches: Iterable[Batch], size: int) -> Iterator[list[Batch]]:

@@ -15,7 +15,8 @@ from kubenas.space.load import build_space
 from kubenas_trial.contract import Trial
 from kubenas_trial.errors import NonFiniteMetricError
 from kubenas_trial.evaluation.reporter import Reporter
-from kubenas_trial.measure.cost import count_flops, count_parameters, peak_memory_mb, reset_peak_memory
+from kubenas_trial.evaluation.training import peak_of_training
+from kubenas_trial.measure.cost import count_flops, count_parameters
 from kubenas_trial.measure.measures import before_training
 from kubenas_trial.proxies.base import Proxy, score
 from kubenas_trial.proxies.load import load_proxies
@@ -56,14 +57,13 @@ def judge(
     """The scores of one architecture, by `seed` and regardless of what was judged before.
 
     Metrics: those of `proxies`, what the space knows of its costs, `params` (weights), `flops` (multiply-adds of one
-    example), `seconds` (all that it took), `peak_memory_mb`, and what `task.settings.measure` lists. A proxy whose
-    score is NaN or infinite is left out, and the log says so.
+    example), `seconds` (all that it took), `peak_memory_mb` (of a step of training), and what `task.settings.measure`
+    lists. A proxy whose score is NaN or infinite is left out, and the log says so.
 
     Raises:
         InvalidTrialError: the architecture makes no network of this task, or one that a proxy makes no sense for.
     """
     start = time.monotonic()
-    reset_peak_memory(task.device)
     torch.manual_seed(seed)
     network = task.build(architecture, space)
     scores: dict[str, float] = {}
@@ -79,6 +79,6 @@ def judge(
         "params": count_parameters(network),
         "flops": count_flops(network, probe.example),
         **before_training(task, network),
+        "peak_memory_mb": peak_of_training(task, network, probe.batches[0]),
         "seconds": time.monotonic() - start,
-        "peak_memory_mb": peak_memory_mb(task.device),
     }

@@ -1,13 +1,9 @@
-"""Parameters, FLOPs and memory of a network."""
+"""Parameters and FLOPs of a network."""
 
 from __future__ import annotations
 
-import gc
-import logging
-import resource
 from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any, Final
 
 import torch
@@ -18,8 +14,6 @@ from kubenas_trial.measure.elementwise import ELEMENTWISE
 from kubenas_trial.measure.products import PRODUCTS
 from kubenas_trial.networks.recurrent import CELLS, Recurrent
 
-_LOG = logging.getLogger("kubenas_trial")
-_PROCESS: Final = Path("/proc/self")
 _FORMULAS: Final = {**PRODUCTS, **ELEMENTWISE}
 
 
@@ -93,31 +87,3 @@ def recurrent_flops(layer: Recurrent, steps: int) -> int:
     cell = CELLS[layer.cell]
     each = layer.width * (cell.gates * (layer.in_channels + layer.width) + cell.activations)
     return steps * layer.directions * each
-
-
-def reset_peak_memory(device: torch.device) -> None:
-    """Have `peak_memory_mb` count from here, so that no candidate inherits the peak of an earlier one."""
-    gc.collect()
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats(device)
-        return
-    try:
-        # 5 resets the peak alone, see proc_pid_clear_refs(5).
-        (_PROCESS / "clear_refs").write_text("5", encoding="ascii")
-    except OSError as error:
-        _LOG.warning("peak_memory_mb is that of all candidates so far: the peak cannot be reset here (%s)", error)
-
-
-def peak_memory_mb(device: torch.device) -> float:
-    """Most memory in use since `reset_peak_memory`, in MB (10^6 bytes): of a GPU by tensors, else of the process.
-
-    Of a process it can be no less than what libraries and data take, and what it had not given back by the reset.
-    """
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 1e6
-    try:
-        status = (_PROCESS / "status").read_text(encoding="utf-8")
-    except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
-    return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6

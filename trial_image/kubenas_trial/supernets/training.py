@@ -58,7 +58,7 @@ class SupernetTraining(Training):
         for architecture in paths.architectures:
             network = _Recorded(self._supernet.subnetwork(architecture).train())
             weight = share if self._rates is None else share * self._rates(architecture, step.progress)
-            with self._autocast():
+            with self._autocast(), self._checkpointed(network):
                 loss = self._loss(network, batch, taught, paths.distillation)
             self.scaler.scale(loss * weight).backward()  # type: ignore[no-untyped-call]
             total += loss.detach() * share / len(paths.architectures)
