@@ -78,8 +78,7 @@ def test_an_architecture_that_the_supernet_lacks_fails_alone(tmp_path: Path, tra
     assert "accuracy" in result["metrics"]
 
 
-@pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("aware", [False, True])
+@pytest.mark.parametrize(("rule", "aware"), [*((rule, False) for rule in RULES), ("single-path", True)])
 def test_an_interrupted_training_ends_with_the_same_weights(tmp_path: Path, rule: str, aware: bool) -> None:
     stage = {"name": "a", "depth": [1, 2], "kernel": [3, 5], "width": [4, 8]}
     shrinks = rule == "progressive-shrinking"
@@ -153,3 +152,35 @@ def test_a_rule_that_makes_no_sense_for_the_space_is_told(tmp_path: Path) -> Non
     reason, text = error_of(tmp_path)
     assert reason == "InvalidTrial"
     assert text.startswith("evaluation.rule: progressive-shrinking lessens sizes")
+
+
+def test_training_that_inherits_begins_with_the_weights_of_the_supernet(tmp_path: Path, trained: Path) -> None:
+    supernet = checkpoint.load(trained).model
+    document = judging(trained, 1, evaluation={"method": "train", "inherit": True})
+    [candidate] = document["candidates"]
+    candidate["epochs"] = 1
+    # So low a rate that weights stay as they were at first.
+    document["task"] = document["task"] | {"settings": document["task"]["settings"] | {"learningRate": 1e-12}}
+    done(tmp_path, document)
+    weights = checkpoint.load(tmp_path / "0.safetensors").model
+    torch.testing.assert_close(weights["stem.k3.weight"], supernet["trees.0.stem.k3.weight"])
+    torch.testing.assert_close(weights["output.weight"], supernet["trees.0.output.weight"])
+
+
+def test_what_a_supernet_lacks_cannot_be_inherited(tmp_path: Path, trained: Path) -> None:
+    document = judging(trained, 1, evaluation={"method": "train", "inherit": True})
+    document["candidates"][0]["epochs"] = 1
+    document["task"] = document["task"] | {"settings": {"network": {"channels": 8, "cellsPerStack": 1}}}
+    with pytest.raises(SystemExit):
+        done(tmp_path, document)
+    reason, text = error_of(tmp_path)
+    assert reason == "InvalidTrial"
+    assert text.startswith("the supernet has no stem.k3.weight of shape (8, 1, 3, 3), but of (4, 1, 3, 3)")
+
+
+def test_an_inheritance_without_a_supernet_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit):
+        done(tmp_path, trial_document(evaluation={"method": "train", "inherit": True}))
+    reason, text = error_of(tmp_path)
+    assert reason == "InvalidTrial"
+    assert text.startswith("evaluation.inherit: no supernet is named")

@@ -82,6 +82,16 @@ class Blueprint(BaseModel):
         """What goes into the networks of `task` and comes out, as `interface` has it."""
         return {"kind": type(task.interface).__name__, **asdict(task.interface)}
 
+    def read_interface(self) -> Interface:
+        """What goes in and comes out.
+
+        Raises:
+            KeyError, TypeError: it is damaged.
+        """
+        fields = dict(self.interface)
+        interface: Interface = _INTERFACES[fields.pop("kind")](**fields)
+        return interface
+
     def task_class(self) -> type[Task[Any, Any]]:
         """The task.
 
@@ -104,9 +114,7 @@ class Blueprint(BaseModel):
         kind = self.task_class()
         family = family_of(space, kind.families, kind.name)
         architecture = build_space(space).parse(self.architecture)
-        fields = dict(self.interface)
-        interface = _INTERFACES[fields.pop("kind")](**fields)
-        return build_network(architecture, family, self.settings["network"], interface)
+        return build_network(architecture, family, self.settings["network"], self.read_interface())
 
     def prepare(self) -> Preprocessing:
         """The preprocessing.

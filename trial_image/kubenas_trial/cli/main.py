@@ -7,6 +7,7 @@ import warnings
 import typer
 
 from kubenas_trial.cli.datasets import datasets
+from kubenas_trial.cli.extract import extract
 from kubenas_trial.cli.latency import latency
 from kubenas_trial.cli.run import run
 from kubenas_trial.cli.score import score
@@ -26,6 +27,7 @@ app.command()(run)
 app.command()(score)
 app.command()(tasks)
 app.command()(datasets)
+app.command()(extract)
 app.add_typer(latency, name="latency")
 
 if __name__ == "__main__":

@@ -7,14 +7,18 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
+from kubenas.api.space import SearchSpace
 from kubenas.space.base import Architecture, Space
+from kubenas.space.load import build_space
 from kubenas_trial import checkpoint
 from kubenas_trial.blueprint import Blueprint, SupernetKind
 from kubenas_trial.checkpoint import Checkpoint
 from kubenas_trial.contract import Candidate, Trial
 from kubenas_trial.distributed import rank
+from kubenas_trial.document import Evaluation
 from kubenas_trial.errors import InvalidTrialError
 from kubenas_trial.evaluation.reporter import Reporter
+from kubenas_trial.evaluation.supernet_training import ComplexityAwareRates, SupernetTraining
 from kubenas_trial.evaluation.train import seed_epoch
 from kubenas_trial.evaluation.training import evaluated, peak_of_training, reset_peak
 from kubenas_trial.measure.cost import count_flops, count_parameters
@@ -25,7 +29,6 @@ from kubenas_trial.supernets.extremes import extremes
 from kubenas_trial.supernets.networks import Networks
 from kubenas_trial.supernets.rules.load import rule_class
 from kubenas_trial.supernets.supernet import Supernet
-from kubenas_trial.supernets.training import ComplexityAwareRates, SupernetTraining
 from kubenas_trial.tasks.base import Task
 
 _LOG = logging.getLogger("kubenas_trial")
@@ -46,7 +49,7 @@ def evaluate(task: Task[Any, Any], trial: Trial, reporter: Reporter) -> None:
         [candidate, *others] = trial.candidates
         if others:
             raise InvalidTrialError("candidates: a trial trains one supernet: give one candidate")
-        train_supernet(task, trial, space, networks, candidate, reporter)
+        train_supernet(task, document.search_space, document.evaluation, candidate, trial.seed, reporter)
         return
     if rank() > 0:
         return
@@ -87,27 +90,32 @@ def judge(
 
 
 def train_supernet(
-    task: Task[Any, Any], trial: Trial, space: Space, networks: Networks, candidate: Candidate, reporter: Reporter
+    task: Task[Any, Any],
+    spec: SearchSpace,
+    evaluation: Evaluation,
+    candidate: Candidate,
+    seed: int,
+    reporter: Reporter,
 ) -> Supernet:
-    """The supernet of the trial's space, trained by its rule, with a report and a checkpoint after each epoch.
+    """The supernet of a space, trained by the rule of `evaluation`, with a report and a checkpoint after each epoch.
 
     Metrics: those of the task on the validation split of the largest sub-network, `params` (weights of the supernet),
-    `flops` (of the largest), `seconds` (training time), `peak_memory_mb`. Training resumes from the trial's own
+    `flops` (of the largest), `seconds` (training time), `peak_memory_mb`. Training resumes from the candidate's own
     checkpoint; on SystemExit, as by SIGTERM, it writes one of the last step.
 
     Raises:
         InvalidTrialError: the rule makes no sense for the space, or the checkpoint is of another supernet.
         NonFiniteMetricError: the loss is NaN or infinite.
     """
-    evaluation, leads = trial.document.evaluation, rank() == 0
+    space, networks, leads = build_space(spec), Networks.of(task, spec), rank() == 0
     reset_peak(task.device)
     rule = rule_class(evaluation.rule)(space, networks)
-    seed_epoch(trial.seed, candidate.id, epoch=0)
+    seed_epoch(seed, candidate.id, epoch=0)
     supernet = Supernet.of(space, networks, task.device, rule.branches)
     rates = ComplexityAwareRates(space, networks) if evaluation.complexity_aware_rate else None
     training = SupernetTraining(task, supernet, rule, candidate.epochs, rates, reporter.uninterrupted)
     kind = SupernetKind(rule=evaluation.rule, branches=rule.branches)
-    blueprint = Blueprint.of(task, trial.document.search_space, Architecture({}), kind)
+    blueprint = Blueprint.of(task, spec, Architecture({}), kind)
     done, metrics = 0, dict[str, float]()
     path = reporter.checkpoint_path(candidate)
     if path is not None and path.exists():
@@ -145,8 +153,8 @@ def train_supernet(
     _, largest = extremes(space, networks)
     try:
         for epoch in range(done + 1, candidate.epochs + 1):
-            training.train_epoch(epoch, seed_epoch(trial.seed, candidate.id, epoch))
-            values = judge(task, space, supernet, largest, trial.seed) if leads else {}
+            training.train_epoch(epoch, seed_epoch(seed, candidate.id, epoch))
+            values = judge(task, space, supernet, largest, seed) if leads else {}
             with reporter.uninterrupted():
                 values |= {"seconds": training.seconds, "params": count_parameters(supernet), **training.memory}
                 reporter.report(candidate, epoch, **values)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -18,11 +18,15 @@ from kubenas_trial.blueprint import Blueprint
 from kubenas_trial.checkpoint import Checkpoint
 from kubenas_trial.contract import Candidate, Trial
 from kubenas_trial.distributed import rank, world_size
+from kubenas_trial.errors import InvalidTrialError
 from kubenas_trial.evaluation.reporter import Reporter
 from kubenas_trial.evaluation.training import REDUCED_BATCH, Training, reset_peak
 from kubenas_trial.measure.cost import count_flops, count_parameters
 from kubenas_trial.measure.measures import after_training, before_training
 from kubenas_trial.tasks.base import Task
+
+if TYPE_CHECKING:
+    from kubenas_trial.supernets.supernet import Supernet
 
 _LOG = logging.getLogger("kubenas_trial")
 
@@ -34,11 +38,12 @@ def evaluate(task: Task[Any, Any], trial: Trial, reporter: Reporter) -> None:
         TrialError: results might not fit into the termination message.
         TrialError: a candidate has failed, and several processes train together.
     """
+    supernet = _inherited(task, trial)
     costs = trial.space.costs(trial.candidates[0].architecture)
     trial.check_room([*metric_names(trial.document.task.name, task.settings.measure, costs), REDUCED_BATCH])
     for candidate in trial.candidates:
         try:
-            train(task, trial.document.search_space, candidate, trial.seed, reporter)
+            train(task, trial.document.search_space, candidate, trial.seed, reporter, supernet)
         except Exception as error:
             # The others would no longer be at the same step.
             if world_size() > 1:
@@ -46,18 +51,26 @@ def evaluate(task: Task[Any, Any], trial: Trial, reporter: Reporter) -> None:
             trial.fail(candidate, error)
 
 
-def train(task: Task[Any, Any], space: SearchSpace, candidate: Candidate, seed: int, reporter: Reporter) -> nn.Module:
+def train(
+    task: Task[Any, Any],
+    space: SearchSpace,
+    candidate: Candidate,
+    seed: int,
+    reporter: Reporter,
+    supernet: Supernet | None = None,
+) -> nn.Module:
     """The network of `candidate`, trained, with a report and a checkpoint after each epoch.
 
     Metrics: those of the task on the validation split, `params` (weights), `flops` (multiply-adds of one example),
     `seconds` (training time, without evaluation), `peak_memory_mb`, `reduced_batch_size` where memory ran out, what the
     space knows of its costs, and what `task.settings.measure` lists; at the end also those on the test split, with
-    `test_` before their names. Training resumes from the candidate's own checkpoint, else from `resume_from`. On
-    SystemExit, as by SIGTERM, it writes a checkpoint of the last step. Of several processes that train together the
-    first evaluates and writes checkpoints.
+    `test_` before their names. Training resumes from the candidate's own checkpoint, else from `resume_from`, else
+    begins with the weights that the architecture has in `supernet`, where one is given. On SystemExit, as by SIGTERM,
+    it writes a checkpoint of the last step. Of several processes that train together the first evaluates and writes
+    checkpoints.
 
     Raises:
-        InvalidTrialError: the architecture makes no network of this task.
+        InvalidTrialError: the architecture makes no network of this task, or the supernet lacks some of its parameters.
         NonFiniteMetricError: the loss, or a metric, is NaN or infinite.
     """
     leads, architecture = rank() == 0, candidate.architecture
@@ -83,6 +96,10 @@ def train(task: Task[Any, Any], space: SearchSpace, candidate: Candidate, seed: 
         if done:
             reporter.report(candidate, done, **metrics)
         _LOG.info("candidate %s: goes on from epoch %d, example %d of %s", candidate.id, done, state.examples, source)
+    elif supernet is not None:
+        network.load_state_dict(
+            supernet.weights(architecture), strict=False
+        )  # without batch normalization's statistics
     saved = done, training.examples
     blueprint = None if path is None else Blueprint.of(task, space, architecture)
 
@@ -130,6 +147,20 @@ def seed_epoch(seed: int, candidate: str, epoch: int) -> torch.Generator:
     """
     digest = hashlib.sha256(f"{seed}/{candidate}/{epoch}".encode()).digest()
     return torch.manual_seed(int.from_bytes(digest[:8], "big"))
+
+
+def _inherited(task: Task[Any, Any], trial: Trial) -> Supernet | None:
+    """The supernet whose weights the candidates of `trial` begin with."""
+    document = trial.document
+    if not document.evaluation.inherit:
+        return None
+    if document.supernet is None:
+        raise InvalidTrialError("evaluation.inherit: no supernet is named whose weights the training is to begin with")
+    # Only here: other trials need none of it.
+    from kubenas_trial.supernets.networks import Networks  # noqa: PLC0415
+    from kubenas_trial.supernets.stored import load_for  # noqa: PLC0415
+
+    return load_for(task, Networks.of(task, document.search_space), Path(document.supernet))
 
 
 def _source(own: Path | None, candidate: Candidate) -> Path | None:

@@ -25,6 +25,7 @@ from kubenas_trial.evaluation.checkpointing import checkpointed
 from kubenas_trial.measure.live_memory import LiveMemory
 from kubenas_trial.optimizers import SGD, AdamW
 from kubenas_trial.settings import TrainingSettings
+from kubenas_trial.step import Step
 from kubenas_trial.tasks.base import Task
 
 # Steps between two checks of a GPU's losses, since each check waits for the GPU.
@@ -32,21 +33,6 @@ _CHECK_STEPS = 50
 # A metric of trials whose memory ran out: examples of a forward pass from there on.
 REDUCED_BATCH: Final = "reduced_batch_size"
 _LOG = logging.getLogger("kubenas_trial")
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step of a training.
-
-    Attributes:
-        seed: the epoch's.
-        number: within the epoch, from 0.
-        progress: share of the whole training that is done before it.
-    """
-
-    seed: int
-    number: int
-    progress: float
 
 
 class Training:

@@ -23,8 +23,7 @@ def calibrate(task: Task[Any, Any], network: nn.Module, seed: int) -> None:
     rest of the network is in evaluation mode, as it is at the end.
     """
     network.eval()
-    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
-    if not norms:
+    if not (norms := batch_norms(network)):
         return
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
@@ -41,3 +40,8 @@ def calibrate(task: Task[Any, Any], network: nn.Module, seed: int) -> None:
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
         norm.eval()
+
+
+def batch_norms(network: nn.Module) -> list[_BatchNorm]:
+    """The batch normalizations of `network`."""
+    return [module for module in network.modules() if isinstance(module, _BatchNorm)]

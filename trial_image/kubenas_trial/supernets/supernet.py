@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import torch
 from torch import Size, Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from kubenas.space.base import Architecture, Space, Value
 from kubenas_trial.errors import InvalidTrialError
@@ -119,11 +118,6 @@ class Supernet(nn.Module):
         """The parameters of one sub-network by the names that they have there, each with storage of its own."""
         network = self.subnetwork(architecture)
         return {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
-
-
-def batch_norms(network: nn.Module) -> list[_BatchNorm]:
-    """The batch normalizations of `network`."""
-    return [module for module in network.modules() if isinstance(module, _BatchNorm)]
 
 
 def _fits(shape: Size, whole: Size) -> bool:

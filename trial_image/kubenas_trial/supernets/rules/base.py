@@ -8,7 +8,7 @@ from random import Random
 from typing import Protocol
 
 from kubenas.space.base import Architecture, Space, Value
-from kubenas_trial.evaluation.training import Step
+from kubenas_trial.step import Step
 from kubenas_trial.supernets.networks import Networks
 
 

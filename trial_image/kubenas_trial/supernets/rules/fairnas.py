@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kubenas.space.base import Space, Value
-from kubenas_trial.evaluation.training import Step
+from kubenas_trial.step import Step
 from kubenas_trial.supernets.covering import MAX_VALUES, is_ordered, values_of
 from kubenas_trial.supernets.networks import Networks
 from kubenas_trial.supernets.rules.base import Paths, Unbranched, rng_of

@@ -7,7 +7,7 @@ from typing import Final
 from kubenas.space.base import Space, Value
 from kubenas.space.decisions import Decision
 from kubenas_trial.errors import InvalidTrialError
-from kubenas_trial.evaluation.training import Step
+from kubenas_trial.step import Step
 from kubenas_trial.supernets.covering import MAX_VALUES, is_ordered, values_of
 from kubenas_trial.supernets.networks import Networks
 from kubenas_trial.supernets.rules.base import Paths, rng_of

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from kubenas.space.base import Space, Value
 from kubenas.space.decisions import Decision
 from kubenas_trial.errors import InvalidTrialError
-from kubenas_trial.evaluation.training import Step
+from kubenas_trial.step import Step
 from kubenas_trial.supernets.covering import is_ordered, values_of
 from kubenas_trial.supernets.extremes import allowed, extremes
 from kubenas_trial.supernets.networks import Networks

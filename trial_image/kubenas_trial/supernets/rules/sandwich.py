@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from kubenas.space.base import Space
-from kubenas_trial.evaluation.training import Step
+from kubenas_trial.step import Step
 from kubenas_trial.supernets.extremes import extremes
 from kubenas_trial.supernets.networks import Networks
 from kubenas_trial.supernets.rules.base import Paths, Unbranched, rng_of

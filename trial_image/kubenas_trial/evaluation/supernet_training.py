@@ -15,7 +15,8 @@ from torch.nn.functional import kl_div
 from kubenas.space.base import Architecture, Space
 from kubenas_trial.datasets.data import Batch
 from kubenas_trial.distributed import world_size
-from kubenas_trial.evaluation.training import Step, Training
+from kubenas_trial.evaluation.training import Training
+from kubenas_trial.step import Step
 from kubenas_trial.supernets.extremes import extremes
 from kubenas_trial.supernets.networks import Networks
 from kubenas_trial.supernets.rules.base import Rule

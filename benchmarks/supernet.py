@@ -1,0 +1,240 @@
+"""How supernets rank architectures, rule by rule, as the rows of docs/benchmarks.md.
+
+    python -m benchmarks.supernet [--state FOLDER] [SETTING …]
+
+For each setting 50 architectures are drawn and trained alone with two seeds, each for a short time that is the same for
+all. Then each rule trains a supernet with three seeds, in as many passes over the data as leave training and
+judging below a tenth of what training each alone takes, and judges the same architectures. Printed are, as means over
+seeds (and their standard deviation):
+
+- tau: Kendall's tau-b of the supernet's metrics and the means of the trainings alone. Its ceiling is what the two
+  seeds of training alone have with each other.
+- bias: by how many places of 100 the half with fewer parameters is ranked too high by the supernet, in the mean.
+- cost: training the supernet and judging all, as a share of training each alone once.
+
+What is done is kept in the state folder, and a run goes on where the last one stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from random import Random
+from statistics import mean, stdev
+from typing import Any, Final
+
+import numpy as np
+import torch
+
+from kubenas.api.space import SearchSpace
+from kubenas.api.task import Dataset
+from kubenas.api.task import Task as TaskSpec
+from kubenas.scores.combine import ranks
+from kubenas.scores.correlation import kendall
+from kubenas.space.base import Architecture
+from kubenas.space.load import build_space
+from kubenas_trial.contract import Candidate
+from kubenas_trial.document import Evaluation
+from kubenas_trial.evaluation.supernet import judge, train_supernet
+from kubenas_trial.evaluation.train import train
+from kubenas_trial.tasks.load import load_task
+
+ARCHITECTURES: Final = 50
+SEEDS: Final = (0, 1, 2)
+ALONE: Final = (0, 1)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is trained.
+
+    Attributes:
+        task, dataset, preset, settings: as in an experiment.
+        epochs: of training alone.
+        metric: by which architectures are ranked.
+        sign: 1 where greater is better, else -1.
+        rules: epochs of the supernet by rule, `+rate` with the complexity-aware learning rate.
+    """
+
+    task: str
+    dataset: str
+    preset: str
+    settings: Mapping[str, Any]
+    epochs: int
+    metric: str
+    sign: int
+    rules: Mapping[str, int]
+
+
+SETTINGS: Final[Mapping[str, Setting]] = {
+    "digits": Setting(
+        "image-classification",
+        "digits",
+        "nasbench201",
+        {"network": {"channels": 4, "cellsPerStack": 1}},
+        epochs=12,
+        metric="accuracy",
+        sign=1,
+        # One path a step, five, four, one.
+        rules={
+            "single-path": 45,
+            "fairnas": 9,
+            "sandwich": 11,
+            "few-shot": 45,
+            "single-path+rate": 45,
+            "fairnas+rate": 9,
+        },
+    ),
+    "alice": Setting(
+        "language-model",
+        "alice",
+        "transformer-decoder",
+        {
+            "network": {"width": 0.0625, "dropout": 0},
+            "length": 32,
+            "batchSize": 64,
+            "vocabulary": 500,
+            "learningRate": 5e-3,
+        },
+        epochs=2,
+        metric="loss",
+        sign=-1,
+        # One path a step, four, four, two, four.
+        rules={
+            "single-path": 8,
+            "fairnas": 2,
+            "sandwich": 2,
+            "progressive-shrinking": 4,
+            "few-shot": 8,
+        },
+    ),
+}
+
+
+@dataclass
+class Last:
+    """A reporter that keeps the last report, and wants no checkpoint."""
+
+    metrics: dict[str, float] = field(default_factory=dict)
+
+    def report(self, candidate: Candidate, step: int, **metrics: float) -> None:  # noqa: ARG002
+        """Keep them."""
+        self.metrics = metrics
+
+    def checkpoint_path(self, candidate: Candidate) -> None:  # noqa: ARG002
+        """None."""
+        return
+
+    def uninterrupted(self) -> AbstractContextManager[None]:
+        """Nothing is deferred."""
+        return nullcontext()
+
+
+class Bench:
+    """One setting, with what is known of it in a file."""
+
+    def __init__(self, name: str, setting: Setting, folder: Path) -> None:
+        self.name, self.setting = name, setting
+        spec = TaskSpec(name=setting.task, dataset=Dataset(name=setting.dataset), settings=dict(setting.settings))
+        self.task = load_task(spec, None, torch.device("cpu"))
+        self.spec = SearchSpace.model_validate({"preset": setting.preset})
+        self.space = build_space(self.spec)
+        self._file = folder / f"{name}.jsonl"
+        rows = map(json.loads, self._file.read_text(encoding="utf-8").splitlines()) if self._file.exists() else ()
+        self._known: dict[str, Any] = {row["key"]: row["value"] for row in rows}
+        self.architectures = self._drawn()
+
+    def run(self) -> None:
+        """Do what is not known yet, and print the table."""
+        alone = [
+            [
+                self._once(f"alone/{seed}/{index}", partial(self._alone, each, seed))
+                for index, each in enumerate(self.architectures)
+            ]
+            for seed in ALONE
+        ]
+        metric, sign = self.setting.metric, self.setting.sign
+        reference = [sign * mean(row[metric] for row in rows) for rows in zip(*alone, strict=True)]
+        ceiling = _tau(*([row[metric] for row in rows] for rows in alone))
+        whole = mean(sum(row["seconds"] for row in rows) for rows in alone)
+        sizes = [row["params"] for row in alone[0]]
+        print(
+            f"{self.name}: {len(reference)} of {self.setting.preset}, {self.setting.epochs} epochs alone: {metric} "
+            f"{min(map(abs, reference)):.3f} to {max(map(abs, reference)):.3f}, {whole:.0f} s; tau of two seeds "
+            f"{ceiling:.2f}, of the parameters {_tau(sizes, reference):.2f}"
+        )
+        print("| rule | epochs | tau | bias | cost |\n| --- | --- | --- | --- | --- |")
+        for rule, epochs in self.setting.rules.items():
+            runs = [self._once(f"{rule}/{epochs}/{seed}", partial(self._judged, rule, epochs, seed)) for seed in SEEDS]
+            found = [[sign * value for value in one["metrics"]] for one in runs]
+            taus = [_tau(one, reference) for one in found]
+            biases = [_bias(one, reference, sizes) for one in found]
+            cost = mean(one["seconds"] for one in runs) / whole
+            print(f"| {rule} | {epochs} | {_spread(taus)} | {mean(biases):+.1f} | {cost:.3f} |", flush=True)
+
+    def _drawn(self) -> list[Architecture]:
+        """Different ones."""
+        rng, found = Random(0), dict[str, Architecture]()
+        while len(found) < ARCHITECTURES:
+            drawn = self.space.sample(rng)
+            found.setdefault(self.space.key(drawn), drawn)
+        return list(found.values())
+
+    def _alone(self, architecture: Architecture, seed: int) -> dict[str, float]:
+        last = Last()
+        train(self.task, self.spec, Candidate("0", architecture, self.setting.epochs, None), seed, last)
+        return {name: last.metrics[name] for name in (self.setting.metric, "params", "seconds")}
+
+    def _judged(self, rule: str, epochs: int, seed: int) -> dict[str, Any]:
+        name, _, rate = rule.partition("+")
+        evaluation = Evaluation.model_validate({"method": "supernet", "rule": name, "complexityAwareRate": bool(rate)})
+        last = Last()
+        supernet = train_supernet(self.task, self.spec, evaluation, Candidate("0", None, epochs, None), seed, last)
+        rows = [judge(self.task, self.space, supernet, each, seed) for each in self.architectures]
+        seconds = last.metrics["seconds"] + sum(row["seconds"] for row in rows)
+        return {"metrics": [row[self.setting.metric] for row in rows], "seconds": seconds}
+
+    def _once(self, key: str, make: Callable[[], Any]) -> Any:
+        if key not in self._known:
+            self._known[key] = make()
+            with self._file.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"key": key, "value": self._known[key]}) + "\n")
+            print(f"{self.name} {key} done", file=sys.stderr, flush=True)
+        return self._known[key]
+
+
+def _tau(first: Sequence[float], second: Sequence[float]) -> float:
+    return kendall(first, second) or 0.0
+
+
+def _bias(found: Sequence[float], reference: Sequence[float], sizes: Sequence[float]) -> float:
+    """Places of 100 by which the smaller half is ranked higher than by the reference, in the mean."""
+    difference = (ranks(np.array(found)) - ranks(np.array(reference))) * 100 / len(sizes)
+    smaller = np.argsort(np.array(sizes), kind="stable")[: len(sizes) // 2]
+    return float(difference[smaller].mean())
+
+
+def _spread(values: Sequence[float]) -> str:
+    return f"{mean(values):.2f} ± {stdev(values):.2f}"
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run the settings that are named, or all."""
+    names, folder = [*arguments], Path(".bench-supernet")
+    if names[:1] == ["--state"]:
+        folder, names = Path(names[1]), names[2:]
+    if unknown := set(names) - SETTINGS.keys():
+        sys.exit(f"{', '.join(unknown)}: there are {', '.join(SETTINGS)}")
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)
+    for name in names or SETTINGS:
+        Bench(name, SETTINGS[name], folder).run()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
