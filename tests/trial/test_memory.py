@@ -21,9 +21,10 @@ from kubenas.space.base import Architecture
 from kubenas.space.load import build_space
 from kubenas_trial.errors import InvalidTrialError, TrialError
 from kubenas_trial.evaluation.checkpointing import blocks, checkpointed
-from kubenas_trial.evaluation.training import Step, Training, peak_of_training
+from kubenas_trial.evaluation.training import Training, peak_of_training
 from kubenas_trial.measure.live_memory import LiveMemory
 from kubenas_trial.networks.build import build_network, family_of
+from kubenas_trial.step import Step
 from kubenas_trial.tasks.load import task_class
 from tests.properties import examples
 from tests.trial.limited_memory import MEGABYTE, Wide, digits

@@ -24,8 +24,9 @@ from kubenas_trial.differentiable.pruning import operations_at, prune
 from kubenas_trial.differentiable.regularizers import beta_decay, expected_flops, operation_flops
 from kubenas_trial.differentiable.samplers.load import SAMPLERS
 from kubenas_trial.document import Evaluation
-from kubenas_trial.evaluation.training import Step, Training
+from kubenas_trial.evaluation.training import Training
 from kubenas_trial.optimizers import Adam
+from kubenas_trial.step import Step
 from kubenas_trial.supernets.calibration import calibrate
 from kubenas_trial.tasks.base import Task
 

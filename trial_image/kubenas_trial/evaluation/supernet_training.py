@@ -32,6 +32,8 @@ class SupernetTraining(Training):
     weights their way.
     """
 
+    compiles = False
+
     def __init__(
         self,
         task: Task[Any, Any],
