@@ -135,12 +135,12 @@ def _no_supernet(stages: Sequence[ResolvedStage], ledger: Ledger) -> Verdict | N
         if not stage.trains_supernet or record.succeeded is not None or not record.phases["Failed"]:
             continue
         fault = ledger.last_fault()
-        why = f"{fault.reason}: {fault.message}" if fault else "its trial has failed."
+        why = f": {fault.reason}: {fault.message.rstrip('.')}" if fault else ""
         return Verdict(
             False,
             "SupernetFailed",
-            f"The supernet of stage {stage.name} was not trained: {why} If it can be mended outside of the experiment, "
-            "delete the failed trial to go on.",
+            f"The supernet was not trained{why}. If that can be mended outside of the experiment, delete the failed trial "
+            "to go on.",
         )
     return None
 
