@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
 
@@ -29,6 +31,37 @@ def search_namespace(cluster: Cluster, name: str) -> None:
     cluster.kubectl("create", "namespace", name)
     cluster.kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
     cluster.wait_for_service_account(name)
+
+
+@contextmanager
+def shared_claim(cluster: Cluster, namespace: str) -> Iterator[str]:
+    """A claim in a namespace whose volume every node has: a folder of the claim's name, beside the cluster's own."""
+    name = f"claim-{namespace}"
+    folder = cluster.folder / name
+    folder.mkdir()
+    folder.chmod(0o777)
+    size = {"storage": "1Gi"}
+    volume = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": name},
+        "spec": {"capacity": size, "accessModes": ["ReadWriteMany"], "hostPath": {"path": str(folder)}},
+    }
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": name},
+        "spec": {
+            "storageClassName": "",
+            "volumeName": name,
+            "accessModes": ["ReadWriteMany"],
+            "resources": {"requests": size},
+        },
+    }
+    cluster.kubectl("create", "--filename=-", stdin=json.dumps(volume))
+    cluster.kubectl("create", f"--namespace={namespace}", "--filename=-", stdin=json.dumps(claim))
+    yield name
+    cluster.kubectl("delete", f"--namespace={namespace}", f"pvc/{name}", f"pv/{name}", "--wait=false")
 
 
 def get(cluster: Cluster, *what: str) -> Any:

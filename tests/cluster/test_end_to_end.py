@@ -19,7 +19,7 @@ from tests.cluster.cluster import Cluster
 from tests.cluster.conditions import until
 from tests.cluster.control_plane import REPOSITORY
 from tests.cluster.images import OWN_TRAINER
-from tests.cluster.installed import get, samples, search_namespace
+from tests.cluster.installed import get, samples, search_namespace, shared_claim
 from tests.trial.process import unpacked
 
 pytestmark = pytest.mark.node
@@ -223,31 +223,8 @@ pathlib.Path("/dev/termination-log").write_text(json.dumps({"results": [result]}
 @pytest.fixture
 def claim(kubenas: Cluster) -> Iterator[str]:
     """A claim whose volume every node has, and that the kubelet gives to nobody."""
-    folder = kubenas.folder / "claim"
-    folder.mkdir()
-    folder.chmod(0o777)
-    size = {"storage": "1Gi"}
-    volume = {
-        "apiVersion": "v1",
-        "kind": "PersistentVolume",
-        "metadata": {"name": "shared"},
-        "spec": {"capacity": size, "accessModes": ["ReadWriteMany"], "hostPath": {"path": str(folder)}},
-    }
-    claim = {
-        "apiVersion": "v1",
-        "kind": "PersistentVolumeClaim",
-        "metadata": {"name": "shared"},
-        "spec": {
-            "storageClassName": "",
-            "volumeName": "shared",
-            "accessModes": ["ReadWriteMany"],
-            "resources": {"requests": size},
-        },
-    }
-    kubenas.kubectl("create", "--filename=-", stdin=json.dumps(volume))
-    kubenas.kubectl("create", f"--namespace={NAMESPACE}", "--filename=-", stdin=json.dumps(claim))
-    yield "shared"
-    kubenas.kubectl("delete", f"--namespace={NAMESPACE}", "pvc/shared", "pv/shared", "--wait=false")
+    with shared_claim(kubenas, NAMESPACE) as name:
+        yield name
 
 
 def test_trials_get_their_experiments_files_and_words_alone(kubenas: Cluster, claim: str) -> None:
@@ -282,7 +259,7 @@ def test_trials_get_their_experiments_files_and_words_alone(kubenas: Cluster, cl
         found = {trial["spec"]["number"]: metrics(trial["status"]["results"][0]) for trial in trials}
         assert found == {0: {"right": 1, "seen": 0}, 1: {"right": 1, "seen": 1}}
         kubenas.kubectl("delete", where, "nas/words", "--timeout=60s")
-    folders = sorted((kubenas.folder / "claim").iterdir())
+    folders = sorted((kubenas.folder / claim).iterdir())
     assert len(folders) == 2
     for folder in folders:
         assert {file.relative_to(folder).as_posix() for file in folder.rglob("weights")} == {

@@ -139,8 +139,8 @@ def _no_supernet(stages: Sequence[ResolvedStage], ledger: Ledger) -> Verdict | N
         return Verdict(
             False,
             "SupernetFailed",
-            f"The supernet was not trained{why}. If that can be mended outside of the experiment, delete the failed trial "
-            "to go on.",
+            f"The supernet was not trained{why}. If that can be mended outside of the experiment, delete the failed "
+            "trial to go on.",
         )
     return None
 
