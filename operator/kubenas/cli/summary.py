@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -13,12 +12,18 @@ from rich.table import Table
 
 from kubenas.api.objective import Objective
 from kubenas.api.status import ExperimentStatus
-from kubenas.api.trial import Candidate
-from kubenas.cli.text import TEST_PREFIX, duration_text, number_text, print_best, print_finalists, print_judgements
+from kubenas.cli.text import (
+    TEST_PREFIX,
+    architecture_text,
+    duration_text,
+    number_text,
+    print_best,
+    print_finalists,
+    print_judgements,
+)
 from kubenas.experiment.objectives import score
 from kubenas.experiment.state import Trial
 from kubenas.local.run import LocalRun
-from kubenas.space.base import InvalidArchitectureError
 
 # Trials in the table; the rest is in the state folder.
 _ROWS: Final = 10
@@ -69,18 +74,10 @@ def _table(
             trial.name if len(trial.candidates) == 1 else f"{trial.name}/{candidate.id}",
             *(number_text(metrics[name]) if name in metrics else "" for name in names),
             "" if seconds is None else duration_text(seconds),
-            escape(_architecture(run, trial, candidate)),
+            escape(architecture_text(run.space, candidate, trial.status.results)),
             style="bold" if best and (best.trial, best.candidate) == (trial.name, candidate.id) else "",
         )
     return table
-
-
-def _architecture(run: LocalRun, trial: Trial, candidate: Candidate) -> str:
-    """A candidate's architecture, or what was found for it."""
-    found = next((one.architecture for one in trial.status.results if one.candidate == candidate.id), None)
-    with suppress(InvalidArchitectureError):
-        return candidate.name or (run.space.name(run.space.parse(found)) if found else "")
-    return ""
 
 
 def _columns(objectives: Sequence[Objective], results: Iterable[Mapping[str, float]]) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from rich.console import Console
@@ -10,7 +12,8 @@ from rich.table import Table
 
 from kubenas.api.objective import Objective
 from kubenas.api.status import Best, ExperimentStatus, Measured
-from kubenas.space.base import Space
+from kubenas.api.trial import Candidate, Result
+from kubenas.space.base import InvalidArchitectureError, Space
 
 # Reported by trainers for people: no search sees it.
 TEST_PREFIX: Final = "test_"
@@ -42,6 +45,14 @@ def duration_text(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def architecture_text(space: Space, candidate: Candidate, results: Sequence[Result]) -> str:
+    """A candidate's architecture, or the one that was found for it; empty where there is none."""
+    found = next((one.architecture for one in results if one.candidate == candidate.id and one.architecture), None)
+    with suppress(InvalidArchitectureError):
+        return candidate.name or (space.name(space.parse(found)) if found else "")
+    return ""
 
 
 def measured_text(metric: Measured) -> str:
