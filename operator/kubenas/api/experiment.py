@@ -100,7 +100,7 @@ class Storage(Model):
         min_length=1,
         max_length=253,
         description="PersistentVolumeClaim in the experiment's namespace, mounted for checkpoints in every trial; "
-        "without one a retried trial starts from the beginning.",
+        "without one a retried trial starts from the beginning. Required where a stage judges by a supernet.",
     )
 
 
@@ -167,7 +167,9 @@ class ExperimentSpec(Ruled):
         max_length=MAX_STAGES,
         description="Stages that follow one another, each with its own search, evaluation and number of trials. "
         "The first one searches; a later one takes what the one before has kept, or searches with what is known by "
-        "then. Without stages the whole experiment is one.",
+        "then. Each is judged by the objectives that its method measures; the last one must measure all. Before one "
+        "that judges by a supernet, one trial trains that, in a stage called NAME-supernet. Without stages the whole "
+        "experiment is one.",
     )
     trials: Trials = Field(default_factory=Trials, description="How many trials, and what happens when one fails.")
     warm_start: Annotated[list[WarmStart], _immutable("warmStart", "past trials were proposed with it")] = Field(

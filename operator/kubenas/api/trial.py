@@ -150,7 +150,11 @@ class TrialStatus(Model):
     order: int | None = Field(
         default=None, ge=1, description="Its number among the ended trials, in order of ending, from 1."
     )
-    value: float | None = Field(default=None, description="Value of the primary objective, of its best candidate.")
+    value: float | None = Field(
+        default=None,
+        description="Value of the primary objective, of its best candidate; absent where that is the score, which "
+        "depends on other trials.",
+    )
     results: list[Result] = Field(
         default_factory=list,
         max_length=MAX_CANDIDATES,
