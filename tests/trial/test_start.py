@@ -15,6 +15,7 @@ import yaml
 
 from kubenas.api.validate import read_experiment
 from kubenas.space.load import build_space
+from kubenas_trial.evaluation.methods import METHODS
 from kubenas_trial.tasks.load import TASKS, task_class
 from tests.trial.process import trial_environment
 from tests.trial.test_examples import EXAMPLES, TINY
@@ -51,7 +52,7 @@ for line in sys.stdin:
 OWN_LAYERS = sorted(set(TASKS) - {"node-classification"})
 
 
-def environment(folder: Path, task: str, **settings: Any) -> dict[str, str]:
+def environment(folder: Path, task: str, method: str = "train", **settings: Any) -> dict[str, str]:
     """Of a trial of a task's example."""
     document = yaml.safe_load((EXAMPLES / f"{task}.yaml").read_text())
     own = document["spec"]["task"].get("settings", {})
@@ -61,7 +62,7 @@ def environment(folder: Path, task: str, **settings: Any) -> dict[str, str]:
     trial: dict[str, Any] = {
         "experiment": task,
         "trial": f"{task}-0",
-        "evaluation": {"method": "train"},
+        "evaluation": {"method": method},
         "task": spec.task.dump(),
         "searchSpace": spec.search_space.dump(),
         "candidates": [{"id": "0", "architecture": architecture, "epochs": 1}],
@@ -126,7 +127,9 @@ print(json.dumps({"modules": sorted(sys.modules), "used": used, "threads": len(o
 
 def test_a_preloaded_process_can_be_forked(tmp_path: Path) -> None:
     """A GPU that is used in it, or a thread that is started, would be lost to those that are forked."""
-    requests = [json.dumps(environment(tmp_path, task, measure=["int8"])) for task in TASKS]
+    each = [environment(tmp_path, task, measure=["int8"]) for task in TASKS]
+    each += [environment(tmp_path, "image-classification", method=method) for method in METHODS]
+    requests = [json.dumps(one) for one in each]
     ended = subprocess.run(
         [sys.executable, "-c", PRELOADED],
         check=True,
@@ -138,4 +141,5 @@ def test_a_preloaded_process_can_be_forked(tmp_path: Path) -> None:
     told = json.loads(ended.stdout)
     assert (told["used"], told["threads"]) == ([], 1)
     late = {module for task in TASKS for module in task_class(task).imported_late}
-    assert late | {"onnxscript", "kubenas_trial.__main__"} <= set(told["modules"])
+    late |= {"onnxscript", "kubenas_trial.__main__", "kubenas_trial.proxies.vkdnw", *METHODS.values()}
+    assert late <= set(told["modules"])

@@ -40,6 +40,10 @@ def preload(environment: Mapping[str, str]) -> None:
         document = read_evaluation(environment)
         task = document.task
         import_task(task.name, document.evaluation.method)
+        if document.evaluation.method == "zero-cost":
+            from kubenas_trial.proxies.load import load_proxies  # noqa: PLC0415
+
+            load_proxies(document.evaluation.proxies)
         from kubenas_trial.measure.measures import MODULES  # noqa: PLC0415
         from kubenas_trial.tasks.load import task_class  # noqa: PLC0415
 
