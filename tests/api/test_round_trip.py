@@ -256,6 +256,7 @@ trial_specs = made(
     results_seen=st.integers(0, 10**6),
     stage=optional(names),
     seed=st.integers(0, 31),
+    supernet=optional(texts),
     candidates=distinct(
         made(
             Candidate,

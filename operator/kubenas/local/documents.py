@@ -21,6 +21,7 @@ def document_of(trial: Trial) -> NASTrial:
             results_seen=trial.results_seen,
             stage=trial.stage,
             seed=trial.seed,
+            supernet=trial.supernet,
             candidates=list(trial.candidates),
         ),
         status=trial.status,
