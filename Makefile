@@ -16,7 +16,7 @@ EXPORT := --frozen --no-dev --no-emit-project --no-annotate
 
 include tests/cluster/cluster.mk
 
-.PHONY: help setup demo demo-cluster test test-fast test-properties test-control-plane test-node lint format generate dashboards-pictures krew lock bench bench-search bench-proxies bench-start bench-tasks clean
+.PHONY: help setup demo demo-cluster test test-fast test-properties test-control-plane test-node lint format generate dashboards-pictures krew lock bench bench-search bench-proxies bench-score-pods bench-start bench-tasks clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -89,6 +89,9 @@ bench-search: setup ## the searches' figures on published tables (KUBENAS_DATA; 
 
 bench-proxies: setup ## how training-free scores rank NAS-Bench-201 (KUBENAS_DATA; hours; goes on where it was interrupted)
 	$(RUN) python -m benchmarks.proxies
+
+bench-score-pods: setup ## architectures a minute that pods score in batches and one by one (root and Go; about 10 minutes)
+	$(RUN) python -m benchmarks.score_pods
 
 bench-start: setup ## how long trials take to start, beside torch (about 5 minutes)
 	$(RUN) python -m benchmarks.start

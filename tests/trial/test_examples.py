@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from kubenas.api.metric_names import of_proxies
 from kubenas.api.validate import read_experiment
 from kubenas.space.load import build_space
 from kubenas_trial.tasks.load import TASKS
@@ -73,3 +75,23 @@ def test_each_tasks_example_is_searched_by_the_local_backend(tmp_path: Path, tas
     output, errors = run.communicate(timeout=TIMEOUT)
     assert (run.returncode, errors) == (0, ""), output
     assert "Succeeded: 1 of 1 trials have a result." in output
+
+
+def test_the_example_of_scores_before_trainings_is_searched_by_the_local_backend(tmp_path: Path) -> None:
+    document = yaml.safe_load((EXAMPLES / "zero-cost.yaml").read_text())
+    document["spec"]["task"]["settings"] |= {"batchSize": 32, **TINY["image-classification"]}
+    screen, final = document["spec"]["stages"]
+    screen |= {"trials": {"max": 2, "candidatesPerTrial": 3}, "keep": {"top": 2}}
+    final["evaluation"]["epochs"] = 1
+    (tmp_path / "nas.yaml").write_text(yaml.safe_dump(document))
+    run = kubenas("run", "nas.yaml", "--state", "state", cwd=tmp_path)
+    output, errors = run.communicate(timeout=TIMEOUT)
+    assert (run.returncode, errors) == (0, ""), output
+    trials = [json.loads(path.read_text()) for path in sorted((tmp_path / "state" / "trials").iterdir())]
+    results = {
+        stage: [one for each in trials if each["spec"]["stage"] == stage for one in each["status"]["results"]]
+        for stage in ("screen", "train")
+    }
+    assert {stage: len(those) for stage, those in results.items()} == {"screen": 6, "train": 2}
+    for result in results["screen"]:
+        assert {*of_proxies(["default"]), "params", "flops"} <= {metric["name"] for metric in result["metrics"]}
