@@ -16,7 +16,7 @@ EXPORT := --frozen --no-dev --no-emit-project --no-annotate
 
 include tests/cluster/cluster.mk
 
-.PHONY: help setup demo demo-cluster test test-fast test-properties test-control-plane test-node lint format generate dashboards-pictures krew lock bench bench-search bench-proxies bench-score-pods bench-start bench-tasks clean
+.PHONY: help setup demo demo-cluster test test-fast test-properties test-control-plane test-node lint format generate dashboards-pictures krew lock bench bench-search bench-proxies bench-score-pods bench-start bench-tasks bench-supernet clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -98,6 +98,9 @@ bench-start: setup ## how long trials take to start, beside torch (about 5 minut
 
 bench-tasks: setup ## what the trainer's defaults reach on each task (KUBENAS_DATA; about an hour)
 	$(RUN) python -m benchmarks.tasks
+
+bench-supernet: setup ## how supernets rank architectures, by rule (about 15 minutes)
+	$(RUN) python -m benchmarks.supernet
 
 clean: ## remove what was made here, but for the cluster programs in ~/.cache/kubenas
 	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

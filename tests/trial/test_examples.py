@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -95,3 +96,21 @@ def test_the_example_of_scores_before_trainings_is_searched_by_the_local_backend
     assert {stage: len(those) for stage, those in results.items()} == {"screen": 6, "train": 2}
     for result in results["screen"]:
         assert {*of_proxies(["default"]), "params", "flops"} <= {metric["name"] for metric in result["metrics"]}
+
+
+@pytest.mark.parametrize("rule", ["fairnas", "sandwich"])
+def test_the_examples_of_supernets_are_searched_by_the_local_backend(tmp_path: Path, rule: str) -> None:
+    document = yaml.safe_load((EXAMPLES / f"supernet-{rule}.yaml").read_text())
+    document["spec"]["task"]["settings"]["network"]["channels"] = 4
+    screen, final = document["spec"]["stages"]
+    screen["evaluation"]["epochs"] = 2
+    screen |= {"trials": {"max": 2, "candidatesPerTrial": 4}, "keep": {"top": 2}}
+    final["evaluation"]["epochs"] = 1
+    (tmp_path / "nas.yaml").write_text(yaml.safe_dump(document))
+    run = kubenas("run", "nas.yaml", "--state", "state", cwd=tmp_path)
+    output, errors = run.communicate(timeout=TIMEOUT)
+    assert (run.returncode, errors) == (0, ""), output
+    trials = [json.loads(path.read_text()) for path in sorted((tmp_path / "state" / "trials").iterdir())]
+    results = Counter(each["spec"]["stage"] for each in trials for _ in each["status"]["results"])
+    trained = 2 * final["evaluation"].get("seeds", 1)
+    assert results == {"screen-supernet": 1, "screen": 8, "final": trained}
