@@ -19,12 +19,18 @@ from torch import Tensor, nn
 from kubenas.api.space import SearchSpace
 from kubenas.space.base import Architecture
 from kubenas.space.load import build_space
+from kubenas_trial.differentiable.search import Search
+from kubenas_trial.document import Evaluation
 from kubenas_trial.errors import InvalidTrialError, TrialError
 from kubenas_trial.evaluation.checkpointing import blocks, checkpointed
+from kubenas_trial.evaluation.supernet_training import SupernetTraining
 from kubenas_trial.evaluation.training import Training, peak_of_training
 from kubenas_trial.measure.live_memory import LiveMemory
 from kubenas_trial.networks.build import build_network, family_of
 from kubenas_trial.step import Step
+from kubenas_trial.supernets.networks import Networks
+from kubenas_trial.supernets.rules.load import rule_class
+from kubenas_trial.supernets.supernet import Supernet
 from kubenas_trial.tasks.load import task_class
 from tests.properties import examples
 from tests.trial.limited_memory import MEGABYTE, Wide, digits
@@ -141,6 +147,47 @@ def test_checkpointing_takes_less_memory(preset: str) -> None:
     assert len(blocks(network)) > 2
     plain = peak_of_training(whole, network, batch)
     assert peak_of_training(saving, network, batch) < 0.75 * plain
+
+
+SEARCHES: list[dict[str, Any]] = [
+    {"sampler": "drnas"},
+    {"sampler": "gdas"},
+    {"sampler": "darts", "order": "second"},
+    {"sampler": "snas", "partial_channels": 2},
+]
+
+
+@pytest.mark.parametrize("parts", SEARCHES, ids=lambda parts: "-".join(map(str, parts.values())))
+def test_a_checkpointed_search_finds_the_same_and_takes_less_memory(parts: dict[str, Any]) -> None:
+    states, peaks = [], []
+    for checkpoint in (False, True):
+        task = digits(batchSize=16, network={"channels": 8}, checkpointActivations=checkpoint, augmentation=False)
+        torch.manual_seed(0)
+        search = Search(task, space("nasbench201"), Evaluation(method="differentiable", **parts), epochs=1)
+        search.mixture.train()
+        torch.manual_seed(1)
+        search.step([task.data.train[list(range(16))]], Step(seed=0, number=0, progress=0.0))
+        states.append(search.mixture.state_dict())
+        peaks.append(search.memory["peak_memory_mb"])
+    for name, value in states[0].items():
+        torch.testing.assert_close(states[1][name], value, msg=name, atol=1e-4, rtol=1e-4)
+    assert peaks[1] < 0.9 * peaks[0]
+
+
+def test_a_checkpointed_supernet_learns_the_same() -> None:
+    states = []
+    for checkpoint in (False, True):
+        task = digits(batchSize=16, network={"channels": 4}, checkpointActivations=checkpoint, augmentation=False)
+        built, networks = build_space(space("nasbench201")), Networks.of(task, space("nasbench201"))
+        torch.manual_seed(0)
+        rule = rule_class("fairnas")(built, networks)
+        supernet = Supernet.of(built, networks, CPU, rule.branches)
+        training = SupernetTraining(task, supernet, rule, epochs=1)
+        training.network.train()
+        training.step([task.data.train[list(range(16))]], Step(seed=0, number=0, progress=0.0))
+        states.append(supernet.state_dict())
+    for name, value in states[0].items():
+        torch.testing.assert_close(states[1][name], value, msg=name, atol=1e-4, rtol=1e-4)
 
 
 def test_checkpointing_and_compilation_do_not_go_together() -> None:
