@@ -159,7 +159,7 @@ class Search(Training):
     def _drawn_loss(self, batch: Batch, seed: int) -> Tensor:
         """The loss with the weights that `seed` draws."""
         torch.manual_seed(seed)
-        with self._autocast():
+        with self._autocast(), self._checkpointed(self.mixture):
             loss: Tensor = self._task.loss(self.mixture, batch)
             return loss
 
