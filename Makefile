@@ -16,7 +16,7 @@ EXPORT := --frozen --no-dev --no-emit-project --no-annotate
 
 include tests/cluster/cluster.mk
 
-.PHONY: help setup demo demo-cluster test test-fast test-properties test-control-plane test-node lint format generate dashboards-pictures krew lock bench bench-search bench-proxies bench-score-pods bench-start bench-tasks bench-supernet clean
+.PHONY: help setup demo demo-cluster test test-fast test-properties test-control-plane test-node lint format generate dashboards-pictures krew lock bench bench-search bench-proxies bench-score-pods bench-start bench-tasks bench-supernet bench-memory clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -87,7 +87,8 @@ bench: setup ## the control plane's figures, as docs/benchmarks.md has them (roo
 bench-search: setup ## the searches' figures on published tables (KUBENAS_DATA; about 20 minutes on two cores)
 	$(RUN) python -m benchmarks.search
 
-bench-proxies: setup ## how training-free scores rank NAS-Bench-201 (KUBENAS_DATA; hours; goes on where it was interrupted)
+bench-proxies: setup ## how training-free scores rank transformers and NAS-Bench-201 (KUBENAS_DATA; hours; goes on where it was interrupted)
+	$(RUN) python -m benchmarks.transformers
 	$(RUN) python -m benchmarks.proxies
 
 bench-score-pods: setup ## architectures a minute that pods score in batches and one by one (root and Go; about 10 minutes)
@@ -101,6 +102,9 @@ bench-tasks: setup ## what the trainer's defaults reach on each task (KUBENAS_DA
 
 bench-supernet: setup ## how supernets rank architectures, by rule (about 15 minutes)
 	$(RUN) python -m benchmarks.supernet
+
+bench-memory: setup ## what ways to search and to train take in memory (about 10 minutes)
+	$(RUN) python -m benchmarks.memory
 
 clean: ## remove what was made here, but for the cluster programs in ~/.cache/kubenas
 	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
