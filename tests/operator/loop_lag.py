@@ -1,6 +1,7 @@
-"""How long an operator's event loop is held up by a specification, in a process that is as an operator's at its start.
+"""How long an operator's event loop is held up by what tenants write, in a process as an operator's is at its start.
 
-Reads specifications, a line of JSON each, and answers each with a line: the longest lag, in seconds.
+Reads experiments with trials of theirs that have ended, a line of JSON each, and answers each with a line: the longest
+lag, in seconds.
 """
 
 from __future__ import annotations
@@ -61,8 +62,8 @@ async def measure(lags: list[float]) -> None:
         lags.append(min(time.monotonic() - due - (waited() - before), time.process_time() - used))
 
 
-async def longest_lag(document: dict[str, Any]) -> float:
-    """How long the loop was held up at most, until a reconcile has come to something."""
+async def longest_lag(document: dict[str, Any], trials: list[dict[str, Any]]) -> float:
+    """How long the loop was held up at most, until a reconcile has come to something, and one with the trials too."""
     lags: list[float] = []
     measuring = asyncio.create_task(measure(lags))
     await asyncio.sleep(0.05)
@@ -70,10 +71,14 @@ async def longest_lag(document: dict[str, Any]) -> float:
     store.put_experiment(document)
     loop = Loop(store, cast("Applier", recorder), cast("Reader", None), WarmStarter(cast("Client", None), store))
     running = asyncio.create_task(loop.run())
-    planned = asyncio.create_task(recorder.planned.wait())
-    await asyncio.wait([planned, running], return_when=asyncio.FIRST_COMPLETED)
-    if running.done():
-        running.result()
+    for trial in [None, *trials]:
+        if trial is not None:
+            recorder.planned.clear()
+            store.put_trial(trial)
+        planned = asyncio.create_task(recorder.planned.wait())
+        await asyncio.wait([planned, running], return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            running.result()
     running.cancel()
     await asyncio.sleep(0.05)
     measuring.cancel()
@@ -87,7 +92,8 @@ def main() -> None:
     gc.freeze()
     for line in sys.stdin:
         if (pid := os.fork()) == 0:
-            print(asyncio.run(longest_lag(json.loads(line))), flush=True)
+            asked = json.loads(line)
+            print(asyncio.run(longest_lag(asked["experiment"], asked["trials"])), flush=True)
             os._exit(0)
         os.waitpid(pid, 0)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
-import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,10 +42,12 @@ def batch(**trials: object) -> Object:
     )
 
 
-def port_is_free() -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        return probe.connect_ex(("127.0.0.1", METRICS_PORT)) != 0
+@contextmanager
+def port_of_its_own() -> Iterator[None]:
+    """Let no other run of these tests have a trainer on this machine meanwhile: all have the same port."""
+    with (Path(tempfile.gettempdir()) / f"kubenas-test-port-{METRICS_PORT}").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager
@@ -55,10 +58,10 @@ def trainer(pod: Object, folder: Path, *, fatal: str = "", wrong: str = "") -> I
     variables = {one["name"]: one["value"].replace("$$", "$") for one in pod["spec"]["containers"][0]["env"]}
     own = {"TEST_FOLDER": str(folder), "KUBENAS_TERMINATION_LOG": str(folder / "message")}
     (folder / "message").unlink(missing_ok=True)
-    until(port_is_free)
     command = ["setpriv", "--pdeathsig=KILL", "--", sys.executable, batch_trainer.__file__]
     path = os.pathsep.join(sys.path)
-    with subprocess.Popen(command, env={**os.environ, **variables, **own, "PYTHONPATH": path}) as process:
+    environment = {**os.environ, **variables, **own, "PYTHONPATH": path}
+    with port_of_its_own(), subprocess.Popen(command, env=environment) as process:
         try:
             yield process
         finally:

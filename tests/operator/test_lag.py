@@ -15,7 +15,9 @@ from typing import Any
 
 import pytest
 
-from tests.experiment.builders import experiment
+from kubenas.api.evaluation import MAX_CANDIDATES
+from kubenas.api.trial import most_metrics
+from tests.experiment.builders import CELL, experiment
 
 LONGEST_SECONDS = 0.05
 
@@ -135,12 +137,60 @@ def operators() -> Iterator[Popen[str]]:
             process.kill()
 
 
-def longest_lag(operators: Popen[str], document: dict[str, Any]) -> float:
+def longest_lag(operators: Popen[str], document: dict[str, Any], trials: list[dict[str, Any]] | None = None) -> float:
     assert operators.stdin is not None
     assert operators.stdout is not None
-    operators.stdin.write(json.dumps(document) + "\n")
+    operators.stdin.write(json.dumps({"experiment": document, "trials": trials or []}) + "\n")
     operators.stdin.flush()
     return float(operators.stdout.readline())
+
+
+def of_batch(number: int) -> dict[str, Any]:
+    """A trial of as many candidates and values as there may be, as the apiserver gives it."""
+    owner = {
+        "apiVersion": "kubenas.io/v1alpha1",
+        "kind": "NASExperiment",
+        "name": "nas",
+        "uid": "u",
+        "controller": True,
+    }
+    labels = {"kubenas.io/experiment": "nas", "kubenas.io/experiment-uid": "u"}
+    ids = [str(n) for n in range(MAX_CANDIDATES)]
+    metrics = [{"name": f"az_expressivity_{n}", "value": n / 7} for n in range(most_metrics(MAX_CANDIDATES) - 1)]
+    metrics.append({"name": "accuracy", "value": 0.5})
+    return {
+        "metadata": {
+            "name": f"nas-{number}",
+            "namespace": "team",
+            "uid": f"u{number}",
+            "resourceVersion": str(number + 2),
+            "labels": labels,
+            "ownerReferences": [owner],
+        },
+        "spec": {
+            "number": number,
+            "resultsSeen": 0,
+            "candidates": [{"id": n, "architecture": CELL} for n in ids],
+        },
+        "status": {
+            "phase": "Succeeded",
+            "order": number + 1,
+            "results": [{"candidate": n, "step": 1, "metrics": metrics, "source": "Pod"} for n in ids],
+        },
+    }
+
+
+def test_the_largest_batches_do_not_hold_the_loop_up(operators: Popen[str]) -> None:
+    spec: dict[str, Any] = {
+        "objectives": [{"metric": "accuracy"}],
+        "task": {"name": "mine"},
+        "evaluation": {"method": "zero-cost"},
+        "search": {"algorithm": "random"},
+        "trials": {"max": 50, "candidatesPerTrial": MAX_CANDIDATES},
+    }
+    document = experiment(**spec).dump()
+    document["metadata"] |= {"uid": "u", "resourceVersion": "1", "namespace": "team"}
+    assert longest_lag(operators, document, [of_batch(number) for number in range(3)]) < LONGEST_SECONDS
 
 
 @pytest.mark.parametrize("name", HOSTILE)

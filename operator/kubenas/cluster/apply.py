@@ -21,6 +21,7 @@ from kubenas.cluster.observe import trial_of
 from kubenas.cluster.ownership import controller_uid
 from kubenas.cluster.pods import PodDefaults, pod_manifest, trial_manifest
 from kubenas.cluster.store import Store
+from kubenas.cluster.turns import Turn
 from kubenas.experiment.actions import Announcement, NewTrial, Plan, WriteTrial
 from kubenas.experiment.plan import Observed
 from kubenas.experiment.stages import ResolvedStage, stage_of
@@ -86,8 +87,10 @@ class Applier:
             await _all(tasks)
         finally:
             # In order of ending, however the answers came: else the history would be made anew each time.
-            for document in sorted(self._written, key=lambda d: d["status"].get("order") or 0):
+            turn, written = Turn(), [*self._written]
+            for document in sorted(written, key=lambda d: d["status"].get("order") or 0):
                 self._store.put_trial(document)
+                await turn.shared()
         wake = plan.wake_at
         if plan.status is not None:
             wake = earliest(wake, await self._write_status(experiment, plan.status, plan.announce))
@@ -190,7 +193,12 @@ class Applier:
         await self._start(experiment, stages, trial_of(document))
 
     async def _start(self, experiment: NASExperiment, stages: Sequence[ResolvedStage], trial: Trial) -> None:
-        manifest = pod_manifest(experiment, stage_of(stages, trial), trial, self._defaults)
+        stage = stage_of(stages, trial)
+        if trial.is_batch:
+            # A thousand architectures take long to pack.
+            manifest = await asyncio.to_thread(pod_manifest, experiment, stage, trial, self._defaults)
+        else:
+            manifest = pod_manifest(experiment, stage, trial, self._defaults)
         try:
             self._store.put_pod(await self._made(pods(self._namespace), manifest))
         except ApiError as error:

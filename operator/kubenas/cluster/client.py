@@ -19,7 +19,11 @@ Object: TypeAlias = dict[str, Any]
 Verb: TypeAlias = Literal["get", "create", "update", "delete"]
 
 _METHODS: dict[Verb, str] = {"get": "GET", "create": "POST", "update": "PUT", "delete": "DELETE"}
+# Objects of a page, the first one and all others, which grow by so much at most; and what its bytes should be.
+_FIRST_PAGE = 25
 _PAGE = 500
+_GROWTH = 5
+_PAGE_BYTES = 4 * 2**20
 # Looking for unknown fields costs the apiserver time: worth it only for what a user has written.
 _STRICT, _LENIENT = {"fieldValidation": "Strict"}, {"fieldValidation": "Ignore"}
 _TIMEOUT_SECONDS = 30.0
@@ -98,15 +102,22 @@ class Client:
         return await self._request("get", path)
 
     async def pages(self, path: str, selector: str = "") -> AsyncIterator[tuple[list[Object], str]]:
-        """All objects of a collection, page by page, each with the list's resource version."""
-        query = {"limit": str(_PAGE)} | ({"labelSelector": selector} if selector else {})
+        """All objects of a collection, page by page, each with the list's resource version.
+
+        Pages are small where objects are large: the JSON of one is read in a single turn of the event loop.
+        """
+        query = {"labelSelector": selector} if selector else {}
+        limit = _FIRST_PAGE
         while True:
-            page = await self._request("get", path, query=query)
+            data = await self._answer("get", path, query={**query, "limit": str(limit)})
+            page = _decoded(data)
             yield page["items"], page["metadata"]["resourceVersion"]
             following = page["metadata"].get("continue")
             if not following:
                 return
-            query = {**query, "continue": following}
+            query["continue"] = following
+            fitting = _PAGE_BYTES * len(page["items"]) // max(1, len(data))
+            limit = max(1, min(_PAGE, _GROWTH * limit, fitting))
 
     async def create(self, path: str, document: Object, *, strict: bool = False) -> Object:
         """Make an object in the collection at `path`; `strict` refuses unknown fields, which are else left out."""
@@ -136,6 +147,20 @@ class Client:
         *,
         query: Mapping[str, str] | None = None,
     ) -> Object:
+        data = await self._answer(verb, path, document, query=query)
+        found = _decoded(data)
+        if verb in ("create", "update"):
+            OBJECT_BYTES.labels(str(found.get("kind", ""))).observe(len(data))
+        return found
+
+    async def _answer(
+        self,
+        verb: Verb,
+        path: str,
+        document: Object | None = None,
+        *,
+        query: Mapping[str, str] | None = None,
+    ) -> bytes:
         url = f"{self._api.configuration.host}{path}" + (f"?{urlencode(query)}" if query else "")
         headers = {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "kubenas"}
         async with self._slots:
@@ -155,12 +180,10 @@ class Client:
                 if answer.status != _TOO_MANY_REQUESTS or not tries_left:
                     break
                 await asyncio.sleep(_pause(answer.headers.get("Retry-After")))
-        found = _decoded(data)
         if answer.status >= 400:
+            found = _decoded(data)
             raise ApiError(answer.status, str(found.get("reason", "")), str(found.get("message", data[:500])))
-        if verb in ("create", "update"):
-            OBJECT_BYTES.labels(str(found.get("kind", ""))).observe(len(data))
-        return found
+        return bytes(data)
 
 
 def _pause(retry_after: str | None) -> float:

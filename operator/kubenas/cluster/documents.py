@@ -15,6 +15,8 @@ from kubenas.cluster.client import Object
 # has its turn meanwhile.
 MOST_VALUES: Final = 100_000
 _OF_A_CONTAINER = 4
+# The very types, as JSON is read: asking whether one is an instance takes three times as long.
+_CONTAINERS: Final = frozenset({dict, list})
 
 
 def experiment_of(document: Object, known: NASExperiment | None) -> NASExperiment:
@@ -63,13 +65,11 @@ def check_size(document: Object, *fields: str) -> None:
 
 def _within(value: Any) -> bool:
     """Whether a value of JSON has few enough keys and items; takes no longer for more."""
-    left, count = [value], 0
+    left, count = [value] if type(value) in _CONTAINERS else [], 0
     while left:
         one = left.pop()
-        if not isinstance(one, dict | list):
-            continue
         count += len(one) + _OF_A_CONTAINER - 1
         if count > MOST_VALUES:
             return False
-        left += [each for each in (one.values() if isinstance(one, dict) else one) if isinstance(each, dict | list)]
+        left += [each for each in (one.values() if type(one) is dict else one) if type(each) in _CONTAINERS]
     return True

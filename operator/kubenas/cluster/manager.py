@@ -15,6 +15,7 @@ from kubenas.cluster.observe import version
 from kubenas.cluster.pods import PodDefaults
 from kubenas.cluster.readings import Reader
 from kubenas.cluster.store import Key, Store
+from kubenas.cluster.turns import Turn
 from kubenas.cluster.warm_start import WarmStarter
 from kubenas.metrics.selection import Snapshot
 
@@ -112,7 +113,7 @@ class Manager:
         self, kind: Literal["NASTrial", "Pod"], path: str, selector: str
     ) -> tuple[defaultdict[Key, set[str]], int]:
         names: defaultdict[Key, set[str]] = defaultdict(set)
-        listed_at = 0
+        listed_at, turn = 0, Turn()
         async for page, at in self._client.pages(path, selector):
             listed_at = int(at)
             for document in page:
@@ -120,7 +121,7 @@ class Manager:
                 if store is not None:
                     names[store.key].add(document["metadata"]["name"])
                     (store.put_pod if kind == "Pod" else store.put_trial)(document)
-            await asyncio.sleep(0)
+                await turn.shared()
         return names, listed_at
 
     def _store(self, key: Key) -> Store:

@@ -28,6 +28,8 @@ _LONGEST_SECONDS = 3600.0
 # Requests at once. Pods that answer slowly hold up their own experiment, and at most their own namespace.
 SCRAPES_OF_EXPERIMENT: Final = 16
 _REQUESTS_OF_NAMESPACE: Final = 64
+# Of pods that show a thousand candidates, whose answers may have megabytes.
+_BATCHES_OF_NAMESPACE: Final = 8
 
 _LOG = logging.getLogger(__name__)
 
@@ -43,6 +45,7 @@ class Reader:
         self._client = client
         self._prometheus = prometheus.rstrip("/") if prometheus else None
         self._slots = Turns(lambda: asyncio.Semaphore(_REQUESTS_OF_NAMESPACE))
+        self._batches = Turns(lambda: asyncio.Semaphore(_BATCHES_OF_NAMESPACE))
 
     async def read(self, store: Store) -> None:
         """Read now, into the store; what goes wrong is noted there too.
@@ -98,7 +101,8 @@ class Reader:
 
         async def read(attempt: Attempt) -> bool | Fault:
             trial = trials[attempt.name]
-            async with slots, self._slots.of(namespace):
+            share = self._batches if trial.is_batch else self._slots
+            async with slots, share.of(namespace):
                 read = await self._scrape(attempt, len(trial.candidates))
             if not isinstance(read, Exposition):
                 return read or False

@@ -12,7 +12,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from kubenas.api.errors import SpecError
 from kubenas.api.experiment import ExperimentSpec, NASExperiment
@@ -24,6 +24,7 @@ from kubenas.cluster.names import EXPERIMENT_UID_LABEL
 from kubenas.cluster.observe import attempt_of, trial_of, version
 from kubenas.cluster.operator_metrics import TRIAL_PHASES
 from kubenas.cluster.ownership import is_attempt, is_trial
+from kubenas.cluster.turns import Turn
 from kubenas.cluster.unreadable import Kind, Unreadable
 from kubenas.cluster.unverified import UnverifiedTrials
 from kubenas.experiment.failures import Failures
@@ -39,9 +40,6 @@ from kubenas.metrics.selection import Snapshot
 from kubenas.space.base import Space
 
 Key: TypeAlias = tuple[str, str]
-
-# Trials that are taken in before other experiments get their turn.
-_AT_ONCE: Final = 200
 
 _LOG = logging.getLogger(__name__)
 
@@ -167,10 +165,10 @@ class Store:
             if reading == self._spec_at:
                 self._take_in(reading, spec, resolved)
                 early, self._early = self._early, []
-                for number, (kind, one) in enumerate(early, 1):
+                turn = Turn()
+                for kind, one in early:
                     self._put(kind, one)
-                    if number % _AT_ONCE == 0:
-                        await asyncio.sleep(0)
+                    await turn.shared()
 
     def put_trial(self, document: Object) -> None:
         """Take in a trial."""

@@ -1,16 +1,35 @@
-"""Locks and the like that many share by name, such as those of a namespace: kept for as long as somebody holds one."""
+"""Turns that many take: of what they share by name, such as a namespace's requests, and of the event loop."""
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 from weakref import WeakValueDictionary
 
 T = TypeVar("T")
 
 
+# Of the event loop, before others get theirs.
+_TURN_SECONDS: Final = 0.005
+
+
+class Turn:
+    """Work of many parts, after each of which others may have waited for long enough."""
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+
+    async def shared(self) -> None:
+        """Let others have their turn, if this one has taken long."""
+        if time.monotonic() - self._since > _TURN_SECONDS:
+            await asyncio.sleep(0)
+            self._since = time.monotonic()
+
+
 class Turns(Generic[T]):
-    """One lock or semaphore for each name.
+    """One lock or semaphore for each name, kept for as long as somebody holds it.
 
     Args:
         make: makes one.
