@@ -87,7 +87,7 @@ def _score(
     spec = read_space(space_text)
     prepare_threads()
     from kubenas_trial.devices import find_device
-    from kubenas_trial.evaluation.zero_cost import judge
+    from kubenas_trial.evaluation.zero_cost import built, scores_of
     from kubenas_trial.measure.rows import read_architectures
     from kubenas_trial.networks.build import family_of
     from kubenas_trial.proxies.load import load_proxies
@@ -111,7 +111,8 @@ def _score(
         try:
             for text, architecture in rows:
                 try:
-                    scores.append(judge(task, spec, architecture, [*asked.values()], probe, seed))
+                    network = built(task, spec, architecture, seed)
+                    scores.append(scores_of(network, [*asked.values()], probe, seed))
                 except Exception as error:
                     failures.append(told(error))
                     scores.append({})

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch import nn
 
 from kubenas.api.space import SearchSpace
 from kubenas.space.base import Architecture
@@ -64,8 +65,34 @@ def judge(
         InvalidTrialError: the architecture makes no network of this task, or one that a proxy makes no sense for.
     """
     start = time.monotonic()
+    network = built(task, space, architecture, seed)
+    return {
+        **build_space(space).costs(architecture),
+        **scores_of(network, proxies, probe, seed),
+        "params": count_parameters(network),
+        "flops": count_flops(network, probe.example),
+        **before_training(task, network),
+        "peak_memory_mb": peak_of_training(task, network, probe.batches[0]),
+        "seconds": time.monotonic() - start,
+    }
+
+
+def built(task: Task[Any, Any], space: SearchSpace, architecture: Architecture, seed: int) -> nn.Module:
+    """The network that is scored: its initial weights follow from `seed`.
+
+    Raises:
+        InvalidTrialError: the architecture makes no network of this task.
+    """
     torch.manual_seed(seed)
-    network = task.build(architecture, space)
+    return task.build(architecture, space)
+
+
+def scores_of(network: nn.Module, proxies: Sequence[Proxy], probe: Probe, seed: int) -> dict[str, float]:
+    """The metrics of `proxies`, without those that are NaN or infinite.
+
+    Raises:
+        InvalidTrialError: a proxy makes no sense for this network.
+    """
     scores: dict[str, float] = {}
     for proxy in proxies:
         try:
@@ -73,12 +100,4 @@ def judge(
         except NonFiniteMetricError as error:
             # As of a network whose output does not depend on its input; it ranks last where it has no score.
             _LOG.warning("%s", error)
-    return {
-        **build_space(space).costs(architecture),
-        **scores,
-        "params": count_parameters(network),
-        "flops": count_flops(network, probe.example),
-        **before_training(task, network),
-        "peak_memory_mb": peak_of_training(task, network, probe.batches[0]),
-        "seconds": time.monotonic() - start,
-    }
+    return scores
