@@ -174,6 +174,12 @@ OBJECTIVES = [{"metric": "accuracy"}]
             "supernet measures none of the objectives (int8_accuracy)",
         ),
         (
+            {"stages": funnel({**SCORE, "combine": "vote"}, TRAIN), "trials": {"max": 313}},
+            "spec.trials.max",
+            "20,032 candidates in trials of 64 are more than the 20,000 whose scores are combined by vote: lower it to "
+            "312",
+        ),
+        (
             {"objectives": [{"metric": "score", "target": -1}], "evaluation": SCORE},
             "spec.objectives[0].target",
             "has no meaning for score",

@@ -10,12 +10,13 @@ import pytest
 from kubenas.api.errors import SpecError
 from kubenas.api.experiment import NASExperiment
 from kubenas.api.status import ExperimentStatus, Imported, imported_bytes
-from kubenas.api.trial import Candidate
+from kubenas.api.trial import Candidate, TrialStatus
+from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.plan import Observed, plan
 from kubenas.experiment.state import Trial
 from kubenas.experiment.warm_start import MOST_LEFT_OUT, MOST_RESULTS, imported, observations
 from kubenas.space.load import build_space
-from tests.experiment.builders import NOW, experiment, observed, succeeded
+from tests.experiment.builders import NOW, experiment, observed, stages_of, succeeded
 
 SPACE = {"parameters": [{"name": "x", "type": "int", "min": 0, "max": 999}]}
 PREDICTOR = {"algorithm": "predictor", "settings": {"initial": 4}}
@@ -154,3 +155,46 @@ def test_nothing_is_proposed_until_it_is_recorded_and_then_always_the_same() -> 
     assert len(history.earlier) == 60
     without = plan(observed(before(search=PREDICTOR, trials={"max": 9, "parallelism": 3})), NOW)
     assert [n.spec.candidates for n in made[0].create] != [n.spec.candidates for n in without.create]
+
+
+def test_stages_know_earlier_results_by_objectives_of_their_own() -> None:
+    """What an earlier stage does not measure is stood for by what that stage is judged by."""
+    objectives = [{"metric": "accuracy"}, {"metric": "params", "goal": "minimize"}]
+    stages = [
+        {"name": "score", "evaluation": {"method": "zero-cost", "proxies": ["nwot"]}},
+        {"name": "train", "search": {"algorithm": "random"}, "trials": {"max": 3}},
+    ]
+    to = begun(objectives=objectives, stages=stages)
+    space = build_space(to.spec.search_space)
+    known = [{"name": "accuracy", "value": 0.5}, {"name": "params", "value": 7.0}]
+    result = {"trial": "before-0", "candidate": "0", "architecture": {"x": 3}, "metrics": known}
+    ledger = Ledger(space, stages_of(to))
+    source = Imported.model_validate({"experiment": "before", "results": [result]})
+    ledger.learn(observations(to.spec.objectives, space, [source]))
+    score, train = stages_of(to)
+    (first,) = ledger.history(score).earlier
+    assert (first.score, first.values) == ((0.0, 0.5), (0.5,))
+
+    metrics = [{"name": "nwot", "value": 2.0}, {"name": "params", "value": 9.0}]
+    judged = {"candidate": "0", "step": 0, "source": "TerminationMessage", "metrics": metrics}
+    status = TrialStatus.model_validate({"phase": "Succeeded", "order": 1, "results": [judged]})
+    scored = replace(of(0, 4, 0.0, "score"), status=status)
+    ledger.put(scored)
+    (second,) = ledger.history(train).earlier
+    # Alone it has the best rank, the logarithm of 1.
+    assert (second.score, second.values) == ((0.0, 0.0), (0.0, -9.0))
+    assert second.metrics["nwot"] == 2.0
+
+
+def test_scores_without_training_are_brought_to_a_search_for_them() -> None:
+    spec: dict[str, Any] = {
+        "objectives": [{"metric": "score"}],
+        "evaluation": {"method": "zero-cost", "proxies": ["nwot"]},
+    }
+    trials = []
+    for number, nwot in enumerate((1.0, 3.0, 2.0)):
+        judged = {"candidate": "0", "step": 0, "source": "Pod", "metrics": [{"name": "nwot", "value": nwot}]}
+        status = TrialStatus.model_validate({"phase": "Succeeded", "order": number + 1, "results": [judged]})
+        trials.append(replace(of(number, number, 0.0), status=status))
+    found = bring(before(**spec), *trials, to=begun(**spec))
+    assert [result.architecture["x"] for result in found.results] == [1, 2, 0]

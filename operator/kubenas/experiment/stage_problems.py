@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kubenas.api.errors import SpecError
 from kubenas.api.metric_names import SCORE
@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     from kubenas.api.experiment import ExperimentSpec
 
 # Of a stage's name.
-_LONGEST = 63
+_LONGEST: Final = 63
+# Candidates of a stage whose scores are compared with each other, each time that some have ended; a vote compares each
+# with each.
+_COMPARED: Final = 200_000
+_VOTED: Final = 20_000
 
 
 def stage_problems(spec: ExperimentSpec) -> Iterator[SpecError]:
@@ -38,6 +42,14 @@ def _sizes(spec: ExperimentSpec, stages: Sequence[ResolvedStage]) -> Iterator[Sp
                     own, f"{wanted} is fewer than evaluation.seeds, {stage.seeds}: each seed of a candidate is a trial"
                 )
         there = stage.most_trials // stage.seeds * stage.candidates_per_trial
+        most = _VOTED if stage.evaluation.combine == "vote" else _COMPARED
+        if stage.source == "strategy" and stage.combination is not None and there > most:
+            own = f"{stage.path}trials.max" if asked and asked.trials.max else "trials.max"
+            yield SpecError(
+                own,
+                f"{there:,} candidates in trials of {stage.candidates_per_trial} are more than the {most:,} whose "
+                f"scores are combined by {stage.evaluation.combine}: lower it to {most // stage.candidates_per_trial}",
+            )
         if stage.source == "kept" and stage.before is not None:
             there = min(there, kept_at_most(stages[stage.before]))
         if stage.keep is not None and stage.keep.top is not None and stage.keep.top > there:
