@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from kubenas.api.trial import Candidate
 from kubenas.experiment.stages import ResolvedStage, resolve
+from kubenas.experiment.state import Trial
 from kubenas.experiment.validation import resolve_spec
-from tests.experiment.builders import experiment
+from tests.experiment.builders import experiment, planned, succeeded, trial
 
 STORAGE = {"volumeClaim": "artifacts"}
 SCORE = {"method": "zero-cost"}
@@ -212,3 +215,23 @@ def test_a_mistake_in_the_proxies_of_a_predictor_is_told_by_its_settings() -> No
     search = {"algorithm": "predictor", "settings": {"proxies": [7]}}
     [(field, _)] = problems(search=search)
     assert field == "spec.search.settings.proxies[0]"
+
+
+def test_a_deleted_supernet_is_trained_again_as_long_as_it_is_needed() -> None:
+    of = experiment(
+        stages=funnel(SUPERNET, {**TRAIN, "inherit": True}),
+        storage=STORAGE,
+        trials={"max": 1, "candidatesPerTrial": 2, "parallelism": 1},
+    )
+    trained = replace(ended(0, "s0-supernet"), candidates=(Candidate(id="0", epochs=5),))
+    judged = replace(ended(1, "s0", 0.5), supernet="nas-0/0.safetensors")
+    (again,) = planned(of, trials=[judged]).create
+    assert (again.spec.number, again.spec.stage, again.spec.supernet) == (0, "s0-supernet", None)
+    (next_one,) = planned(of, trials=[trained, judged]).create
+    assert (next_one.spec.stage, next_one.spec.supernet) == ("s1", "nas-0/0.safetensors")
+    assert planned(of, trials=[judged, ended(2, "s1", 0.6)]).create == ()
+
+
+def ended(number: int, stage: str, accuracy: float | None = None) -> Trial:
+    known = trial(number, stage=stage, phase="Succeeded", order=number + 1)
+    return known if accuracy is None else replace(succeeded(number, number + 1, accuracy), stage=stage)

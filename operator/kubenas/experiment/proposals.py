@@ -40,9 +40,10 @@ def current_stage(
     if not (ledger.unfinished or last or _fruitless(stage, ledger)):
         over = open_trials(stages, stage, ledger, exhausted) == 0
         stage = stages[stage.index + 1] if over else stage
-    # The trial that has trained its supernet may have been deleted.
-    lacks = stage.supernet is not None and _fruitless(stages[stage.supernet], ledger)
-    return stages[stage.supernet] if stage.supernet is not None and lacks else stage
+    if stage.supernet is None or not _fruitless(stages[stage.supernet], ledger):
+        return stage
+    # The trial that has trained its supernet was deleted, which matters as long as others need it.
+    return stages[stage.supernet] if open_trials(stages, stage, ledger, exhausted) else stage
 
 
 def _fruitless(stage: ResolvedStage, ledger: Ledger) -> bool:
