@@ -57,3 +57,22 @@ def test_schedules_reach_to_the_last_stage_where_stages_go_on_from_checkpoints(
     spec = experiment(stages=stages, storage=claim).spec
     document = json.loads(trial_document("nas", spec, resolve(spec)[0], trial(0)))
     assert document["candidates"][0]["horizon"] == expected
+
+
+def test_scores_do_not_depend_on_the_trial_that_they_are_computed_in() -> None:
+    spec = experiment(evaluation={"method": "zero-cost", "seeds": 2}, search={"seed": 3}).spec
+    (stage,) = resolve(spec)
+    trials = [replace(trial(number), seed=seed) for number, seed in ((0, 0), (1, 1), (2, 0))]
+    seeds = [json.loads(trial_document("nas", spec, stage, one))["seed"] for one in trials]
+    assert seeds[0] == seeds[2] != seeds[1]
+
+
+def test_a_trial_that_needs_a_supernet_is_told_where_it_is() -> None:
+    spec = experiment(evaluation={"method": "supernet"}).spec
+    training, judging = resolve(spec)
+    of = replace(trial(1), supernet="nas-0/0.safetensors")
+    told = json.loads(trial_document("nas", spec, judging, of, "/checkpoints"))
+    assert told["supernet"] == "/checkpoints/nas-0/0.safetensors"
+    trains = json.loads(trial_document("nas", spec, training, trial(0), "/checkpoints"))
+    assert "supernet" not in trains
+    assert trains["evaluation"] == told["evaluation"]

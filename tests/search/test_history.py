@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,3 +66,29 @@ def test_earlier_results_have_scores() -> None:
 def test_features_are_as_many_for_each_architecture() -> None:
     with pytest.raises(ValueError, match=r"differ in the number of features: \[1, 2\]"):
         History(SPACE, features={Architecture({"n": 0}): (1.0,), Architecture({"n": 1}): (1.0, 2.0)})
+
+
+def ranked(observations: Sequence[Observation]) -> list[Observation]:
+    """Each with its rank among the others as its score."""
+    ordered = sorted(one.metrics["m"] for one in observations)
+    return [replace(one, score=(0.0, float(ordered.index(one.metrics["m"])))) for one in observations]
+
+
+@given(st.lists(st.one_of(st.none(), st.integers(0, 99)), unique=True, max_size=12), st.lists(st.integers(0, 12)))
+def test_relative_scores_are_among_what_is_asked_for(values: list[int | None], asked: list[int]) -> None:
+    """Whatever was asked for before: of all results, of the first so many, of those alone that have a score."""
+    history, ended = History(SPACE, compared=ranked), []
+    for number, value in enumerate(values):
+        observation = Observation(
+            Architecture({"n": number % 6}), None if value is None else (0.0, 0.0), metrics={"m": float(value or 0)}
+        )
+        history.propose([observation.architecture])
+        history.observe(observation)
+        ended.append(observation)
+        scored = [one for one in ended if one.score is not None]
+        for count in (*asked, len(ended)):
+            assert list(history.first_scored(count)) == ranked(scored[:count])
+            told = iter(ranked([one for one in ended[:count] if one.score is not None]))
+            assert list(history.first(count)) == [one if one.score is None else next(told) for one in ended[:count]]
+        assert list(history.scored) == ranked(scored)
+        assert list(history.observations) == list(history.first(len(ended)))

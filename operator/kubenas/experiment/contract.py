@@ -46,7 +46,7 @@ def trial_document(
             "seed": _seed(spec, stage, trial),
             **evaluation_document(spec, stage),
             "searchSpace": spec.search_space.dump(),
-            **({"supernet": f"{checkpoints}/{trial.supernet}"} if trial.supernet else {}),
+            **({"supernet": f"{checkpoints}/{trial.supernet}"} if checkpoints and trial.supernet else {}),
             "candidates": _candidates(trial.remaining, stage, checkpoints),
         },
         separators=(",", ":"),

@@ -159,10 +159,11 @@ class History:
         scored = self._scored[:count]
         if self._compared is None:
             return scored
-        if count not in self._relative:
+        known = len(scored)
+        if known not in self._relative:
             # A model is fitted to fewer than all: two numbers of results are asked for in turns.
-            self._relative = {**dict([*self._relative.items()][-1:]), count: self._compared(scored)}
-        return self._relative[count]
+            self._relative = {**dict([*self._relative.items()][-1:]), known: self._compared(scored)}
+        return self._relative[known]
 
     @property
     def pending(self) -> Sequence[Architecture]:
