@@ -20,7 +20,7 @@ from kubenas.api.task import Task as TaskSpec
 from kubenas.space.load import build_space
 from kubenas_trial.architecture import default_architecture
 from kubenas_trial.datasets.data import Batch
-from kubenas_trial.errors import InvalidTrialError
+from kubenas_trial.errors import InvalidTrialError, NonFiniteMetricError
 from kubenas_trial.networks.base import Images
 from kubenas_trial.networks.build import family_of
 from kubenas_trial.proxies.az_nas import AzNas
@@ -343,6 +343,12 @@ def test_vkdnw_is_the_entropy_of_the_fisher_informations_deciles() -> None:
     deciles = np.quantile(np.linalg.eigvalsh(information / len(batch.inputs[0])).clip(0), np.arange(1, 10) / 10)
     shares = deciles / (deciles.sum() + 1e-10)
     assert found == pytest.approx(float(-(shares * np.log(shares + 1e-10)).sum()), rel=1e-3)
+
+
+def test_features_that_overflow_have_no_score() -> None:
+    probe = probe_of([Batch((torch.randn(4, 2, 8, 8),), (torch.zeros(4).long(),))], classified)
+    with pytest.raises(NonFiniteMetricError, match="proxy az-nas: "):
+        score(AzNas(), nn.Sequential(Scaled(1e20), Scaled(1e20), nn.Flatten(), nn.Linear(128, CLASSES)), probe, seed=0)
 
 
 # Networks as small as they can be, by task and preset.

@@ -68,7 +68,7 @@ def _entropy(values: Tensor) -> float:
     rows = _rows(values)
     rows = rows - rows.mean(0)
     variances = torch.linalg.eigvalsh(rows.T @ rows / len(rows)).clamp(min=0)
-    if not float(variances.sum()) > 0:
+    if float(variances.sum()) == 0:
         return 0.0
     shares = variances / variances.sum()
     return float(-(shares * (shares + _LEAST).log()).sum())

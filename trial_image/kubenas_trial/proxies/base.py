@@ -10,6 +10,7 @@ from typing import Protocol
 
 import torch
 from torch import nn
+from torch.linalg import LinAlgError  # type: ignore[attr-defined]
 
 from kubenas_trial.errors import InvalidTrialError, NonFiniteMetricError
 from kubenas_trial.proxies.probe import Probe
@@ -66,8 +67,12 @@ def score(proxy: Proxy, network: nn.Module, probe: Probe, seed: int) -> dict[str
     own.requires_grad_()
     own.zero_grad()
     torch.manual_seed(int.from_bytes(hashlib.sha256(f"{seed}/{proxy.name}".encode()).digest()[:8], "big"))
-    with torch.enable_grad():
-        scores = {name: float(value) for name, value in proxy(own, probe).items()}
+    try:
+        with torch.enable_grad():
+            scores = {name: float(value) for name, value in proxy(own, probe).items()}
+    except LinAlgError as error:
+        # Of a matrix that is not finite, as where the features of a deep network overflow.
+        raise NonFiniteMetricError(f"proxy {proxy.name}: {error}") from None
     for name, value in scores.items():
         if not math.isfinite(value):
             raise NonFiniteMetricError(f"proxy {proxy.name}: {name} is {value}")

@@ -20,7 +20,7 @@ class Probe:
 
     Attributes:
         batches: two of the task's batch size, on the device: most proxies use the first alone. Where there are fewer
-            examples than that, as in a single graph, the second is the first.
+            examples than that, as in a single graph, they are the same ones, with noise of their own.
         example: one input, as FLOPs are counted with.
         loss: the mean loss of a network on a batch.
         interface: what goes into the networks and comes out.
