@@ -9,7 +9,7 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard
 
 from dashboards import links, variables
-from dashboards.panels import devices, fleet, operator, progress, results, spending, trial
+from dashboards.panels import devices, fleet, judging, operator, progress, results, spending, trial
 from dashboards.queries import EXPERIMENT, FLEET, OPERATOR, REPLICAS, TRIAL
 
 Rows = Mapping[str, Sequence[Builder[dashboard.Panel]]]
@@ -66,6 +66,12 @@ def _experiment() -> dashboard.Dashboard:
             results.table_of_the_best(),
         ],
         "Trials": [progress.trials_by_phase(), spending.slots(), spending.failures()],
+        "Ways to judge": [
+            judging.proxy_usefulness(),
+            judging.ranking_reliability(),
+            judging.collapse_signals(),
+            judging.peak_memory(),
+        ],
         "State": [progress.conditions(), progress.reasons()],
         "Time and cost": [
             spending.gpu_hours_over_time(),

@@ -44,6 +44,7 @@ _UNITS: Mapping[str, Callable[[float], str]] = {
     "h": lambda value: _scaled(3600 * value, _SECONDS),
     "bytes": lambda value: _scaled(value, _BYTES),
     "mbytes": lambda value: _scaled(value * 2**20, _BYTES),
+    "decmbytes": lambda value: _scaled(value * 1e6, _SI[:5], "B"),
     "watt": lambda value: _scaled(value, _SI, "W"),
     "joule": lambda value: _scaled(value, _SI, "J"),
     "ops": lambda value: f"{_short(value)} ops/s",

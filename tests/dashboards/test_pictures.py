@@ -33,6 +33,7 @@ def series(value: float, **labels: str) -> dict[str, Any]:
         (0, "s", "0 s"),
         (3 * 2**20, "bytes", "3 MiB"),
         (2048, "mbytes", "2 GiB"),
+        (1500, "decmbytes", "1.5 GB"),
         (10_800, "joule", "10.8 kJ"),
         (8970, "short", "8.97 K"),
         (30, "short", "30"),

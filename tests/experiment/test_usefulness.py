@@ -13,11 +13,13 @@ from kubenas.api.base import Condition
 from kubenas.api.experiment import NASExperiment
 from kubenas.api.objective import Objective
 from kubenas.experiment.convergence import convergence
+from kubenas.experiment.progress import progress
 from kubenas.experiment.rankings import Ranking
 from kubenas.experiment.state import Trial
+from kubenas.experiment.summary import summary
 from kubenas.experiment.usefulness import FEWEST_OF_SUPERNET, FEWEST_SCORED, proxy_usefulness, ranking_reliability
 from kubenas.space.presets.nasbench201 import NASBench201
-from tests.experiment.builders import candidate, experiment, observed, planned, trial
+from tests.experiment.builders import NOW, candidate, experiment, observed, planned, trial
 
 ACCURACY = Objective(metric="accuracy")
 CELLS = [one.to_json() for one in islice(NASBench201().enumerate(), 0, 4000, 100)]
@@ -149,6 +151,19 @@ def test_an_unchanged_state_is_an_unchanged_status() -> None:
     assert first is not None
     again = planned(of.model_copy(update={"status": first}), trials=scored(25)).status
     assert again is None or again.conditions == first.conditions
+
+
+def test_metrics_tell_the_same_numbers() -> None:
+    of = funnel(SNIP_AND_NWOT)
+    seen = observed(of, scored(25))
+    status = planned(of, trials=scored(25)).status
+    assert status is not None
+    found = progress(seen, status, None, NOW)
+    told = summary(of.model_copy(update={"status": status}), found, {})
+    (one,) = told.rankings.items()
+    assert (one[0], one[1].candidates) == ("zero-cost", 25)
+    assert one[1].correlations["snip"] == pytest.approx(1.0)
+    assert summary(experiment(), progress(observed(experiment()), status, None, NOW), {}).rankings == {}
 
 
 def test_a_deleted_trial_is_forgotten() -> None:

@@ -144,6 +144,20 @@ _FAMILIES: Final = (
         ("trial", "candidate", "metric"),
     ),
     _Family(
+        "kubenas_experiment_ranking_correlation",
+        "Kendall's tau of a cheap judgement, a proxy or a supernet's, with the primary objective after training.",
+        lambda s: [
+            ((method, metric), tau) for method, one in s.rankings.items() for metric, tau in one.correlations.items()
+        ],
+        ("method", "metric"),
+    ),
+    _Family(
+        "kubenas_experiment_ranking_candidates",
+        "Candidates that were judged cheaply and then trained.",
+        lambda s: [((method,), one.candidates) for method, one in s.rankings.items()],
+        ("method",),
+    ),
+    _Family(
         "kubenas_experiment_device_seconds",
         "Device time spent by ended and running attempts, as the budget counts it.",
         lambda s: _one(s.device_seconds),

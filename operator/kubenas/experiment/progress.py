@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from kubenas.api.status import ExperimentStatus
 from kubenas.experiment.capacity import capacity
 from kubenas.experiment.judged import Judged
+from kubenas.experiment.judgements import Judgements
 from kubenas.experiment.objectives import improved
 from kubenas.experiment.plan import Observed, spending
 from kubenas.experiment.proposals import total_trials
@@ -38,6 +39,7 @@ class Progress:
         top: the best trials, the best first.
         device_seconds: spent by ended and running attempts.
         last_result: when a trial last ended, in seconds since the epoch.
+        judgements: what trainings tell of cheap ways to judge.
     """
 
     status: ExperimentStatus
@@ -49,6 +51,7 @@ class Progress:
     top: Sequence[Standing]
     device_seconds: float
     last_result: float | None
+    judgements: Judgements
 
 
 def progress(observed: Observed, status: ExperimentStatus, before: Progress | None, now: float) -> Progress:
@@ -84,6 +87,7 @@ def progress(observed: Observed, status: ExperimentStatus, before: Progress | No
         ),
         device_seconds=max(spending(observed, now)[0], before.device_seconds if before else 0.0),
         last_result=ledger.last_completed,
+        judgements=ledger.judgements(spec.objectives[0]),
     )
 
 

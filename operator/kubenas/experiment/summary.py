@@ -13,6 +13,7 @@ from kubenas.api.space import SearchSpace
 from kubenas.api.status import Best
 from kubenas.experiment.objectives import improved
 from kubenas.experiment.progress import Progress, Standing
+from kubenas.experiment.rankings import Ranking
 from kubenas.experiment.reasons import CONDITIONS, bounded
 
 RUNNING = "Running"
@@ -44,6 +45,7 @@ class Summary:
         top: the best trials, the best first.
         front: the Pareto front as far as the status has it.
         failures: failed attempts by reason, which is one of `FAILURES` or "Other".
+        rankings: by evaluation method, how it has ranked what was trained; as far as the experiment has it.
     """
 
     namespace: str
@@ -73,6 +75,7 @@ class Summary:
     wall_clock_budget: float | None
     failures: Mapping[str, int]
     failures_max: int
+    rankings: Mapping[str, Ranking]
 
 
 def summary(experiment: NASExperiment, progress: Progress, failures: Mapping[str, int]) -> Summary:
@@ -122,6 +125,14 @@ def summary(experiment: NASExperiment, progress: Progress, failures: Mapping[str
         wall_clock_budget=None if spec.budget.wall_clock is None else float(duration_seconds(spec.budget.wall_clock)),
         failures=failures,
         failures_max=spec.trials.max_failures,
+        rankings={
+            method: ranking
+            for method, ranking in (
+                ("zero-cost", progress.judgements.proxies),
+                ("supernet", progress.judgements.supernet),
+            )
+            if ranking is not None
+        },
     )
 
 
