@@ -90,6 +90,7 @@ bench-search: setup ## the searches' figures on published tables (KUBENAS_DATA; 
 bench-proxies: setup ## how training-free scores rank transformers and NAS-Bench-201 (KUBENAS_DATA; hours; goes on where it was interrupted)
 	$(RUN) python -m benchmarks.transformers
 	$(RUN) python -m benchmarks.proxies
+	$(RUN) python -m benchmarks.proxy_search
 
 bench-score-pods: setup ## architectures a minute that pods score in batches and one by one (root and Go; about 10 minutes)
 	$(RUN) python -m benchmarks.score_pods

@@ -1,9 +1,9 @@
 """What zero-cost proxies are worth to the predictor, on NAS-Bench-201: the rows of docs/benchmarks.md.
 
-    python -m benchmarks.proxy_search [--columns a,b,…] [--scores FILE.csv]
+    python -m benchmarks.proxy_search [--scores FILE.csv] [--columns a,b,…]
 
 Needs nasbench201.csv in the folder KUBENAS_DATA, or in ../shared/data beside the checkout, and the proxies that
-benchmarks.proxies has computed: a column `arch`, and one for each metric.
+benchmarks.proxies has computed, or another file with a column `arch` and one for each metric.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import csv
 import math
 from argparse import ArgumentParser
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -20,7 +20,8 @@ from random import Random
 from statistics import fmean, stdev
 from typing import Final
 
-from benchmarks.search import DATA, JOBS
+from benchmarks.proxies import DATA, FOLDER
+from benchmarks.search import JOBS
 from kubenas.api.metric_names import of_proxies
 from kubenas.api.search import Search
 from kubenas.scores.combine import combined
@@ -118,10 +119,11 @@ def _searched(
 ) -> list[int]:
     """The 20 of a pool that the predictor trains; without proxies it knows nothing of them."""
     indices = {of.architectures[index]: index for index in scores}
-    rows = {one: of.proxies[index] if features else (math.nan,) for one, index in indices.items()}
-    earlier = [Observation(one, (0.0, scores[index])) for one, index in indices.items()] if features else []
-    history = History(SPACE, earlier, features=rows)
-    strategy = build_strategy(Search(seed=seed, settings={"proxies": ["default"]}), SPACE)
+    rows = {one: of.proxies[index] for one, index in indices.items()} if features else {}
+    pool = [Observation(one, (0.0, scores[index])) for one, index in indices.items()]
+    # As a strategy is given them: without features, equal scores, which tell nothing.
+    history = History(SPACE, pool=pool if features else [replace(one, score=(0.0, 0.0)) for one in pool], features=rows)
+    strategy = build_strategy(Search(seed=seed), SPACE)
     for _ in range(FEW):
         (one,) = strategy.propose(history, 1)
         history.observe(Observation(one, (0.0, values[indices[one]])))
@@ -131,7 +133,7 @@ def _searched(
 def main() -> None:
     """Print the rows."""
     parser = ArgumentParser(description=__doc__)
-    parser.add_argument("--scores", type=Path, required=True)
+    parser.add_argument("--scores", type=Path, default=FOLDER / "default.csv")
     parser.add_argument("--columns", default=",".join(of_proxies(["default"])))
     arguments = parser.parse_args()
     of = known(arguments.scores, arguments.columns.split(","))

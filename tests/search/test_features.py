@@ -99,9 +99,15 @@ def search(settings: dict[str, Any], history: History, trials: int) -> list[Arch
     return proposed
 
 
-def test_a_pool_of_scored_architectures_is_what_it_chooses_from() -> None:
-    scored = proxies(drawn(30, 5), 0.5)
-    proposed = search({"initial": 4, "proxies": ["default"]}, History(SPACE, features=scored), 34)
+def pool(scored: Mapping[Architecture, Sequence[float]]) -> list[Observation]:
+    return [Observation(one, (0.0, row[0])) for one, row in scored.items()]
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_what_was_scored_is_what_it_chooses_from(told: bool) -> None:
+    """Whether or not the scores tell anything of the architectures."""
+    scored = proxies(drawn(30, 5), 0.5 if told else 100.0)
+    proposed = search({"initial": 4}, History(SPACE, pool=pool(scored), features=scored), 34)
     assert set(proposed[: len(scored)]) == set(scored)
     # Then as any other search does.
     assert not set(proposed[len(scored) :]) & set(scored)
@@ -110,9 +116,8 @@ def test_a_pool_of_scored_architectures_is_what_it_chooses_from() -> None:
 
 def test_it_finds_the_best_of_the_pool_in_few_trials() -> None:
     scored = proxies(drawn(400, 5), 0.5)
-    earlier = [Observation(one, (0.0, row[0])) for one, row in scored.items()]
     ranked = sorted(map(worth, scored), reverse=True)
-    told = search({"proxies": ["default"]}, History(SPACE, earlier, features=scored), 15)
+    told = search({}, History(SPACE, pool=pool(scored), features=scored), 15)
     alone = search({}, History(SPACE), 15)
     assert max(map(worth, told)) >= ranked[3] > max(map(worth, alone))
 

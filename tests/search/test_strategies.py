@@ -42,11 +42,6 @@ def test_conforms(algorithm: Algorithm) -> None:
     )
 
 
-def test_a_predictor_that_chooses_from_a_scored_pool_conforms() -> None:
-    settings = {"initial": 6, "proxies": ["default"]}
-    check_strategy(lambda space, seed: build_strategy(Search(seed=seed, settings=settings), space), 20, 13)
-
-
 def test_every_algorithm_is_there() -> None:
     assert set(get_args(Algorithm)) == set(LOADED)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
+from kubenas.api.metric_names import of_proxies
 from kubenas.api.objective import Objective
 from kubenas.experiment.judged import Judged, distinct, judged, spread_evenly
 from kubenas.experiment.judgements import Judgements, judgements
@@ -180,7 +182,18 @@ class Ledger:
     def _new_history(self, stage: ResolvedStage) -> History:
         pool = [] if stage.pool is None else self.stage(self._stages[stage.pool].name).observations(stage.objectives)
         compared = stage.combination.observations if stage.combination else None
-        return History(self.space, self._known_before(stage), pool, compared)
+        return History(self.space, self._known_before(stage), pool, compared, self._features(stage))
+
+    def _features(self, stage: ResolvedStage) -> Mapping[Architecture, Sequence[float]]:
+        """The zero-cost proxies of all that stages before this one have scored, kept or not."""
+        before = [one for one in self._stages[: stage.index] if one.evaluation.method == "zero-cost"]
+        names = dict.fromkeys(name for one in before for name in of_proxies(one.evaluation.proxies or ()))
+        known: dict[Architecture, Mapping[str, float]] = {}
+        for one in before:
+            for candidate in self.stage(one.name).candidates():
+                known[candidate.architecture] = {**known.get(candidate.architecture, {}), **candidate.metrics}
+        rows = {one: tuple(metrics.get(name, math.nan) for name in names) for one, metrics in known.items()}
+        return {one: row for one, row in rows.items() if not all(map(math.isnan, row))}
 
     def _known_before(self, stage: ResolvedStage) -> Sequence[Observation]:
         if stage.before is None:

@@ -49,6 +49,7 @@ class Case:
         objectives: how many are to be improved.
         earlier: results that are known before it begins.
         features: proxies of architectures that are known before it begins.
+        pool: what it is to choose from.
     """
 
     space: Space
@@ -56,11 +57,12 @@ class Case:
     objectives: int = 1
     earlier: tuple[Observation, ...] = ()
     features: Mapping[Architecture, Sequence[float]] = field(default_factory=dict)
+    pool: tuple[Observation, ...] = ()
 
     @property
     def history(self) -> History:
         """That of the search before its first proposal."""
-        return History(self.space, self.earlier, features=self.features)
+        return History(self.space, self.earlier, self.pool, features=self.features)
 
     def after(self, count: int) -> Case:
         """The same search after at most so many earlier results: those that failed are left out."""
@@ -70,6 +72,11 @@ class Case:
             found.setdefault(self.space.key(architecture), architecture)
         outcomes = [_outcome(self, architecture) for architecture in found.values()]
         return replace(self, earlier=tuple(one for one in outcomes if one.score is not None))
+
+    def choosing(self, count: int) -> Case:
+        """The same search from a pool of at most so many architectures, whose proxies are known."""
+        pool = replace(self, seed=self.seed + 1).after(count).earlier
+        return replace(self, pool=pool, features={one.architecture: (one.known_score[1],) for one in pool})
 
     def scored(self, count: int) -> Case:
         """The same search where proxies of at most so many architectures are known: odd numbers, and missing ones."""
@@ -106,11 +113,16 @@ def check_strategy(build: Build, trials: int = 40, every: int = 1) -> None:
         check_failures(build, case, trials)
         check_seed_matters(build, case)
     check_exhaustion(build, Case(TINY, 0))
-    for case in (Case(NASBench201(), 0).after(40).scored(60), Case(CONDITIONAL, 1, objectives=2).after(20)):
+    for case in (
+        Case(NASBench201(), 0).after(40).scored(60),
+        Case(NASBench201(), 1).choosing(25),
+        Case(CONDITIONAL, 1, objectives=2).after(20),
+    ):
         check_pure(build, case, trials, every)
         check_distinct(build, case, trials)
         check_failures(build, case, trials)
     check_exhaustion(build, Case(TINY, 0).after(12).scored(6))
+    check_exhaustion(build, Case(TINY, 0).choosing(6))
     for case in hostile():
         check_distinct(build, case, PARALLELISM + 2)
 
@@ -228,7 +240,8 @@ def _outcome(case: Case, architecture: Architecture) -> Observation:
 def _copy(space: Space, history: History) -> History:
     """An equal history, read from JSON."""
     features = {_reread(space, one): tuple(row) for one, row in history.features.items()}
-    copied = History(space, [_reread_result(space, one) for one in history.earlier], features=features)
+    earlier, pool = ([_reread_result(space, one) for one in known] for known in (history.earlier, history.pool))
+    copied = History(space, earlier, pool, features=features)
     copied.propose(_reread(space, observation.architecture) for observation in history.observations)
     copied.propose(_reread(space, architecture) for architecture in history.pending)
     for observation in history.observations:

@@ -14,7 +14,7 @@ from pydantic import Field
 from kubenas.api.base import Model
 from kubenas.api.errors import SpecError
 from kubenas.search.acquisition import hypervolume_sequence, lengths_along, log_expected_improvement, random_directions
-from kubenas.search.base import History, Observation, Preparation, Strategy
+from kubenas.search.base import NO_FEATURES, History, Observation, Preparation, Strategy
 from kubenas.search.encoding import Encoder
 from kubenas.search.models import Models
 from kubenas.search.pool import PROMISING, Pool
@@ -71,8 +71,9 @@ class Known:
     """What is known before a search.
 
     Attributes:
+        earlier: results of an earlier stage or search, or else the scores of the pool.
         models: of the earlier results; None where these tell nothing.
-        pool: the only architectures to be proposed, where there are any.
+        pool: what is to be chosen from; empty where that is the space.
     """
 
     earlier: Sequence[Observation]
@@ -98,8 +99,8 @@ class Predictor(Strategy):
     be alike. Where there are `initial` of them, of the first `initial` proposals only one in four is drawn. They are
     left out where even their own scores cannot be predicted, see `informative`.
 
-    Zero-cost proxies of an earlier stage are features of architectures beside their encoding. With `proxies`, only what
-    was scored is proposed, until none of it is left.
+    Zero-cost proxies of earlier stages are features of architectures beside their encoding. Where the history has a
+    pool, nothing else is proposed until none of it is left; its scores are earlier results where there are no others.
 
     Args:
         scores: further numbers for architectures by `Space.key` for the model to learn from, beside those of the
@@ -119,7 +120,7 @@ class Predictor(Strategy):
         super().__init__(space, seed)
         self.settings = settings
         self._scores = {**_known_scores(space, settings), **(scores or {})}
-        self._known = self._learned(History(space))
+        self._known = self._learned((), NO_FEATURES, ())
         # What the last fit saw of what was known before and of own results, and its outcome.
         self._ranked: tuple[Known, Sequence[Observation], Ranking] | None = None
 
@@ -157,24 +158,31 @@ class Predictor(Strategy):
     def _fitted_to(self, history: History) -> int | None:
         """How many of the own results the models are fitted to; None while too few results are known."""
         own = len(history.scored)
-        earlier = len(history.earlier) if self._known_before(history).models else 0
+        known = self._known_before(history)
+        earlier = len(known.earlier) if known.models else 0
         if max(own, earlier) < FEWEST or earlier + history.unfailed < self.settings.initial:
             return None
         return fitted_at(own) if own >= FEWEST else 0
 
     def _known_before(self, history: History) -> Known:
         """What was known before the search, kept until asked about another one's."""
-        same = self._known.features is history.features or self._known.features == history.features
-        if not (same and self._known.earlier == history.earlier):
-            self._known = self._learned(history)
+        features, earlier = history.features, history.earlier or history.pool
+        pool = tuple(one.architecture for one in history.pool)
+        same = self._known.features is features or self._known.features == features
+        if not (same and self._known.earlier == earlier and self._known.pool == pool):
+            self._known = self._learned(earlier, features, pool)
         return self._known
 
-    def _learned(self, history: History) -> Known:
-        earlier, features = history.earlier, history.features
+    def _learned(
+        self,
+        earlier: Sequence[Observation],
+        features: Mapping[Architecture, Sequence[float]],
+        pool: Sequence[Architecture],
+    ) -> Known:
         encoder = Encoder(self.space, self._scores, {self.space.key(one): row for one, row in features.items()})
         telling = informative(encoder, earlier)
         models = Models(encoder, telling, self.seed) if telling else None
-        return Known(earlier, features, encoder, models, tuple(features) if self.settings.proxies else ())
+        return Known(earlier, features, encoder, models, pool)
 
 
 def _known_scores(space: Space, settings: PredictorSettings) -> dict[str, Sequence[float]]:
