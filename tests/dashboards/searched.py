@@ -34,6 +34,9 @@ PARAMETERS = [
     {"name": "learningRate", "type": "float", "min": 0.0002, "max": 0.02, "scale": "log"},
 ]
 
+# Candidates of a trial that does not train them.
+BATCH = 8
+
 
 @dataclass(frozen=True)
 class Pace:
@@ -76,8 +79,27 @@ def search(pace: Pace) -> dict[str, Any]:
             {"metric": "loss", "goal": "minimize", "limit": 3},
         ],
         searchSpace={"parameters": PARAMETERS},
-        search={"algorithm": "nsga2", "seed": 1},
-        evaluation={"epochs": pace.epochs},
+        stages=[
+            {
+                "name": "screen",
+                "search": {"algorithm": "random", "seed": 1},
+                "evaluation": {"method": "zero-cost", "proxies": ["l2_norm", "plain"]},
+                "trials": {"max": -(-2 * pace.trials // BATCH), "candidatesPerTrial": BATCH},
+                "keep": {"top": 2 * pace.trials},
+            },
+            {
+                "name": "shared",
+                "evaluation": {"method": "supernet"},
+                "trials": {"candidatesPerTrial": BATCH},
+                "keep": {"top": pace.trials},
+            },
+            {
+                "name": "train",
+                "search": {"algorithm": "nsga2", "seed": 1},
+                "evaluation": {"epochs": pace.epochs},
+            },
+        ],
+        storage={"volumeClaim": "artifacts"},
         metrics={"source": "Prometheus", "interval": "1s"},
         trials={"max": pace.trials, "parallelism": 3, "retries": 0, "maxFailures": pace.trials},
         budget={"gpuHours": 1},
@@ -131,12 +153,19 @@ def searched(control_plane: ControlPlane, pace: Pace, namespace: str | None = No
         workspace.apply(experiment("refused", searchSpace=empty))
         few = {"max": 1000, "parallelism": 1, "retries": 0, "maxFailures": 1000}
         ongoing = {
+            "stages": [],
             "objectives": [{"metric": "accuracy"}],
             "search": {"algorithm": "regularized-evolution"},
             "trials": few,
         }
         workspace.apply(experiment("ongoing", **{**search(pace)["spec"], **ongoing}))
-        until(lambda: workspace.condition("Succeeded", SEARCH)["status"] == "True", 900)
+
+        def succeeded() -> bool:
+            failed = workspace.condition("Failed", SEARCH)
+            assert failed["status"] != "True", failed["message"]
+            return bool(workspace.condition("Succeeded", SEARCH)["status"] == "True")
+
+        until(succeeded, 900)
         scraped = Scraped(url, workspace.namespace, since)
         wait_scraped(workspace, scraped)
         yield scraped
