@@ -42,8 +42,16 @@ MOST_OF_EXPERIMENT = 500
 Samples: TypeAlias = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
+SCORED = 12
+
+
 def measured(trial: Trial) -> Ending:
-    """One in three fails: half of them by a reason that no two share."""
+    """One training in three fails: half of them by a reason that no two share."""
+    if len(trial["candidates"]) > 1:
+        each = [drawn(one["architecture"]) for one in trial["candidates"]]
+        scored = [{"flops": (value * 7) % 1, "plain": value} for value in each]
+        results = [{"candidate": str(index), "step": 1, "metrics": one} for index, one in enumerate(scored)]
+        return Ending(json.dumps({"results": results}), seconds=1)
     value = drawn(trial["candidates"][0]["architecture"])
     if value < 1 / 3:
         reason = "OutOfMemory" if value < 1 / 6 else f"Mine{trial['trial'].partition('-')[2]}"
@@ -62,7 +70,16 @@ def searched() -> Object:
         ],
         task={"name": "own"},
         search={"algorithm": "random", "seed": 2},
-        trials={"max": 12, "parallelism": 4, "retries": 0, "maxFailures": 12},
+        stages=[
+            {
+                "name": "screen",
+                "evaluation": {"method": "zero-cost", "proxies": ["plain"]},
+                "trials": {"max": 1, "candidatesPerTrial": SCORED},
+                "keep": {"top": SCORED},
+            },
+            {"name": "train", "evaluation": {"epochs": 3}},
+        ],
+        trials={"max": SCORED, "parallelism": 4, "retries": 0, "maxFailures": SCORED},
         budget={"gpuHours": 5, "wallClock": "2h"},
     )
 
@@ -125,17 +142,28 @@ def falling(before: list[Metric], after: list[Metric]) -> list[object]:
     return [key for key, number in old.items() if new.get(key, -1) < number]
 
 
+def by_phase(of: Samples) -> Counter[str]:
+    """The number of trials of all stages."""
+    found = Counter[str]()
+    for (phase, _), number in value(of, "kubenas_experiment_trials").items():
+        found[phase] += int(number)
+    return found
+
+
 def inconsistent(of: Samples) -> list[str]:
     """What does not go together within one scrape."""
-    trials = {phase: int(number) for (phase, _), number in value(of, "kubenas_experiment_trials").items()}
+    by_stage = value(of, "kubenas_experiment_trials")
+    trials = by_phase(of)
     ended = trials["Succeeded"] + trials["Failed"] + trials["Pruned"]
+    trained = int(by_stage["Succeeded", "train"])
     top = value(of, "kubenas_experiment_top_value", metric="accuracy")
     latency = value(of, "kubenas_experiment_top_value", metric="latency")
     within = [number for key, number in sorted(top.items(), key=lambda one: int(one[0][0])) if latency[key] <= 0.9]
     best = list(value(of, "kubenas_experiment_best_value", metric="accuracy").values())
     size = value(of, "kubenas_experiment_front_size").get((), 0)
     checks = {
-        "top": len(top) == min(10, trials["Succeeded"]),
+        "top": len(top) == min(10, trained),
+        "ranked": value(of, "kubenas_experiment_ranking_candidates") == {("zero-cost",): trained},
         "best": best == within[:1],
         "front": len(value(of, "kubenas_experiment_front_value", metric="size")) == size,
         "last result": bool(value(of, "kubenas_experiment_last_result_timestamp_seconds")) == bool(ended),
@@ -205,7 +233,7 @@ def check_values(found: Samples, resource: Object, trials: list[Object]) -> None
         for metric, number in values(member).items()
     }
     counts = {phase.capitalize(): count for phase, count in status["counts"].items()}
-    assert {phase: n for (phase, _), n in value(found, "kubenas_experiment_trials").items()} == counts
+    assert by_phase(found) == Counter(counts)
     conditions = {(c["type"], c["reason"], c["status"]): 1.0 for c in status["conditions"]}
     assert value(found, "kubenas_experiment_condition") == conditions
     failed = [t["status"]["lastFailure"]["reason"] for t in trials if t["status"]["phase"] == "Failed"]
@@ -213,7 +241,7 @@ def check_values(found: Samples, resource: Object, trials: list[Object]) -> None
     assert told == Counter("Other" if reason.startswith("Mine") else reason for reason in failed)
     assert told.keys() == {"Other", "OutOfMemory"}
     ranked = sorted(
-        (t for t in trials if t["status"]["phase"] == "Succeeded"),
+        (t for t in trials if t["status"]["phase"] == "Succeeded" and t["spec"]["stage"] == "train"),
         key=lambda t: (max(0.0, result_of(t)["latency"] - 0.9), -result_of(t)["accuracy"]),
     )
     assert value(found, "kubenas_experiment_top_value") == {
@@ -224,7 +252,7 @@ def check_values(found: Samples, resource: Object, trials: list[Object]) -> None
     assert one(found, "kubenas_experiment_device_seconds_total") >= sum(t["status"]["gpuSeconds"] for t in trials) > 0
     assert one(found, "kubenas_experiment_device_seconds_budget") == 5 * 3600
     assert one(found, "kubenas_experiment_wall_clock_seconds_budget") == 7200
-    assert one(found, "kubenas_proposals_total", strategy="random") == len(trials)
+    assert one(found, "kubenas_proposals_total", strategy="random") == SCORED
     for phase in ("queued", "starting", "running"):
         assert one(found, "kubenas_trial_phase_seconds_count", phase=phase) == len(trials)
     assert one(found, "kubenas_trial_phase_seconds_sum", phase="running") == sum(
