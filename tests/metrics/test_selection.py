@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from kubenas.api.experiment import NASExperiment
 from kubenas.api.status import ExperimentStatus
+from kubenas.experiment.judgements import Judgements
 from kubenas.experiment.progress import Progress
 from kubenas.experiment.state import moment
 from kubenas.metrics.selection import MOST_OF_NAMESPACE, PHASES, Snapshot, counted, exported
@@ -28,6 +29,7 @@ PROGRESS = Progress(
     top=(),
     device_seconds=0.0,
     last_result=None,
+    judgements=Judgements(None, None, None),
 )
 
 

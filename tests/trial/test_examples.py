@@ -114,3 +114,23 @@ def test_the_examples_of_supernets_are_searched_by_the_local_backend(tmp_path: P
     results = Counter(each["spec"]["stage"] for each in trials for _ in each["status"]["results"])
     trained = 2 * final["evaluation"].get("seeds", 1)
     assert results == {"screen-supernet": 1, "screen": 8, "final": trained}
+
+
+def test_the_example_of_a_funnel_is_searched_by_the_local_backend(tmp_path: Path) -> None:
+    document = yaml.safe_load((EXAMPLES / "funnel.yaml").read_text())
+    document["spec"]["task"]["settings"] |= {"batchSize": 32, **TINY["image-classification"]}
+    score, shared, short, full = document["spec"]["stages"]
+    score |= {"trials": {"max": 2, "candidatesPerTrial": 4}, "keep": {"top": 5}}
+    shared |= {"trials": {"candidatesPerTrial": 3}, "keep": {"top": 3}}
+    shared["evaluation"]["epochs"] = short["evaluation"]["epochs"] = full["evaluation"]["epochs"] = 1
+    short["keep"] = {"top": 1}
+    full["evaluation"]["seeds"] = 2
+    (tmp_path / "nas.yaml").write_text(yaml.safe_dump(document))
+    run = kubenas("run", "nas.yaml", "--state", "state", cwd=tmp_path)
+    output, errors = run.communicate(timeout=TIMEOUT)
+    assert (run.returncode, errors) == (0, ""), output
+    trials = [json.loads(path.read_text()) for path in sorted((tmp_path / "state" / "trials").iterdir())]
+    results = Counter(each["spec"]["stage"] for each in trials for _ in each["status"]["results"])
+    assert results == {"score": 8, "shared-supernet": 1, "shared": 5, "short": 3, "full": 2}
+    assert "ProxyUseful=Unknown: 3 candidates with proxies have been trained" in output
+    assert "RankingReliable=Unknown: 3 candidates judged by the supernet have been trained" in output
