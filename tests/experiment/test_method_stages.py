@@ -108,7 +108,7 @@ def test_the_only_stage_is_judged_by_the_objectives() -> None:
     (only,) = resolved(objectives=[{"metric": "synflow"}], evaluation={"method": "zero-cost", "proxies": ["synflow"]})
     assert told(only) == ["synflow"]
     assert only.decides
-    assert not only.relative
+    assert only.combination is None
 
 
 OBJECTIVES = [{"metric": "accuracy"}]
@@ -179,8 +179,7 @@ OBJECTIVES = [{"metric": "accuracy"}]
         (
             {"stages": funnel({**SCORE, "combine": "vote"}, TRAIN), "trials": {"max": 313}},
             "spec.trials.max",
-            "20,032 candidates in trials of 64 are more than the 20,000 whose scores are combined by vote: lower it to "
-            "312",
+            "20,032 candidates in trials of 64 are more than the 20,000 that a vote puts in order: lower it to 312",
         ),
         (
             {"objectives": [{"metric": "score", "target": -1}], "evaluation": SCORE},

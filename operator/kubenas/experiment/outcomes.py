@@ -79,7 +79,7 @@ def _rules(spec: ExperimentSpec, stage: ResolvedStage | None) -> Rules:
 
 def _comparable(stage: ResolvedStage | None) -> Sequence[Objective]:
     """The objectives that a trial's value can be told by; none where the primary one depends on other trials."""
-    return stage.objectives if stage and not stage.relative else ()
+    return stage.objectives if stage and stage.combination is None else ()
 
 
 def _overruled(

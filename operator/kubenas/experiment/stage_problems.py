@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 
 # Of a stage's name.
 _LONGEST: Final = 63
-# Candidates of a stage whose scores are compared with each other, each time that some have ended; a vote compares each
-# with each.
-_COMPARED: Final = 200_000
+# Candidates of a stage that are put in order by a vote, which compares each with each, each time that some have ended.
 _VOTED: Final = 20_000
 
 
@@ -42,13 +40,13 @@ def _sizes(spec: ExperimentSpec, stages: Sequence[ResolvedStage]) -> Iterator[Sp
                     own, f"{wanted} is fewer than evaluation.seeds, {stage.seeds}: each seed of a candidate is a trial"
                 )
         there = stage.most_trials // stage.seeds * stage.candidates_per_trial
-        most = _VOTED if stage.evaluation.combine == "vote" else _COMPARED
-        if stage.source == "strategy" and stage.combination is not None and there > most:
+        votes = stage.combination is not None and stage.combination.way == "vote"
+        if stage.source == "strategy" and votes and there > _VOTED:
             own = f"{stage.path}trials.max" if asked and asked.trials.max else "trials.max"
             yield SpecError(
                 own,
-                f"{there:,} candidates in trials of {stage.candidates_per_trial} are more than the {most:,} whose "
-                f"scores are combined by {stage.evaluation.combine}: lower it to {most // stage.candidates_per_trial}",
+                f"{there:,} candidates in trials of {stage.candidates_per_trial} are more than the {_VOTED:,} that a "
+                f"vote puts in order: lower it to {_VOTED // stage.candidates_per_trial}, or combine in another way",
             )
         if stage.source == "kept" and stage.before is not None:
             there = min(there, kept_at_most(stages[stage.before]))
@@ -77,7 +75,6 @@ def _too_many_candidates(spec: ExperimentSpec, stages: Sequence[ResolvedStage]) 
 
 def _names(spec: ExperimentSpec, stages: Sequence[ResolvedStage]) -> Iterator[SpecError]:
     """Names of stages that are made for others: too long, or those of other stages."""
-    own = {stage.name for stage in spec.stages}
     counted = Counter(stage.name for stage in stages)
     for stage in stages:
         if stage.name is None or not stage.made:
@@ -86,9 +83,10 @@ def _names(spec: ExperimentSpec, stages: Sequence[ResolvedStage]) -> Iterator[Sp
         if len(stage.name) > _LONGEST:
             yield SpecError(f"{stage.path}name", f"is too long for stage {stage.name} of {what}: shorten it")
         elif counted[stage.name] > 1:
-            position = next((n for n, one in enumerate(spec.stages) if one.name == stage.name), None)
-            field = f"{stage.path}name" if position is None or stage.name not in own else f"stages[{position}].name"
-            yield SpecError(field, f"{stage.name} is the name of a stage for {what}: choose another")
+            position = next(n for n, one in enumerate(spec.stages) if one.name == stage.name)
+            yield SpecError(
+                f"stages[{position}].name", f"{stage.name} is the name of a stage for {what}: choose another"
+            )
 
 
 def _methods(spec: ExperimentSpec, stages: Sequence[ResolvedStage]) -> Iterator[SpecError]:

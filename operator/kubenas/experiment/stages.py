@@ -51,7 +51,8 @@ class ResolvedStage:
         objectives: by which its candidates are judged: what it measures of the experiment's, or in their place the
             score; none where it has no candidates.
         decides: whether these are all of the experiment's, so that its candidates can be the best.
-        combination: what makes the score of training-free scores.
+        combination: what makes the score of training-free scores, where that is an objective; it then depends on the
+            other candidates.
         horizon: epochs that the schedule of a training is laid out for.
         candidates_per_trial: how many candidates a trial evaluates.
         most_trials: how many trials it has at most.
@@ -105,11 +106,6 @@ class ResolvedStage:
         # The score is made of what trials report.
         made = (SCORE,) if self.combination else ()
         return tuple(o.metric for o in self.objectives if o.metric not in made)
-
-    @property
-    def relative(self) -> bool:
-        """Whether the score of a candidate depends on the others."""
-        return self.combination is not None and any(o.metric == SCORE for o in self.objectives)
 
 
 def resolve(spec: ExperimentSpec) -> tuple[ResolvedStage, ...]:
@@ -232,7 +228,7 @@ def _objectives(spec: ExperimentSpec, evaluation: Evaluation, *, last: bool) -> 
 
 
 def _combination(evaluation: Evaluation, objectives: tuple[Objective, ...]) -> Combination | None:
-    if evaluation.method != "zero-cost" or evaluation.combine is None:
+    if evaluation.combine is None or all(objective.metric != SCORE for objective in objectives):
         return None
     return Combination(objectives, of_proxies(evaluation.proxies or ()), evaluation.combine)
 
