@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+import time
+from random import Random
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kubenas.api.base import MetricValue
 from kubenas.api.experiment import NASExperiment
+from kubenas.api.trial import Candidate, Result, TrialSpec, TrialStatus
+from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.stages import ResolvedStage
 from kubenas.experiment.state import Trial
 from kubenas.scores.combine import combined
@@ -187,3 +192,32 @@ def test_one_at_a_time_accidents_change_nothing(of: NASExperiment, seed: int, cr
     alone = of.model_copy(update={"spec": of.spec.model_copy(update={"trials": trials})})
     rough = Chances(crash=crash, delivery=0.5, failure=0.2, disruption=0.2, pod_deletion=0.2)
     assert told(run(alone, rough, seed)) == told(run(alone, Chances(), 0))
+
+
+def test_speed() -> None:
+    """Printed, not asserted: what an ending costs among 20,000 candidates, where the strategy looks at scores."""
+    stages = [{"name": "score", "evaluation": {"method": "zero-cost"}, "keep": {"top": 9}}, {"name": "train"}]
+    of = experiment(search=EVOLUTION, stages=stages, trials={"max": 400})
+    space, scoring, rng = build_space(of.spec.search_space), stages_of(of)[0], Random(0)
+    assert scoring.combination is not None
+    assert scoring.strategy is not None
+    ledger = Ledger(space, stages_of(of))
+    for number in range(20_000 // 64):
+        candidates = [Candidate(id=str(n), architecture=space.sample(rng).to_json()) for n in range(64)]
+        spec = TrialSpec(number=number, results_seen=number, stage="score", candidates=candidates)
+        metrics = [[MetricValue(name=c, value=rng.random()) for c in scoring.combination.columns] for _ in range(64)]
+        results = [Result(candidate=str(n), step=0, metrics=m, source="Pod") for n, m in enumerate(metrics)]
+        status = TrialStatus(phase="Succeeded", order=number + 1, results=results)
+        ledger.put(Trial.of(f"nas-{number}", spec, status, uid="", resource_version="1"))
+    begun = time.perf_counter()
+    ledger.history(scoring)
+    read = time.perf_counter()
+    proposals = ledger.stage("score").propose(scoring.strategy, 20_000 // 64, 64)
+    proposed = time.perf_counter()
+    kept = ledger.kept(scoring)
+    chosen = time.perf_counter()
+    print(
+        f"\n20,000 scored candidates: a history made anew {(read - begun) * 1e3:.0f} ms, 64 proposals after an ending "
+        f"{(proposed - read) * 1e3:.0f} ms, what goes on {(chosen - proposed) * 1e3:.0f} ms"
+    )
+    assert (len(proposals), len(kept)) == (64, 9)
