@@ -23,6 +23,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from statistics import mean, stdev
@@ -150,27 +151,33 @@ class Bench:
         self.architectures = self._drawn()
 
     def run(self) -> None:
-        """Do what is not known yet, and print the table."""
+        """Do what is not known yet, and print the table after each seed."""
+        for count in range(1, len(SEEDS) + 1):
+            self._print(SEEDS[:count])
+
+    def _print(self, seeds: Sequence[int]) -> None:
+        metric, sign = self.setting.metric, self.setting.sign
         alone = [
             [
                 self._once(f"alone/{seed}/{index}", partial(self._alone, each, seed))
                 for index, each in enumerate(self.architectures)
             ]
-            for seed in ALONE
+            for seed in seeds
+            if seed in ALONE
         ]
-        metric, sign = self.setting.metric, self.setting.sign
         reference = [sign * mean(row[metric] for row in rows) for rows in zip(*alone, strict=True)]
-        ceiling = _tau(*([row[metric] for row in rows] for rows in alone))
         whole = mean(sum(row["seconds"] for row in rows) for rows in alone)
         sizes = [row["params"] for row in alone[0]]
+        values = [[row[metric] for row in rows] for rows in alone]
         print(
-            f"{self.name}: {len(reference)} of {self.setting.preset}, {self.setting.epochs} epochs alone: {metric} "
-            f"{min(map(abs, reference)):.3f} to {max(map(abs, reference)):.3f}, {whole:.0f} s; tau of two seeds "
-            f"{ceiling:.2f}, of the parameters {_tau(sizes, reference):.2f}"
+            f"{self.name}, {len(seeds)} seeds: {len(reference)} of {self.setting.preset}, {self.setting.epochs} epochs "
+            f"alone: {metric} {min(map(abs, reference)):.3f} to {max(map(abs, reference)):.3f}, {whole:.0f} s; tau of "
+            f"two trainings {_spread([_tau(*pair) for pair in pairwise(values)])}, of the parameters "
+            f"{_tau(sizes, reference):.2f}"
         )
         print("| rule | epochs | tau | bias | cost |\n| --- | --- | --- | --- | --- |")
         for rule, epochs in self.setting.rules.items():
-            runs = [self._once(f"{rule}/{epochs}/{seed}", partial(self._judged, rule, epochs, seed)) for seed in SEEDS]
+            runs = [self._once(f"{rule}/{epochs}/{seed}", partial(self._judged, rule, epochs, seed)) for seed in seeds]
             found = [[sign * value for value in one["metrics"]] for one in runs]
             taus = [_tau(one, reference) for one in found]
             biases = [_bias(one, reference, sizes) for one in found]
@@ -220,7 +227,9 @@ def _bias(found: Sequence[float], reference: Sequence[float], sizes: Sequence[fl
 
 
 def _spread(values: Sequence[float]) -> str:
-    return f"{mean(values):.2f} ± {stdev(values):.2f}"
+    """Mean, and standard deviation where there is one."""
+    deviation = f" ± {stdev(values):.2f}" if len(values) > 1 else ""
+    return f"{mean(values):.2f}{deviation}" if values else "unknown"
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -184,3 +184,29 @@ def test_an_inheritance_without_a_supernet_is_told(tmp_path: Path) -> None:
     reason, text = error_of(tmp_path)
     assert reason == "InvalidTrial"
     assert text.startswith("evaluation.inherit: no supernet is named")
+
+
+def test_two_processes_train_one_supernet_and_one_of_them_judges(tmp_path: Path) -> None:
+    document = training(epochs=1, rule="fairnas")
+    environment = trial_environment(tmp_path, document, KUBENAS_PROCESSES="2", KUBENAS_CHECKPOINT_DIR=str(tmp_path))
+    with TrialProcess(environment) as trial:
+        assert trial.exit_code() == 0, trial.log
+    assert checkpoint.load(tmp_path / "0.safetensors").step == 1
+    environment = trial_environment(tmp_path, judging(tmp_path / "0.safetensors"), KUBENAS_PROCESSES="2")
+    with TrialProcess(environment) as trial:
+        assert trial.exit_code() == 0, trial.log
+    assert len(message(tmp_path)["results"]) == 3
+
+
+def test_training_and_judging_do_not_import_torchs_compiler(tmp_path: Path) -> None:
+    script = """
+import sys
+from kubenas_trial.__main__ import main
+main()
+print("compiler", "torch._dynamo" in sys.modules, file=sys.stderr)
+"""
+    for document in (training(complexityAwareRate=True), judging(tmp_path / "0.safetensors", 1)):
+        environment = trial_environment(tmp_path, document, KUBENAS_CHECKPOINT_DIR=str(tmp_path))
+        with TrialProcess(environment, ("-c", script)) as trial:
+            assert trial.exit_code() == 0, trial.log
+        assert "compiler False" in trial.log
