@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
+from torch import nn
+
 from kubenas.api.space import SearchSpace
 from kubenas.space.base import Architecture, Space
 from kubenas.space.load import build_space
@@ -76,8 +78,7 @@ def judge(
         InvalidTrialError: the supernet lacks some of its parameters.
     """
     start = time.monotonic()
-    network = supernet.subnetwork(architecture)
-    calibrate(task, network, seed)
+    network = _calibrated(task, supernet, architecture, seed)
     return {
         **evaluated(task, network, task.data.validation),
         **space.costs(architecture),
@@ -87,6 +88,13 @@ def judge(
         "peak_memory_mb": peak_of_training(task, supernet.networks.build(architecture).to(task.device)),
         "seconds": time.monotonic() - start,
     }
+
+
+def _calibrated(task: Task[Any, Any], supernet: Supernet, architecture: Architecture, seed: int) -> nn.Module:
+    """The sub-network, to be used as it is."""
+    network = supernet.subnetwork(architecture)
+    calibrate(task, network, seed)
+    return network
 
 
 def train_supernet(
@@ -154,9 +162,15 @@ def train_supernet(
     try:
         for epoch in range(done + 1, candidate.epochs + 1):
             training.train_epoch(epoch, seed_epoch(seed, candidate.id, epoch))
-            values = judge(task, space, supernet, largest, seed) if leads else {}
+            network = _calibrated(task, supernet, largest, seed)
+            values = {
+                **(evaluated(task, network, task.data.validation) if leads else {}),
+                "params": count_parameters(supernet),
+                "flops": count_flops(network, task.example()),
+                "seconds": training.seconds,
+                **training.memory,
+            }
             with reporter.uninterrupted():
-                values |= {"seconds": training.seconds, "params": count_parameters(supernet), **training.memory}
                 reporter.report(candidate, epoch, **values)
                 done, training.examples, metrics = epoch, 0, values
             save()

@@ -272,11 +272,18 @@ def peak_of_training(task: Task[Any, Any], network: nn.Module, batch: Batch | No
     if batch is None:
         examples = task.data.train
         batch = examples[list(range(min(task.settings.batch_size, len(examples))))].to(task.device)
-    training = Training(task, copy.deepcopy(network), epochs=1)
+    training = _Alone(task, copy.deepcopy(network), epochs=1)
     training.network.train()
     reset_peak(task.device)
     training.step([batch], Step(seed=0, number=0, progress=0.0))
     return training.memory["peak_memory_mb"]
+
+
+class _Alone(Training):
+    """A training by this process alone, whichever others the trial has."""
+
+    def _joint(self) -> nn.Module:
+        return self._forward
 
 
 def evaluated(task: Task[Any, Any], network: nn.Module, examples: Examples) -> dict[str, float]:
