@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from benchmarks.memory import of_search, task_of
 from kubenas.api.space import SearchSpace
 from kubenas.space.base import Architecture
 from kubenas.space.load import build_space
@@ -172,6 +173,16 @@ def test_a_checkpointed_search_finds_the_same_and_takes_less_memory(parts: dict[
     for name, value in states[0].items():
         torch.testing.assert_close(states[1][name], value, msg=name, atol=1e-4, rtol=1e-4)
     assert peaks[1] < 0.9 * peaks[0]
+
+
+def test_partial_channels_take_half_and_one_operation_a_third_of_all() -> None:
+    task = task_of("nasbench201", network={"channels": 16, "cellsPerStack": 2})
+    whole, partial, one = (
+        of_search(task, space("nasbench201"), parts)
+        for parts in ({"sampler": "darts"}, {"sampler": "darts", "partial_channels": 4}, {"sampler": "gdas"})
+    )
+    assert partial <= whole / 2
+    assert one <= whole / 3
 
 
 def test_a_checkpointed_supernet_learns_the_same() -> None:

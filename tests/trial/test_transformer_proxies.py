@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from benchmarks.encoder_scores import encoders
 from benchmarks.published_transformers import language_models
 from kubenas.scores.correlation import spearman
 from kubenas.space.base import Architecture, Space
@@ -47,6 +48,10 @@ FAMILIES: dict[str, tuple[Callable[[], Space], AnyFamily, Interface]] = {
 }
 
 
+def no_loss(_network: nn.Module, _batch: Batch) -> Tensor:
+    raise AssertionError("none of these proxies needs labels")
+
+
 def probe(interface: Interface, size: int = 2) -> Probe:
     inputs: tuple[Tensor, ...]
     match interface:
@@ -57,9 +62,6 @@ def probe(interface: Interface, size: int = 2) -> Probe:
         case _:
             inputs = (torch.randint(1, 40, (size, 12)),)
     batch = Batch(inputs, (torch.zeros(size, dtype=torch.int64),))
-
-    def no_loss(_network: nn.Module, _batch: Batch) -> Tensor:
-        raise AssertionError("none of these proxies needs labels")
 
     return Probe((batch, batch), tuple(each[:1] for each in inputs), no_loss, interface, torch.device("cpu"))
 
@@ -168,3 +170,20 @@ def test_published_language_models() -> None:
         perplexity = [-model.perplexity for model in own]
         assert spearman([model.decoder for model in own], perplexity) == pytest.approx(of_decoder, abs=1e-3)
         assert spearman([model.total for model in own], perplexity) == pytest.approx(of_total, abs=0.01)
+
+
+def test_head_confidence_ranks_published_encoders() -> None:
+    rows = encoders(published("nasbenchbert.csv"))[:40]
+    tokens = Tokens(vocabulary=100, length=64, classes=2)
+    inputs = torch.randint(1, 100, (2, 64))
+    batch = Batch((inputs,), (inputs,))
+    seen = Probe((batch, batch), (inputs[:1],), no_loss, tokens, torch.device("cpu"))
+    (proxy,) = load_proxies(["head-confidence"])
+    found = []
+    for row in rows:
+        architecture = bert_encoder().parse(f"{row['hidden_size']}:{row['layers']}")
+        network = build_network(architecture, BERT_CLASSIFIER, {"width": 1}, tokens)
+        found.append(score(proxy, network, seen, seed=0)["head_confidence"])
+    correlation = spearman(found, [float(row["head_confidence"]) for row in rows])
+    assert correlation is not None
+    assert correlation > 0.8
