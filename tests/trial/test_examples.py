@@ -134,3 +134,33 @@ def test_the_example_of_a_funnel_is_searched_by_the_local_backend(tmp_path: Path
     assert results == {"score": 8, "shared-supernet": 1, "shared": 5, "short": 3, "full": 2}
     assert "ProxyUseful=Unknown: 3 candidates with proxies have been trained" in output
     assert "RankingReliable=Unknown: 3 candidates judged by the supernet have been trained" in output
+
+
+def test_what_differentiable_searches_find_is_trained(tmp_path: Path) -> None:
+    document = yaml.safe_load((EXAMPLES / "darts.yaml").read_text())
+    spec = document["spec"]
+    spec["task"]["settings"] = {"batchSize": 512, "network": {"channels": 4, "cells": 1}}
+    spec["trials"] = {"max": 2, "retries": 0}
+    search, final = spec["stages"]
+    search["evaluation"]["epochs"] = final["evaluation"]["epochs"] = 1
+    search["keep"]["top"] = 2
+    final["evaluation"]["seeds"] = 1
+    (tmp_path / "nas.yaml").write_text(yaml.safe_dump(document))
+    run = kubenas("run", "nas.yaml", "--state", "state", cwd=tmp_path)
+    output, errors = run.communicate(timeout=TIMEOUT)
+    assert (run.returncode, errors) == (0, ""), output
+    trials = [json.loads(path.read_text()) for path in sorted((tmp_path / "state" / "trials").glob("*.json"))]
+    space = build_space(read_experiment(document).spec.search_space)
+    found, trained = [], []
+    for trial in trials:
+        [candidate], [result] = trial["spec"]["candidates"], trial["status"]["results"]
+        metrics = {each["name"] for each in result["metrics"]}
+        if trial["spec"]["stage"] == "search":
+            assert "discretization_gap" in metrics
+            found.append(space.key(space.parse(result["architecture"])))
+        else:
+            assert "test_accuracy" in metrics
+            trained.append(space.key(space.parse(candidate["architecture"])))
+    # Two searches, each with a seed of its own.
+    assert len(set(found)) == 2
+    assert sorted(trained) == sorted(found)

@@ -14,9 +14,13 @@ from kubenas_trial.differentiable.hessian import STEP, at_moved
 Loss: TypeAlias = Callable[[], Tensor]
 
 
-def first_order(loss: Loss, deciding: Sequence[Tensor]) -> list[Tensor]:
-    """The gradient of `loss` in the parameters that decide."""
-    return _gradient(loss, deciding)
+def first_order(loss: Loss, parameters: Sequence[Tensor]) -> list[Tensor]:
+    """The gradient of `loss`; zeros for what it does not depend on, such as cells of which the network has none."""
+    value = loss()
+    if not value.requires_grad:
+        return [torch.zeros_like(one) for one in parameters]
+    found = torch.autograd.grad(value, list(parameters), allow_unused=True)
+    return [torch.zeros_like(one) if own is None else own for one, own in zip(parameters, found, strict=True)]
 
 
 def second_order(
@@ -35,23 +39,14 @@ def second_order(
     """
 
     def after_step() -> list[Tensor]:
-        return _gradient(loss, [*deciding, *learned])
+        return first_order(loss, [*deciding, *learned])
 
-    found = at_moved(after_step, learned, _gradient(learning, learned), -rate)
+    found = at_moved(after_step, learned, first_order(learning, learned), -rate)
     direct, towards = found[: len(deciding)], found[len(deciding) :]
     length = float(torch.stack([each.norm() for each in towards]).norm())
     if not length > 0:
         return direct
     step = STEP / length
-    ahead = at_moved(lambda: _gradient(learning, deciding), learned, towards, step)
-    behind = at_moved(lambda: _gradient(learning, deciding), learned, towards, -step)
+    ahead = at_moved(lambda: first_order(learning, deciding), learned, towards, step)
+    behind = at_moved(lambda: first_order(learning, deciding), learned, towards, -step)
     return [own - rate * (one - other) / (2 * step) for own, one, other in zip(direct, ahead, behind, strict=True)]
-
-
-def _gradient(loss: Loss, parameters: Sequence[Tensor]) -> list[Tensor]:
-    """Zeros for what the loss does not depend on, such as operations that were not computed."""
-    value = loss()
-    if not value.requires_grad:
-        return [torch.zeros_like(one) for one in parameters]
-    found = torch.autograd.grad(value, list(parameters), allow_unused=True)
-    return [torch.zeros_like(one) if own is None else own for one, own in zip(parameters, found, strict=True)]

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import torch
@@ -15,7 +16,7 @@ from kubenas.api.space import SearchSpace
 from kubenas.space.base import Architecture
 from kubenas_trial.datasets.data import Batch, Examples, shuffled
 from kubenas_trial.differentiable.choices import skip_share
-from kubenas_trial.differentiable.collapse import Signs, measured
+from kubenas_trial.differentiable.collapse import WARM_UP, Signs, measured
 from kubenas_trial.differentiable.hessian import largest_eigenvalue
 from kubenas_trial.differentiable.mixture import Mixture
 from kubenas_trial.differentiable.order import first_order, second_order
@@ -35,6 +36,8 @@ from kubenas_trial.tasks.base import Task
 _RATE: Final = 3e-4
 _STEPS: Final = 50 * 390
 _LARGEST_RATE: Final = 0.1
+# Examples that the curvature is measured on, or a batch of them.
+_CURVATURE: Final = 64
 _BETAS: Final = (0.5, 0.999)
 _DECAY: Final = 1e-3
 
@@ -124,37 +127,54 @@ class Search(Training):
                     prune(weights, kept, operations_at(done, kept.shape[1]))
         super().train_epoch(epoch, generator)
 
+    def first_step(self) -> None:
+        """One step of the alphas and of the weights on the first examples: all that an epoch takes of memory."""
+        self.mixture.train()
+        [batch] = self._task.batches(self._train, list(range(min(self._settings.batch_size, len(self._train)))))
+        self.step([batch], Step(0, 0, WARM_UP))
+
     def _step(self, batches: list[Batch], step: Step) -> Tensor:
-        """One step of the alphas, then one of the weights."""
+        """One step of the alphas, once the weights have had their start, then one of the weights."""
         deciding, learned = self.mixture.deciding, [parameter for _, parameter in self.mixture.learned]
-        for parameter, own in zip(deciding, self._gradient(batches, deciding, learned), strict=True):
-            parameter.grad = own
-        self.alphas_optimizer.step()
+        # Among untrained operations those without weights would look best.
+        if step.progress >= WARM_UP:
+            for parameter, own in zip(deciding, self._gradient(batches, deciding, learned), strict=True):
+                parameter.grad = own
+            self.alphas_optimizer.step()
+        elif step.number == 0:
+            # Of no effect: too little memory for it is better known now than when a fifth of the search is done.
+            seed = torch.initial_seed()
+            self._gradient(batches, deciding, learned)
+            torch.manual_seed(seed)
         with _held(deciding):
             return super()._step(batches, step)
 
     def _gradient(
         self, batches: list[Batch], deciding: list[nn.Parameter], learned: list[nn.Parameter]
     ) -> list[Tensor]:
-        """Of what decides, on a random batch of its half."""
-        mixture, size = self.mixture, self._task.settings.batch_size
-        batch = self._others[torch.randperm(len(self._others))[:size].tolist()].to(self._task.device)
-        seed = torch.initial_seed()
-
-        def loss() -> Tensor:
-            return self._drawn_loss(batch, seed) + self._penalties()
+        """Of what decides, on random examples of its half: as many as those of `batches`."""
+        size, seed = self._task.settings.batch_size, torch.initial_seed()
+        chosen = torch.randperm(len(self._others))[: size * self._task.settings.accumulate].tolist()
+        noise, self.mixture.noise = self.mixture.noise, 0.0
 
         def learning() -> Tensor:
             return torch.stack([self._drawn_loss(each, seed) for each in batches]).mean()
 
-        noise, mixture.noise = mixture.noise, 0.0
-        try:
+        def of(batch: Batch) -> list[Tensor]:
+            def loss() -> Tensor:
+                return self._drawn_loss(batch, seed) + self._penalties()
+
             if self._evaluation.order == "second":
                 return second_order(loss, learning, deciding, learned, self.optimizer.param_groups[0]["lr"])
             with _held(learned):
                 return first_order(loss, deciding)
+
+        try:
+            parts = [chosen[start : start + size] for start in range(0, len(chosen), size)]
+            each = [of(self._others[part].to(self._task.device)) for part in parts]
         finally:
-            mixture.noise = noise
+            self.mixture.noise = noise
+        return [torch.stack(own).mean(0) for own in zip(*each, strict=True)]
 
     def _drawn_loss(self, batch: Batch, seed: int) -> Tensor:
         """The loss with the weights that `seed` draws."""
@@ -251,17 +271,24 @@ class Search(Training):
         return {"weights": self.optimizer, "alphas": self.alphas_optimizer}
 
     def _curvature(self) -> float:
-        """The largest eigenvalue of the loss in what decides, with the mean weights, on one batch of its half."""
+        """The largest eigenvalue of the loss in what decides, with the mean weights, on some examples of its half."""
         mixture, size = self.mixture, self._task.settings.batch_size
         if mixture.sampler.hard:
             # All operations are computed here, and one in a step: of fewer examples, so that it takes no more memory.
             size = max(2, size // max(len(one.operations) for one in mixture.choices))
         torch.manual_seed(0)
-        batch = self._others[shuffled(len(self._others), 0)[:size]].to(self._task.device)
+        # Whole batches.
+        count = max(1, min(_CURVATURE, len(self._others)) // size) * size
+        order = shuffled(len(self._others), 0)[:count]
+        batches = [
+            self._others[order[start : start + size]].to(self._task.device) for start in range(0, len(order), size)
+        ]
         mixture.train()
 
         def gradient() -> list[Tensor]:
-            return list(torch.autograd.grad(self._task.loss(mixture, batch), mixture.deciding))
+            losses = [partial(self._task.loss, mixture, batch) for batch in batches]
+            each = [first_order(loss, mixture.deciding) for loss in losses]
+            return [torch.stack(own).mean(0) for own in zip(*each, strict=True)]
 
         with _held([parameter for _, parameter in mixture.learned]), mixture.weighted(), _still(mixture):
             return largest_eigenvalue(gradient, mixture.deciding)
