@@ -240,6 +240,8 @@ def test_a_space_of_ones_own_is_told_by_its_kind(space: Any, name: str) -> None:
 def test_it_is_told_where_values_are_read() -> None:
     assert told().metrics_source == "Prometheus"
     assert told(metrics={"source": "Pod"}).metrics_source == "Pod"
+    assert told(trial(candidates=16)).metrics_source == "Prometheus"
+    assert told(trial(candidates=17)).metrics_source == "Pod", "a batch shows too much for a Prometheus"
 
 
 def test_one_that_is_suspended_or_over_has_no_slots() -> None:

@@ -22,6 +22,7 @@ BASE = experiment()
 PROGRESS = Progress(
     status=ExperimentStatus(),
     algorithm="random",
+    metrics_source="Prometheus",
     trials={},
     trials_max=1,
     slots_busy=0,

@@ -32,6 +32,7 @@ class Progress:
     Attributes:
         status: what the experiment's status should be.
         algorithm: of the first stage.
+        metrics_source: where values of the running trials are read; those of batches never come from Prometheus.
         trials: number by stage ("" where there are no stages) and phase.
         trials_max: trials that the experiment will have at most.
         slots_busy: slots that an attempt holds.
@@ -44,6 +45,7 @@ class Progress:
 
     status: ExperimentStatus
     algorithm: str
+    metrics_source: str
     trials: Mapping[tuple[str, str], int]
     trials_max: int
     slots_busy: int
@@ -74,6 +76,7 @@ def progress(observed: Observed, status: ExperimentStatus, before: Progress | No
     return Progress(
         status=status,
         algorithm=search.algorithm,
+        metrics_source="Pod" if any(one.is_batch for one in ledger.unfinished.values()) else spec.metrics.source,
         trials=_trials(observed, status),
         trials_max=max(total_trials(stages, ledger), len(ledger)),
         slots_busy=slots.busy,

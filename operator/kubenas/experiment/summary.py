@@ -98,7 +98,7 @@ def summary(experiment: NASExperiment, progress: Progress, failures: Mapping[str
         algorithm=progress.algorithm,
         task=spec.task.name,
         space=_space(spec.search_space),
-        metrics_source=spec.metrics.source,
+        metrics_source=progress.metrics_source,
         phase=phase,
         conditions=tuple(
             (one.type, one.status, bounded(one.reason, CONDITIONS[one.type]))
