@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from kubenas.api.metric_names import of_proxies
+from kubenas.api.metric_names import PROXIES, of_proxies
 from kubenas.api.space import SearchSpace
 from kubenas.api.task import Dataset
 from kubenas.api.task import Task as TaskSpec
@@ -19,7 +19,7 @@ from kubenas_trial.evaluation.zero_cost import judge
 from kubenas_trial.proxies.load import load_proxies
 from kubenas_trial.proxies.probe import Probe
 from kubenas_trial.tasks.load import load_task
-from tests.trial.process import CELL, TrialProcess, message, trial_document, trial_environment
+from tests.trial.process import CELL, TrialProcess, error_of, message, trial_document, trial_environment
 
 CANDIDATES = 1000
 SMALL = {"0-1": "nor_conv_1x1", "0-2": "none", "0-3": "skip_connect", "1-2": "none", "1-3": "none", "2-3": "none"}
@@ -76,6 +76,18 @@ def test_a_candidate_fails_alone(tmp_path: Path) -> None:
     found = results(tmp_path / "trial", [SMALL, CELL, SMALL, CELL], {"proxies": ["picky"]}, PYTHONPATH=str(tmp_path))
     assert [result.get("error", {}).get("message") for result in found[::2]] == ["ValueError: only 5214 weights"] * 2
     assert [result["metrics"]["picky"] == result["metrics"]["params"] for result in found[1::2]] == [True, True]
+
+
+def test_more_scores_than_a_trial_can_have_are_refused_before_any_is_computed(tmp_path: Path) -> None:
+    document = trial_document(
+        evaluation={"method": "zero-cost", "proxies": [*PROXIES]},
+        candidates=[candidate(number, SMALL) for number in range(600)],
+    )
+    with TrialProcess(trial_environment(tmp_path, document)) as trial:
+        assert trial.exit_code() == 1
+    reason, text = error_of(tmp_path)
+    assert reason == "ResultsTooLarge"
+    assert "600 candidates" in text
 
 
 def test_memory_is_flat_over_a_thousand_candidates() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from kubenas.api.metric_names import ALWAYS, INT8, MEASURES
 from kubenas.api.space import SearchSpace
 from kubenas.space.base import Architecture
 from kubenas.space.load import build_space
@@ -34,9 +35,13 @@ def evaluate(task: Task[Any, Any], trial: Trial, reporter: Reporter) -> None:
 
     Raises:
         InvalidTrialError: a proxy is unknown.
+        TrialError: these are more results than a trial can have.
     """
     evaluation = trial.document.evaluation
     proxies = load_proxies(evaluation.proxies)
+    measures = (name for measure in task.settings.measure if measure != INT8 for name in MEASURES[measure])
+    costs = trial.space.costs(trial.candidates[0].architecture)
+    trial.check_room([*(name for proxy in proxies for name in proxy.metrics), *costs, *ALWAYS, *measures])
     probe = Probe.of(task, evaluation.input, trial.seed)
     for candidate in trial.candidates:
         try:
