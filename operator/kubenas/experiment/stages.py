@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 # none and finds or makes something.
 Source: TypeAlias = Literal["strategy", "kept", "evaluation"]
 
-SUPERNET: Final = "supernet"
-PROXIES: Final = "proxies"
+_SUPERNET: Final = "supernet"
+_PROXIES: Final = "proxies"
 # Architectures that are scored for a predictor to choose from, where `search.settings.pool` does not say.
-POOL: Final = 2_000
+_POOL: Final = 2_000
 # Between the seeds of two stages, so that a later one does not draw what an earlier one has drawn.
 _SEEDS_APART: Final = 7_368_787
 _TO_POOL: Final = 3_401_627
@@ -175,13 +175,13 @@ def _scoring(main: ResolvedStage, search: Search, index: int) -> ResolvedStage |
     except ValueError:
         return None  # the settings' own model says what is wrong
     asked = search.settings.get("pool")
-    pool = asked if isinstance(asked, int) and asked > 0 else POOL
+    pool = asked if isinstance(asked, int) and asked > 0 else _POOL
     each = min(pool, evaluation.candidates_per_trial)
     objectives = (Objective(metric=SCORE),)
     return replace(
         main,
         index=index,
-        name=_named(main.name, PROXIES),
+        name=_named(main.name, _PROXIES),
         search=search.model_copy(update={"algorithm": "random", "seed": search.seed + _TO_POOL, "settings": {}}),
         evaluation=evaluation,
         objectives=objectives,
@@ -200,7 +200,7 @@ def _training(main: ResolvedStage, index: int) -> ResolvedStage:
     return replace(
         main,
         index=index,
-        name=_named(main.name, SUPERNET),
+        name=_named(main.name, _SUPERNET),
         source="evaluation",
         search=None,
         objectives=(),
