@@ -5,11 +5,12 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,10 +45,21 @@ def batch(**trials: object) -> Object:
 
 @contextmanager
 def port_of_its_own() -> Iterator[None]:
-    """Let no other run of these tests have a trainer on this machine meanwhile: all have the same port."""
+    """Wait for the one port that pods have; no other run of these tests takes it meanwhile."""
     with (Path(tempfile.gettempdir()) / f"kubenas-test-port-{METRICS_PORT}").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
+        until(port_is_free)
         yield
+
+
+def port_is_free() -> bool:
+    with socket.socket(socket.AF_INET6) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with suppress(OSError):
+            probe.bind(("::", METRICS_PORT))
+            probe.listen()
+            return True
+    return False
 
 
 @contextmanager
