@@ -148,6 +148,15 @@ def test_a_disruption_and_an_end_keep_what_was_shown() -> None:
     assert [result.candidate for result in pruned.results] == [*ALL[:7], "8"]
 
 
+def test_a_pod_that_goes_once_all_was_shown_has_done_its_work() -> None:
+    of = batch()
+    gone = running(of, disruption=Fault("Preempted", "a queue"), gone_by=NOW - 100)
+    status = advance(of, gone, shown(of, ALL[1:], ["0"]), RULES, NOW + 60).status
+    assert status is not None
+    assert (status.phase, status.attempt, len(status.results)) == ("Succeeded", 1, COUNT - 1)
+    assert status.completion_time is not None
+
+
 @examples(50)
 @given(st.data())
 def test_in_any_order_of_deaths_each_candidate_is_judged_once(data: st.DataObject) -> None:
