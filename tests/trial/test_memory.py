@@ -20,11 +20,13 @@ from benchmarks.memory import of_search, task_of
 from kubenas.api.space import SearchSpace
 from kubenas.space.base import Architecture
 from kubenas.space.load import build_space
+from kubenas_trial.contract import Candidate
 from kubenas_trial.differentiable.search import Search
 from kubenas_trial.document import Evaluation
 from kubenas_trial.errors import InvalidTrialError, TrialError
 from kubenas_trial.evaluation.checkpointing import blocks, checkpointed
 from kubenas_trial.evaluation.supernet_training import SupernetTraining
+from kubenas_trial.evaluation.train import train
 from kubenas_trial.evaluation.training import Training, peak_of_training
 from kubenas_trial.measure.live_memory import LiveMemory
 from kubenas_trial.networks.build import build_network, family_of
@@ -37,6 +39,7 @@ from tests.properties import examples
 from tests.trial.limited_memory import MEGABYTE, Wide, digits
 from tests.trial.test_exports import CASES, KINDS
 from tests.trial.test_image_networks import OWN
+from tests.trial.training import Reports
 
 CPU = torch.device("cpu")
 
@@ -242,3 +245,24 @@ def test_smaller_batches_make_the_same_step(size: int, accumulate: int) -> None:
     assert task.settings.batch_size == size
     with pytest.raises(TrialError, match="give the trial more memory"):
         training._reduce_batches(MemoryError("no more"))
+
+
+class InFolder(Reports):
+    """Reports of trials whose checkpoints are in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def checkpoint_path(self, candidate: Candidate) -> Path:  # type: ignore[override]
+        return self.folder / f"{candidate.id}.safetensors"
+
+
+def test_a_training_that_was_done_before_keeps_its_peak(tmp_path: Path) -> None:
+    task = digits(network={"channels": 4, "cellsPerStack": 1})
+    candidate = Candidate("0", default("nasbench201"), 1, None)
+    first, again = InFolder(tmp_path), InFolder(tmp_path)
+    for reports in (first, again):
+        train(task, space("nasbench201"), candidate, 0, reports)
+    assert first.all[-1]["peak_memory_mb"] > 0
+    assert again.all[-1]["peak_memory_mb"] == first.all[-1]["peak_memory_mb"]

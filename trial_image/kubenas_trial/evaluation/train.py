@@ -136,7 +136,7 @@ def train(
     if not leads:
         return network
     test = {f"test_{name}": value for name, value in training.evaluate(task.data.test).items()}
-    reporter.report(candidate, done, **(metrics | training.memory), **test, **after_training(task, network))
+    reporter.report(candidate, done, **(training.memory | metrics), **test, **after_training(task, network))
     return network
 
 

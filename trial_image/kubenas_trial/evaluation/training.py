@@ -80,6 +80,7 @@ class Training:
         self._counted_peak = 0
         self._counting: LiveMemory | None = None
         self._peak_of_gradient = 0
+        self._updating = False
         self._train: Examples = task.data.train if train is None else train
         self._epochs = epochs
         self._uninterrupted = uninterrupted
@@ -197,8 +198,9 @@ class Training:
         settings = self._settings
         step = settings.batch_size * settings.accumulate
         smaller = [size for size in range(1, settings.batch_size // 2 + 1) if step % size == 0]
-        # Other processes of the trial would wait for this one.
-        if self.reduced_batch_size is not None or not smaller or world_size() > 1:
+        # Other processes of the trial would wait for this one, and half an update cannot be done anew.
+        futile = not smaller or world_size() > 1 or self._updating
+        if self.reduced_batch_size is not None or futile:
             again = f" with batches of {settings.batch_size}" if self.reduced_batch_size else ""
             said = (str(error) or type(error).__name__).splitlines()[0]
             raise TrialError(
@@ -232,7 +234,9 @@ class Training:
         if self._settings.clip_norm is not None:
             self.scaler.unscale_(self.optimizer)
             nn.utils.clip_grad_norm_(self.network.parameters(), self._settings.clip_norm)
+        self._updating = True
         self.scaler.step(self.optimizer)
+        self._updating = False
         self.scaler.update()
         return total
 
