@@ -127,13 +127,14 @@ print("compiler", "torch._dynamo" in sys.modules, file=sys.stderr)
         ({"name": "image-classification"}, "task.dataset: image-classification needs one"),
         (
             {"name": "image-classification", "dataset": {"name": "cats"}},
-            "task.dataset.name: 'cats' is unknown; choose of digits, or name files by task.dataset.path",
+            "task.dataset.name: 'cats' is unknown; choose of digits, noise, or name files by task.dataset.path",
         ),
         (
             {"name": "image-classification", "dataset": {"name": "digits"}, "settings": {"batchsize": 3}},
-            "task.settings.batchsize: is unknown, choose of accumulate, amp, augmentation, batchSize, clipNorm, "
-            "compile, imageSize, labelSmoothing, latencyBatchSize, latencyThreads, learningRate, measure, "
-            "memoryLimitMb, momentum, network, optimizer, schedule, splitSeed, warmupEpochs, weightDecay, workers",
+            "task.settings.batchsize: is unknown, choose of accumulate, amp, augmentation, batchSize, "
+            "checkpointActivations, clipNorm, compile, imageSize, labelSmoothing, latencyBatchSize, "
+            "latencyThreads, learningRate, measure, memoryLimitMb, momentum, network, optimizer, schedule, splitSeed, "
+            "warmupEpochs, weightDecay, workers",
         ),
         (
             {"name": "image-classification", "dataset": {"name": "digits"}, "settings": {"network": {"channels": 0}}},
