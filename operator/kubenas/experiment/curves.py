@@ -14,13 +14,12 @@ from kubenas.api.trial import (
     MAX_METRICS,
     MAX_STEP,
     Candidate,
-    FailedCandidate,
     Point,
     Result,
     Source,
     most_metrics,
 )
-from kubenas.experiment.state import Curve, Curves, Exposed, Fault, metrics_of
+from kubenas.experiment.state import Curve, Curves, Fault, metrics_of
 
 # Steps of a running trial that are kept in memory.
 MOST_STEPS: Final = 8 * MAX_CURVE_POINTS
@@ -113,7 +112,7 @@ def whole_results(
     for candidate in candidates:
         shown = (read or {}).get(candidate.id, {})
         curve = {step: values for step, values in shown.items() if _over(candidate, values)}
-        found = _last_values(candidate, curve, required, source)
+        found = last_values(candidate, curve, required, source)
         if found is None:
             return []
         results.append(found)
@@ -143,47 +142,8 @@ def last_results(
     curves: Curves, candidates: Sequence[Candidate], required: Sequence[str], source: Source
 ) -> list[Result]:
     """The last values of each candidate that has any, however far it has come."""
-    found = (_last_values(one, curves.get(one.id, {}), required, source) for one in candidates)
+    found = (last_values(one, curves.get(one.id, {}), required, source) for one in candidates)
     return [result for result in found if result is not None]
-
-
-def of_batch(
-    curves: Curves,
-    exposed: Exposed | None,
-    candidates: Sequence[Candidate],
-    required: Sequence[str],
-    texts: Mapping[str, str],
-) -> tuple[list[Result], list[FailedCandidate]]:
-    """The results that a pod has shown of candidates that it scores, and which have failed alone.
-
-    Args:
-        texts: what the trainer said of failures, by reason.
-    """
-    results: list[Result] = []
-    failed: list[FailedCandidate] = []
-    for candidate in candidates:
-        reason = exposed.failures.get(candidate.id) if exposed else None
-        if reason is not None:
-            reason = reason if REASON.fullmatch(reason) else "TrainerError"
-            text = texts.get(reason) or "the log of the pod says why"
-            failed.append(FailedCandidate(candidate=candidate.id, reason=reason, message=text))
-        elif (found := _last_values(candidate, curves.get(candidate.id, {}), required, "Pod")) is not None:
-            results.append(found)
-    return results, failed
-
-
-def unreported(curves: Curves, candidates: Sequence[Candidate], required: Sequence[str]) -> list[FailedCandidate]:
-    """Why candidates have no result although their trainer has ended well."""
-    found = []
-    for candidate in candidates:
-        curve = curves.get(candidate.id, {})
-        missing = next((name for name in required if curve and name not in curve[max(curve)]), None)
-        reason = "MetricMissing" if missing else "NoResult"
-        text = (
-            f"the trainer reported no {missing}, an objective" if missing else "the trainer has shown no result of it"
-        )
-        found.append(FailedCandidate(candidate=candidate.id, reason=reason, message=text))
-    return found
 
 
 def _over(candidate: Candidate, values: Mapping[str, float]) -> bool:
@@ -191,7 +151,8 @@ def _over(candidate: Candidate, values: Mapping[str, float]) -> bool:
     return candidate.epochs is None or values.get(EPOCH) == candidate.epochs
 
 
-def _last_values(candidate: Candidate, curve: Curve, required: Sequence[str], source: Source) -> Result | None:
+def last_values(candidate: Candidate, curve: Curve, required: Sequence[str], source: Source) -> Result | None:
+    """The last values of one candidate that has all that is `required`, however far it has come."""
     storable = {step: _storable(values) for step, values in curve.items() if 0 <= step <= MAX_STEP}
     step = max((s for s, values in storable.items() if all(name in values for name in required)), default=None)
     if step is None:

@@ -5,21 +5,20 @@ from __future__ import annotations
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from kubenas.api.base import Condition
 from kubenas.api.trial import FailedCandidate, Failure, Point, Result, TrialStatus
+from kubenas.experiment.batches import digest, in_order, shown, so_far
 from kubenas.experiment.bounds import MESSAGE_BYTES, cut, shortened, within_room
 from kubenas.experiment.curves import (
     joined,
     last_results,
     merged,
     missing_objective,
-    of_batch,
-    unreported,
     whole_results,
 )
-from kubenas.experiment.message import Report, Told, read_message
+from kubenas.experiment.message import read_message
 from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Readings, Trial, earliest, moment
 
 # An attempt that waits or runs is noted once it is this old, so that a short trial costs one write.
@@ -41,8 +40,6 @@ _NAMED = 5
 # Failed candidates that are named.
 _LISTED = 16
 
-
-Outcome = TypeVar("Outcome", Result, FailedCandidate)
 
 # A trainer that ended well, but left no message.
 _NO_RESULT = Fault("NoResult", "the trainer exited with 0, but left no result in its termination message")
@@ -113,8 +110,8 @@ def prune(
     """The status of a trial that is stopped before its end; the last values read of it are kept."""
     curve = _curve(trial, readings, rules)
     # Not of the curve: it keeps the objectives alone.
-    shown = joined(trial.status.curve, readings.curves.get(trial.attempt_name))
-    results = last_results(shown, trial.remaining, rules.required, "Pod" if trial.is_batch else readings.source)
+    read = joined(trial.status.curve, readings.curves.get(trial.attempt_name))
+    results = last_results(read, trial.remaining, rules.required, "Pod" if trial.is_batch else readings.source)
     kept = [*trial.status.results, *results]
     return _finished(trial, attempt, "Pruned", fault, kept, curve, rules, now, failed=trial.status.failed_candidates)
 
@@ -149,11 +146,11 @@ def _in_between(
 def _ended(trial: Trial, attempt: Attempt, readings: Readings, rules: Rules, now: float) -> Step:
     """Decide about an attempt that is over: result, retry or failure."""
     report = read_message(attempt.message, attempt.exit_code, trial.remaining, rules.required, finds=rules.finds)
-    whole = report.told is not None and _digest(trial, readings) == report.told.digest
+    whole = report.told is not None and digest(trial, readings) == report.told.digest
     if report.fault is None and not whole and not _read_out(trial, attempt, readings, now):
         return Step(read_now=True, wake_at=_end_of(attempt, now) + READING_SECONDS)
     if report.told is not None:
-        report = _shown(trial, readings, report.told, rules)
+        report = shown(trial, readings, report.told, rules.required)
     curve = _curve(trial, readings, rules)
     kept, failed = [*trial.status.results, *report.results], [*trial.status.failed_candidates, *report.failed]
     if kept and report.fault is None and (report.results or report.failed):
@@ -166,49 +163,12 @@ def _ended(trial: Trial, attempt: Attempt, readings: Readings, rules: Rules, now
     open_ended = rules.finds and any(candidate.architecture is None for candidate in trial.candidates)
     if fault is _NO_RESULT and not open_ended:
         # What it had shown by its end may be all that was asked for.
-        shown = readings.curves.get(trial.attempt_name)
-        results = whole_results(shown, trial.candidates, rules.required, readings.source)
+        read = readings.curves.get(trial.attempt_name)
+        results = whole_results(read, trial.candidates, rules.required, readings.source)
         if results:
             said = Fault("Succeeded", f"The trainer left no message; its results are those read ({readings.source}).")
             return Step(_finished(trial, attempt, "Succeeded", said, results, curve, rules, now))
     return Step(_failed(trial, attempt, readings, fault, rules, now, report.failed if fault is report.fault else ()))
-
-
-def _shown(trial: Trial, readings: Readings, told: Told, rules: Rules) -> Report:
-    """What `/metrics` has shown of a batch, if it was read whole."""
-    exposed, curves = readings.exposed.get(trial.attempt_name), readings.curves.get(trial.attempt_name, {})
-    if _digest(trial, readings) != told.digest:
-        message = f"of {told.results} results that the pod has shown on /metrics the last ones were not read in time"
-        return Report(fault=Fault("ResultsNotRead", message))
-    results, failed = of_batch(curves, exposed, trial.remaining, rules.required, told.texts)
-    known = {one.candidate for one in results} | {one.candidate for one in failed}
-    left = [candidate for candidate in trial.remaining if candidate.id not in known]
-    failed += unreported(curves, left, rules.required)
-    if results or trial.status.results:
-        return Report(tuple(results), failed=tuple(failed))
-    fault = Fault(failed[0].reason, f"candidate {failed[0].candidate}: {failed[0].message}")
-    return Report(fault=fault, failed=tuple(failed))
-
-
-def _digest(trial: Trial, readings: Readings) -> str | None:
-    exposed = readings.exposed.get(trial.attempt_name)
-    return exposed.digest if exposed else None
-
-
-def _so_far(trial: Trial, readings: Readings, rules: Rules) -> tuple[list[Result], list[FailedCandidate]]:
-    """What is known of a batch's candidates, by earlier attempts and by what this one has shown; of others nothing."""
-    if not trial.is_batch:
-        return [], []
-    name = trial.attempt_name
-    curves, exposed = readings.curves.get(name, {}), readings.exposed.get(name)
-    results, failed = of_batch(curves, exposed, trial.remaining, rules.required, {})
-    return [*trial.status.results, *results], [*trial.status.failed_candidates, *failed]
-
-
-def _in_order(trial: Trial, outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """In the order of the trial's candidates, whichever attempt brought them."""
-    places = {candidate.id: place for place, candidate in enumerate(trial.candidates)}
-    return sorted(outcomes, key=lambda one: places[one.candidate])
 
 
 def _read_out(trial: Trial, attempt: Attempt, readings: Readings, now: float) -> bool:
@@ -257,7 +217,7 @@ def _failed(
     failures = trial.status.failures + 1
     message = cut(fault.message, MESSAGE_BYTES)
     failure = Failure(attempt=trial.status.attempt, reason=fault.reason, message=message, time=moment(now))
-    results, failed = _so_far(trial, readings, rules)
+    results, failed = so_far(trial, readings, rules.required)
     over = trial.is_batch and len(results) + len(failed) == len(trial.candidates)
     if failures <= rules.retries and fault.reason not in PERMANENT and not over:
         # The next attempt may begin anew: values of one that failed are none of its own.
@@ -280,7 +240,7 @@ def _failed(
 
 def _again(trial: Trial, attempt: Attempt | None, readings: Readings, rules: Rules, now: float) -> TrialStatus:
     """The same trial with its next attempt; a batch keeps what was shown of it, and ends if that is all."""
-    results, failed = _so_far(trial, readings, rules)
+    results, failed = so_far(trial, readings, rules.required)
     if results and len(results) + len(failed) == len(trial.candidates):
         said = Fault("Succeeded", _reported(len(results), failed))
         return _finished(trial, attempt, "Succeeded", said, results, [], rules, now, failed=failed)
@@ -294,8 +254,8 @@ def _again(trial: Trial, attempt: Attempt | None, readings: Readings, rules: Rul
             "disruption": None,
             "curve": _curve(trial, readings, rules),
             "gpu_seconds": _gpu_seconds(trial, attempt, rules, now),
-            "results": within_room(_in_order(trial, results), rules.required, len(trial.candidates))[0],
-            "failed_candidates": shortened(_in_order(trial, failed), len(trial.candidates)),
+            "results": within_room(in_order(trial, results), rules.required, len(trial.candidates))[0],
+            "failed_candidates": shortened(in_order(trial, failed), len(trial.candidates)),
         }
     )
 
@@ -312,7 +272,7 @@ def _finished(
     left_out: Sequence[str] = (),
     failed: Sequence[FailedCandidate] = (),
 ) -> TrialStatus:
-    kept, more = within_room(_in_order(trial, results), rules.required, len(trial.candidates))
+    kept, more = within_room(in_order(trial, results), rules.required, len(trial.candidates))
     started = attempt.started if attempt else None
     ended = attempt.ended if attempt and attempt.ended is not None else now
     return trial.status.model_copy(
@@ -324,7 +284,7 @@ def _finished(
             "completion_time": moment(ended),
             "gpu_seconds": _gpu_seconds(trial, attempt, rules, now),
             "results": kept,
-            "failed_candidates": shortened(_in_order(trial, failed), len(trial.candidates)),
+            "failed_candidates": shortened(in_order(trial, failed), len(trial.candidates)),
             "curve": curve,
             "conditions": [
                 Condition(
