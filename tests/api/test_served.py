@@ -149,7 +149,7 @@ def test_a_trial_of_the_largest_batch_is_kept_as_written(namespace: str, api: Ap
         "get", "nastrial", "digits-5", f"--namespace={namespace}", "--output=json", "--show-managed-fields"
     )
     size = len(json.dumps(json.loads(text), separators=(",", ":")))
-    assert OBJECT_BYTES * 0.75 < size < OBJECT_BYTES
+    assert OBJECT_BYTES * 0.7 < size < OBJECT_BYTES
 
 
 def test_scaling_sets_the_parallelism(namespace: str, api: Api) -> None:
