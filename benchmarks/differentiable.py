@@ -216,7 +216,8 @@ def report(name: str, folder: Path) -> None:
             continue
         long = done[key]
         shares = " ".join(f"{each:.2f}" for each in long["skips"][epochs // 10 - 1 :: epochs // 10])
-        row = f"| {seed} | {shares} | `{long['name']}`, test {done[f'{key} trained']['test']:.4f} |"
+        cell = long["name"].replace("|", "\\|")
+        row = f"| {seed} | {shares} | `{cell}`, test {done[f'{key} trained']['test']:.4f} |"
         if before := long["before"]:
             row += f" {long['restored']} ({before['epoch']}) | test {done[f'{key} before trained']['test']:.4f} |"
         print(row)

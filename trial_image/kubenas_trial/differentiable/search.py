@@ -203,7 +203,9 @@ class Search(Training):
     def entropy(self) -> float:
         """The mean entropy of the places' weights, from 0 to 1, where all operations are weighed alike."""
         with torch.no_grad():
-            rows = [torch.special.entr(rows).sum(-1) / math.log(rows.shape[1]) for rows in self.mixture.expected()]
+            rows = [
+                torch.special.entr(rows).sum(-1) / math.log(max(2, rows.shape[1])) for rows in self.mixture.expected()
+            ]
         return float(torch.cat(rows).mean())
 
     def keep(self, signs: Signs) -> None:
