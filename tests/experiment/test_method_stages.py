@@ -231,6 +231,19 @@ def test_a_deleted_supernet_is_trained_again_as_long_as_it_is_needed() -> None:
     assert planned(of, trials=[judged, ended(2, "s1", 0.6)]).create == ()
 
 
+def test_a_supernet_whose_training_was_cut_short_goes_on_from_its_checkpoint() -> None:
+    of = experiment(stages=funnel(SUPERNET, TRAIN), storage=STORAGE, trials={"max": 1, "candidatesPerTrial": 2})
+    cut_short = replace(
+        trial(0, stage="s0-supernet", phase="Pruned", order=1), candidates=(Candidate(id="0", epochs=5),)
+    )
+    (again,) = planned(of, trials=[cut_short]).create
+    [candidate] = again.spec.candidates
+    assert (again.spec.number, again.spec.stage, candidate.resume_from) == (1, "s0-supernet", "nas-0/0.safetensors")
+    twice = replace(cut_short, number=1, name="nas-1", status=cut_short.status.model_copy(update={"order": 2}))
+    (last,) = planned(of, trials=[cut_short, twice]).create
+    assert last.spec.candidates[0].resume_from == "nas-1/0.safetensors"
+
+
 def ended(number: int, stage: str, accuracy: float | None = None) -> Trial:
     known = trial(number, stage=stage, phase="Succeeded", order=number + 1)
     return known if accuracy is None else replace(succeeded(number, number + 1, accuracy), stage=stage)

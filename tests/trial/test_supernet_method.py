@@ -78,6 +78,19 @@ def test_an_architecture_that_the_supernet_lacks_fails_alone(tmp_path: Path, tra
     assert "accuracy" in result["metrics"]
 
 
+def test_a_training_goes_on_from_that_of_a_trial_that_was_cut_short(tmp_path: Path, trained: Path) -> None:
+    document = training(epochs=14)
+    document["candidates"][0]["resumeFrom"] = str(trained)
+    [result] = done(tmp_path, document)
+    before, after = checkpoint.load(trained), checkpoint.load(tmp_path / "0.safetensors")
+    assert (before.step, after.step, result["step"]) == (12, 14, 14)
+    # Twelve of the fourteen epochs were paid before.
+    assert after.seconds > before.seconds
+    # One that was cut short at its beginning has left none.
+    document["candidates"][0] |= {"resumeFrom": str(tmp_path / "none.safetensors"), "epochs": 1}
+    assert done(tmp_path / "anew", document)[0]["step"] == 1
+
+
 @pytest.mark.parametrize(("rule", "aware"), [*((rule, False) for rule in RULES), ("single-path", True)])
 def test_an_interrupted_training_ends_with_the_same_weights(tmp_path: Path, rule: str, aware: bool) -> None:
     stage = {"name": "a", "depth": [1, 2], "kernel": [3, 5], "width": [4, 8]}

@@ -65,7 +65,7 @@ def open_trials(
     """
     record = ledger.stage(stage.name)
     if stage.source != "kept":
-        # A supernet whose training was cut short by a budget is trained once that allows it.
+        # A supernet whose training was cut short by a budget goes on once that allows it.
         made = record.created - (record.phases["Pruned"] if stage.trains_supernet else 0)
         return max(record.missing, 0 if stage is exhausted else stage.most_trials - made)
     waiting = len(_waiting(stages, stage, ledger))
@@ -151,11 +151,15 @@ def proposed(stages: Sequence[ResolvedStage], create: Sequence[NewTrial]) -> tup
 
 def _checkpoints(
     experiment: NASExperiment, stages: Sequence[ResolvedStage], stage: ResolvedStage, ledger: Ledger
-) -> dict[Architecture, str]:
-    """What the first seed of candidates that were kept goes on from.
+) -> dict[Architecture | None, str]:
+    """What the first seed of candidates that were kept goes on from, and a supernet whose training was cut short.
 
     The other seeds begin anew, or they would differ by less than trainings do.
     """
+    name = experiment.metadata.name
+    if stage.trains_supernet:
+        cut_short = ledger.stage(stage.name).pruned
+        return {} if cut_short is None else {None: checkpoint_of(name, cut_short, "0")}
     if stage.source != "kept" or stage.before is None or experiment.spec.storage is None:
         return {}
     # What was not trained by itself has no checkpoint, and what a supernet is to hand down is not that of the stage
@@ -163,7 +167,6 @@ def _checkpoints(
     before = stages[stage.before]
     if stage.evaluation.method != "train" or before.evaluation.method != "train" or stage.evaluation.inherit:
         return {}
-    name = experiment.metadata.name
     return {one.architecture: checkpoint_of(name, one.trial, one.candidate) for one in ledger.kept(before)}
 
 
@@ -194,7 +197,7 @@ def _trial(
     ledger: Ledger,
     group: _Group,
     number: int,
-    checkpoints: Mapping[Architecture, str],
+    checkpoints: Mapping[Architecture | None, str],
     supernet: str | None,
 ) -> TrialSpec:
     # Of thousands the names would take as much room as the architectures.
@@ -211,7 +214,7 @@ def _trial(
                 name=ledger.space.name(architecture) if named and architecture is not None else None,
                 architecture=None if architecture is None else architecture.to_json(),
                 epochs=stage.epochs,
-                resume_from=None if architecture is None else checkpoints.get(architecture),
+                resume_from=checkpoints.get(architecture),
             )
             for index, architecture in enumerate(group.architectures)
         ],

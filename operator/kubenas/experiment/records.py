@@ -85,6 +85,7 @@ class StageRecord:
     Attributes:
         unscored: whether no candidate has a score yet.
         succeeded: number of the first trial that has succeeded; None where none has.
+        pruned: number of the last trial that was cut short; None where none was.
         phases: number of ended trials by phase.
     """
 
@@ -99,6 +100,7 @@ class StageRecord:
         self._stale = False
         self.unscored = True
         self.succeeded: int | None = None
+        self.pruned: int | None = None
         self.phases = dict.fromkeys(sorted(FINISHED), 0)
         # The best candidate of each of the best trials.
         self._top: list[Judged] = []
@@ -166,6 +168,8 @@ class StageRecord:
         self.phases[ended.phase] += 1
         if ended.phase == "Succeeded":
             self.succeeded = ended.number if self.succeeded is None else min(ended.number, self.succeeded)
+        if ended.phase == "Pruned":
+            self.pruned = max(ended.number, self.pruned or 0)
         if not latest:
             self._history = None
         if not known.complete(self._seeds):

@@ -109,7 +109,8 @@ def train_supernet(
 
     Metrics: those of the task on the validation split of the largest sub-network, `params` (weights of the supernet),
     `flops` (of the largest), `seconds` (training time), `peak_memory_mb`. Training resumes from the candidate's own
-    checkpoint; on SystemExit, as by SIGTERM, it writes one of the last step.
+    checkpoint, else from `resume_from` where that was written; on SystemExit, as by SIGTERM, it writes one of the last
+    step.
 
     Raises:
         InvalidTrialError: the rule makes no sense for the space, or the checkpoint is of another supernet.
@@ -126,10 +127,11 @@ def train_supernet(
     blueprint = Blueprint.of(task, spec, Architecture({}), kind)
     done, metrics = 0, dict[str, float]()
     path = reporter.checkpoint_path(candidate)
-    if path is not None and path.exists():
-        state = stored.load(path)
+    # A training that was cut short at its beginning has left no checkpoint.
+    if source := next((one for one in (path, candidate.resume_from) if one is not None and one.exists()), None):
+        state = stored.load(source)
         if state.blueprint.supernet != kind:
-            raise InvalidTrialError(f"checkpoint {path} is of another supernet: delete it to start over")
+            raise InvalidTrialError(f"checkpoint {source} is of another supernet: delete it to start over")
         stored.restore(supernet, state)
         training.optimizer.load_state_dict(state.optimizer)
         if state.scaler:
@@ -137,7 +139,7 @@ def train_supernet(
         done, training.examples, training.seconds, metrics = state.step, state.examples, state.seconds, state.metrics
         if done:
             reporter.report(candidate, done, **metrics)
-        _LOG.info("the supernet goes on from epoch %d, example %d of %s", done, state.examples, path)
+        _LOG.info("the supernet goes on from epoch %d, example %d of %s", done, state.examples, source)
     saved = done, training.examples
 
     def save() -> None:
