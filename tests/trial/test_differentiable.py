@@ -10,6 +10,7 @@ import pytest
 
 from kubenas.api.space import SearchSpace
 from kubenas.space.load import build_space
+from kubenas_trial import checkpoint
 from tests.trial.process import TrialProcess, error_of, message, trial_document, trial_environment
 
 METRICS = {
@@ -97,3 +98,28 @@ def test_a_damaged_checkpoint_says_what_to_do(tmp_path: Path) -> None:
     with TrialProcess(environment, warm=True) as trial:
         assert trial.exit_code() == 64
     assert "0-search.safetensors cannot be read" in error_of(tmp_path)[1]
+
+
+def test_a_search_that_has_collapsed_goes_back_and_ends(tmp_path: Path) -> None:
+    checkpoints = tmp_path / "checkpoints"
+    # All that there is to choose is a skip.
+    skips = document(20, searchSpace={"cell": {"nodes": 2, "operations": ["pass"], "skip": "pass"}})
+    environment = trial_environment(tmp_path, skips, KUBENAS_CHECKPOINT_DIR=str(checkpoints))
+    with TrialProcess(environment, warm=True) as trial:
+        trial.wait_for(lambda: trial.scrape()[1].get("0", 0) >= 8)
+        trial.send(signal.SIGTERM)
+        assert trial.exit_code() == 143
+    path = checkpoints / "0-search.safetensors"
+    tensors, header = checkpoint.read(path)
+    done = header["step"]
+    assert tensors["past.signs"][:, 1].tolist() == [1.0] * done
+    # As if there had been none in the first eight epochs.
+    tensors["past.signs"][:8, 1] = 0.0
+    checkpoint.write(path, tensors, header)
+    with TrialProcess(environment, warm=True) as trial:
+        assert trial.exit_code() == 0
+        # Four epochs of skips are a fifth of the search.
+        last = max(12, done + 1)
+        assert f"collapsed by epoch {last}, went back to the alphas of epoch 8" in trial.log
+    [result] = message(tmp_path)["results"]
+    assert (result["step"], result["metrics"]["restored_epoch"]) == (last, 8)
