@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -35,7 +36,9 @@ def deep(levels: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("brought", "problem"),
-    [({"x": 1}, ""), (None, "has no architecture"), ("x", "has no architecture"), (deep(200), "levels deep")],
+    [({"x": 1}, ""), (None, "has no architecture"), ("x", "has no architecture"), (deep(200), "levels deep")]
+    + [({"x": [value]}, "what no status can hold") for value in (math.nan, math.inf, 2**63, "\ud800")]
+    + [({"\ud800": 1}, "what no status can hold"), ({"x": [True, None, -(2**63), 0.5, "é"]}, "")],
 )
 def test_an_architecture_is_brought_where_its_candidate_leaves_it_open(brought: Any, problem: str) -> None:
     message = json.dumps(

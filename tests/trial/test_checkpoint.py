@@ -93,8 +93,19 @@ def test_a_foreign_safetensors_file_is_refused(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
     save_file({"weight": torch.zeros(2)}, tmp_path / "0.safetensors")
-    with pytest.raises(InvalidTrialError, match="cannot be read"):
+    with pytest.raises(InvalidTrialError, match="is no checkpoint of KubeNAS: name one that a trial has written"):
         checkpoint.load(tmp_path / "0.safetensors", {})
+
+
+@pytest.mark.parametrize("header", ["[" * 100_000, "{", "null", '{"blueprint": {}}', '{"optimizerState": 1}'])
+def test_a_header_that_is_none_says_what_to_do(tmp_path: Path, header: str) -> None:
+    from safetensors.torch import load_file, save_file
+
+    path = tmp_path / "0.safetensors"
+    checkpoint.save(path, trained({"width": 4}))
+    save_file(load_file(path), path, {"kubenas": header})
+    with pytest.raises(InvalidTrialError, match=r"cannot be read \(.*delete it to start over"):
+        checkpoint.load(path, {"width": 4})
 
 
 def long_trial(**changes: Any) -> dict[str, Any]:

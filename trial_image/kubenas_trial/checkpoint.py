@@ -83,12 +83,16 @@ def load(path: Path, architecture: dict[str, Any] | None = None) -> Checkpoint:
     """
     tensors, header = read(path)
     try:
-        preprocessing = json.loads(tensors.pop(_PREPROCESSING).numpy().tobytes())
-        blueprint = Blueprint.model_validate(header["blueprint"] | {"preprocessing": preprocessing})
-    except (KeyError, TypeError, ValueError) as error:
+        found = _checkpoint(tensors, header)
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise unreadable(path, error) from error
-    if architecture not in (None, blueprint.architecture):
-        raise InvalidTrialError(f"checkpoint {path} belongs to another architecture: {blueprint.architecture}")
+    if architecture not in (None, found.blueprint.architecture):
+        raise InvalidTrialError(f"checkpoint {path} belongs to another architecture: {found.blueprint.architecture}")
+    return found
+
+
+def _checkpoint(tensors: dict[str, torch.Tensor], header: Any) -> Checkpoint:
+    preprocessing = json.loads(tensors.pop(_PREPROCESSING).numpy().tobytes())
     state: dict[int, dict[str, Any]] = {int(index): scalars for index, scalars in header["optimizerState"].items()}
     model: dict[str, torch.Tensor] = {}
     for name, tensor in tensors.items():
@@ -99,7 +103,7 @@ def load(path: Path, architecture: dict[str, Any] | None = None) -> Checkpoint:
             index, _, key = rest.partition(".")
             state[int(index)][key] = tensor
     return Checkpoint(
-        blueprint=blueprint,
+        blueprint=Blueprint.model_validate(header["blueprint"] | {"preprocessing": preprocessing}),
         step=header["step"],
         examples=header.get("examples", 0),
         seconds=header["seconds"],
@@ -127,11 +131,14 @@ def read(path: Path) -> tuple[dict[str, torch.Tensor], Any]:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            header = json.loads(file.metadata()[_HEADER_KEY])
+            written = (file.metadata() or {}).get(_HEADER_KEY)
+            if written is None:
+                raise InvalidTrialError(f"{path} is no checkpoint of KubeNAS: name one that a trial has written")
+            header = json.loads(written)
             return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118 - no mapping
     except FileNotFoundError:
         raise InvalidTrialError(f"checkpoint {path} does not exist") from None
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+    except (SafetensorError, OSError, RecursionError, ValueError) as error:
         raise unreadable(path, error) from error
 
 

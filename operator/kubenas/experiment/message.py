@@ -230,9 +230,28 @@ def _with_architecture(candidate: Candidate, result: Result, entry: Mapping[str,
     if not isinstance(found, dict):
         raise _UnusableError("the result has no architecture, which its candidate leaves open")
     try:
-        return Result(**{**dict(result), "architecture": found})
+        judged = Result(**{**dict(result), "architecture": found})
     except ValueError:
         raise _UnusableError(f"the result's architecture is nested more than {MAX_DEPTH} levels deep") from None
+    if not _storable(found):
+        raise _UnusableError(
+            "the result's architecture has what no status can hold: a number that is not finite or has more than 64 "
+            "bits, or a text that is no Unicode"
+        )
+    return judged
+
+
+def _storable(value: Any) -> bool:
+    """Whether the apiserver takes `value`, which Python's JSON has read."""
+    if isinstance(value, dict):
+        return all(_storable(name) and _storable(item) for name, item in value.items())
+    if isinstance(value, list):
+        return all(map(_storable, value))
+    if isinstance(value, str):
+        return value == value.encode(errors="replace").decode()
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**63
+    return value is None or math.isfinite(value)
 
 
 def _is_number(value: Any) -> bool:
