@@ -155,6 +155,9 @@ def test_a_pod_that_goes_once_all_was_shown_has_done_its_work() -> None:
     assert status is not None
     assert (status.phase, status.attempt, len(status.results)) == ("Succeeded", 1, COUNT - 1)
     assert status.completion_time is not None
+    nothing = advance(of, gone, shown(of, [], ALL), RULES, NOW + 60).status
+    assert nothing is not None
+    assert (nothing.phase, nothing.attempt, nothing.conditions[0].reason) == ("Failed", 1, "OutOfMemory")
 
 
 @examples(50)

@@ -131,6 +131,15 @@ def test_a_proxy_that_fits_no_network_fails(tmp_path: Path) -> None:
     assert "evaluation.proxies: zen looks at what is pooled" in errors.splitlines()[-1]
 
 
+def test_the_file_of_architectures_is_not_written_over(tmp_path: Path) -> None:
+    file = written(tmp_path, CONV)
+    before = file.read_text()
+    given = ("--architectures", str(file), "--out", str(file), "--proxies", "params", *TINY.split())
+    code, _, errors = ran("--space", "nasbench201", *given)
+    assert (code, file.read_text()) == (64, before)
+    assert "has the architectures: name another file" in errors
+
+
 def test_what_was_scored_before_an_interruption_is_kept(tmp_path: Path) -> None:
     file, out = written(tmp_path, *[CONV] * 100_000), tmp_path / "scores.csv"
     command = [

@@ -34,13 +34,16 @@ class Display:
     """A line for each trial that has ended; in a terminal also one that shows how far the experiment is.
 
     A `kubenas.local.run.Listener`.
+
+    Attributes:
+        total: trials of all stages together, as far as it is known how many there will be.
     """
 
     def __init__(self, console: Console, experiment: NASExperiment) -> None:
         self._console = console
         self._name = experiment.metadata.name
         self._objective = experiment.spec.objectives[0].metric
-        self._total = sum(stage.most_trials for stage in resolve(experiment.spec))
+        self.total = sum(stage.most_trials for stage in resolve(experiment.spec))
         self._done = 0
         self._progress = Progress(
             TextColumn("[bold]{task.description}"),
@@ -78,8 +81,8 @@ class Display:
         time = "" if seconds is None else duration_text(seconds)
         names = ", ".join(candidate.name or "" for candidate in trial.candidates)
         names = names if len(trial.candidates) <= _NAMED else f"{len(trial.candidates)} candidates"
-        width = len(str(self._total))
-        self._print(f"{self._done:>{width}}/{self._total}  {trial.name}  {outcome}  {time}  [dim]{escape(names)}[/]")
+        width = len(str(self.total))
+        self._print(f"{self._done:>{width}}/{self.total}  {trial.name}  {outcome}  {time}  [dim]{escape(names)}[/]")
 
     def attempt_failed(self, trial: Trial) -> None:
         """Say why it is tried again."""
@@ -92,16 +95,16 @@ class Display:
         """Show how far it is."""
         counts = status.counts or Counts()
         # Fewer than at first, where less was kept than could have been.
-        self._total = int((status.progress or f"/{self._total}").rpartition("/")[2])
+        self.total = int((status.progress or f"/{self.total}").rpartition("/")[2])
         self._done = counts.succeeded + counts.pruned + counts.failed
         best = f"best {self._objective} {number_text(status.best.value)}" if status.best else ""
         if self._task is None:
             if self._done and status.completion_time is None:
-                self._print(f"Going on: {self._done} of {self._total} trials have ended.")
+                self._print(f"Going on: {self._done} of {self.total} trials have ended.")
             self._task = self._progress.add_task(
-                self._name, total=self._total, completed=self._done, running=running, best=best
+                self._name, total=self.total, completed=self._done, running=running, best=best
             )
-        self._progress.update(self._task, total=self._total, completed=self._done, running=running, best=best)
+        self._progress.update(self._task, total=self.total, completed=self._done, running=running, best=best)
 
     def announced(self, announcement: Announcement) -> None:
         """Say what needs attention; the end itself is told last."""

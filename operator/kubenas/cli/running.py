@@ -27,8 +27,8 @@ def run_in(experiment: NASExperiment, path: Path) -> int:
     with folder.locked():
         display = Display(console, experiment)
         run = LocalRun(experiment, folder, display)
-        trials = experiment.spec.trials
-        display.note(f"{experiment.metadata.name}: {trials.max} trials, {trials.parallelism} at once; state in {path}")
+        name, parallelism = experiment.metadata.name, experiment.spec.trials.parallelism
+        display.note(f"{name}: {display.total} trials, {parallelism} at once; state in {path}")
         if unused := not_used(experiment.spec):
             display.note(f"Without meaning on one machine: {', '.join(unused)}")
         with display:

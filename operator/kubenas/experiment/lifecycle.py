@@ -241,9 +241,10 @@ def _failed(
 def _again(trial: Trial, attempt: Attempt | None, readings: Readings, rules: Rules, now: float) -> TrialStatus:
     """The same trial with its next attempt; a batch keeps what was shown of it, and ends if that is all."""
     results, failed = so_far(trial, readings, rules.required)
-    if results and len(results) + len(failed) == len(trial.candidates):
-        said = Fault("Succeeded", _reported(len(results), failed))
-        return _finished(trial, attempt, "Succeeded", said, results, [], rules, now, failed=failed)
+    if trial.is_batch and len(results) + len(failed) == len(trial.candidates):
+        phase = "Succeeded" if results else "Failed"
+        said = Fault("Succeeded" if results else failed[0].reason, _reported(len(results), failed))
+        return _finished(trial, attempt, phase, said, results, [], rules, now, failed=failed)
     return trial.status.model_copy(
         update={
             "phase": "Pending",

@@ -120,6 +120,9 @@ def test_extract_by_hand_makes_a_network_to_predict_with(tmp_path: Path) -> None
     refused = CliRunner().invoke(app, [*arguments, str(out)])
     assert (refused.exit_code, out.exists()) == (64, False)
     assert "name the data set that the supernet was trained on" in refused.output
+    for taken, says in ((tmp_path, "is a folder"), (tmp_path / "0.safetensors", "is the supernet: name another file")):
+        refused = CliRunner().invoke(app, [*arguments, str(taken), "--dataset", "digits"])
+        assert (refused.exit_code, says in refused.output) == (64, True), refused.output
     made = CliRunner().invoke(app, [*arguments, str(out), "--dataset", "digits"])
     assert made.exit_code == 0, made.output
     [choice] = load_predictor(out).predict([torch.zeros(1, 8, 8, dtype=torch.uint8)])

@@ -48,6 +48,10 @@ def extract(
     with failures_told():
         if not out.absolute().parent.is_dir():
             raise InvalidTrialError(f"--out: the folder {out.absolute().parent} does not exist")
+        if out.is_dir() or (out.exists() and supernet.exists() and out.samefile(supernet)):
+            raise InvalidTrialError(
+                f"--out: {out} is {'a folder' if out.is_dir() else 'the supernet'}: name another file"
+            )
         state = load(supernet)
         blueprint = state.blueprint
         chosen = read_architecture(architecture, build_space(SearchSpace.model_validate(blueprint.space)))

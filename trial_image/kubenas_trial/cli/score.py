@@ -64,6 +64,8 @@ def score(
             raise InvalidTrialError(f"--out: {out} is a folder: name a file")
         if not out.absolute().parent.is_dir():
             raise InvalidTrialError(f"--out: the folder {out.absolute().parent} does not exist")
+        if out.exists() and architectures.exists() and out.samefile(architectures):
+            raise InvalidTrialError(f"--out: {out} has the architectures: name another file")
         _score(space, architectures, out, names, given, task, form, device, seed, setting or [])
 
 
