@@ -140,6 +140,10 @@ def test_the_file_of_architectures_is_not_written_over(tmp_path: Path) -> None:
     assert "has the architectures: name another file" in errors
 
 
+def _heeds_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def test_what_was_scored_before_an_interruption_is_kept(tmp_path: Path) -> None:
     file, out = written(tmp_path, *[CONV] * 100_000), tmp_path / "scores.csv"
     command = [
@@ -153,7 +157,8 @@ def test_what_was_scored_before_an_interruption_is_kept(tmp_path: Path) -> None:
         "l2_norm",
     ]
     command += ["--architectures", str(file), "--out", str(out), *TINY.split()]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE)
+    # Shells let what they start in the background ignore it.
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, preexec_fn=_heeds_interrupts)  # noqa: PLW1509
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not out.exists():
         assert process.poll() is None

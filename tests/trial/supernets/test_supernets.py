@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kubenas.api.space import SearchSpace
 from kubenas.space.base import Architecture
+from kubenas.space.load import build_space
 from kubenas_trial.errors import InvalidTrialError
+from kubenas_trial.networks.base import Images
+from kubenas_trial.networks.build import family_of
+from kubenas_trial.supernets.covering import union
+from kubenas_trial.supernets.networks import Networks
 from kubenas_trial.supernets.supernet import Supernet
+from kubenas_trial.tasks.image_classification import ImageClassification
 from tests.properties import examples
 from tests.trial.supernets.spaces import NAMES, networks_of, supernet_of
 from tests.trial.test_parameter_names import SPACES
@@ -49,6 +57,23 @@ def test_no_shared_parameter_is_larger_than_a_network_has_it_nor_without_values(
     total = sum(parameter.numel() for parameter in supernet.parameters())
     largest = max(supernet.networks.size(space.space.sample(rng)) for _ in range(20))
     assert total >= largest
+
+
+def test_each_shared_parameter_is_as_large_as_the_largest_of_all_networks() -> None:
+    # A layer's input is as wide as the nearest stage before it that has blocks.
+    narrow: dict[str, Any] = {"depth": [0, 1], "width": [4, 6], "operation": ["conv", "sep_conv", "skip"]}
+    stages: list[dict[str, Any]] = [{"name": "a", "depth": [1], "width": [4, 8], "operation": ["conv"]}]
+    stages += [{"name": name} | narrow for name in ("b", "c")]
+    stages += [{"name": "d", "depth": [1], "expansion": [2, 3], "operation": ["mbconv", "fused_mbconv", "residual"]}]
+    spec = SearchSpace.model_validate({"macro": {"stages": stages}})
+    networks = Networks(family_of(spec, ImageClassification.families, "image-classification"), {}, Images(1, 8, 8, 10))
+    space = build_space(spec)
+    largest: dict[str, torch.Size] = {}
+    for architecture in space.enumerate() or ():
+        for name, shape in networks.shapes(architecture).items():
+            largest[name] = torch.Size(map(max, largest.get(name, shape), shape))
+    assert len(largest) > 50
+    assert {name: shape for name, (shape, _) in union(space, networks).items()} == largest
 
 
 def test_what_a_subnetwork_learns_its_part_of_the_shared_parameters_has_learned() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from random import Random
 from typing import Final
 
@@ -24,9 +24,9 @@ def union(space: Space, networks: Networks) -> dict[str, tuple[Size, Architectur
     """Of each parameter of the space's networks the largest shape, and an architecture that is the largest there.
 
     A name says place and operation, and shapes grow with the ordered decisions. So these are at their largest while
-    each decision takes each of its values in turn; then all are drawn, round by round, as operations at one place may
-    need others to be there. It ends once the last half of the rounds has found no new name or size. Constraints are
-    ignored: they exclude architectures, not parts of them.
+    each decision takes each of its values in turn, and while stages are left out (`_add_structures`). Then all are
+    drawn, round by round, as operations at one place may need others to be there. It ends once the last half of the
+    rounds has found no new name or size. Constraints are ignored: they exclude architectures, not parts of them.
 
     Raises:
         InvalidTrialError: an architecture of the space makes no network.
@@ -34,6 +34,7 @@ def union(space: Space, networks: Networks) -> dict[str, tuple[Size, Architectur
     found: dict[str, tuple[Size, Architecture]] = {}
     for architecture in _one_by_one(space):
         _add(found, space, networks, architecture)
+    _add_structures(found, space, networks)
     news, number = 0, 0
     while number < news + max(_SILENT, number // 2):
         number += 1
@@ -72,6 +73,51 @@ def _one_by_one(space: Space) -> Iterator[Architecture]:
             yield space.complete({**largest, **_switched_on(space, decision), decision.name: value}, rng)
 
 
+def _add_structures(found: dict[str, tuple[Size, Architecture]], space: Space, networks: Networks) -> None:
+    """Add the networks of other depths, all sizes at their largest, each operation once with each.
+
+    Behind a stage without blocks a layer's input is as wide as the last one before it. So further depths are changed
+    where the change of one has brought something.
+    """
+    structural = _structural(space, networks)
+    left = [Architecture({})]
+    seen = set(left)
+    while left:
+        structure = left.pop()
+        rows = [_add(found, space, networks, each) for each in _dealt(space, structure)]
+        if structure and not any(rows):
+            continue
+        for name in structural:
+            for value in values_of(space.decisions[name]):
+                changed = Architecture({**structure, name: value})
+                if changed not in seen:
+                    seen.add(changed)
+                    left.append(changed)
+
+
+def _structural(space: Space, networks: Networks) -> list[str]:
+    """The ordered decisions that say which layers there are, such as depths: others only change sizes."""
+    base = space.complete(_largest(space), Random(0))
+    there = _shapes(space, networks, base).keys()
+    found = []
+    for name, value in base.items():
+        decision = space.decisions[name]
+        others = [each for each in values_of(decision) if each != value] if is_ordered(decision) else []
+        each = (_shapes(space, networks, space.complete({**base, name: other}, Random(0))) for other in others)
+        if any(there - shapes.keys() for shapes in each if shapes):
+            found.append(name)
+    return found
+
+
+def _dealt(space: Space, structure: Architecture) -> Iterator[Architecture]:
+    """Each operation once, all sizes at their largest but for what `structure` says."""
+    operations = {each.name: values_of(each) for each in space.decisions.values() if not is_ordered(each)}
+    fixed = {**_largest(space), **structure}
+    for row in range(max(map(len, operations.values()), default=1)):
+        values = {name: each[row % len(each)] for name, each in operations.items()}
+        yield space.complete(values | fixed, Random(row))
+
+
 def _round(space: Space, number: int) -> Iterator[Architecture]:
     """As many as the longest decision has values, each value once: with all, most or no sizes at their largest."""
     rng, largest = Random(number), _largest(space)
@@ -97,17 +143,25 @@ def _add(
     found: dict[str, tuple[Size, Architecture]], space: Space, networks: Networks, architecture: Architecture
 ) -> bool:
     """Add what is new or larger; whether anything was."""
-    try:
-        shapes = networks.shapes(architecture)
-    except InvalidTrialError:
-        if space.allows(architecture):
-            raise
-        return False
     news = False
-    for name, shape in shapes.items():
+    for name, shape in _shapes(space, networks, architecture).items():
         known, at = found.get(name, (shape, architecture))
         larger = Size(map(max, known, shape))
         if name not in found or larger != known:
             found[name] = larger, architecture if larger == shape else at
             news = True
     return news
+
+
+def _shapes(space: Space, networks: Networks, architecture: Architecture) -> Mapping[str, Size]:
+    """Those of its parameters; none where there is no such network, as constraints exclude it.
+
+    Raises:
+        InvalidTrialError: there is none although the space has the architecture.
+    """
+    try:
+        return networks.shapes(architecture)
+    except InvalidTrialError:
+        if space.allows(architecture):
+            raise
+        return {}
