@@ -6,9 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from tests.local.trainers import kubenas
+from tests.local.trainers import searched
 
 DOCUMENT = {
     "apiVersion": "kubenas.io/v1alpha1",
@@ -34,12 +32,7 @@ def architectures(trial: Any) -> set[str]:
 
 
 def test_what_is_trained_was_scored(tmp_path: Path) -> None:
-    (tmp_path / "nas.yaml").write_text(yaml.safe_dump(DOCUMENT))
-    run = kubenas("run", "nas.yaml", "--state", "state", cwd=tmp_path)
-    output, errors = run.communicate(timeout=600)
-    assert (run.returncode, errors) == (0, ""), output
-    trials = [json.loads(path.read_text()) for path in sorted((tmp_path / "state" / "trials").iterdir())]
-    scoring, *training = sorted(trials, key=lambda trial: int(trial["spec"]["number"]))
+    output, (scoring, *training) = searched(DOCUMENT, tmp_path, 600)
     assert scoring["spec"]["stage"] == "proxies"
     scored = architectures(scoring)
     assert len(scored) == 24

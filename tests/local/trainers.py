@@ -9,9 +9,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
+
+import yaml
 
 from kubenas.api.experiment import NASExperiment
 from kubenas.api.validate import read_experiment
@@ -107,6 +109,20 @@ def kubenas(*arguments: str, cwd: Path, **environment: str) -> subprocess.Popen[
         start_new_session=True,
         preexec_fn=_die_with_parent,  # noqa: PLW1509 - no thread of the tests holds a lock that it needs
     )
+
+
+def searched(document: Mapping[str, Any], folder: Path, timeout: float) -> tuple[str, list[dict[str, Any]]]:
+    """Run an experiment to its end, with its state in `folder`/state.
+
+    Returns:
+        What it has printed, and its trials by number.
+    """
+    (folder / "nas.yaml").write_text(yaml.safe_dump(document))
+    run = kubenas("run", "nas.yaml", "--state", "state", cwd=folder)
+    output, errors = run.communicate(timeout=timeout)
+    assert (run.returncode, errors) == (0, ""), output
+    trials = [json.loads(path.read_text()) for path in (folder / "state" / "trials").glob("*.json")]
+    return output, sorted(trials, key=lambda trial: int(trial["spec"]["number"]))
 
 
 def _die_with_parent() -> None:

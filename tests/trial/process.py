@@ -30,6 +30,27 @@ CELL = {
     "2-3": "nor_conv_3x3",
 }
 
+# A real SIGTERM within the steps of the numbers that it is given, counted by the losses that they compute.
+ENDED_WITHIN = """
+import logging, os, signal, sys
+from kubenas_trial.contract import Trial
+from kubenas_trial.run import run
+from kubenas_trial.tasks.image_classification import ImageClassification
+logging.basicConfig(level=logging.INFO)
+steps, whole = 0, ImageClassification.loss
+
+def loss(task, network, batch):
+    global steps
+    steps += 1
+    if str(steps) in sys.argv[1:]:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return whole(task, network, batch)
+
+ImageClassification.loss = loss
+with Trial.from_environment() as trial:
+    run(trial)
+"""
+
 # Reports what the test writes to its standard input, line by line; ends with it, and so with the test.
 STEPPED_TRAINER = """
 import json, logging, sys

@@ -15,7 +15,7 @@ from kubenas_trial.blueprint import Blueprint
 from kubenas_trial.checkpoint import Checkpoint
 from kubenas_trial.errors import InvalidTrialError
 from kubenas_trial.optimizers import SGD
-from tests.trial.process import TrialProcess, error_of, message, trial_document, trial_environment
+from tests.trial.process import ENDED_WITHIN, TrialProcess, error_of, message, trial_document, trial_environment
 
 
 def trained(architecture: dict[str, Any]) -> Checkpoint:
@@ -167,26 +167,6 @@ def test_a_resume_from_nothing_is_an_invalid_trial(tmp_path: Path) -> None:
 
 
 VIT = {"embed_dim": 192, "depth": 12} | {f"{name}.{i}": 4 for name in ("num_heads", "mlp_ratio") for i in range(12)}
-# A real SIGTERM within some steps. The network draws in every step (dropout), beside the augmentation.
-ENDED_WITHIN = """
-import logging, os, signal, sys
-from kubenas_trial.contract import Trial
-from kubenas_trial.run import run
-from kubenas_trial.tasks.image_classification import ImageClassification
-logging.basicConfig(level=logging.INFO)
-steps, whole = 0, ImageClassification.loss
-
-def loss(task, network, batch):
-    global steps
-    steps += 1
-    if str(steps) in sys.argv[1:]:
-        os.kill(os.getpid(), signal.SIGTERM)
-    return whole(task, network, batch)
-
-ImageClassification.loss = loss
-with Trial.from_environment() as trial:
-    run(trial)
-"""
 
 
 @pytest.mark.parametrize(("processes", "workers"), [(1, 0), (2, 2)])
@@ -195,6 +175,7 @@ def test_a_training_that_is_ended_within_epochs_ends_as_undisturbed(
 ) -> None:
     # Neither workers nor other processes are forked from a warm one.
     warm = processes == 1
+    # The network draws in every step (dropout), beside the augmentation.
     document = trial_document(searchSpace={"preset": "vit"})
     settings: dict[str, Any] = {"batchSize": 128 // processes, "accumulate": 2, "workers": workers}
     settings["network"] = {"width": 0.0625, "dropout": 0.1}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 from random import Random
@@ -15,7 +14,7 @@ from kubenas.api.metric_names import of_proxies
 from kubenas.api.validate import read_experiment
 from kubenas.space.load import build_space
 from kubenas_trial.tasks.load import TASKS
-from tests.local.trainers import kubenas
+from tests.local.trainers import kubenas, searched
 from tests.trial.process import TrialProcess, message, trial_environment
 
 # For a whole training of up to some minutes on a crowded machine.
@@ -84,11 +83,7 @@ def test_the_example_of_scores_before_trainings_is_searched_by_the_local_backend
     screen, final = document["spec"]["stages"]
     screen |= {"trials": {"max": 2, "candidatesPerTrial": 3}, "keep": {"top": 2}}
     final["evaluation"]["epochs"] = 1
-    (tmp_path / "nas.yaml").write_text(yaml.safe_dump(document))
-    run = kubenas("run", "nas.yaml", "--state", "state", cwd=tmp_path)
-    output, errors = run.communicate(timeout=TIMEOUT)
-    assert (run.returncode, errors) == (0, ""), output
-    trials = [json.loads(path.read_text()) for path in sorted((tmp_path / "state" / "trials").iterdir())]
+    _, trials = searched(document, tmp_path, TIMEOUT)
     results = {
         stage: [one for each in trials if each["spec"]["stage"] == stage for one in each["status"]["results"]]
         for stage in ("screen", "train")
@@ -106,11 +101,7 @@ def test_the_examples_of_supernets_are_searched_by_the_local_backend(tmp_path: P
     screen["evaluation"]["epochs"] = 2
     screen |= {"trials": {"max": 2, "candidatesPerTrial": 4}, "keep": {"top": 2}}
     final["evaluation"]["epochs"] = 1
-    (tmp_path / "nas.yaml").write_text(yaml.safe_dump(document))
-    run = kubenas("run", "nas.yaml", "--state", "state", cwd=tmp_path)
-    output, errors = run.communicate(timeout=TIMEOUT)
-    assert (run.returncode, errors) == (0, ""), output
-    trials = [json.loads(path.read_text()) for path in sorted((tmp_path / "state" / "trials").iterdir())]
+    _, trials = searched(document, tmp_path, TIMEOUT)
     results = Counter(each["spec"]["stage"] for each in trials for _ in each["status"]["results"])
     trained = 2 * final["evaluation"].get("seeds", 1)
     assert results == {"screen-supernet": 1, "screen": 8, "final": trained}
@@ -125,11 +116,7 @@ def test_the_example_of_a_funnel_is_searched_by_the_local_backend(tmp_path: Path
     shared["evaluation"]["epochs"] = short["evaluation"]["epochs"] = full["evaluation"]["epochs"] = 1
     short["keep"] = {"top": 1}
     full["evaluation"]["seeds"] = 2
-    (tmp_path / "nas.yaml").write_text(yaml.safe_dump(document))
-    run = kubenas("run", "nas.yaml", "--state", "state", cwd=tmp_path)
-    output, errors = run.communicate(timeout=TIMEOUT)
-    assert (run.returncode, errors) == (0, ""), output
-    trials = [json.loads(path.read_text()) for path in sorted((tmp_path / "state" / "trials").iterdir())]
+    output, trials = searched(document, tmp_path, TIMEOUT)
     results = Counter(each["spec"]["stage"] for each in trials for _ in each["status"]["results"])
     assert results == {"score": 8, "shared-supernet": 1, "shared": 5, "short": 3, "full": 2}
     assert "ProxyUseful=Unknown: 3 candidates with proxies have been trained" in output
@@ -145,11 +132,7 @@ def test_what_differentiable_searches_find_is_trained(tmp_path: Path) -> None:
     search["evaluation"]["epochs"] = final["evaluation"]["epochs"] = 1
     search["keep"]["top"] = 2
     final["evaluation"]["seeds"] = 1
-    (tmp_path / "nas.yaml").write_text(yaml.safe_dump(document))
-    run = kubenas("run", "nas.yaml", "--state", "state", cwd=tmp_path)
-    output, errors = run.communicate(timeout=TIMEOUT)
-    assert (run.returncode, errors) == (0, ""), output
-    trials = [json.loads(path.read_text()) for path in sorted((tmp_path / "state" / "trials").glob("*.json"))]
+    _, trials = searched(document, tmp_path, TIMEOUT)
     space = build_space(read_experiment(document).spec.search_space)
     found, trained = [], []
     for trial in trials:

@@ -15,7 +15,7 @@ from kubenas_trial import checkpoint
 from kubenas_trial.contract import Trial
 from kubenas_trial.run import run
 from kubenas_trial.supernets.rules.load import RULES
-from tests.trial.process import TrialProcess, error_of, message, trial_document, trial_environment
+from tests.trial.process import ENDED_WITHIN, TrialProcess, error_of, message, trial_document, trial_environment
 
 SPACE = build_space(SearchSpace(preset="nasbench201"))
 SUPERNET: dict[str, Any] = {"method": "supernet", "rule": "single-path"}
@@ -114,28 +114,6 @@ def test_an_interrupted_training_ends_with_the_same_weights(tmp_path: Path, rule
     assert states["disturbed"].metrics["loss"] == states["undisturbed"].metrics["loss"]
     for name, weights in states["undisturbed"].model.items():
         assert torch.equal(states["disturbed"].model[name], weights), name
-
-
-# A real SIGTERM within the steps of these numbers, counted by the losses that they compute.
-ENDED_WITHIN = """
-import logging, os, signal, sys
-from kubenas_trial.contract import Trial
-from kubenas_trial.run import run
-from kubenas_trial.tasks.image_classification import ImageClassification
-logging.basicConfig(level=logging.INFO)
-steps, whole = 0, ImageClassification.loss
-
-def loss(task, network, batch):
-    global steps
-    steps += 1
-    if str(steps) in sys.argv[1:]:
-        os.kill(os.getpid(), signal.SIGTERM)
-    return whole(task, network, batch)
-
-ImageClassification.loss = loss
-with Trial.from_environment() as trial:
-    run(trial)
-"""
 
 
 def test_a_checkpoint_of_one_architecture_is_no_supernet(tmp_path: Path) -> None:

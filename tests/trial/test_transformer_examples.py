@@ -8,19 +8,14 @@ from typing import Any
 
 import yaml
 
-from tests.local.trainers import kubenas
+from tests.local.trainers import searched
 from tests.trial.test_examples import EXAMPLES, TIMEOUT
 
 
 def run(folder: Path, spec: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Run it to its end; the experiment's status, and the trials in their order."""
     document = {"apiVersion": "kubenas.io/v1alpha1", "kind": "NASExperiment", "metadata": {"name": "nas"}, "spec": spec}
-    (folder / "nas.yaml").write_text(yaml.safe_dump(document))
-    process = kubenas("run", "nas.yaml", "--state", "state", cwd=folder)
-    output, errors = process.communicate(timeout=TIMEOUT)
-    assert (process.returncode, errors) == (0, ""), output
-    trials = [json.loads(path.read_text()) for path in (folder / "state" / "trials").glob("*.json")]
-    trials.sort(key=lambda trial: int(trial["spec"]["number"]))
+    _, trials = searched(document, folder, TIMEOUT)
     return json.loads((folder / "state" / "experiment.json").read_text())["status"], trials
 
 
