@@ -33,7 +33,7 @@ from kubenas_trial.datasets.data import Examples
 from kubenas_trial.differentiable.collapse import last_good
 from kubenas_trial.differentiable.search import Search
 from kubenas_trial.document import Evaluation
-from kubenas_trial.evaluation.train import seed_epoch
+from kubenas_trial.evaluation.epochs import seed_epoch
 from kubenas_trial.evaluation.training import Training
 from kubenas_trial.tasks.load import AnyTask, load_task
 

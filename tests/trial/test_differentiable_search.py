@@ -15,7 +15,7 @@ from kubenas_trial.differentiable.collapse import Signs
 from kubenas_trial.differentiable.samplers.load import SAMPLERS
 from kubenas_trial.differentiable.search import Part, Search
 from kubenas_trial.document import Evaluation
-from kubenas_trial.evaluation.train import seed_epoch
+from kubenas_trial.evaluation.epochs import seed_epoch
 from kubenas_trial.tasks.load import AnyTask
 from tests.trial.test_mixture import task_of
 

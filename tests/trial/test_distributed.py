@@ -30,7 +30,7 @@ from kubenas.api.task import Dataset, Task
 from kubenas.api.space import SearchSpace
 from kubenas.space.load import build_space
 from kubenas_trial.distributed import joined
-from kubenas_trial.evaluation.train import seed_epoch
+from kubenas_trial.evaluation.epochs import seed_epoch
 from kubenas_trial.evaluation.training import Training
 from kubenas_trial.tasks.load import load_task
 

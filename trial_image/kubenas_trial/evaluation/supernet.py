@@ -12,16 +12,14 @@ from torch import nn
 from kubenas.api.space import SearchSpace
 from kubenas.space.base import Architecture, Space
 from kubenas.space.load import build_space
-from kubenas_trial import checkpoint
 from kubenas_trial.blueprint import Blueprint, SupernetKind
-from kubenas_trial.checkpoint import Checkpoint
 from kubenas_trial.contract import Candidate, Trial
 from kubenas_trial.distributed import rank
 from kubenas_trial.document import Evaluation
 from kubenas_trial.errors import InvalidTrialError
+from kubenas_trial.evaluation.epochs import Epochs, seed_epoch
 from kubenas_trial.evaluation.reporter import Reporter
 from kubenas_trial.evaluation.supernet_training import ComplexityAwareRates, SupernetTraining
-from kubenas_trial.evaluation.train import seed_epoch
 from kubenas_trial.evaluation.training import evaluated, peak_of_training, reset_peak
 from kubenas_trial.measure.cost import count_flops, count_parameters
 from kubenas_trial.measure.measures import before_training
@@ -125,58 +123,27 @@ def train_supernet(
     training = SupernetTraining(task, supernet, rule, candidate.epochs, rates, reporter.uninterrupted)
     kind = SupernetKind(rule=evaluation.rule, branches=rule.branches)
     blueprint = Blueprint.of(task, spec, Architecture({}), kind)
-    done, metrics = 0, dict[str, float]()
     path = reporter.checkpoint_path(candidate)
+    epochs = Epochs(training, candidate, reporter, path, blueprint if leads else None)
     # A training that was cut short at its beginning has left no checkpoint.
     if source := next((one for one in (path, candidate.resume_from) if one is not None and one.exists()), None):
         state = stored.load(source)
         if state.blueprint.supernet != kind:
             raise InvalidTrialError(f"checkpoint {source} is of another supernet: delete it to start over")
         stored.restore(supernet, state)
-        training.optimizer.load_state_dict(state.optimizer)
-        if state.scaler:
-            training.scaler.load_state_dict(state.scaler)
-        done, training.examples, training.seconds, metrics = state.step, state.examples, state.seconds, state.metrics
-        if done:
-            reporter.report(candidate, done, **metrics)
-        _LOG.info("the supernet goes on from epoch %d, example %d of %s", done, state.examples, source)
-    saved = done, training.examples
-
-    def save() -> None:
-        nonlocal saved
-        if path is None or not leads or saved == (done, training.examples):
-            return
-        state = Checkpoint(
-            blueprint=blueprint,
-            step=done,
-            examples=training.examples,
-            seconds=training.seconds,
-            metrics=metrics,
-            model=supernet.state_dict(),
-            optimizer=training.optimizer.state_dict(),
-            scaler=training.scaler.state_dict(),
-        )
-        with reporter.uninterrupted():
-            checkpoint.save(path, state)
-            saved = done, training.examples
-
+        epochs.go_on_from(state)
+        _LOG.info("the supernet goes on from epoch %d, example %d of %s", state.step, state.examples, source)
     _, largest = extremes(space, networks)
-    try:
-        for epoch in range(done + 1, candidate.epochs + 1):
-            training.train_epoch(epoch, seed_epoch(seed, candidate.id, epoch))
-            network = _calibrated(task, supernet, largest, seed)
-            values = {
-                **(evaluated(task, network, task.data.validation) if leads else {}),
-                "params": count_parameters(supernet),
-                "flops": count_flops(network, task.example()),
-                "seconds": training.seconds,
-                **training.memory,
-            }
-            with reporter.uninterrupted():
-                reporter.report(candidate, epoch, **values)
-                done, training.examples, metrics = epoch, 0, values
-            save()
-    except SystemExit:
-        save()
-        raise
+
+    def measured() -> dict[str, float]:
+        network = _calibrated(task, supernet, largest, seed)
+        return {
+            **(evaluated(task, network, task.data.validation) if leads else {}),
+            "params": count_parameters(supernet),
+            "flops": count_flops(network, task.example()),
+            "seconds": training.seconds,
+            **training.memory,
+        }
+
+    epochs.train(seed, measured)
     return supernet

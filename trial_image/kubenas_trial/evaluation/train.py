@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import nn
 
 from kubenas.api.metric_names import metric_names
@@ -15,10 +13,10 @@ from kubenas.api.space import SearchSpace
 from kubenas.space.load import build_space
 from kubenas_trial import checkpoint
 from kubenas_trial.blueprint import Blueprint
-from kubenas_trial.checkpoint import Checkpoint
 from kubenas_trial.contract import Candidate, Trial
 from kubenas_trial.distributed import rank, world_size
 from kubenas_trial.errors import InvalidTrialError
+from kubenas_trial.evaluation.epochs import Epochs, seed_epoch
 from kubenas_trial.evaluation.reporter import Reporter
 from kubenas_trial.evaluation.training import REDUCED_BATCH, Training, reset_peak
 from kubenas_trial.measure.cost import count_flops, count_parameters
@@ -84,69 +82,32 @@ def train(
         **(before_training(task, network) if leads else {}),
     }
     training = Training(task, network, max(candidate.epochs, candidate.horizon), reporter.uninterrupted)
-    done, metrics = 0, dict[str, float]()
-    path = reporter.checkpoint_path(candidate) if leads else None
-    if source := _source(reporter.checkpoint_path(candidate), candidate):
+    path = reporter.checkpoint_path(candidate)
+    blueprint = None if path is None or not leads else Blueprint.of(task, space, architecture)
+    epochs = Epochs(training, candidate, reporter, path, blueprint)
+    if source := _source(path, candidate):
         state = checkpoint.load(source, architecture.to_json())
         network.load_state_dict(state.model)
-        training.optimizer.load_state_dict(state.optimizer)
-        if state.scaler:
-            training.scaler.load_state_dict(state.scaler)
-        done, training.examples, training.seconds, metrics = state.step, state.examples, state.seconds, state.metrics
-        if done:
-            reporter.report(candidate, done, **metrics)
-        _LOG.info("candidate %s: goes on from epoch %d, example %d of %s", candidate.id, done, state.examples, source)
-    elif supernet is not None:
-        network.load_state_dict(
-            supernet.weights(architecture), strict=False
-        )  # without batch normalization's statistics
-    saved = done, training.examples
-    blueprint = None if path is None else Blueprint.of(task, space, architecture)
-
-    def save() -> None:
-        nonlocal saved
-        if path is None or blueprint is None or saved == (done, training.examples):
-            return
-        state = Checkpoint(
-            blueprint=blueprint,
-            step=done,
-            examples=training.examples,
-            seconds=training.seconds,
-            metrics=metrics,
-            model=network.state_dict(),
-            optimizer=training.optimizer.state_dict(),
-            scaler=training.scaler.state_dict(),
+        epochs.go_on_from(state)
+        _LOG.info(
+            "candidate %s: goes on from epoch %d, example %d of %s", candidate.id, state.step, state.examples, source
         )
-        with reporter.uninterrupted():
-            checkpoint.save(path, state)
-            saved = done, training.examples
+    elif supernet is not None:
+        # Without batch normalization's statistics.
+        network.load_state_dict(supernet.weights(architecture), strict=False)
 
-    try:
-        for epoch in range(done + 1, candidate.epochs + 1):
-            training.train_epoch(epoch, seed_epoch(seed, candidate.id, epoch))
-            judged = training.evaluate(task.data.validation) if leads else {}
-            values = {**judged, **costs, "seconds": training.seconds, **training.memory}
-            with reporter.uninterrupted():
-                reporter.report(candidate, epoch, **values)
-                done, training.examples, metrics = epoch, 0, values
-            save()
-    except SystemExit:
-        save()
-        raise
+    def measured() -> dict[str, float]:
+        judged = training.evaluate(task.data.validation) if leads else {}
+        return {**judged, **costs, "seconds": training.seconds, **training.memory}
+
+    epochs.train(seed, measured)
     if not leads:
         return network
     test = {f"test_{name}": value for name, value in training.evaluate(task.data.test).items()}
-    reporter.report(candidate, done, **(training.memory | metrics), **test, **after_training(task, network))
+    reporter.report(
+        candidate, epochs.done, **(training.memory | epochs.metrics), **test, **after_training(task, network)
+    )
     return network
-
-
-def seed_epoch(seed: int, candidate: str, epoch: int) -> torch.Generator:
-    """Seed every random draw of one epoch.
-
-    Draws do not depend on earlier epochs, so that a resumed training draws the same as an uninterrupted one.
-    """
-    digest = hashlib.sha256(f"{seed}/{candidate}/{epoch}".encode()).digest()
-    return torch.manual_seed(int.from_bytes(digest[:8], "big"))
 
 
 def _inherited(task: Task[Any, Any], trial: Trial) -> Supernet | None:

@@ -1,0 +1,99 @@
+"""The epochs of one training, each with a report and a checkpoint, from where an earlier attempt has ended."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from kubenas_trial import checkpoint
+from kubenas_trial.blueprint import Blueprint
+from kubenas_trial.checkpoint import Checkpoint
+from kubenas_trial.contract import Candidate
+from kubenas_trial.evaluation.reporter import Reporter
+from kubenas_trial.evaluation.training import Training
+
+
+class Epochs:
+    """Those of `candidate` by `training`.
+
+    Attributes:
+        done: how many are.
+        metrics: what was reported after the last one.
+    """
+
+    def __init__(
+        self,
+        training: Training,
+        candidate: Candidate,
+        reporter: Reporter,
+        path: Path | None,
+        blueprint: Blueprint | None,
+    ) -> None:
+        """Write checkpoints with `blueprint` to `path`; none where either is None."""
+        self.done = 0
+        self.metrics: dict[str, float] = {}
+        self._training, self._candidate, self._reporter = training, candidate, reporter
+        self._path, self._blueprint = path, blueprint
+        self._saved = (0, training.examples)
+
+    def go_on_from(self, state: Checkpoint) -> None:
+        """Take over all of a checkpoint but the network's weights, and report its metrics again."""
+        training = self._training
+        training.optimizer.load_state_dict(state.optimizer)
+        if state.scaler:
+            training.scaler.load_state_dict(state.scaler)
+        training.examples, training.seconds = state.examples, state.seconds
+        self.done, self.metrics = state.step, state.metrics
+        self._saved = (self.done, training.examples)
+        if self.done:
+            self._reporter.report(self._candidate, self.done, **self.metrics)
+
+    def train(self, seed: int, measured: Callable[[], dict[str, float]]) -> None:
+        """Train those that are left; on SystemExit, as by SIGTERM, a checkpoint of the last step is written.
+
+        Args:
+            seed: of the trial.
+            measured: the metrics after an epoch.
+        """
+        training = self._training
+        try:
+            for epoch in range(self.done + 1, self._candidate.epochs + 1):
+                training.train_epoch(epoch, seed_epoch(seed, self._candidate.id, epoch))
+                values = measured()
+                with self._reporter.uninterrupted():
+                    self._reporter.report(self._candidate, epoch, **values)
+                    self.done, training.examples, self.metrics = epoch, 0, values
+                self._save()
+        except SystemExit:
+            self._save()
+            raise
+
+    def _save(self) -> None:
+        training, now = self._training, (self.done, self._training.examples)
+        if self._path is None or self._blueprint is None or self._saved == now:
+            return
+        state = Checkpoint(
+            blueprint=self._blueprint,
+            step=self.done,
+            examples=training.examples,
+            seconds=training.seconds,
+            metrics=self.metrics,
+            model=training.network.state_dict(),
+            optimizer=training.optimizer.state_dict(),
+            scaler=training.scaler.state_dict(),
+        )
+        with self._reporter.uninterrupted():
+            checkpoint.save(self._path, state)
+            self._saved = now
+
+
+def seed_epoch(seed: int, candidate: str, epoch: int) -> torch.Generator:
+    """Seed every random draw of one epoch.
+
+    Draws do not depend on earlier epochs, so that a resumed training draws the same as an uninterrupted one.
+    """
+    digest = hashlib.sha256(f"{seed}/{candidate}/{epoch}".encode()).digest()
+    return torch.manual_seed(int.from_bytes(digest[:8], "big"))
