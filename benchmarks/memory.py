@@ -24,8 +24,8 @@ from kubenas_trial.datasets.data import Batch
 from kubenas_trial.differentiable.pruning import operations_at, prune
 from kubenas_trial.differentiable.search import Search
 from kubenas_trial.document import Evaluation
+from kubenas_trial.evaluation.peak import peak_of_training
 from kubenas_trial.evaluation.supernet_training import SupernetTraining
-from kubenas_trial.evaluation.training import peak_of_training
 from kubenas_trial.step import Step
 from kubenas_trial.supernets.networks import Networks
 from kubenas_trial.supernets.rules.load import rule_class

@@ -25,9 +25,10 @@ from kubenas_trial.differentiable.search import Search
 from kubenas_trial.document import Evaluation
 from kubenas_trial.errors import InvalidTrialError, TrialError
 from kubenas_trial.evaluation.checkpointing import blocks, checkpointed
+from kubenas_trial.evaluation.peak import peak_of_training
 from kubenas_trial.evaluation.supernet_training import SupernetTraining
 from kubenas_trial.evaluation.train import train
-from kubenas_trial.evaluation.training import Training, peak_of_training
+from kubenas_trial.evaluation.training import Training
 from kubenas_trial.measure.live_memory import LiveMemory
 from kubenas_trial.networks.build import build_network, family_of
 from kubenas_trial.step import Step

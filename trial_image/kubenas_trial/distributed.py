@@ -24,8 +24,8 @@ import torch
 import torch.distributed as dist
 from torch.distributed import TCPStore  # type: ignore[attr-defined]  # there, but not in its list
 
-from kubenas_trial.contract import RANK_LOG
 from kubenas_trial.devices import find_device
+from kubenas_trial.environment import RANK_LOG
 from kubenas_trial.errors import InvalidTrialError, TrialError
 from kubenas_trial.termination import read_error
 

@@ -15,8 +15,8 @@ from kubenas_trial.differentiable.search import Search
 from kubenas_trial.distributed import world_size
 from kubenas_trial.errors import InvalidTrialError
 from kubenas_trial.evaluation.epochs import seed_epoch
+from kubenas_trial.evaluation.peak import reset_peak
 from kubenas_trial.evaluation.reporter import Reporter
-from kubenas_trial.evaluation.training import reset_peak
 from kubenas_trial.measure.cost import count_flops, count_parameters
 from kubenas_trial.tasks.base import Task
 

@@ -18,9 +18,10 @@ from kubenas_trial.distributed import rank
 from kubenas_trial.document import Evaluation
 from kubenas_trial.errors import InvalidTrialError
 from kubenas_trial.evaluation.epochs import Epochs, seed_epoch
+from kubenas_trial.evaluation.peak import peak_of_training, reset_peak
+from kubenas_trial.evaluation.precision import evaluated
 from kubenas_trial.evaluation.reporter import Reporter
 from kubenas_trial.evaluation.supernet_training import ComplexityAwareRates, SupernetTraining
-from kubenas_trial.evaluation.training import evaluated, peak_of_training, reset_peak
 from kubenas_trial.measure.cost import count_flops, count_parameters
 from kubenas_trial.measure.measures import before_training
 from kubenas_trial.supernets import stored

@@ -17,8 +17,9 @@ from kubenas_trial.contract import Candidate, Trial
 from kubenas_trial.distributed import rank, world_size
 from kubenas_trial.errors import InvalidTrialError
 from kubenas_trial.evaluation.epochs import Epochs, seed_epoch
+from kubenas_trial.evaluation.peak import reset_peak
 from kubenas_trial.evaluation.reporter import Reporter
-from kubenas_trial.evaluation.training import REDUCED_BATCH, Training, reset_peak
+from kubenas_trial.evaluation.training import REDUCED_BATCH, Training
 from kubenas_trial.measure.cost import count_flops, count_parameters
 from kubenas_trial.measure.measures import after_training, before_training
 from kubenas_trial.tasks.base import Task

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import copy
-import gc
-import hashlib
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final, cast
 
@@ -22,8 +19,10 @@ from kubenas_trial.datasets.data import Batch, Examples
 from kubenas_trial.distributed import rank, share, world_size
 from kubenas_trial.errors import InvalidTrialError, NonFiniteMetricError, TrialError, is_out_of_memory
 from kubenas_trial.evaluation.checkpointing import checkpointed
+from kubenas_trial.evaluation.draws import Seeded, draw_anew
+from kubenas_trial.evaluation.optimization import learning_rate, make_optimizer
+from kubenas_trial.evaluation.precision import autocast, evaluated, precision
 from kubenas_trial.measure.live_memory import LiveMemory
-from kubenas_trial.optimizers import SGD, AdamW
 from kubenas_trial.settings import TrainingSettings
 from kubenas_trial.step import Step
 from kubenas_trial.tasks.base import Task
@@ -69,8 +68,8 @@ class Training:
         """
         settings: TrainingSettings = task.settings
         self.network = network
-        self.optimizer = _optimizer(network.named_parameters() if learned is None else learned, settings)
-        self.dtype = _precision(settings, task.device)
+        self.optimizer = make_optimizer(network.named_parameters() if learned is None else learned, settings)
+        self.dtype = precision(settings, task.device)
         self.scaler = torch.amp.GradScaler(task.device.type, enabled=self.dtype is torch.float16)
         self._task = task
         self._settings = settings
@@ -110,7 +109,7 @@ class Training:
             TrialError: memory ran out again, with reason OutOfMemory.
         """
         self.network.train()
-        examples = _Seeded(self._train, generator.initial_seed())
+        examples = Seeded(self._train, generator.initial_seed())
         order = share(torch.randperm(len(examples), generator=generator).tolist())
         while True:
             try:
@@ -120,7 +119,7 @@ class Training:
             else:
                 return
 
-    def _go_on(self, epoch: int, examples: _Seeded, order: list[int]) -> None:
+    def _go_on(self, epoch: int, examples: Seeded, order: list[int]) -> None:
         """The steps of an epoch that are not done yet."""
         start = time.monotonic()
         seed = examples.seed
@@ -134,7 +133,7 @@ class Training:
         batches = self._task.batches(examples, order[first * size :])
         for step, group in enumerate(_groups(batches, self._settings.accumulate), start=first):
             with self._uninterrupted():
-                _draw_anew(seed, "step", step, rank())
+                draw_anew(seed, "step", step, rank())
                 done = epoch - 1 + step / steps
                 rate = learning_rate(self._settings, done, self._epochs)
                 for parameters in self.optimizer.param_groups:
@@ -256,118 +255,7 @@ class Training:
         return checkpointed(network) if self._settings.checkpoint_activations else nullcontext()
 
     def _autocast(self) -> torch.autocast:
-        return _autocast(self.dtype, self._task.device)
-
-
-def reset_peak(device: torch.device) -> None:
-    """Have the peak of a GPU's memory begin here, so that no candidate inherits that of an earlier one."""
-    if device.type == "cuda":
-        gc.collect()
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats(device)
-
-
-def peak_of_training(task: Task[Any, Any], network: nn.Module, batch: Batch | None = None) -> float:
-    """The `peak_memory_mb` that a training of `network` has, by a step of a copy on `batch`, or the first examples.
-
-    Raises:
-        TrialError: memory ran out, with reason OutOfMemory.
-    """
-    if batch is None:
-        examples = task.data.train
-        batch = examples[list(range(min(task.settings.batch_size, len(examples))))].to(task.device)
-    training = _Alone(task, copy.deepcopy(network), epochs=1)
-    training.network.train()
-    reset_peak(task.device)
-    training.step([batch], Step(seed=0, number=0, progress=0.0))
-    return training.memory["peak_memory_mb"]
-
-
-class _Alone(Training):
-    """A training by this process alone, whichever others the trial has."""
-
-    def _joint(self) -> nn.Module:
-        return self._forward
-
-
-def evaluated(task: Task[Any, Any], network: nn.Module, examples: Examples) -> dict[str, float]:
-    """The task's metrics of `network`, in evaluation mode, on `examples`."""
-    with torch.inference_mode(), _autocast(_precision(task.settings, task.device), task.device):
-        return task.evaluate(network, examples)
-
-
-@dataclass(frozen=True, slots=True)
-class _Seeded:
-    """Examples whose random draws depend on the epoch's seed and the batch alone, whichever process reads them."""
-
-    examples: Examples
-    seed: int
-
-    def __len__(self) -> int:
-        return len(self.examples)
-
-    def __getitem__(self, indices: Sequence[int], /) -> Batch:
-        _draw_anew(self.seed, "batch", indices[0])
-        return self.examples[indices]
-
-
-def _draw_anew(*of: int | str) -> None:
-    """Seed torch's global generators by the hash of `of`."""
-    torch.manual_seed(int.from_bytes(hashlib.sha256(repr(of).encode()).digest()[:8], "big"))
-
-
-def learning_rate(settings: TrainingSettings, epoch: float, epochs: int) -> float:
-    """The learning rate after `epoch` of `epochs`, a fraction within an epoch.
-
-    It rises linearly over the warm-up, then falls along half a cosine (Loshchilov and Hutter, ICLR 2017), along a line,
-    or not at all.
-    """
-    if epoch < settings.warmup_epochs:
-        # The first step would be none at a rate of exactly 0.
-        return settings.learning_rate * (epoch + 1e-3) / settings.warmup_epochs
-    done = (epoch - settings.warmup_epochs) / max(epochs - settings.warmup_epochs, 1e-9)
-    match settings.schedule:
-        case "cosine":
-            return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * min(done, 1)))
-        case "linear":
-            return settings.learning_rate * (1 - min(done, 1))
-        case "constant":
-            return settings.learning_rate
-
-
-def _optimizer(learned: Iterable[tuple[str, nn.Parameter]], settings: TrainingSettings) -> torch.optim.Optimizer:
-    rate, decay = settings.learning_rate, settings.weight_decay
-    named = list(learned)
-    if settings.optimizer == "sgd":
-        nesterov = settings.momentum > 0
-        return SGD(
-            [parameter for _, parameter in named], rate, settings.momentum, nesterov=nesterov, weight_decay=decay
-        )
-    # As usual with adamw, only weights decay: not scales, nor biases, of which a recurrent layer has a row a gate.
-    decayed: list[nn.Parameter] = []
-    others: list[nn.Parameter] = []
-    for name, parameter in named:
-        is_bias = name.rpartition(".")[2].startswith("bias")
-        (others if is_bias or parameter.ndim <= 1 else decayed).append(parameter)
-    groups = [{"params": decayed, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
-    return AdamW([group for group in groups if group["params"]], rate, (settings.momentum, 0.999))
-
-
-def _autocast(dtype: torch.dtype, device: torch.device) -> torch.autocast:
-    mixed = dtype is not torch.float32
-    return torch.autocast(device.type, dtype if mixed else torch.bfloat16, enabled=mixed)
-
-
-def _precision(settings: TrainingSettings, device: torch.device) -> torch.dtype:
-    if device.type != "cuda":
-        if settings.amp in {"bfloat16", "float16"}:
-            raise InvalidTrialError(f"task.settings.amp: {settings.amp} needs a GPU, and there is none: leave it out")
-        return torch.float32
-    if settings.amp == "off":
-        return torch.float32
-    if settings.amp == "auto":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
-    return torch.bfloat16 if settings.amp == "bfloat16" else torch.float16
+        return autocast(self.dtype, self._task.device)
 
 
 def _check(losses: Tensor, epoch: int, step: int) -> None:

@@ -16,8 +16,8 @@ from kubenas.space.base import Architecture
 from kubenas.space.load import build_space
 from kubenas_trial.contract import Trial
 from kubenas_trial.errors import NonFiniteMetricError
+from kubenas_trial.evaluation.peak import peak_of_training
 from kubenas_trial.evaluation.reporter import Reporter
-from kubenas_trial.evaluation.training import peak_of_training
 from kubenas_trial.measure.cost import count_flops, count_parameters
 from kubenas_trial.measure.measures import before_training
 from kubenas_trial.proxies.base import Proxy, score
