@@ -21,8 +21,10 @@ from kubenas.space.load import build_space
 from kubenas_trial.architecture import default_architecture
 from kubenas_trial.datasets.data import Batch
 from kubenas_trial.errors import InvalidTrialError, NonFiniteMetricError
+from kubenas_trial.measure.cost import count_flops
 from kubenas_trial.networks.base import Images
 from kubenas_trial.networks.build import family_of
+from kubenas_trial.proxies import vkdnw
 from kubenas_trial.proxies.az_nas import AzNas
 from kubenas_trial.proxies.base import Proxy, UnfitNetworkError, score
 from kubenas_trial.proxies.epe_nas import EpeNas
@@ -323,7 +325,10 @@ def test_az_nas_entropies_are_of_principal_components() -> None:
     assert score(AzNas(), network, probe, seed=0)["az_expressivity"] == pytest.approx(expected, rel=1e-3)
 
 
-def test_vkdnw_is_the_entropy_of_the_fisher_informations_deciles() -> None:
+# A backward pass a class, for two of the three, for all.
+@pytest.mark.parametrize("at_once", [1, 12, 160])
+def test_vkdnw_is_the_entropy_of_the_fisher_informations_deciles(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vkdnw, "_AT_ONCE", at_once)
     network, batch = convolutional().train(), drawn()
     [found] = Vkdnw()(network, probe_of([batch], classified)).values()
     # By the definition, example by example, class by class, on the weights that it has drawn.
@@ -415,6 +420,20 @@ def test_each_presets_default_is_scored_or_told_unfit(name: str, preset: str, sk
     after = network.state_dict()
     assert before.keys() == after.keys()
     assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+def test_flops_are_counted_once_a_network() -> None:
+    probe, calls = probe_of([drawn()], classified), list[nn.Module]()
+    first, second = convolutional(), linear_of_images()
+    for network in (first, second):
+        network.register_forward_hook(lambda called, *_: calls.append(called))
+    counted = [probe.flops(each) for each in (first, second, first, second)]
+    assert calls == [first, second]
+    assert counted == [count_flops(each, probe.example) for each in (first, second)] * 2
+
+
+def linear_of_images() -> nn.Sequential:
+    return nn.Sequential(nn.Flatten(), nn.Linear(50, CLASSES))
 
 
 def test_names_and_metrics_are_those_that_the_operator_knows() -> None:

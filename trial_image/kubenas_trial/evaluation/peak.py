@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import gc
 from typing import Any
 
@@ -24,7 +23,7 @@ def reset_peak(device: torch.device) -> None:
 
 
 def peak_of_training(task: Task[Any, Any], network: nn.Module, batch: Batch | None = None) -> float:
-    """The `peak_memory_mb` that a training of `network` has, by a step of a copy on `batch`, or the first examples.
+    """The `peak_memory_mb` that a training of `network` has, by a step of it on `batch`, or the first examples.
 
     Raises:
         TrialError: memory ran out, with reason OutOfMemory.
@@ -32,7 +31,7 @@ def peak_of_training(task: Task[Any, Any], network: nn.Module, batch: Batch | No
     if batch is None:
         examples = task.data.train
         batch = examples[list(range(min(task.settings.batch_size, len(examples))))].to(task.device)
-    training = _Alone(task, copy.deepcopy(network), epochs=1)
+    training = _Alone(task, network, epochs=1)
     training.network.train()
     reset_peak(task.device)
     training.step([batch], Step(seed=0, number=0, progress=0.0))

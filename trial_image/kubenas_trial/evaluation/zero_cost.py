@@ -18,7 +18,7 @@ from kubenas_trial.contract import Trial
 from kubenas_trial.errors import NonFiniteMetricError
 from kubenas_trial.evaluation.peak import peak_of_training
 from kubenas_trial.evaluation.reporter import Reporter
-from kubenas_trial.measure.cost import count_flops, count_parameters
+from kubenas_trial.measure.cost import count_parameters
 from kubenas_trial.measure.measures import before_training
 from kubenas_trial.proxies.base import Proxy, score
 from kubenas_trial.proxies.load import load_proxies
@@ -75,7 +75,7 @@ def judge(
         **build_space(space).costs(architecture),
         **scores_of(network, proxies, probe, seed),
         "params": count_parameters(network),
-        "flops": count_flops(network, probe.example),
+        "flops": probe.flops(network),
         **before_training(task, network),
         "peak_memory_mb": peak_of_training(task, network, probe.batches[0]),
         "seconds": time.monotonic() - start,

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
+import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+
+_SPARSE: Final = frozenset({torch.sparse_coo, torch.sparse_csr})
 
 
 class LiveMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -35,19 +38,24 @@ class LiveMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, _types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        result = func(*args, **(kwargs or {}))
-        for each in tree_leaves(result):
-            if isinstance(each, Tensor):
-                self._see(each)
+        result = func(*args, **kwargs) if kwargs else func(*args)
+        # Nearly all give one tensor: going through what others give takes as long as a small operation itself.
+        if isinstance(result, Tensor):
+            self._see(result)
+        elif result is not None:
+            for each in tree_leaves(result):
+                if isinstance(each, Tensor):
+                    self._see(each)
         return result
 
     def _see(self, tensor: Tensor) -> None:
-        if tensor.is_sparse or tensor.is_sparse_csr:
+        if tensor.layout in _SPARSE:
             return
         storage = tensor.untyped_storage()
-        key, size = storage._cdata, storage.nbytes()
+        key = storage._cdata
         if key in self._live:
             return
+        size = storage.nbytes()
 
         def freed(_: Any) -> None:
             self.bytes -= size

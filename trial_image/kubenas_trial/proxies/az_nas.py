@@ -8,7 +8,6 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from kubenas_trial.measure.cost import count_flops
 from kubenas_trial.networks.base import Series
 from kubenas_trial.proxies.base import UnfitNetworkError
 from kubenas_trial.proxies.initialisation import kaiming
@@ -48,7 +47,7 @@ class AzNas:
             "az_expressivity": sum(entropies),
             "az_progressivity": min(last - first for first, last in pairwise(entropies)),
             "az_trainability": sum(trainability) / len(trainability),
-            "az_complexity": count_flops(network, inputs.example),
+            "az_complexity": inputs.flops(network),
         }
 
 

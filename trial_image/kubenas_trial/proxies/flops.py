@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from torch import nn
 
-from kubenas_trial.measure.cost import count_flops
 from kubenas_trial.proxies.probe import Probe
 
 
@@ -18,4 +17,4 @@ class Flops:
 
     def __call__(self, network: nn.Module, inputs: Probe) -> Mapping[str, float]:
         """As every result has it."""
-        return {"flops": count_flops(network, inputs.example)}
+        return {"flops": inputs.flops(network)}

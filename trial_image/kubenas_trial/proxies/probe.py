@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
 from kubenas_trial.datasets.data import Batch
+from kubenas_trial.measure.cost import count_flops
 from kubenas_trial.networks.base import Graph, Images, ImageText, Interface, Series, TokenPairs, Tokens
 from kubenas_trial.tasks.load import AnyTask
 
@@ -32,6 +34,13 @@ class Probe:
     loss: Callable[[nn.Module, Batch], Tensor]
     interface: Interface
     device: torch.device
+    _flops: WeakKeyDictionary[nn.Module, int] = field(default_factory=WeakKeyDictionary, repr=False, compare=False)
+
+    def flops(self, network: nn.Module) -> int:
+        """Multiply-adds of `network` for an example, counted once: proxies and the trial itself ask for them."""
+        if network not in self._flops:
+            self._flops[network] = count_flops(network, self.example)
+        return self._flops[network]
 
     @property
     def inputs(self) -> tuple[Tensor, ...]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 
+from kubenas_trial.networks.base import Graph, Interface, TokenPairs
 from kubenas_trial.proxies.base import UnfitNetworkError
 from kubenas_trial.proxies.initialisation import kaiming
 from kubenas_trial.proxies.layers import NORMS, calls_seen, weighted_layers
@@ -16,6 +18,8 @@ from kubenas_trial.proxies.probe import Probe
 _WEIGHTS: Final = 128
 _SMOOTHING: Final = 0.05
 _LEAST: Final = 1e-10
+# Examples of a forward pass: so few are cheaper all at once than one class after another.
+_AT_ONCE: Final = 160
 
 
 class Vkdnw:
@@ -29,32 +33,52 @@ class Vkdnw:
     metrics = ("vkdnw",)
 
     def __call__(self, network: nn.Module, inputs: Probe) -> Mapping[str, float]:
-        """On the first batch; takes a backward pass for each class.
+        """On the first batch; takes a backward pass for each class, of a small batch one for several.
 
         Raises:
             UnfitNetworkError: the network gives no logits (examples, classes).
         """
         kaiming(network)
         network.eval()
+        examples = len(inputs.inputs[0])
+        copies = _copies(inputs.interface, examples)
         weights: list[tuple[nn.Module, Tensor, Tensor]] = []
 
         def see(layer: nn.Module, given: Tensor, output: Any) -> None:
             if len(weights) < _WEIGHTS:
-                weights.append((layer, _factor(layer, given.detach(), output.detach()), output))
+                seen = _factor(layer, given[:examples].detach(), output[:examples].detach())
+                weights.append((layer, seen, output))
 
         layers: list[nn.Module] = [
             *weighted_layers(network),
             *(each for each in network.modules() if isinstance(each, NORMS)),
         ]
         with calls_seen(layers, see):
-            logits: Tensor = network(*inputs.inputs)
-        if logits.dim() != 2 or len(logits) != len(inputs.inputs[0]):
+            logits: Tensor = network(*(torch.cat([each] * copies) for each in inputs.inputs))
+        if logits.dim() != 2 or len(logits) != copies * examples:
             raise UnfitNetworkError("evaluation.proxies: vkdnw is for classifiers of images, series or texts")
-        jacobian = torch.stack([_derivatives(logit, weights) for logit in logits.sum(0)], dim=1)
-        values = torch.linalg.eigvalsh(fisher_information(logits.detach(), jacobian)).clamp(min=0)
+        found: list[Tensor] = []
+        totals = logits.view(copies, examples, -1).sum(1)
+        for first in range(0, totals.shape[1], copies):
+            # Of each copy its own class.
+            classes = totals[:, first : first + copies]
+            found += _derivatives(classes.diagonal().sum(), weights)[: classes.shape[1]]
+        information = fisher_information(logits[:examples].detach(), torch.stack(found, dim=1))
+        values = torch.linalg.eigvalsh(information).clamp(min=0)
         deciles = torch.quantile(values, torch.arange(0.1, 0.95, 0.1, dtype=values.dtype, device=values.device))
         shares = deciles / (deciles.sum() + _LEAST)
         return {"vkdnw": float(-(shares * (shares + _LEAST).log()).sum())}
+
+
+def _copies(interface: Interface, examples: int) -> int:
+    """How many times the examples go through the network at once, for a backward pass of as many classes.
+
+    In evaluation mode no example depends on another one.
+    """
+    if isinstance(interface, Graph | TokenPairs):
+        return 1
+    passes = math.ceil(interface.classes * examples / _AT_ONCE)
+    return math.ceil(interface.classes / passes)
 
 
 def fisher_information(logits: Tensor, jacobian: Tensor) -> Tensor:
@@ -71,20 +95,21 @@ def fisher_information(logits: Tensor, jacobian: Tensor) -> Tensor:
 
 
 def _derivatives(logit: Tensor, calls: list[tuple[nn.Module, Tensor, Tensor]]) -> Tensor:
-    """Of `logit`, a sum over examples, by one weight of each tensor, for each example: (examples, weights).
+    """Of `logit`, a sum, by one weight of each tensor, for each copy of each example: (copies, examples, weights).
 
     Args:
         logit: the sum.
-        calls: layer, factor of its first weight, and output of each call.
+        calls: of each call the layer, the factor of its first weight (examples, positions), and the output.
     """
     gradients = torch.autograd.grad(logit, [output for *_, output in calls], retain_graph=True, allow_unused=True)
     found: list[Tensor] = []
     for (layer, factor, output), gradient in zip(calls, gradients, strict=True):
         first = _first_channel(layer, torch.zeros_like(output) if gradient is None else gradient)
-        found.append((first * factor).sum(1))
+        first = first.view(-1, *factor.shape)
+        found.append((first * factor).sum(2))
         if layer.bias is not None:
-            found.append(first.sum(1))
-    return torch.stack(found[:_WEIGHTS], dim=1)
+            found.append(first.sum(2))
+    return torch.stack(found[:_WEIGHTS], dim=2)
 
 
 def _factor(layer: nn.Module, given: Tensor, output: Tensor) -> Tensor:
@@ -95,11 +120,13 @@ def _factor(layer: nn.Module, given: Tensor, output: Tensor) -> Tensor:
         # The normalized input, as the weight is 1 and the bias 0.
         return _first_channel(layer, output)
     assert isinstance(layer, nn.Conv1d | nn.Conv2d)  # noqa: S101 - all that is left
-    first = torch.zeros_like(layer.weight[:1, :1])
-    first.view(-1)[0] = 1
-    convolve = nn.functional.conv1d if isinstance(layer, nn.Conv1d) else nn.functional.conv2d
-    seen: Tensor = convolve(given[:, :1], first, None, layer.stride, layer.padding, layer.dilation)
-    return seen.flatten(1)
+    # The weight at the first place of the kernel meets the padded input at each stride.
+    padded = nn.functional.pad(given[:, 0], layer._reversed_padding_repeated_twice)
+    return padded[_strided(layer.stride, output.shape[2:])].flatten(1)
+
+
+def _strided(strides: tuple[int, ...], shape: tuple[int, ...]) -> tuple[slice, ...]:
+    return (slice(None), *(slice(0, size * stride, stride) for stride, size in zip(strides, shape, strict=True)))
 
 
 def _first_channel(layer: nn.Module, values: Tensor) -> Tensor:
