@@ -2,8 +2,9 @@
 
     python -m benchmarks.proxy_search [--scores FILE.csv] [--trained N]
 
-Of the default's proxies, as benchmarks.proxies has computed them, of five of NAS-Bench-Suite-Zero's columns, and of both. Needs
-nasbench201.csv and nasbench201_zc_cifar10.csv in the folder KUBENAS_DATA, or in ../shared/data beside the checkout.
+Of the default's proxies, as benchmarks.proxies has computed them, of five of NAS-Bench-Suite-Zero's columns, and of
+both. Needs nasbench201.csv and nasbench201_zc_cifar10.csv in the folder KUBENAS_DATA, or in ../shared/data beside the
+checkout.
 """
 
 from __future__ import annotations

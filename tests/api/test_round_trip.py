@@ -15,6 +15,7 @@ from kubenas.api.cell import Cell
 from kubenas.api.costs import CostTable, CostTerm, CostValue
 from kubenas.api.evaluation import Combination, Evaluation, Sampler, SupernetRule
 from kubenas.api.experiment import (
+    Autoscale,
     Budget,
     ExperimentSpec,
     NASExperiment,
@@ -211,6 +212,7 @@ objectives = made(
     Objective, metric=metric_names, goal=st.sampled_from(["maximize", "minimize"]), target=optional(numbers)
 )
 datasets = chosen(Dataset, either(name=names, path=texts.filter(bool)))
+autoscales = made(Autoscale, min=st.integers(1, 5), max=st.integers(5, 10_000), max_pending=st.integers(1, 1000))
 searches = made(
     Search,
     algorithm=st.sampled_from(["random", "regularized-evolution"]),
@@ -225,7 +227,13 @@ experiment_specs = made(
     search=searches,
     evaluation=evaluations,
     stages=funnels(),
-    trials=made(Trials, max=st.integers(1, 1000), timeout=optional(durations)),
+    trials=made(
+        Trials,
+        max=st.integers(1, 1000),
+        timeout=optional(durations),
+        autoscale=optional(autoscales),
+        scale_down=st.sampled_from(["Finish", "Pause"]),
+    ),
     budget=made(Budget, gpu_hours=optional(st.floats(0.1, 1e9)), wall_clock=optional(durations)),
     storage=optional(made(Storage, volume_claim=names)),
     suspend=st.booleans(),

@@ -16,7 +16,7 @@ from kubenas.api.cell import Cell
 from kubenas.api.costs import CostValue
 from kubenas.api.errors import SpecError, problems_of
 from kubenas.api.evaluation import Evaluation
-from kubenas.api.experiment import ExperimentSpec, NASExperiment
+from kubenas.api.experiment import Autoscale, ExperimentSpec, NASExperiment
 from kubenas.api.objective import Objective
 from kubenas.api.parameter import Condition, Parameter, Repeat
 from kubenas.api.rule import ItemRule, Rule
@@ -64,6 +64,7 @@ object_names = st.from_regex(r"[-.a-zA-Z0-9]{1,4}", fullmatch=True) | st.integer
 
 # Every model with rules, valid or not.
 MODELS: dict[type[Ruled], Drawn] = {
+    Autoscale: mutated(valid.autoscales, {"min": st.integers(1, 9), "max": st.integers(1, 9)}),
     Cell: mutated(valid.cells, {"edges": st.just([[0, 2]])}),
     Condition: mutated(valid.whens),
     CostValue: mutated(valid.cost_values),

@@ -118,6 +118,11 @@ def planned(of: NASExperiment, *, now: float = NOW, **seen: Any) -> Plan:
     return plan(observed(of, **seen), now)
 
 
+def status_of(made: Plan) -> ExperimentStatus:
+    assert made.status is not None
+    return made.status
+
+
 def succeeded(number: int, order: int, accuracy: float, **metrics: float) -> Trial:
     """A trial that has ended with a value."""
     values = [{"name": n, "value": v} for n, v in sorted({"accuracy": accuracy, **metrics}.items())]

@@ -22,7 +22,7 @@ from kubenas.experiment.actions import NewTrial, Plan, WriteTrial
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.plan import Observed, plan
 from kubenas.experiment.stages import ResolvedStage, resolve, stage_of, with_strategies
-from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Readings, Trial
+from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Readings, Trial, Waiting, trial_number
 from kubenas.space.base import Space
 from kubenas.space.load import build_space
 from tests.experiment.builders import GPU, NOW
@@ -56,6 +56,15 @@ class Chances:
     pod_deletion: float = 0.0
     trial_deletion: float = 0.0
     reading: float = 1.0
+
+
+@dataclass
+class Nodes:
+    """Nodes for one pod each, which an autoscaler adds for pods that wait; a disruption takes the pod's node away."""
+
+    most: int
+    there: int = 0
+    coming: int = 0
 
 
 PROXIES = ("nwot", "synflow")
@@ -94,11 +103,13 @@ def entry(space: Space, stage: ResolvedStage, trial: Trial, candidate: Candidate
 class World:
     """What is written down, and the pods."""
 
-    def __init__(self, experiment: NASExperiment, chances: Chances, rng: Random) -> None:
+    def __init__(self, experiment: NASExperiment, chances: Chances, rng: Random, nodes: Nodes | None = None) -> None:
         self.experiment = experiment
         self.space, self.stages = build_space(experiment.spec.search_space), resolve(experiment.spec)
         self.chances = chances
         self.rng = rng
+        # Without any, each pod finds a node at once.
+        self.nodes = nodes
         self.now = NOW
         self.trials: dict[int, Trial] = {}
         self.attempts: dict[str, Attempt] = {}
@@ -142,13 +153,27 @@ class World:
         if name in self.attempts:
             return self.attempts[name]
         alive = [a for a in self.attempts.values() if a.phase is not AttemptPhase.ENDED]
-        assert len(alive) < self.experiment.spec.trials.parallelism, "more pods than allowed"
+        trials = self.experiment.spec.trials
+        if trials.autoscale is None:
+            assert len(alive) < trials.parallelism, "more pods than allowed"
+        else:
+            assert len(alive) < trials.autoscale.max, "more pods than allowed"
+            assert len(self.pending) < trials.autoscale.max_pending, "more pods without a node than allowed"
         assert all(a.trial != trial.name for a in alive), "two attempts of a trial at once"
         self.attempts[name] = Attempt(name, trial.name, AttemptPhase.WAITING, created=self.now, devices=GPU)
-        self._at(self.rng.uniform(0, 3), lambda: self._run(name, trial))
+        if self.nodes is None:
+            self._at(self.rng.uniform(0, 3), lambda: self._run(name, trial))
+        else:
+            self._at(0.0, self._schedule)
         if self.rng.random() < self.chances.pod_deletion:
             self._at(self.rng.uniform(0, 20), lambda: self.stop(name))
         return self.attempts[name]
+
+    @property
+    def pending(self) -> list[str]:
+        """Pods without a node, the oldest first."""
+        waiting = (a for a in self.attempts.values() if a.phase is AttemptPhase.WAITING and a.scheduled is None)
+        return [a.name for a in sorted(waiting, key=lambda a: a.created)]
 
     def stop(self, name: str) -> None:
         attempt = self.attempts.get(name)
@@ -194,6 +219,8 @@ class World:
     def _forget(self, name: str) -> None:
         self.attempts.pop(name, None)
         self.unseen_attempts.add(name)
+        if self.nodes is not None:
+            self._at(0.0, self._schedule)
 
     def _delete_trial(self, number: int) -> None:
         trial = self.trials.pop(number)
@@ -201,6 +228,28 @@ class World:
         self.unseen_trials.add(number)
         for name in [n for n, a in self.attempts.items() if a.trial == trial.name]:
             self._forget(name)
+
+    def _schedule(self) -> None:
+        """Give each node a pod, and ask for a node for each pod that is left."""
+        assert self.nodes is not None
+        held = sum(a.scheduled is not None and a.phase is not AttemptPhase.ENDED for a in self.attempts.values())
+        pending = self.pending
+        for name in pending[: max(0, self.nodes.there - held)]:
+            trial = self.trials[trial_number(self.attempts[name].trial)]
+            self._change(name, scheduled=self.now, waiting=None)
+            self._at(self.rng.uniform(0, 3), partial(self._run, name, trial))
+        for name in pending[max(0, self.nodes.there - held) :]:
+            if self.attempts[name].waiting is None:
+                self._change(name, waiting=Waiting("Unschedulable", "no node", self.attempts[name].created))
+        while self.nodes.coming < min(len(self.pending), self.nodes.most - self.nodes.there):
+            self.nodes.coming += 1
+            self._at(self.rng.uniform(30, 120), self._node_comes)
+
+    def _node_comes(self) -> None:
+        assert self.nodes is not None
+        self.nodes.coming -= 1
+        self.nodes.there += 1
+        self._schedule()
 
     def _run(self, name: str, trial: Trial) -> None:
         if name in self.attempts:
@@ -212,6 +261,8 @@ class World:
     def _disrupt(self, name: str) -> None:
         if name in self.attempts and self.attempts[name].phase is AttemptPhase.RUNNING:
             self._change(name, disruption=Fault("EvictionByEvictionAPI", "drained"))
+            if self.nodes is not None:
+                self.nodes.there -= 1
             self._at(1.0, lambda: self._end(name, None))
 
     def _end(self, name: str, trial: Trial | None) -> None:
@@ -228,6 +279,8 @@ class World:
             values = [entry(self.space, stage, trial, c) for c in trial.candidates]
             message = "" if self.rng.random() < self.chances.silence else json.dumps({"results": values})
         self._change(name, phase=AttemptPhase.ENDED, ended=self.now, exit_code=exit_code, message=message)
+        if self.nodes is not None:
+            self._at(0.0, self._schedule)
 
 
 class Controller:
@@ -330,9 +383,9 @@ class Controller:
             raise CrashError
 
 
-def run(experiment: NASExperiment, chances: Chances, seed: int) -> World:
+def run(experiment: NASExperiment, chances: Chances, seed: int, nodes: Nodes | None = None) -> World:
     """The world once the experiment in it has ended."""
-    world = World(experiment, chances, Random(seed))
+    world = World(experiment, chances, Random(seed), nodes)
     controller = Controller(world)
     for _ in range(RECONCILES_IN_ALL):
         try:

@@ -26,14 +26,10 @@ from tests.experiment.builders import (
     planned,
     results,
     running,
+    status_of,
     succeeded,
     trial,
 )
-
-
-def status_of(made: Plan) -> ExperimentStatus:
-    assert made.status is not None
-    return made.status
 
 
 def condition(made: Plan, kind: str) -> Condition:

@@ -10,7 +10,6 @@ import pytest
 from kubenas.api.experiment import NASExperiment
 from kubenas.api.status import ExperimentStatus
 from kubenas.api.trial import Result, TrialStatus
-from kubenas.experiment.actions import Plan
 from kubenas.experiment.proposals import proposed
 from kubenas.experiment.state import Trial
 from tests.experiment.builders import (
@@ -20,6 +19,7 @@ from tests.experiment.builders import (
     observed,
     planned,
     stages_of,
+    status_of,
     succeeded,
     trial,
 )
@@ -61,11 +61,6 @@ def finals(*values: tuple[float, ...]) -> list[Trial]:
         of("final", 2 + n, value, which, seed, test_accuracy=value - 0.01)
         for n, (which, seed, value) in enumerate(ordered)
     ]
-
-
-def status_of(made: Plan) -> ExperimentStatus:
-    assert made.status is not None
-    return made.status
 
 
 def test_each_seed_of_what_was_kept_is_a_trial() -> None:

@@ -26,6 +26,7 @@ PROGRESS = Progress(
     trials={},
     trials_max=1,
     slots_busy=0,
+    slots_allowed=1,
     front_size=None,
     top=(),
     device_seconds=0.0,

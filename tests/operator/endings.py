@@ -51,14 +51,14 @@ def beside(status: Object, name: str) -> Object:
     return {**status, "phase": "Running", "containerStatuses": [sidecar, *status["containerStatuses"]]}
 
 
-def unschedulable(message: str) -> Object:
-    """No node has taken the pod for a minute."""
+def unschedulable(message: str, seconds: float = 61) -> Object:
+    """No node has taken the pod for so long."""
     condition = {
         "type": "PodScheduled",
         "status": "False",
         "reason": "Unschedulable",
         "message": message,
-        "lastTransitionTime": moment(61),
+        "lastTransitionTime": moment(seconds),
     }
     return {"conditions": [condition]}
 

@@ -89,6 +89,43 @@ def test_parallelism_follows_kubectl_scale(workspace: Workspace) -> None:
     assert workspace.condition("Running")["status"] == "True"
 
 
+@pytest.mark.usefixtures("operator")
+def test_trials_follow_the_nodes_that_there_are(workspace: Workspace) -> None:
+    workspace.apply(experiment(trials={"max": 10, "autoscale": {"max": 3, "maxPending": 1}}))
+    wait_pods(workspace, "nas-0-1")
+    placed = {"type": "PodScheduled", "status": "True", "lastTransitionTime": endings.moment()}
+    workspace.set_pod("nas-0-1", {"conditions": [placed]})
+    wait_pods(workspace, "nas-0-1", "nas-1-1")
+    workspace.set_pod("nas-1-1", endings.running())
+    wait_pods(workspace, "nas-0-1", "nas-1-1", "nas-2-1")
+    workspace.set_pod("nas-2-1", endings.unschedulable("0/2 nodes are available", seconds=601))
+    assert workspace.wait_condition("TrialsScheduled", status="False")["reason"] == "NodesUnavailable"
+    until(lambda: workspace.status()["slots"] == 2)
+    assert "NodesUnavailable" in {event["reason"] for event in workspace.events()}
+    # What ends leaves its node to the pod that waits.
+    workspace.set_pod("nas-0-1", result(0.5))
+    wait_pods(workspace, "nas-1-1", "nas-2-1")
+    until(lambda: workspace.status()["slots"] == 1)
+    workspace.set_pod("nas-2-1", endings.running() | {"conditions": [placed]})
+    wait_pods(workspace, "nas-1-1", "nas-2-1", "nas-3-1")
+
+
+@pytest.mark.usefixtures("operator")
+def test_trials_that_are_paused_go_on_before_new_ones(workspace: Workspace) -> None:
+    workspace.apply(experiment(trials={"max": 4, "parallelism": 3, "scaleDown": "Pause"}))
+    for pod in ("nas-0-1", "nas-1-1", "nas-2-1"):
+        workspace.set_pod(pod, endings.running())
+    until(lambda: workspace.status().get("counts", {}).get("running") == 3)
+    change(workspace, trials={"parallelism": 1})
+    wait_pods(workspace, "nas-0-1")
+    change(workspace, trials={"parallelism": 2})
+    wait_pods(workspace, "nas-0-1", "nas-1-2")
+    for pod in ("nas-0-1", "nas-1-2"):
+        workspace.set_pod(pod, result(0.5))
+    wait_pods(workspace, "nas-2-2", "nas-3-1")
+    assert [trial.get("status", {}).get("failures", 0) for trial in workspace.trials()] == [0, 0, 0, 0]
+
+
 @pytest.mark.parametrize("watched", [True, False], ids=["operator-running", "operator-gone"])
 def test_all_of_a_deleted_experiment_goes(watched: bool, operator: Operator, workspace: Workspace) -> None:
     workspace.apply(experiment(trials={"max": 10, "parallelism": 3}))

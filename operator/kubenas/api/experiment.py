@@ -33,11 +33,48 @@ def _immutable(field: str, why: str, cel: str = "self == oldSelf") -> Transition
     return Transition(cel=cel, message=f"{field} is immutable: {why}; start a new experiment")
 
 
+class Autoscale(Ruled):
+    """How many trials run at the same time follows the nodes that there are for them."""
+
+    rules: ClassVar[Sequence[Rule[Autoscale]]] = [
+        Rule(
+            cel="self.min <= self.max",
+            subject="min",
+            message="is greater than max",
+            field="min",
+            holds=lambda autoscale: autoscale.min <= autoscale.max,
+        )
+    ]
+
+    min: int = Field(default=1, ge=1, le=10_000, description="Slots that there are even while no node is to be had.")
+    max: int = Field(ge=1, le=10_000, description="Trials that run at the same time at most.")
+    max_pending: int = Field(
+        default=1,
+        ge=1,
+        le=1000,
+        description="Pods that wait for a node at most, which a cluster autoscaler adds nodes for, or for their queue.",
+    )
+
+
 class Trials(Model):
     """How many trials, and what happens when one fails."""
 
     max: int = Field(default=100, ge=1, le=100_000, description="Trials in the whole search.")
-    parallelism: int = Field(default=1, ge=0, le=10_000, description="Trials that run at the same time; 0 pauses.")
+    parallelism: int = Field(
+        default=1,
+        ge=0,
+        le=10_000,
+        description="Trials that run at the same time; 0 pauses. What kubectl scale and a HorizontalPodAutoscaler set. "
+        "With autoscale, only whether it is 0 counts.",
+    )
+    autoscale: Autoscale | None = Field(
+        default=None, description="Has the operator follow the cluster, in place of parallelism."
+    )
+    scale_down: Literal["Finish", "Pause"] = Field(
+        default="Finish",
+        description="What happens when more trials run than may: Finish starts no others until enough have ended; "
+        "Pause stops the newest ones, which go on from their checkpoints once there are slots, and counts no failure.",
+    )
     max_failures: int = Field(
         default=20, ge=0, le=100_000, description="The experiment fails once more trials than this have failed."
     )

@@ -138,6 +138,9 @@ class ExperimentStatus(Model):
         default=None, description="Hypervolume of the front, where each objective that is traded off has a reference."
     )
     stage: str | None = Field(default=None, max_length=63, description="The stage that now runs.")
+    slots: int | None = Field(
+        default=None, ge=0, description="Trials that may run at the same time now, where trials.autoscale decides it."
+    )
     cost: Cost | None = Field(default=None, description="What has been spent.")
     selector: str | None = Field(
         default=None, max_length=1024, description="Label selector of the trials' pods, for autoscalers."

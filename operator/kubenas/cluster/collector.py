@@ -92,7 +92,7 @@ _FAMILIES: Final = (
     _Family("kubenas_experiment_slots_busy", "Slots that an attempt holds.", lambda s: _one(s.slots_busy)),
     _Family(
         "kubenas_experiment_slots_allowed",
-        "Attempts that may run at the same time: parallelism while the experiment runs, else 0.",
+        "Attempts that may run at the same time while the experiment runs, else 0.",
         lambda s: _one(s.slots_allowed),
     ),
     _Family(

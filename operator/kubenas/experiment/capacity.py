@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from kubenas.api.experiment import Trials
 from kubenas.experiment.lifecycle import LOST_SECONDS, retry_at
+from kubenas.experiment.scaling import slots
 from kubenas.experiment.state import Attempt, Trial
 from kubenas.experiment.wakes import Wakes
 
@@ -18,20 +20,26 @@ class Capacity:
         start: trials whose next attempt is due and has a slot.
         free: slots for new trials.
         busy: slots that an attempt holds.
+        slots: slots in all.
+        surplus: trials with an attempt that have no slot any more, the newest of them; empty where they may finish.
+        without_nodes: pods for which no node is to be had, where trials follow the cluster.
     """
 
     start: tuple[Trial, ...]
     free: int
     busy: int
+    slots: int
+    surplus: tuple[Trial, ...]
+    without_nodes: int
 
 
 def capacity(
-    parallelism: int, unfinished: Mapping[int, Trial], attempts: Mapping[str, Attempt], now: float, wakes: Wakes
+    trials: Trials, unfinished: Mapping[int, Trial], attempts: Mapping[str, Attempt], now: float, wakes: Wakes
 ) -> Capacity:
     """Slots that no attempt holds and no trial waits for.
 
     Args:
-        parallelism: slots in all.
+        trials: how many may run.
         unfinished: trials by number.
         attempts: by name; those that exist now.
         now: seconds since the epoch.
@@ -42,9 +50,11 @@ def capacity(
         wakes.at(attempt.gone_by and attempt.gone_by + LOST_SECONDS)
     # The attempts of a trial share its checkpoints: one at a time.
     held = {attempt.trial for attempt in leaving}
+    active = [trial for _, trial in sorted(unfinished.items()) if trial.attempt_name in attempts]
     waiting = [trial for _, trial in sorted(unfinished.items()) if trial.attempt_name not in attempts]
-    busy = len(leaving) + len(unfinished) - len(waiting)
-    free = parallelism - busy
+    scale = slots(trials, [attempts[trial.attempt_name] for trial in active], leaving, now, wakes)
+    busy = len(leaving) + len(active)
+    free = min(scale.slots - busy, scale.pending)
     due = []
     for trial in waiting:
         if retry_at(trial.status) > now:
@@ -53,7 +63,14 @@ def capacity(
             due.append(trial)
     # A trial that waits for its retry keeps its slot, or failures would pile up more of them.
     reserved = sum(trial.name not in held for trial in waiting)
-    return Capacity(tuple(due[: max(0, free)]), max(0, free - reserved), busy)
+    return Capacity(
+        start=tuple(due[: max(0, free)]),
+        free=max(0, free - reserved),
+        busy=busy,
+        slots=scale.slots,
+        surplus=tuple(active[scale.most :]) if trials.scale_down == "Pause" else (),
+        without_nodes=scale.without_nodes,
+    )
 
 
 def unneeded(unfinished: Mapping[int, Trial], attempts: Mapping[str, Attempt]) -> list[Attempt]:

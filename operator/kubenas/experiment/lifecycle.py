@@ -98,7 +98,7 @@ def retry_at(status: TrialStatus) -> float:
 
 
 def release(trial: Trial, attempt: Attempt | None, readings: Readings, rules: Rules, now: float) -> TrialStatus | None:
-    """The status of a trial that is suspended: its attempt is given up, and not counted as a failure."""
+    """The status of a trial that is to wait for a slot: its attempt is given up, and not counted as a failure."""
     if attempt is None and trial.status.pod is None:
         return None
     return _again(trial, attempt, readings, rules, now)

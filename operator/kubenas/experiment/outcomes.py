@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kubenas.api.base import duration_seconds
@@ -34,6 +34,7 @@ def outcomes(
     attempts: Mapping[str, Attempt],
     readings: Readings,
     end: Verdict | None,
+    surplus: Collection[str],
     now: float,
     wakes: Wakes,
 ) -> Outcomes:
@@ -41,6 +42,7 @@ def outcomes(
 
     Args:
         end: the experiment's, if it has ended: trials that still run are then stopped.
+        surplus: names of trials that have no slot any more.
         now: seconds since the epoch.
         wakes: is told when something is due for a trial.
     """
@@ -52,7 +54,8 @@ def outcomes(
         rules = rules_of.get(trial.stage) or _rules(spec, None)
         attempt = attempts.get(trial.attempt_name)
         step = advance(trial, attempt, readings, rules, now)
-        step = _overruled(trial, attempt, step, readings, rules, end, suspended=spec.suspend, now=now)
+        released = spec.suspend or trial.name in surplus
+        step = _overruled(trial, attempt, step, readings, rules, end, released=released, now=now)
         wakes.at(step.wake_at)
         read_now = read_now or step.read_now
         status = step.status
@@ -90,17 +93,17 @@ def _overruled(
     rules: Rules,
     end: Verdict | None,
     *,
-    suspended: bool,
+    released: bool,
     now: float,
 ) -> Step:
-    """What a trial comes to where the experiment has ended or is suspended, unless it has ended by itself."""
+    """What a trial comes to where the experiment has ended or it has no slot, unless it has ended by itself."""
     ended = step.status is not None and step.status.phase in ("Succeeded", "Failed")
     if ended or step.read_now:
         return step
     if end is not None:
         fault = Fault(end.reason, f"The experiment has ended: {end.message}")
         return replace(step, status=prune(trial, attempt, readings, fault, rules, now))
-    if suspended:
+    if released:
         return replace(step, status=release(trial, attempt, readings, rules, now) or step.status)
     return step
 

@@ -81,12 +81,14 @@ def plan(observed: Observed, now: float) -> Plan:
     wakes = Wakes()
     spent, running_gpus = spending(observed, now)
     end = verdict(experiment, stages, ledger, spent, None, now)
-    found = outcomes(experiment.spec, stages, ledger, observed.attempts, observed.readings, end, now, wakes)
+    slots = _capacity(observed, now, wakes)
+    surplus = {trial.name for trial in slots.surplus}
+    found = outcomes(experiment.spec, stages, ledger, observed.attempts, observed.readings, end, surplus, now, wakes)
     if len(found.writes) > MOST_AT_ONCE:
         wakes.at(now)
     fill = _Fill()
     if end is None and not observed.idle:
-        fill = _fill(observed, now, wakes)
+        fill = _fill(observed, slots, now, wakes)
         if fill.exhausted is not None:
             end = verdict(experiment, stages, ledger, spent, fill.exhausted, now)
     if end is None:
@@ -105,6 +107,7 @@ def plan(observed: Observed, now: float) -> Plan:
         imported=observed.imported,
         starting=bool(fill.start or fill.create),
         running=sum(_runs(observed, trial) for trial in ledger.unfinished.values()),
+        slots=slots,
     )
     status = experiment_status(experiment, ledger, seen, now)
     delete = _expired(experiment, status.completion_time, now, wakes)
@@ -156,14 +159,12 @@ def spending(observed: Observed, now: float) -> tuple[float, float]:
 
 
 def _capacity(observed: Observed, now: float, wakes: Wakes) -> Capacity:
-    parallelism = observed.experiment.spec.trials.parallelism
-    return capacity(parallelism, observed.ledger.unfinished, observed.attempts, now, wakes)
+    return capacity(observed.experiment.spec.trials, observed.ledger.unfinished, observed.attempts, now, wakes)
 
 
-def _fill(observed: Observed, now: float, wakes: Wakes) -> _Fill:
+def _fill(observed: Observed, slots: Capacity, now: float, wakes: Wakes) -> _Fill:
     """What takes the free slots: attempts that are due, then new trials."""
     stages, ledger = observed.stages, observed.ledger
-    slots = _capacity(observed, now, wakes)
     exhausted: ResolvedStage | None = None
     for _ in stages:
         stage = current_stage(stages, ledger, exhausted)

@@ -36,6 +36,7 @@ class Progress:
         trials: number by stage ("" where there are no stages) and phase.
         trials_max: trials that the experiment will have at most.
         slots_busy: slots that an attempt holds.
+        slots_allowed: slots in all.
         front_size: members of the Pareto front; None where nothing is traded off.
         top: the best trials, the best first.
         device_seconds: spent by ended and running attempts.
@@ -49,6 +50,7 @@ class Progress:
     trials: Mapping[tuple[str, str], int]
     trials_max: int
     slots_busy: int
+    slots_allowed: int
     front_size: int | None
     top: Sequence[Standing]
     device_seconds: float
@@ -67,7 +69,7 @@ def progress(observed: Observed, status: ExperimentStatus, before: Progress | No
     """
     experiment, ledger, stages = observed.experiment, observed.ledger, observed.stages
     spec, ended = experiment.spec, status.completion_time is not None
-    slots = capacity(spec.trials.parallelism, ledger.unfinished, observed.attempts, now, Wakes())
+    slots = capacity(spec.trials, ledger.unfinished, observed.attempts, now, Wakes())
     records = [ledger.stage(stage.name) for stage in stages if stage.decides]
     best: Sequence[Judged] = next((top for record in reversed(records) if (top := record.top(ended=ended))), ())
     several = len(improved(spec.objectives)) > 1
@@ -80,6 +82,7 @@ def progress(observed: Observed, status: ExperimentStatus, before: Progress | No
         trials=_trials(observed, status),
         trials_max=max(total_trials(stages, ledger), len(ledger)),
         slots_busy=slots.busy,
+        slots_allowed=slots.slots,
         front_size=len(front(stages, ledger).members) if several else None,
         top=tuple(
             Standing(

@@ -92,7 +92,7 @@ CONDITIONS: Final[Mapping[str, frozenset[str]]] = {
         {"BudgetExhausted", "Ended", "GoalReached", "NotEnded", "SearchSpaceExhausted", "TrialsCompleted"}
     ),
     "Suspended": frozenset({"NotSuspended", "Suspended"}),
-    "TrialsScheduled": frozenset({"PodRefused", "Scheduled", "Unschedulable"}),
+    "TrialsScheduled": frozenset({"NodesUnavailable", "PodRefused", "Scheduled", "Unschedulable"}),
 }
 
 

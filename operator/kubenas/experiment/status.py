@@ -11,6 +11,7 @@ from kubenas.api.errors import SpecError
 from kubenas.api.experiment import NASExperiment
 from kubenas.api.status import MAX_FINALISTS, MAX_FRONT, Best, Cost, Counts, ExperimentStatus, Imported, Measured
 from kubenas.experiment.actions import Announcement
+from kubenas.experiment.capacity import Capacity
 from kubenas.experiment.generalization import generalization
 from kubenas.experiment.judged import Judged, distinct, spread_evenly
 from kubenas.experiment.judgements import findings
@@ -50,6 +51,7 @@ class Seen:
     starting: bool
     # Trials whose attempt runs now.
     running: int
+    slots: Capacity
 
 
 def experiment_status(experiment: NASExperiment, ledger: Ledger, seen: Seen, now: float) -> ExperimentStatus:
@@ -87,6 +89,7 @@ def experiment_status(experiment: NASExperiment, ledger: Ledger, seen: Seen, now
         warm_start=old.warm_start or list(seen.imported),
         hypervolume=traded.hypervolume if traded else None,
         stage=seen.stage.name,
+        slots=seen.slots.slots if experiment.spec.trials.autoscale and not ended else None,
         cost=Cost(gpu_hours=round(ledger.gpu_seconds / 3600, 4)),
         selector=f"{EXPERIMENT_LABEL}={experiment.metadata.name}",
     )
@@ -278,9 +281,11 @@ def _scheduled(seen: Seen, condition: _Make) -> Condition:
     message = first.waiting.message if first.waiting else ""
     more = len(seen.unschedulable) - 1
     others = f" (and {more} more)" if more else ""
-    return condition(
-        "TrialsScheduled", False, "Unschedulable", f"No node takes pod {first.name}{others}: {message}"[:32768]
-    )
+    said = f"No node takes pod {first.name}{others}: {message}"
+    if seen.slots.without_nodes:
+        said = f"No further trials are started until there are nodes for those that wait. {said}"
+        return condition("TrialsScheduled", False, "NodesUnavailable", said[:32768])
+    return condition("TrialsScheduled", False, "Unschedulable", said[:32768])
 
 
 def _best(experiment: NASExperiment, ledger: Ledger, best: Judged) -> Best:

@@ -112,7 +112,7 @@ def summary(experiment: NASExperiment, progress: Progress, failures: Mapping[str
         trials=progress.trials,
         trials_max=progress.trials_max,
         slots_busy=progress.slots_busy,
-        slots_allowed=spec.trials.parallelism if phase == RUNNING else 0,
+        slots_allowed=progress.slots_allowed if phase == RUNNING else 0,
         best=_values(found.best, names) if found.best else {},
         hypervolume=found.hypervolume,
         front_size=progress.front_size,
