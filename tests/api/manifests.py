@@ -238,6 +238,27 @@ WRONG: Final = [
         "spec.evaluation.proxies",
         "at least 1 items",
     ),
+    # fidelity
+    Wrong("unknown scheduler", "spec.fidelity.scheduler", "sha", "spec.fidelity.scheduler", "supported values"),
+    Wrong(
+        "eta of 1", "spec.fidelity", {"scheduler": "asha", "eta": 1}, "spec.fidelity.eta", "greater than or equal to"
+    ),
+    *(
+        Wrong(
+            f"{field} of {scheduler}",
+            "spec.fidelity",
+            {"scheduler": scheduler, field: 5},
+            f"spec.fidelity.{field}",
+            f"is of scheduler {right} only",
+        )
+        for scheduler, field, right in (
+            ("none", "minEpochs", "asha or hyperband or median or patience or one-epoch"),
+            ("median", "eta", "asha or hyperband"),
+            ("asha", "minResults", "median"),
+            ("asha", "patience", "patience"),
+            ("median", "top", "one-epoch"),
+        )
+    ),
     # stages
     Wrong("stage without keep", "spec.stages.0.keep", ABSENT, "spec.stages", "the next stage has no search of its own"),
     Wrong("last stage with keep", "spec.stages.1.keep", {"top": 1}, "spec.stages", "no meaning in the last stage"),

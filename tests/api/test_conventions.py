@@ -56,6 +56,8 @@ TERMS = {
     "spec.search.algorithm",
     "spec.stages[].search.algorithm",
     *(f"{at}.{field}" for at in EVALUATIONS for field in EVALUATION_TERMS),
+    "spec.fidelity.scheduler",
+    "spec.stages[].fidelity.scheduler",
 }
 # As Job and CronJob have it; one of the ways to keep candidates; parts of a method that are there or not.
 BOOLEANS = {

@@ -45,6 +45,7 @@ FROZEN = [
     ("seed: another, with all of search", "/spec/search", {"algorithm": "random", "seed": 2}, "spec.search.seed"),
     ("evaluation: epochs", "/spec/evaluation/epochs", 13, "evaluation"),
     ("evaluation: all of it", "/spec/evaluation", {"epochs": 13}, "evaluation"),
+    ("fidelity: another", "/spec/fidelity", {"scheduler": "asha"}, "fidelity"),
     ("stages: epochs", "/spec/stages/0/evaluation/epochs", 5, "stages"),
     ("stages: none", "/spec/stages", None, "stages"),
     ("stages: order", "/spec/stages", REORDERED, "stages"),

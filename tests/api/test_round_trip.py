@@ -22,6 +22,7 @@ from kubenas.api.experiment import (
     Storage,
     Trials,
 )
+from kubenas.api.fidelity import Fidelity
 from kubenas.api.macro import Macro, MacroStage
 from kubenas.api.objective import Objective
 from kubenas.api.parameter import Condition as When
@@ -191,6 +192,18 @@ evaluations = st.one_of(
     ),
 )
 counts = st.integers(1, 99)
+fidelities = st.one_of(
+    made(Fidelity),
+    made(
+        Fidelity,
+        scheduler=st.sampled_from(["asha", "hyperband"]),
+        min_epochs=optional(counts),
+        eta=optional(st.integers(2, 64)),
+    ),
+    made(Fidelity, scheduler=st.just("median"), min_epochs=optional(counts), min_results=optional(counts)),
+    made(Fidelity, scheduler=st.just("patience"), min_epochs=optional(counts), patience=optional(counts)),
+    made(Fidelity, scheduler=st.just("one-epoch"), min_epochs=optional(counts), top=optional(counts)),
+)
 keeps = st.one_of(made(Keep, top=counts), made(Keep, front=st.just(value=True), max=counts))
 
 
@@ -200,6 +213,7 @@ def funnels(draw: st.DrawFn) -> list[Stage]:
         Stage(
             name=name,
             evaluation=draw(optional(evaluations)),
+            fidelity=draw(optional(fidelities)),
             trials=StageTrials(candidates_per_trial=draw(optional(st.integers(1, 1024)))),
             keep=draw(keeps),
         )
@@ -226,6 +240,7 @@ experiment_specs = made(
     search_space=search_spaces,
     search=searches,
     evaluation=evaluations,
+    fidelity=fidelities,
     stages=funnels(),
     trials=made(
         Trials,

@@ -17,6 +17,7 @@ from kubenas.api.costs import CostValue
 from kubenas.api.errors import SpecError, problems_of
 from kubenas.api.evaluation import Evaluation
 from kubenas.api.experiment import Autoscale, ExperimentSpec, NASExperiment
+from kubenas.api.fidelity import Fidelity
 from kubenas.api.objective import Objective
 from kubenas.api.parameter import Condition, Parameter, Repeat
 from kubenas.api.rule import ItemRule, Rule
@@ -70,6 +71,7 @@ MODELS: dict[type[Ruled], Drawn] = {
     CostValue: mutated(valid.cost_values),
     Dataset: mutated(valid.datasets),
     Evaluation: mutated(valid.evaluations),
+    Fidelity: mutated(valid.fidelities),
     ExperimentSpec: mutated(VALID_EXPERIMENT.map(lambda one: one.spec), {"stages": stage_lists}),
     Keep: mutated(valid.keeps),
     NASExperiment: mutated(VALID_EXPERIMENT, {"metadata": st.builds(Metadata, name=object_names)}),

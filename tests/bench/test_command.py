@@ -11,6 +11,7 @@ from tests.bench.tables import ALL, rows_of, write
 
 KEYS = [
     "algorithm",
+    "fidelity",
     "evaluations",
     "workers",
     "seeds",
@@ -19,6 +20,10 @@ KEYS = [
     "optimum_share",
     "hypervolume",
     "seconds_per_proposal",
+    "epochs",
+    "epochs_to_target",
+    "target_share",
+    "stopped_wrongly",
 ]
 
 

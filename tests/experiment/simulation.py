@@ -19,10 +19,11 @@ from typing import Any
 from kubenas.api.experiment import NASExperiment
 from kubenas.api.trial import Candidate, TrialStatus
 from kubenas.experiment.actions import NewTrial, Plan, WriteTrial
+from kubenas.experiment.curves import gathered
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.plan import Observed, plan
 from kubenas.experiment.stages import ResolvedStage, resolve, stage_of, with_strategies
-from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Readings, Trial, Waiting, trial_number
+from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Readings, Trial, Waiting, earliest, trial_number
 from kubenas.space.base import Space
 from kubenas.space.load import build_space
 from tests.experiment.builders import GPU, NOW
@@ -32,6 +33,8 @@ RECONCILES = 1_000
 RECONCILES_IN_ALL = 20_000
 # Between two readings for a trial that has ended.
 READ_SECONDS = 0.5
+# Between two readings while trials run, where schedulers judge them.
+INTERVAL = 2.0
 # Between two reconciles the clock goes on.
 CLOCK = 1e-3
 
@@ -56,6 +59,8 @@ class Chances:
     pod_deletion: float = 0.0
     trial_deletion: float = 0.0
     reading: float = 1.0
+    # Of a sample that is there, in each reading.
+    sample: float = 1.0
 
 
 @dataclass
@@ -100,6 +105,12 @@ def entry(space: Space, stage: ResolvedStage, trial: Trial, candidate: Candidate
     return {**whole, **brought, "metrics": {"accuracy": drawn(architecture, "")}}
 
 
+def learned(candidate: Candidate, epoch: int) -> float:
+    """What a candidate has come to after so many epochs: at the end its accuracy, before a noisy part of it."""
+    final, epochs = accuracy(candidate), candidate.epochs or 1
+    return final if epoch == epochs else (final + drawn(candidate.architecture, str(epoch)) / 2) * epoch / epochs
+
+
 class World:
     """What is written down, and the pods."""
 
@@ -118,6 +129,8 @@ class World:
         # Whose pods or trials have changed since the controller last heard of them.
         self.unseen_attempts: set[str] = set()
         self.unseen_trials: set[int] = set()
+        # When attempts end.
+        self.ends: dict[str, float] = {}
         self._versions = count(1)
         self._tick = count()
         self._events: list[tuple[float, int, Callable[[], None]]] = []
@@ -197,13 +210,34 @@ class World:
         return True
 
     def curves(self) -> dict[str, dict[str, dict[int, dict[str, float]]]]:
-        """Values of all attempts that have reached their end, as Prometheus has them."""
+        """Values of all attempts that have reached their end, as Prometheus has them; and of others those at rungs."""
         trials = {trial.name: trial for trial in self.trials.values()}
-        return {
-            name: {c.id: {c.epochs or 0: self._values(trials[one.trial], c)} for c in trials[one.trial].candidates}
-            for name, one in self.attempts.items()
-            if one.trial in trials and one.exit_code == 0
-        }
+        found: dict[str, dict[str, dict[int, dict[str, float]]]] = {}
+        for name, one in self.attempts.items():
+            if one.trial not in trials:
+                continue
+            trial = trials[one.trial]
+            if one.exit_code == 0:
+                found[name] = {c.id: {c.epochs or 0: self._values(trial, c)} for c in trial.candidates}
+            for candidate, epoch in self.reached(one, trial):
+                if self.rng.random() < self.chances.sample:
+                    values = {"accuracy": learned(candidate, epoch), "epoch": float(epoch)}
+                    found.setdefault(name, {}).setdefault(candidate.id, {})[epoch] = values
+        return found
+
+    def reached(self, attempt: Attempt, trial: Trial) -> list[tuple[Candidate, int]]:
+        """The rungs that each candidate of an attempt has come to by now: they train one after another."""
+        rungs = stage_of(self.stages, trial).rungs
+        if attempt.started is None or attempt.name not in self.ends or not rungs:
+            return []
+        until = self.now if attempt.ended is None else attempt.ended
+        share = (until - attempt.started) / max(1e-9, self.ends[attempt.name] - attempt.started)
+        done = share * sum(candidate.epochs or 0 for candidate in trial.candidates)
+        found = []
+        for candidate in trial.candidates:
+            found += [(candidate, rung) for rung in rungs if rung <= done]
+            done -= candidate.epochs or 0
+        return found
 
     def _values(self, trial: Trial, candidate: Candidate) -> dict[str, float]:
         told = entry(self.space, stage_of(self.stages, trial), trial, candidate)
@@ -256,7 +290,9 @@ class World:
             self._change(name, phase=AttemptPhase.RUNNING, started=self.now)
             if self.rng.random() < self.chances.disruption:
                 self._at(self.rng.uniform(0, 20), lambda: self._disrupt(name))
-            self._at(self.rng.uniform(0, 20), lambda: self._end(name, trial))
+            takes = self.rng.uniform(0, 20)
+            self.ends[name] = self.now + takes
+            self._at(takes, lambda: self._end(name, trial))
 
     def _disrupt(self, name: str) -> None:
         if name in self.attempts and self.attempts[name].phase is AttemptPhase.RUNNING:
@@ -338,7 +374,13 @@ class Controller:
 
     def read(self) -> None:
         if self.world.rng.random() < self.world.chances.reading:
-            self.readings = Readings(read_at=self.world.now, curves=self.world.curves())
+            curves = dict(self.readings.curves)
+            trials = {trial.attempt_name: trial for trial in self.ledger.unfinished.values()}
+            for name, read in self.world.curves().items():
+                if name in trials:
+                    rungs = stage_of(self.stages, trials[name]).rungs
+                    curves[name] = gathered(curves.get(name, {}), read, trials[name].candidates, (), rungs)
+            self.readings = Readings(read_at=self.world.now, curves=curves)
         else:
             self.readings = replace(self.readings, fault=Fault("PrometheusUnreachable", "no answer"))
 
@@ -403,6 +445,9 @@ def run(experiment: NASExperiment, chances: Chances, seed: int, nodes: Nodes | N
         if todo.read_now:
             controller.read()
             wake_at = world.now + READ_SECONDS
+        elif todo.reading and any(stage.rungs for stage in world.stages):
+            controller.read()
+            wake_at = earliest(wake_at, world.now + INTERVAL)
         if not world.step(wake_at):
             raise AssertionError("the experiment hangs: nothing is left that could happen")
     raise AssertionError("the experiment does not end")

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from kubenas.experiment.curves import gathered
 from kubenas.experiment.state import Exposed
-from kubenas.metrics.exposition import FAILURE, LARGEST, STEP, VALUE, parse_exposition, scrape
+from kubenas.metrics.exposition import FAILURE, LARGEST, RUNG, STEP, VALUE, parse_exposition, scrape
 from kubenas_trial.exposition import Exposition
+from tests.experiment import builders
 from tests.metrics.server import serving, whole
 
 TEXT = """# HELP kubenas_trial_value Last reported value of a metric.
@@ -30,8 +32,8 @@ process_cpu_seconds_total 12
 
 
 def test_values_come_with_their_steps() -> None:
-    assert parse_exposition(TEXT, 4).values == {"0": (3, {"accuracy": 0.5}), "1": (2, {"accuracy": 0.25})}
-    assert parse_exposition("", 4).values == {}
+    assert parse_exposition(TEXT, 4).curves == {"0": {3: {"accuracy": 0.5}}, "1": {2: {"accuracy": 0.25}}}
+    assert parse_exposition("", 4).curves == {}
 
 
 @pytest.mark.parametrize(
@@ -53,12 +55,14 @@ def test_what_is_no_exposition(text: str) -> None:
 
 async def test_what_the_sdk_serves_is_read() -> None:
     with Exposition(0) as exposition:
+        exposition.keep("0", 3, 30, {"accuracy": 0.5, "epoch": 3.0})
+        exposition.keep("0", 3, 31, {"accuracy": 0.25, "epoch": 3.0})
         exposition.update("0", 7, {"accuracy": 0.75, "loss": 1e-9})
         async with httpx.AsyncClient(trust_env=False) as client:
             read = await scrape(client, f"http://127.0.0.1:{exposition.port}/metrics", 1)
             with pytest.raises(httpx.HTTPStatusError):
                 await scrape(client, f"http://127.0.0.1:{exposition.port}/other", 1)
-    assert read.values == {"0": (7, {"accuracy": 0.75, "loss": 1e-9})}
+    assert read.curves == {"0": {7: {"accuracy": 0.75, "loss": 1e-9}, 30: {"accuracy": 0.5, "epoch": 3.0}}}
 
 
 async def test_another_page_is_an_error() -> None:
@@ -107,7 +111,8 @@ def test_what_the_library_writes_is_read_as_the_library_reads_it(
             values.labels(candidate, name, other).set(value)
     text = generate_latest(registry).decode()
     expected = {candidate: one for candidate, one in reported.items() if one[1]}
-    assert parse_exposition(text, 16).values == samples_of_library(text) == expected
+    assert samples_of_library(text) == expected
+    assert parse_exposition(text, 16).curves == {one: {step: values} for one, (step, values) in expected.items()}
 
 
 @pytest.mark.parametrize(
@@ -119,7 +124,7 @@ def test_what_the_library_writes_is_read_as_the_library_reads_it(
     ],
 )
 def test_other_writers_of_the_format_are_read(line: str) -> None:
-    assert parse_exposition(f'{line}\nkubenas_trial_step{{candidate="0"}} 2', 1).values == {"0": (2, {"a": 1.0})}
+    assert parse_exposition(f'{line}\nkubenas_trial_step{{candidate="0"}} 2', 1).curves == {"0": {2: {"a": 1.0}}}
 
 
 def test_a_trial_has_no_more_samples_than_it_can_have() -> None:
@@ -129,7 +134,7 @@ def test_a_trial_has_no_more_samples_than_it_can_have() -> None:
         + "".join(f'kubenas_trial_value{{candidate="{c}",metric="m{m}"}} 1\n' for m in range(65))
         for c in range(16)
     )
-    assert {c: len(values) for c, (_, values) in parse_exposition(whole_trial, 16).values.items()} == {
+    assert {c: len(curve[1]) for c, curve in parse_exposition(whole_trial, 16).curves.items()} == {
         str(c): 65 for c in range(16)
     }
     with pytest.raises(ValueError, match="more than 1100 samples"):
@@ -156,9 +161,7 @@ async def test_a_thousand_candidates_with_sixteen_values_each_are_read() -> None
             read = await scrape(client, page.url, 1024)
             with pytest.raises(ValueError, match="more than 512 KiB"):
                 await scrape(client, page.url, 16)
-    assert {candidate: len(values) for candidate, (_, values) in read.values.items()} == {
-        str(n): 16 for n in range(1024)
-    }
+    assert {candidate: len(curve[1]) for candidate, curve in read.curves.items()} == {str(n): 16 for n in range(1024)}
     with pytest.raises(ValueError, match="more than 17408 samples"):
         parse_exposition(text + batch(1, 1), 1024)
 
@@ -186,7 +189,13 @@ async def test_the_sdk_has_the_digest_of_what_is_read() -> None:
         async with httpx.AsyncClient(trust_env=False) as client:
             read = await scrape(client, f"http://127.0.0.1:{exposition.port}/metrics", 20)
         assert read.exposed == Exposed(exposition.digest(), {"3": "OutOfMemory"})
-    assert read.values.keys() == {str(n) for n in range(20)} - {"3"}
+    assert read.curves.keys() == {str(n) for n in range(20)} - {"3"}
+
+
+@pytest.mark.parametrize("step", ["-3", "3.0", "", "9" * 5000, "٣"])
+def test_a_rung_without_a_step_is_none(step: str) -> None:
+    text = f'{RUNG}{{candidate="0",step="{step}",metric="a"}} 1\n'
+    assert gathered({}, parse_exposition(text, 1).curves, [builders.candidate()], ["a"], [3]) == {}
 
 
 @pytest.mark.parametrize(
@@ -208,6 +217,6 @@ async def test_the_sdk_has_the_digest_of_what_is_read() -> None:
 def test_the_largest_exposition_is_parsed_in_steps_that_its_size_bounds(hostile: str) -> None:
     """Of expressions that try every split of it, each of these would take hours."""
     with suppress(ValueError):
-        assert parse_exposition(hostile, 16).values == {}
+        assert parse_exposition(hostile, 16).curves == {}
     with suppress(ValueError):
-        assert parse_exposition(hostile * 5, 1024).values == {}
+        assert parse_exposition(hostile * 5, 1024).curves == {}

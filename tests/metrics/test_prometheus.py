@@ -9,9 +9,11 @@ from typing import Any, BinaryIO
 
 import pytest
 
+from kubenas.experiment.curves import gathered
 from kubenas.experiment.state import Curves, Fault
 from kubenas.metrics.fetch import http_client
 from kubenas.metrics.prometheus import LARGEST, MOST_SERIES, ReadError, read_curves
+from tests.experiment.builders import candidate
 from tests.metrics.server import Answer, Server, endless, serving, whole
 
 PODS = [f"nas-{number}-1" for number in range(10)]
@@ -53,11 +55,24 @@ async def test_only_the_pods_of_the_experiments_attempts_are_asked_for() -> None
         assert await read(server, []) == ({}, None)
     (form, dotted) = server.forms
     assert form == {
-        "query": '{__name__=~"kubenas_trial_value|kubenas_trial_step",job="kubenas-trials",namespace="team",'
-        'experiment_uid="uid-1",pod=~`nas-0-1`}[30s]',
+        "query": '{__name__=~"kubenas_trial_value|kubenas_trial_step|kubenas_trial_rung",job="kubenas-trials",'
+        'namespace="team",experiment_uid="uid-1",pod=~`nas-0-1`}[30s]',
         "timeout": "10s",
     }
     assert r"pod=~`nas\.0-1`" in dotted["query"]
+
+
+async def test_values_at_rungs_join_the_curve_at_their_steps() -> None:
+    labels = {"__name__": "kubenas_trial_rung", "pod": "nas-0-1", "candidate": "0", "metric": "accuracy"}
+    rungs = [
+        {"metric": {**labels, "step": "1"}, "values": [[1.0, "0.125"], [1.5, "0.25"]]},
+        {"metric": {**labels, "step": "one"}, "values": [[1.5, "0.25"]]},
+        {"metric": {**labels, "step": "2"}, "values": [[1.5, "NaN"]]},
+    ]
+    with serving(prometheus({"nas-0-1": series_of("nas-0-1") + rungs})) as server:
+        found, _ = await read(server)
+    curves = gathered({}, found["nas-0-1"], [candidate()], ["accuracy"], [1, 2])
+    assert curves == {"0": {1: {"accuracy": 0.25}, 3: {"accuracy": 0.5}}}
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_results_of_a_batch_are_shown_and_the_message_tells_their_digest(tmp_pat
         assert trial.running, "it is up until what it shows was read"
         read = parse_exposition(httpx.get(trial.url(), headers={"Accept": "text/plain; version=0.0.4"}).text, MANY)
         assert trial.exit_code() == 0
-    assert read.values == {str(n): (1, {"accuracy": n / MANY}) for n in range(MANY - 1)}
+    assert read.curves == {str(n): {1: {"accuracy": n / MANY}} for n in range(MANY - 1)}
     assert read.exposed.failures == {str(MANY - 1): "TrainerError"}
     text = (tmp_path / "termination-log").read_text()
     assert len(text) < 4096
@@ -570,3 +570,22 @@ def test_the_document_is_read_as_the_contract_writes_it(tmp_path: Path) -> None:
         assert trial.checkpoint_path(candidate) == tmp_path / "checkpoints" / "0.safetensors"
         assert trial.data_dir is None
         trial.report(candidate, 1, accuracy=1)
+
+
+def test_values_at_rungs_are_shown_for_good(tmp_path: Path) -> None:
+    """Of what is judged alone, by the first step with so many epochs, however many follow it."""
+    rungs = {"epochs": [1, 3], "metrics": ["accuracy", "loss"]}
+    with stepped(trial_environment(tmp_path, {**TWO_CANDIDATES, "rungs": rungs})) as trial:
+        trial.report(0, 10, accuracy=0.25, loss=2.5, test_loss=1.0, other=3.0, epoch=1)
+        trial.report(0, 10, accuracy=0.5)
+        trial.report(0, 15, accuracy=0.625, epoch=1)
+        trial.report(1, 3, accuracy=0.75)
+        trial.report(0, 20, accuracy=0.875, epoch=2)
+        trial.wait_for(lambda: trial.scrape()[1].get("0") == 20)
+        text = httpx.get(trial.url("/metrics")).text
+        trial.end_training()
+        assert trial.exit_code() == 0
+    assert parse_exposition(text, 2).curves == {
+        "0": {10: {"accuracy": 0.5, "loss": 2.5, "epoch": 1.0}, 20: {"accuracy": 0.875, "epoch": 2.0}},
+        "1": {3: {"accuracy": 0.75}},
+    }

@@ -29,7 +29,7 @@ from kubenas_trial.document import TrialDocument, read_document
 from kubenas_trial.environment import directory, rank, termination_log, whole_number
 from kubenas_trial.errors import InvalidTrialError, NonFiniteMetricError, TrialError, exit_code, told
 from kubenas_trial.exposition import Exposition
-from kubenas_trial.results import Results
+from kubenas_trial.results import EPOCH, Results
 from kubenas_trial.sigterm import Sigterm
 from kubenas_trial.termination import Failed, Result, error_message, exposed_message, results_message, write
 
@@ -141,7 +141,12 @@ class Trial:
         number, values = self._results.checked(candidate, step, metrics)
         if self._exposition is None or self._results.has_failed(candidate):
             return
-        self._exposition.update(candidate.id, number, self._results.record(candidate, number, values))
+        visible, rungs = self._results.record(candidate, number, values), self.document.rungs
+        epoch = visible.get(EPOCH, number)
+        if epoch in rungs.epochs:
+            judged = {name: value for name, value in visible.items() if name in {*rungs.metrics, EPOCH}}
+            self._exposition.keep(candidate.id, int(epoch), number, judged)
+        self._exposition.update(candidate.id, number, visible)
 
     def found(self, candidate: Candidate, architecture: Mapping[str, Value]) -> None:
         """Say which architecture was found for `candidate`, which was given none; the last one is part of its result.

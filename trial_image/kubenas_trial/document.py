@@ -70,6 +70,13 @@ def _unpacked(candidates: Any) -> Any:
     return [{"id": name, "architecture": architecture} for name, architecture in unpack(packed).items()]
 
 
+class RungsDocument(_Part):
+    """After how many epochs candidates are judged while they train, and by which metrics."""
+
+    epochs: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    metrics: tuple[str, ...] = ()
+
+
 class EvaluationDocument(_Part):
     """What all trials of a stage have in common, and what decides what they import."""
 
@@ -87,6 +94,7 @@ class TrialDocument(EvaluationDocument):
     search_space: SearchSpace
     # Checkpoint of the supernet that the candidates are judged by, or begin from.
     supernet: str | None = None
+    rungs: RungsDocument = RungsDocument()
     candidates: Annotated[list[CandidateDocument], Field(min_length=1), BeforeValidator(_unpacked)]
 
 

@@ -20,17 +20,26 @@ from prometheus_client.registry import Collector
 VALUE = "kubenas_trial_value"
 STEP = "kubenas_trial_step"
 FAILURE = "kubenas_trial_failure"
+RUNG = "kubenas_trial_rung"
 # The text format.
 _TEXT = "text/plain; version=0.0.4"
 
 
 class _Curves(Collector):
-    """The last reported step and values of each candidate."""
+    """The last reported step and values of each candidate, and those that are kept."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._last: dict[str, tuple[int, dict[str, float]]] = {}
         self._failures: dict[str, str] = {}
+        # By candidate and epoch.
+        self._kept: dict[tuple[str, int], tuple[int, dict[str, float]]] = {}
+
+    def keep(self, candidate: str, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
+        with self._lock:
+            known = self._kept.get((candidate, epoch))
+            if known is None or known[0] == step:
+                self._kept[candidate, epoch] = (step, dict(metrics))
 
     def fail(self, candidate: str, reason: str) -> None:
         with self._lock:
@@ -44,7 +53,7 @@ class _Curves(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         # One snapshot makes both families, so that a scrape never pairs a value with another's step.
         with self._lock:
-            last, failures = dict(self._last), dict(self._failures)
+            last, failures, kept = dict(self._last), dict(self._failures), dict(self._kept)
         values = GaugeMetricFamily(VALUE, "Last reported value of a metric.", labels=("candidate", "metric"))
         steps = GaugeMetricFamily(STEP, "Step of the last report, for example the epoch.", labels=("candidate",))
         for candidate, (step, metrics) in last.items():
@@ -53,6 +62,12 @@ class _Curves(Collector):
                 values.add_metric((candidate, name), value)
         yield values
         yield steps
+        if kept:
+            rungs = GaugeMetricFamily(RUNG, "Value at a rung.", labels=("candidate", "step", "metric"))
+            for (candidate, _), (step, metrics) in kept.items():
+                for name, value in metrics.items():
+                    rungs.add_metric((candidate, str(step), name), value)
+            yield rungs
         if failures:
             failed = GaugeMetricFamily(FAILURE, "Whether a candidate has failed alone.", labels=("candidate", "reason"))
             for candidate, reason in failures.items():
@@ -98,6 +113,10 @@ class Exposition:
     def update(self, candidate: str, step: int, metrics: Mapping[str, float]) -> None:
         """Replace a candidate's step and values, at once for every scrape."""
         self._curves.update(candidate, step, metrics)
+
+    def keep(self, candidate: str, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
+        """Show for good what a candidate has come to after so many epochs, by the first step that reports them."""
+        self._curves.keep(candidate, epoch, step, metrics)
 
     def fail(self, candidate: str, reason: str) -> None:
         """Show that a candidate has failed alone, in place of its values."""

@@ -18,7 +18,7 @@ _METRIC_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,62}")
 # Measured on the test split: part of the results, hidden from everything that steers a search.
 _TEST_PREFIX = "test_"
 # Epochs done: exposed, so that a scraped value can replace a lost result, but not part of the result.
-_EPOCH = "epoch"
+EPOCH = "epoch"
 _LAST_STEP = 2**53 - 1
 
 
@@ -57,7 +57,7 @@ class Results:
         last_number, last_values = self._reports.get(candidate.id, (number, {}))
         if last_number == number:
             values = last_values | values
-        self._check_metrics(at, values.keys() - {_EPOCH})
+        self._check_metrics(at, values.keys() - {EPOCH})
         return number, values
 
     def record(self, candidate: Candidate, number: int, values: dict[str, float]) -> dict[str, float]:
@@ -78,7 +78,7 @@ class Results:
         self._reports[candidate.id] = number, values
         visible = {name: value for name, value in values.items() if not name.startswith(_TEST_PREFIX)}
         if self.is_batch:
-            visible.pop(_EPOCH, None)
+            visible.pop(EPOCH, None)
         return visible
 
     def find(self, candidate: Candidate, architecture: dict[str, Any]) -> None:
@@ -130,7 +130,7 @@ class Results:
         """The result, with `found` where no architecture has been found for it, or the failure."""
         if candidate in self._failures:
             return Failed(candidate, self._failures[candidate])
-        metrics = {name: value for name, value in values.items() if name != _EPOCH}
+        metrics = {name: value for name, value in values.items() if name != EPOCH}
         return Result(candidate, step, metrics, self._found.get(candidate, found))
 
 

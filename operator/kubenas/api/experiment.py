@@ -10,6 +10,7 @@ from pydantic import Field
 
 from kubenas.api.base import API_VERSION, Duration, FreeObject, Metadata, Model, Ruled
 from kubenas.api.evaluation import MAX_CANDIDATES, Evaluation
+from kubenas.api.fidelity import Fidelity
 from kubenas.api.objective import MAX_OBJECTIVES, Objective
 from kubenas.api.rule import ItemRule, Rule, Transition, Unique
 from kubenas.api.search import Search
@@ -191,6 +192,11 @@ class ExperimentSpec(Ruled):
     search: Search = Field(default_factory=Search, description="Which architecture is tried next.")
     evaluation: Annotated[Evaluation, _immutable("evaluation", "past trials were judged by it")] = Field(
         default_factory=Evaluation, description="How an architecture is judged."
+    )
+    fidelity: Annotated[Fidelity, _immutable("fidelity", "past trials were stopped by it")] = Field(
+        default_factory=Fidelity,
+        description="How far candidates are trained before they are judged or stopped, in stages with "
+        "evaluation.method train.",
     )
     stages: Annotated[
         list[Stage],

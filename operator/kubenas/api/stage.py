@@ -9,6 +9,7 @@ from pydantic import Field
 
 from kubenas.api.base import Model, Name, Ruled
 from kubenas.api.evaluation import MAX_CANDIDATES, Evaluation
+from kubenas.api.fidelity import Fidelity
 from kubenas.api.rule import ItemRule, Rule
 from kubenas.api.search import Search
 
@@ -72,6 +73,9 @@ class Stage(Model):
     )
     evaluation: Evaluation | None = Field(
         default=None, description="How the stage's candidates are judged; the experiment's evaluation if absent."
+    )
+    fidelity: Fidelity | None = Field(
+        default=None, description="How far the stage's candidates are trained; the experiment's fidelity if absent."
     )
     trials: StageTrials = Field(default_factory=StageTrials, description="What the stage overrides of trials.")
     keep: Keep | None = Field(

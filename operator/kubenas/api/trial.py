@@ -17,14 +17,17 @@ from kubenas.api.base import (
     Model,
     Time,
 )
-from kubenas.api.evaluation import MAX_CANDIDATES, MAX_SEEDS
+from kubenas.api.evaluation import MAX_CANDIDATES, MAX_SEEDS, MAX_TRAINED
 from kubenas.api.objective import MAX_OBJECTIVES
 from kubenas.api.rule import WHOLE, Transition, keyed
 
 Phase = Literal["Pending", "Running", "Succeeded", "Pruned", "Failed"]
 Source = Literal["TerminationMessage", "Prometheus", "Pod"]
 
+# Points of a learning curve that are thinned out as it grows, and those at rungs, which are kept.
 MAX_CURVE_POINTS = 32
+MAX_RUNGS = 16
+MAX_RUNG_POINTS = MAX_RUNGS * MAX_TRAINED
 MAX_METRICS = 64
 # Of all candidates together: more could not be read in one turn of the operator's event loop.
 MAX_VALUES = 14 * MAX_CANDIDATES
@@ -115,7 +118,10 @@ class Point(Model):
     candidate: str = Field(max_length=63, description="The candidate's id.")
     step: int = Field(ge=0, le=MAX_STEP, description="The step, for example an epoch.")
     metrics: list[MetricValue] = Field(
-        max_length=MAX_OBJECTIVES, description="The values of the objectives.", json_schema_extra=keyed("name")
+        max_length=MAX_OBJECTIVES + 1,
+        description="The values of the objectives; and epoch, the epochs that are done, where steps count something "
+        "else.",
+        json_schema_extra=keyed("name"),
     )
 
 
@@ -169,9 +175,9 @@ class TrialStatus(Model):
     )
     curve: list[Point] = Field(
         default_factory=list,
-        max_length=MAX_CURVE_POINTS,
-        description="A short learning curve of the objectives: of the last attempt, and of disrupted ones that it went "
-        "on from.",
+        max_length=MAX_CURVE_POINTS + MAX_RUNG_POINTS,
+        description="A short learning curve of the objectives, with all that is known at rungs: of the last attempt, "
+        "and of disrupted ones that it went on from.",
         json_schema_extra=keyed("candidate", "step"),
     )
     curve_time: Time | None = Field(default=None, description="When the learning curve was last read.")

@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from kubenas.api.errors import SpecError
 from kubenas.api.search import Search
 from kubenas.bench.peers import PEERS, build_peer, replay
 from kubenas.bench.simulation import Run, simulate
 from kubenas.bench.table import Table
+from kubenas.fidelity.load import SCHEDULERS
 from kubenas.search.base import Strategy
 from kubenas.search.load import ALGORITHMS, build_strategy
+
+
+def with_fidelity(names: Sequence[str], schedulers: Sequence[str], table: Table) -> list[str]:
+    """Each search with each scheduler, as `NAME` or `NAME/SCHEDULER`; peers without any.
+
+    Raises:
+        SpecError: there is no such scheduler, or the table has no curve to stop at.
+    """
+    for scheduler in schedulers:
+        if scheduler != "none" and scheduler not in SCHEDULERS:
+            raise SpecError("--fidelity", f"{scheduler!r} is unknown: there are {', '.join(('none', *SCHEDULERS))}")
+        if scheduler != "none" and not table.curve:
+            raise SpecError(
+                "--fidelity", f"{scheduler} needs values before the last epoch: name their columns by --curve"
+            )
+    return [
+        name if scheduler == "none" else f"{name}/{scheduler}"
+        for name in names
+        for scheduler in schedulers
+        if scheduler == "none" or name not in PEERS
+    ]
 
 
 def check_algorithm(name: str, table: Table) -> None:
@@ -26,10 +50,11 @@ def check_algorithm(name: str, table: Table) -> None:
 
 
 def search(name: str, table: Table, seed: int, evaluations: int, workers: int) -> Run:
-    """One search of `table`."""
+    """One search of `table`, by `NAME` or `NAME/SCHEDULER`."""
+    name, _, scheduler = name.partition("/")
     if name in PEERS:
         return replay(table, build_peer(name, table, seed), evaluations, workers)
-    return simulate(table, _strategy(name, table, seed), evaluations, workers)
+    return simulate(table, _strategy(name, table, seed), evaluations, workers, scheduler or "none")
 
 
 def _strategy(name: str, table: Table, seed: int) -> Strategy:

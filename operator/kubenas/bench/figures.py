@@ -24,9 +24,14 @@ class Figures:
         optimum_share: of seeds that report what the table's best by the primary goal has.
         hypervolume: of the evaluated, mean over seeds, in shares of the table's; None for one goal.
         seconds_per_proposal: mean over all proposals that led to these evaluations.
+        epochs: that all trials together were trained by then, mean over seeds.
+        epochs_to_target: the same by when the target was reported, mean over the seeds that come so far.
+        target_share: of seeds that come so far.
+        stopped_wrongly: of seeds whose best architecture by the whole training was stopped before its end.
     """
 
     algorithm: str
+    fidelity: str
     evaluations: int
     workers: int
     seeds: int
@@ -35,6 +40,10 @@ class Figures:
     optimum_share: float
     hypervolume: float | None
     seconds_per_proposal: float | None
+    epochs: float | None
+    epochs_to_target: float | None
+    target_share: float | None
+    stopped_wrongly: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +54,34 @@ class Reach:
     seeds: int
 
 
-def figures(table: Table, runs: Mapping[str, Sequence[Run]], budgets: Sequence[int], workers: int) -> list[Figures]:
-    """One row for each algorithm and number of evaluations."""
+def figures(
+    table: Table, runs: Mapping[str, Sequence[Run]], budgets: Sequence[int], workers: int, target: float | None = None
+) -> list[Figures]:
+    """One row for each search and number of evaluations."""
     measure = Hypervolume(table) if len(table.goals) > 1 else None
-    return [_figures(table, name, of, budget, workers, measure) for name, of in runs.items() for budget in budgets]
+    return [
+        _figures(table, name, of, budget, workers, measure, target) for name, of in runs.items() for budget in budgets
+    ]
 
 
 def _figures(
-    table: Table, name: str, runs: Sequence[Run], budget: int, workers: int, measure: Hypervolume | None
+    table: Table,
+    name: str,
+    runs: Sequence[Run],
+    budget: int,
+    workers: int,
+    measure: Hypervolume | None,
+    target: float | None,
 ) -> Figures:
+    algorithm, _, scheduler = name.partition("/")
+    spent = [run.epochs[min(budget, len(run.epochs)) - 1] for run in runs if run.epochs]
+    needed = [_epochs_to(table, run, budget, target) for run in runs if run.epochs] if target is not None else []
+    reached = [epochs for epochs in needed if epochs is not None]
     ends = [curve[-1] for run in runs if (curve := reported_curve(table, run)[:budget]) and curve[-1] is not None]
     laps = [lap for run in runs for lap in run.proposing[:budget]]
     return Figures(
-        algorithm=name,
+        algorithm=algorithm,
+        fidelity=scheduler or "none",
         evaluations=budget,
         workers=workers,
         seeds=len(runs),
@@ -66,7 +90,28 @@ def _figures(
         optimum_share=sum(end in table.optimum for end in ends) / len(runs),
         hypervolume=fmean(measure.share(run.rows[:budget]) for run in runs) if measure else None,
         seconds_per_proposal=fmean(laps) if laps else None,
+        epochs=fmean(spent) if spent else None,
+        epochs_to_target=fmean(reached) if reached else None,
+        target_share=len(reached) / len(needed) if needed else None,
+        stopped_wrongly=fmean(_stopped_wrongly(table, run, budget) for run in runs) if table.curve else None,
     )
+
+
+def _epochs_to(table: Table, run: Run, budget: int, target: float) -> float | None:
+    """Epochs that a search was trained by when the target, or a better value, was reported."""
+    sign = table.goals[0].sign
+    for epochs, reported in zip(run.epochs[:budget], reported_curve(table, run), strict=False):
+        if reported is not None and sign * reported >= sign * target:
+            return epochs
+    return None
+
+
+def _stopped_wrongly(table: Table, run: Run, budget: int) -> bool:
+    """Whether one that was stopped would have become better than all that were not."""
+    primary = table.utilities[:, 0]
+    whole = [primary[row] for row in run.rows[:budget] if row is not None]
+    stopped = [primary[row] for place, row in run.stopped.items() if place < budget]
+    return bool(stopped) and (not whole or max(stopped) > max(whole))
 
 
 def reported_curve(table: Table, run: Run) -> list[float | None]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import heapq
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import count
 from random import Random
 from time import perf_counter
@@ -23,8 +23,6 @@ from kubenas.space.base import Architecture
 
 # When simulated experiments begin, in seconds since the epoch.
 BEGIN: Final = 1_000_000_000.0
-# The termination message is the exact final value, so nothing is read while trials run.
-_READINGS: Final = Readings(source="Pod")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +30,17 @@ class Run:
     """One search.
 
     Attributes:
-        rows: of the evaluated architectures, in order of ending; None for one that the table lacks.
+        rows: of the evaluated architectures, in order of ending; None for one that the table lacks, or that was
+            stopped.
         proposing: seconds that each proposal took, in order.
+        stopped: rows of the architectures that were stopped early, by their place in the order of ending.
+        epochs: that all trials together were trained by each ending; empty where the table has no curve.
     """
 
     rows: Sequence[int | None]
     proposing: Sequence[float]
+    stopped: Mapping[int, int] = field(default_factory=dict)
+    epochs: Sequence[float] = ()
 
 
 class Stopwatch(Strategy):
@@ -61,46 +64,87 @@ class Stopwatch(Strategy):
         return self._strategy.next(history, rng)
 
 
-def simulate(table: Table, strategy: Strategy, evaluations: int, workers: int) -> Run:
+def simulate(table: Table, strategy: Strategy, evaluations: int, workers: int, scheduler: str = "none") -> Run:
     """Search `table` until so many trials have ended, or the space is used up.
 
-    A trial takes the table's seconds; one whose architecture the table lacks fails at once.
+    A trial takes the table's seconds, evenly over its epochs; one whose architecture the table lacks fails at once.
+    What the table's curve has is read when a trial has come so far, and `scheduler`, whose first rung is the first of
+    the curve, may then stop it.
     """
-    backend = _Backend(table, strategy, evaluations, workers)
+    backend = _Backend(table, strategy, evaluations, workers, scheduler)
     backend.run()
-    return Run(backend.rows, backend.strategy.laps)
+    return Run(backend.rows, backend.strategy.laps, backend.stopped, backend.epochs if table.curve else ())
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Event:
+    """When an attempt has come to some epochs; at all of them it ends."""
+
+    time: float
+    number: int
+    name: str = field(compare=False)
+    row: int | None = field(compare=False)
+    epochs: int = field(compare=False)
 
 
 class _Backend:
     """Trials and attempts in memory: an attempt runs from its creation, and ends by itself."""
 
-    def __init__(self, table: Table, strategy: Strategy, evaluations: int, workers: int) -> None:
+    def __init__(self, table: Table, strategy: Strategy, evaluations: int, workers: int, scheduler: str) -> None:
         self.rows: list[int | None] = []
+        self.stopped: dict[int, int] = {}
+        self.epochs: list[float] = []
         self.strategy = Stopwatch(strategy)
         self._table = table
-        self._experiment = _experiment(table, evaluations, workers)
+        self._experiment = _experiment(table, evaluations, workers, scheduler)
         spec = self._experiment.spec
         self._stages = [replace(stage, strategy=self.strategy) for stage in resolve(spec)]
         self._ledger = Ledger(table.space, self._stages)
         self._attempts: dict[str, Attempt] = {}
         self._now = BEGIN
         self._version = count(1)
-        # (end, attempt's number, its name, the row)
-        self._ends: list[tuple[float, int, str, int | None]] = []
+        self._readings = Readings(source="Pod")
+        self._events: list[_Event] = []
+        # Of running attempts, and the epochs of those that have ended.
+        self._rows: dict[str, int | None] = {}
+        self._spent = 0
 
     def run(self) -> None:
-        """Go from end to end until nothing runs."""
+        """Go from event to event until nothing runs."""
         self._settle()
-        while self._ends:
-            self._now, _, name, row = heapq.heappop(self._ends)
-            self._attempts[name] = self._ended(self._attempts[name], row)
-            self.rows.append(row)
+        while self._events:
+            event = heapq.heappop(self._events)
+            if event.name not in self._rows:
+                continue  # it was stopped
+            self._now = event.time
+            if event.epochs < self._table.epochs and event.row is not None:
+                value = float(self._table.curve[event.epochs][event.row])
+                known = self._readings.curves.setdefault(event.name, {}).setdefault("0", {})
+                known[event.epochs] = {_metric(0): value}
+            else:
+                self._attempts[event.name] = self._ended(self._attempts[event.name], event.row)
+                self._spent += 0 if event.row is None else self._table.epochs
+                self._end(event.name, event.row)
             self._settle()
+
+    def _end(self, name: str, row: int | None) -> None:
+        """Note that a trial has come to this."""
+        del self._rows[name]
+        running = sum(self._share(one) * self._table.epochs for one in self._rows)
+        self.rows.append(row)
+        self.epochs.append(self._spent + running)
+
+    def _share(self, name: str) -> float:
+        """How far an attempt has come."""
+        row, started = self._rows[name], self._attempts[name].started
+        if row is None or started is None:
+            return 0.0
+        return min(1.0, (self._now - started) / float(self._table.seconds[row]))
 
     def _settle(self) -> None:
         """Carry out plans until there is nothing to do; between two ends nothing happens that would wake the loop."""
         while True:
-            observed = Observed(self._experiment, self._stages, self._ledger, self._attempts, _READINGS)
+            observed = Observed(self._experiment, self._stages, self._ledger, self._attempts, self._readings)
             todo = plan(observed, self._now)
             if not (todo.write or todo.stop or todo.start or todo.create or todo.status):
                 return
@@ -117,7 +161,14 @@ class _Backend:
             self._experiment = self._experiment.model_copy(update={"status": todo.status})
 
     def _write(self, write: WriteTrial) -> None:
-        self._ledger.put(replace(write.trial, status=write.status, resource_version=str(next(self._version))))
+        written = replace(write.trial, status=write.status, resource_version=str(next(self._version)))
+        name, row = written.attempt_name, self._rows.get(written.attempt_name)
+        if written.status.phase == "Pruned" and row is not None:
+            self.stopped[len(self.rows)] = row
+            self._spent += max(self._readings.curves[name]["0"])
+            self._end(name, None)
+        self._ledger.put(written)
+        self._readings.forget(written)
 
     def _create(self, new: NewTrial) -> None:
         spec = new.spec
@@ -127,8 +178,11 @@ class _Backend:
         name = trial.attempt_name
         self._attempts[name] = Attempt(name, trial.name, AttemptPhase.RUNNING, created=self._now, started=self._now)
         row = self._table.row(self._table.space.parse(spec.candidates[0].architecture or {}))
+        self._rows[name] = row
         seconds = 0.0 if row is None else float(self._table.seconds[row])
-        heapq.heappush(self._ends, (self._now + seconds, version, name, row))
+        for epochs in (*(() if row is None else self._table.curve), self._table.epochs):
+            due = self._now + seconds * epochs / self._table.epochs
+            heapq.heappush(self._events, _Event(due, version, name, row, epochs))
 
     def _ended(self, attempt: Attempt, row: int | None) -> Attempt:
         if row is None:
@@ -136,7 +190,7 @@ class _Backend:
         else:
             values = self._table.values[row].tolist()
             metrics = {_metric(index): value for index, value in enumerate(values)}
-            document = {"results": [{"candidate": "0", "step": 1, "metrics": metrics}]}
+            document = {"results": [{"candidate": "0", "step": self._table.epochs, "metrics": metrics}]}
         return replace(
             attempt,
             phase=AttemptPhase.ENDED,
@@ -151,7 +205,8 @@ def _metric(index: int) -> str:
     return f"objective_{index}"
 
 
-def _experiment(table: Table, evaluations: int, workers: int) -> NASExperiment:
+def _experiment(table: Table, evaluations: int, workers: int, scheduler: str) -> NASExperiment:
+    first = {"minEpochs": min(table.curve)} if scheduler != "none" else {}
     return NASExperiment.model_validate(
         {
             "metadata": {"name": "table"},
@@ -162,7 +217,8 @@ def _experiment(table: Table, evaluations: int, workers: int) -> NASExperiment:
                 "task": {"name": "table"},
                 # The loop knows the space by its ledger only.
                 "searchSpace": {"parameters": [{"name": "row", "type": "int", "min": 1, "max": len(table)}]},
-                "evaluation": {"epochs": 1},
+                "evaluation": {"epochs": table.epochs},
+                "fidelity": {"scheduler": scheduler, **first},
                 "trials": {"max": evaluations, "parallelism": workers, "retries": 0, "maxFailures": 100_000},
             },
         }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -29,6 +31,14 @@ class Goal:
 
 
 @dataclass(frozen=True, slots=True)
+class Rung:
+    """A column with the primary goal's values after so many epochs."""
+
+    column: str
+    epochs: int
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """Where a table is, and what its columns mean.
 
@@ -40,6 +50,8 @@ class Source:
         report: what is told of the best, in the primary goal's direction; a search does not see it.
         features: numbers that the predictor may learn from.
         cost: seconds of a trial; None for one second each.
+        curve: the primary goal's values over epochs, the last ones those of the goal itself; empty where only these are
+            known.
     """
 
     path: Path
@@ -49,8 +61,11 @@ class Source:
     report: str | None = None
     features: tuple[str, ...] = ()
     cost: str | None = None
+    curve: tuple[Rung, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.curve and self.curve[-1].column != self.goals[0].column:
+            raise SpecError("--curve", f"must end with {self.goals[0].column}, the column of the first --objective")
         measured = unique([goal.column for goal in self.goals], "--objective")
         for column in self.features:
             if column in (*measured, self.report):
@@ -67,6 +82,8 @@ class Table:
         values: (architectures, goals), with the columns' own signs.
         reported: (architectures,).
         seconds: (architectures,), what a trial takes.
+        epochs: of a trial.
+        curve: (architectures,) of the primary goal, by epochs before the last one.
         scores: the features, by `Space.key`; empty without any.
         repeats: rows whose architecture an earlier row has; they count for nothing.
     """
@@ -85,6 +102,10 @@ class Table:
         self.values: NDArray[np.float64] = values[kept]
         self.reported: NDArray[np.float64] = reported[kept]
         self.seconds: NDArray[np.float64] = seconds[kept]
+        self.epochs = source.curve[-1].epochs if source.curve else 1
+        self.curve: dict[int, NDArray[np.float64]] = {
+            rung.epochs: np.array(rows.numbers(rung.column, "--curve"))[kept] for rung in source.curve[:-1]
+        }
         self.repeats = len(rows) - len(kept)
         self._rows = {architecture: row for row, architecture in enumerate(first)}
         self._keys: dict[str, int] = {}
@@ -130,6 +151,23 @@ def _seconds(rows: Rows, column: str | None) -> NDArray[np.float64]:
         if value <= 0:
             raise rows.problem(number, f"{column} is {value:g}: the seconds of a trial must be above 0")
     return np.array(seconds)
+
+
+def parse_curve(parts: Sequence[str]) -> tuple[Rung, ...]:
+    """The curve in parts `COLUMN:EPOCHS`, in order of epochs.
+
+    Raises:
+        SpecError: one is written otherwise, or there are less than two.
+    """
+    rungs = []
+    for part in parts:
+        column, _, epochs = part.rpartition(":")
+        if not column or not epochs.isdecimal() or not 1 <= int(epochs) <= 1_000_000:
+            raise SpecError("--curve", f"{part!r} is no part of a curve: write COLUMN:EPOCHS")
+        rungs.append(Rung(column, int(epochs)))
+    if len(rungs) < 2 or any(after.epochs <= before.epochs for before, after in pairwise(rungs)):
+        raise SpecError("--curve", "needs two columns or more, in order of their epochs")
+    return tuple(rungs)
 
 
 def parse_goal(text: str) -> Goal:

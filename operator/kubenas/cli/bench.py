@@ -42,6 +42,11 @@ def bench(
     cost: Annotated[
         str | None, typer.Option(help="Column of a trial's seconds on the simulated clock.", show_default="1 each")
     ] = None,
+    curve: Annotated[
+        str, typer.Option(help="The first objective's columns over epochs: COLUMN:EPOCHS,…; the last is its own.")
+    ] = "",
+    fidelity: Annotated[str, typer.Option(help="Schedulers that stop trials early, each with each strategy.")] = "none",
+    target: Annotated[float | None, typer.Option(help="Tell how many epochs a reported value takes.")] = None,
     reach: Annotated[float | None, typer.Option(help="Tell how many evaluations a reported value takes.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Picture of the regret: .png or .html.")] = None,
     jobs: Annotated[
@@ -57,11 +62,11 @@ def bench(
     from kubenas.api.errors import SpecError
 
     try:
-        from kubenas.bench.algorithms import check_algorithm
+        from kubenas.bench.algorithms import check_algorithm, with_fidelity
         from kubenas.bench.figures import figures
         from kubenas.bench.rows import listed, unique
         from kubenas.bench.runner import Budget
-        from kubenas.bench.table import Source, Table, parse_goal
+        from kubenas.bench.table import Source, Table, parse_curve, parse_goal
     except ModuleNotFoundError as error:
         fail(f"kubenas bench needs {error.name}, which is not installed: pip install 'kubenas[search,bench]'")
     try:
@@ -78,13 +83,15 @@ def bench(
             report=report,
             features=listed(features),
             cost=cost,
+            curve=parse_curve(listed(curve)) if curve else (),
         )
         read = Table(source)
         for name in names:
             check_algorithm(name, read)
+        searches = with_fidelity(names, unique(listed(fidelity), "--fidelity"), read)
         budget = Budget(evaluations=budgets[-1], workers=workers, seeds=seeds)
-        runs = _run(source, names, budget, jobs or os.cpu_count() or 1)
-        rows = figures(read, runs, budgets, workers)
+        runs = _run(source, searches, budget, jobs or os.cpu_count() or 1)
+        rows = figures(read, runs, budgets, workers, target)
         out.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")
         _print(read, runs, rows, reach)
         if plot is not None:
@@ -152,17 +159,27 @@ def _print(table: Table, runs: Mapping[str, Sequence[Run]], rows: Sequence[Figur
     from kubenas.bench.figures import reach
     from kubenas.cli.text import log_console, number_text
 
-    heads = ["algorithm", "evaluations", "reported", "at the optimum"]
+    heads = ["algorithm", *(["fidelity"] if table.curve else []), "evaluations", "reported", "at the optimum"]
     heads += ["hypervolume"] if len(table.goals) > 1 else []
     heads += [f"evaluations to {number_text(value)}"] if value is not None else []
+    heads += ["epochs", "epochs to the target", "stopped wrongly"] if table.curve else []
     grid = Grid(*heads, "ms a proposal", box=None, padding=(0, 2, 0, 0))
     for row in rows:
-        cells = [row.algorithm, str(row.evaluations), _spread(row), f"{row.optimum_share:.0%}"]
+        cells = [
+            row.algorithm,
+            *([row.fidelity] if table.curve else []),
+            str(row.evaluations),
+            _spread(row),
+            f"{row.optimum_share:.0%}",
+        ]
         cells += [f"{row.hypervolume:.2%}"] if row.hypervolume is not None else []
         if value is not None:
-            needed = reach(table, runs[row.algorithm], value)
+            search = row.algorithm if row.fidelity == "none" else f"{row.algorithm}/{row.fidelity}"
+            needed = reach(table, runs[search], value)
             median = "" if needed.evaluations is None else f"{needed.evaluations:g} "
             cells.append(f"{median}({needed.seeds} of {row.seeds} seeds)")
+        if table.curve:
+            cells += [_epochs(row.epochs), _to_target(row), f"{row.stopped_wrongly or 0:.0%}"]
         seconds = row.seconds_per_proposal
         grid.add_row(*cells, "" if seconds is None else f"{seconds * 1000:.2f}")
     console = log_console()
@@ -171,9 +188,18 @@ def _print(table: Table, runs: Mapping[str, Sequence[Run]], rows: Sequence[Figur
     if table.repeats:
         console.print(f"{table.repeats} rows repeat an earlier row's architecture and were left out.")
     for name, of in runs.items():
-        lacking = sum(row is None for run in of for row in run.rows)
+        lacking = sum(row is None for run in of for row in run.rows) - sum(len(run.stopped) for run in of)
         if lacking:
             console.print(f"{name}: {lacking} trials failed, as the table lacks their architecture.")
+
+
+def _epochs(epochs: float | None) -> str:
+    return "" if epochs is None else f"{epochs:,.0f}"
+
+
+def _to_target(row: Figures) -> str:
+    share = row.target_share
+    return "" if share is None else f"{_epochs(row.epochs_to_target)} ({share:.0%} of seeds)".strip()
 
 
 def _spread(row: Figures) -> str:

@@ -106,8 +106,7 @@ class Reader:
                 read = await self._scrape(attempt, len(trial.candidates))
             if not isinstance(read, Exposition):
                 return read or False
-            found = {candidate: {step: values} for candidate, (step, values) in read.values.items()}
-            await _take_in(readings, observed, trial, found)
+            await _take_in(readings, observed, trial, read.curves)
             if trial.is_batch:
                 readings.exposed[attempt.name] = read.exposed
             return True
@@ -139,6 +138,6 @@ def _answers(attempt: Attempt) -> bool:
 async def _take_in(readings: Readings, observed: Observed, trial: Trial, found: Curves) -> None:
     """Join what was found of a trial to what is known of it; in a thread, as there may be much."""
     name, stage = trial.attempt_name, stage_named(observed.stages, trial.stage)
-    required = stage.required if stage else ()
+    required, rungs = (stage.required, stage.rungs) if stage else ((), ())
     known = readings.curves.get(name, {})
-    readings.curves[name] = await asyncio.to_thread(gathered, known, found, trial.candidates, required)
+    readings.curves[name] = await asyncio.to_thread(gathered, known, found, trial.candidates, required, rungs)

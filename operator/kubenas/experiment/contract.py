@@ -47,6 +47,7 @@ def trial_document(
             **evaluation_document(spec, stage),
             "searchSpace": spec.search_space.dump(),
             **({"supernet": f"{checkpoints}/{trial.supernet}"} if checkpoints and trial.supernet else {}),
+            **({"rungs": {"epochs": stage.rungs, "metrics": stage.required}} if stage.rungs else {}),
             "candidates": _candidates(trial.remaining, stage, checkpoints),
         },
         separators=(",", ":"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 from typing import Final
 
@@ -37,11 +37,18 @@ def curves_of(points: Sequence[Point]) -> Curves:
     return curves
 
 
-def gathered(known: Curves, read: Curves, candidates: Sequence[Candidate], required: Sequence[str]) -> Curves:
+def gathered(
+    known: Curves,
+    read: Curves,
+    candidates: Sequence[Candidate],
+    required: Sequence[str],
+    rungs: Collection[int] = (),
+) -> Curves:
     """The curves of both, later readings in place of earlier ones, as long as an attempt runs.
 
     Bounded, whatever a trainer serves: only the trial's candidates, values that a status can hold, `required` and EPOCH
-    first, and at most `MOST_STEPS` steps; of a large batch, which has no curves, the last step of each.
+    first, and at most `MOST_STEPS` steps beside those at rungs; of a large batch, which has no curves, the last step of
+    each.
     """
     curves: Curves = {}
     most, metrics = max(1, MOST_STEPS // len(candidates)), most_metrics(len(candidates))
@@ -54,7 +61,8 @@ def gathered(known: Curves, read: Curves, candidates: Sequence[Candidate], requi
             if kept and 0 <= step <= MAX_STEP:
                 curve[step] = kept
         # Thinned to the half, so that it stays even as it grows.
-        steps = sorted(curve) if len(curve) <= most else _thinned(sorted(curve), max(1, most // 2))
+        whole = len(curve) <= most
+        steps = sorted(curve) if whole else _thinned(sorted(curve), max(1, most // 2), steps_at(curve, rungs).values())
         if steps:
             curves[candidate.id] = {step: curve[step] for step in steps}
     return curves
@@ -75,9 +83,16 @@ def joined(known: Sequence[Point], read: Curves | None) -> Curves:
 
 
 def merged(
-    known: Sequence[Point], read: Curves | None, candidates: Sequence[Candidate], required: Sequence[str]
+    known: Sequence[Point],
+    read: Curves | None,
+    candidates: Sequence[Candidate],
+    required: Sequence[str],
+    rungs: Collection[int] = (),
 ) -> list[Point]:
-    """What was read joined to what was known, as a status keeps it: `required` metrics at `MAX_CURVE_POINTS` steps.
+    """What was read joined to what was known, as a status keeps it.
+
+    That is `required` metrics at `MAX_CURVE_POINTS` steps and at all rungs, with the epochs that are done where these
+    are not the steps.
 
     Of what was read, only what a status can hold: a trainer may serve anything. Of more candidates than could each have
     two points there is no curve.
@@ -89,6 +104,8 @@ def merged(
         curve: Curve = {}
         for step, values in read.get(candidate.id, {}).items():
             told = {name: values[name] for name in required if math.isfinite(values.get(name, math.nan))}
+            if told and rungs and (epoch := epoch_of(step, values)) != step:
+                told[EPOCH] = float(epoch)
             if told and 0 <= step <= MAX_STEP:
                 curve[step] = told
         kept[candidate.id] = curve
@@ -97,8 +114,24 @@ def merged(
     return [
         Point(candidate=candidate, step=step, metrics=_values(curves[candidate][step]))
         for candidate in sorted(curves)
-        for step in _thinned(sorted(curves[candidate]), share)
+        for step in _thinned(sorted(curves[candidate]), share, steps_at(curves[candidate], rungs).values())
     ]
+
+
+def epoch_of(step: int, values: Mapping[str, float]) -> int:
+    """The epochs that are done at a step: what the trainer says, else as many as the step counts."""
+    epoch = values.get(EPOCH, step)
+    return int(epoch) if math.isfinite(epoch) else step
+
+
+def steps_at(curve: Curve, rungs: Collection[int]) -> dict[int, int]:
+    """The step at which each rung that was seen was reached, by rung."""
+    found: dict[int, int] = {}
+    for step in sorted(curve) if rungs else ():
+        epoch = epoch_of(step, curve[step])
+        if epoch in rungs:
+            found.setdefault(epoch, step)
+    return found
 
 
 def whole_results(
@@ -172,10 +205,9 @@ def _storable(values: Mapping[str, float]) -> dict[str, float]:
     return {name: value for name, value in named if math.isfinite(value)}
 
 
-def _thinned(steps: list[int], most: int) -> list[int]:
-    """At most `most` of the steps, evenly spread, the last and the first among them."""
+def _thinned(steps: list[int], most: int, always: Collection[int] = ()) -> list[int]:
+    """At most `most` of the steps, evenly spread, the last and the first among them; beside those that always stay."""
     if len(steps) <= most:
         return steps
-    if most == 1:
-        return steps[-1:]
-    return [steps[round(i * (len(steps) - 1) / (most - 1))] for i in range(most)]
+    spread = {steps[round(i * (len(steps) - 1) / (most - 1))] for i in range(most)} if most > 1 else {steps[-1]}
+    return sorted({*spread, *always})

@@ -10,6 +10,7 @@ from statistics import fmean, stdev
 from kubenas.api.objective import Objective
 from kubenas.api.trial import Source
 from kubenas.experiment.objectives import feasible, score, stood_for, values
+from kubenas.fidelity.base import RungCurve, Value
 from kubenas.search.base import Observation, Score
 from kubenas.space.base import Architecture
 
@@ -23,6 +24,8 @@ class Judged:
         metrics: means over its trainings.
         values: what is to be improved; empty where there is no score.
         trainings: metrics of each training with a result, where there were several.
+        rung: where it was stopped early, the highest rung that it was seen at, in epochs, and what it had come to
+            there. Its strategy sees that; nothing else counts it as a result.
     """
 
     trial: int
@@ -33,6 +36,7 @@ class Judged:
     source: Source | None = None
     values: tuple[float, ...] = ()
     trainings: tuple[Mapping[str, float], ...] = ()
+    rung: tuple[int, Value] | None = None
 
     @property
     def rank(self) -> tuple[Score, int, int]:
@@ -48,6 +52,9 @@ class Judged:
     @property
     def observation(self) -> Observation:
         """What a strategy sees of it."""
+        if self.rung is not None:
+            epochs, there = self.rung
+            return Observation(self.architecture, there.score, there.values, self.metrics, epochs)
         return Observation(self.architecture, self.score, self.values, self.metrics)
 
     def judged_before(self, objectives: Sequence[Objective]) -> Observation:
@@ -74,14 +81,17 @@ def judged(
     source: Source | None,
     *,
     whole: bool,
+    curve: RungCurve | None = None,
 ) -> Judged:
     """A candidate by the metrics of one training.
 
     Args:
-        whole: whether the trial has succeeded; values of others are not compared.
+        whole: whether it has come to its end; values of others are not compared.
+        curve: its values at rungs.
     """
     if not (whole and objectives and all(o.metric in metrics for o in objectives)):
-        return Judged(trial, candidate, architecture, metrics, None, source)
+        rung = (max(curve), curve[max(curve)]) if curve and not whole else None
+        return Judged(trial, candidate, architecture, metrics, None, source, rung=rung)
     return Judged(
         trial, candidate, architecture, metrics, score(objectives, metrics), source, values(objectives, metrics)
     )

@@ -11,8 +11,10 @@ from kubenas.experiment.judged import Judged, distinct, judged, spread_evenly
 from kubenas.experiment.judgements import Judgements, judgements
 from kubenas.experiment.objectives import stood_for
 from kubenas.experiment.records import Ended, Replicates, StageRecord
+from kubenas.experiment.rungs import rung_curves
 from kubenas.experiment.stages import ResolvedStage, stage_named
 from kubenas.experiment.state import FINISHED, Fault, Trial, trial_number
+from kubenas.fidelity.base import RungCurve, Training
 from kubenas.search.base import History, Observation
 from kubenas.space.base import Architecture, InvalidArchitectureError, Space
 
@@ -73,7 +75,7 @@ class Ledger:
             self._begin(trial, parsed)
         if trial.finished:
             self.unfinished.pop(trial.number, None)
-            self._end(_shortened(trial, self._judged(trial, parsed)))
+            self._end(_shortened(trial, self._judged(trial, parsed), self._rung_curves(trial)))
         else:
             self.unfinished[trial.number] = trial
 
@@ -232,7 +234,7 @@ class Ledger:
 
     def _judged(self, trial: Trial, parsed: Sequence[tuple[str, Architecture]]) -> tuple[Judged, ...]:
         results = {result.candidate: result for result in trial.status.results}
-        whole = trial.status.phase == "Succeeded"
+        curves = self._rung_curves(trial)
         stage = stage_named(self._stages, trial.stage)
         objectives, combination = (stage.objectives, stage.combination) if stage else ((), None)
         found = []
@@ -241,8 +243,16 @@ class Ledger:
             metrics: Mapping[str, float] = {m.name: m.value for m in result.metrics} if result else {}
             metrics = combination.begun(metrics) if combination else metrics
             source = result.source if result else None
-            found.append(judged(objectives, trial.number, name, architecture, metrics, source, whole=whole))
+            whole = trial.status.phase == "Succeeded"
+            curve = curves.get(Training(trial.number, name)) if trial.status.phase == "Pruned" else None
+            found.append(
+                judged(objectives, trial.number, name, architecture, metrics, source, whole=whole, curve=curve)
+            )
         return tuple(found)
+
+    def _rung_curves(self, trial: Trial) -> Mapping[Training, RungCurve]:
+        stage = stage_named(self._stages, trial.stage)
+        return rung_curves(stage, trial) if stage else {}
 
 
 def _judged_by(stage: ResolvedStage, one: Observation) -> Observation:
@@ -251,7 +261,7 @@ def _judged_by(stage: ResolvedStage, one: Observation) -> Observation:
     return Observation(one.architecture, *found, one.metrics)
 
 
-def _shortened(trial: Trial, candidates: tuple[Judged, ...]) -> Ended:
+def _shortened(trial: Trial, candidates: tuple[Judged, ...], curves: Mapping[Training, RungCurve]) -> Ended:
     """What is kept of an ended trial."""
     status = trial.status
     fault = None
@@ -269,4 +279,5 @@ def _shortened(trial: Trial, candidates: tuple[Judged, ...]) -> Ended:
         resource_version=trial.resource_version,
         fault=fault,
         candidates=candidates,
+        rung_curves=curves,
     )

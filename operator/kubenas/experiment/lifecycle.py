@@ -52,6 +52,8 @@ class Rules:
     retries: int
     timeout: float | None
     required: tuple[str, ...]
+    # Epochs at which curves are kept.
+    rungs: tuple[int, ...] = ()
     # Whether candidates without an architecture must bring one.
     finds: bool = True
     # GPUs that a device of a resource counts for, where it is not one.
@@ -136,7 +138,7 @@ def _in_between(
     read = readings.curves.get(trial.attempt_name)
     last = status.curve_time or status.start_time
     if read and (last is None or now - last.timestamp() >= CURVE_SECONDS):
-        curve = merged(status.curve, read, trial.candidates, rules.required)
+        curve = merged(status.curve, read, trial.candidates, rules.required, rules.rungs)
         if curve != status.curve:
             changes |= {"curve": curve, "curve_time": moment(readings.read_at or now)}
     changed = status.model_copy(update=changes)
@@ -323,7 +325,8 @@ def _left_out(metrics: Sequence[str]) -> str:
 
 def _curve(trial: Trial, readings: Readings, rules: Rules) -> list[Point]:
     """All that is known of how the trial learns."""
-    return merged(trial.status.curve, readings.curves.get(trial.attempt_name), trial.candidates, rules.required)
+    read = readings.curves.get(trial.attempt_name)
+    return merged(trial.status.curve, read, trial.candidates, rules.required, rules.rungs)
 
 
 def _gpu_seconds(trial: Trial, attempt: Attempt | None, rules: Rules, now: float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
@@ -12,6 +12,7 @@ from kubenas.experiment.combination import Combination
 from kubenas.experiment.front import Front
 from kubenas.experiment.judged import Judged, averaged, ranked
 from kubenas.experiment.state import FINISHED, Fault
+from kubenas.fidelity.base import RungCurve, Training
 from kubenas.search.base import History, Observation, Strategy
 from kubenas.space.base import Architecture
 
@@ -34,6 +35,7 @@ class Ended:
     resource_version: str
     fault: Fault | None
     candidates: tuple[Judged, ...]
+    rung_curves: Mapping[Training, RungCurve] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -87,6 +89,7 @@ class StageRecord:
         succeeded: number of the first trial that has succeeded; None where none has.
         pruned: number of the last trial that was cut short; None where none was.
         phases: number of ended trials by phase.
+        rung_curves: what the trainings of ended trials have come to at rungs.
     """
 
     def __init__(self, objectives: Sequence[Objective], seeds: int, combination: Combination | None = None) -> None:
@@ -102,6 +105,7 @@ class StageRecord:
         self.succeeded: int | None = None
         self.pruned: int | None = None
         self.phases = dict.fromkeys(sorted(FINISHED), 0)
+        self.rung_curves: dict[Training, RungCurve] = {}
         # The best candidate of each of the best trials.
         self._top: list[Judged] = []
         self._created = 0
@@ -166,6 +170,7 @@ class StageRecord:
         known = self._replicates[first]
         known.trials[ended.seed] = ended
         self.phases[ended.phase] += 1
+        self.rung_curves |= ended.rung_curves
         if ended.phase == "Succeeded":
             self.succeeded = ended.number if self.succeeded is None else min(ended.number, self.succeeded)
         if ended.phase == "Pruned":

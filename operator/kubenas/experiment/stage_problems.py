@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from kubenas.api.errors import SpecError
 from kubenas.api.metric_names import SCORE
+from kubenas.api.trial import MAX_RUNGS
 from kubenas.experiment.stages import ResolvedStage, kept_at_most, resolve
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 # Of a stage's name.
 _LONGEST: Final = 63
+# Values at rungs that one pod shows, as others need room on its /metrics too.
+_SHOWN: Final = 512
 # Candidates of a stage that are put in order by a vote, which compares each with each, each time that some have ended.
 _VOTED: Final = 20_000
 
@@ -26,6 +29,7 @@ def stage_problems(spec: ExperimentSpec) -> Iterator[SpecError]:
     yield from _sizes(spec, stages)
     yield from _names(spec, stages)
     yield from _methods(spec, stages)
+    yield from _schedulers(spec, stages)
     yield from _scores(spec)
 
 
@@ -116,6 +120,39 @@ def _methods(spec: ExperimentSpec, stages: Sequence[ResolvedStage]) -> Iterator[
                 "storage",
                 f"is required by {field}.method supernet, as all its trials read the supernet from there; kubenas run "
                 "keeps it in its own folder whatever volume is named",
+            )
+
+
+def _schedulers(spec: ExperimentSpec, stages: Sequence[ResolvedStage]) -> Iterator[SpecError]:
+    """Schedulers that can stop nothing, and rungs that are too many."""
+    trains = [stage for stage in _own(stages) if stage.evaluation.method == "train"]
+    if spec.fidelity.scheduler != "none" and not trains:
+        yield SpecError("fidelity.scheduler", "has nothing to stop, as no evaluation.method is train: set it to none")
+    for stage, asked in zip(_own(stages), spec.stages or (None,), strict=True):
+        own = asked is not None and asked.fidelity is not None
+        field = f"{stage.path if own else ''}fidelity"
+        if asked is not None and asked.fidelity and asked.fidelity.scheduler != "none" and stage not in trains:
+            yield SpecError(
+                f"{field}.scheduler",
+                f"has nothing to stop with evaluation.method {stage.evaluation.method}: set it to none",
+            )
+        if stage.scheduler is None:
+            continue
+        rungs, epochs = stage.scheduler.rungs, stage.evaluation.epochs
+        if not rungs:
+            yield SpecError(
+                field, f"has no rung below the {epochs} epochs that candidates are trained: lower its epochs"
+            )
+        elif len(rungs) > MAX_RUNGS:
+            yield SpecError(
+                field, f"has {len(rungs)} rungs in {epochs} epochs, and may have {MAX_RUNGS}: set them further apart"
+            )
+        shown = len(rungs) * stage.candidates_per_trial * (len(stage.required) + 1)
+        if shown > _SHOWN:
+            yield SpecError(
+                "trials.candidatesPerTrial",
+                f"{stage.candidates_per_trial} candidates show {shown} values at {len(rungs)} rungs, and may show "
+                f"{_SHOWN}: lower it, or set the rungs of {field} further apart",
             )
 
 

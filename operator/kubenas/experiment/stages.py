@@ -12,12 +12,14 @@ from kubenas.api.metric_names import SCORE, of_proxies
 from kubenas.api.objective import Objective
 from kubenas.experiment.combination import Combination
 from kubenas.experiment.measured import measured_metrics
+from kubenas.fidelity.load import build_scheduler
 
 if TYPE_CHECKING:
     from kubenas.api.experiment import ExperimentSpec
     from kubenas.api.search import Search
     from kubenas.api.stage import Keep, Stage
     from kubenas.experiment.state import Trial
+    from kubenas.fidelity.base import Scheduler
     from kubenas.search.base import Strategy
     from kubenas.space.base import Space
 
@@ -54,6 +56,7 @@ class ResolvedStage:
         combination: what makes the score of training-free scores, where that is an objective; it then depends on the
             other candidates.
         horizon: epochs that the schedule of a training is laid out for.
+        scheduler: which of its trainings are stopped early; None where none is.
         candidates_per_trial: how many candidates a trial evaluates.
         most_trials: how many trials it has at most.
         keep: what goes on to the next stage; None where everything does, or there is none.
@@ -76,6 +79,7 @@ class ResolvedStage:
     decides: bool
     combination: Combination | None
     horizon: int
+    scheduler: Scheduler | None
     candidates_per_trial: int
     most_trials: int
     keep: Keep | None = None
@@ -99,6 +103,11 @@ class ResolvedStage:
         """Epochs that each of its candidates is trained; None where it is only scored."""
         trains = self.source == "evaluation" or self.evaluation.method == "train"
         return self.evaluation.epochs if trains else None
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """After how many epochs its trainings are judged, before their end."""
+        return self.scheduler.rungs if self.scheduler else ()
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -160,6 +169,7 @@ def _main(spec: ExperimentSpec, position: int, stage: Stage | None, before: Reso
         decides=objectives == tuple(spec.objectives),
         combination=_combination(evaluation, objectives),
         horizon=_horizon(spec, evaluation),
+        scheduler=_scheduler(spec, stage, evaluation),
         candidates_per_trial=each,
         most_trials=most,
         keep=stage.keep if stage else None,
@@ -188,6 +198,7 @@ def _scoring(main: ResolvedStage, search: Search, index: int) -> ResolvedStage |
         decides=False,
         combination=_combination(evaluation, objectives),
         horizon=0,
+        scheduler=None,
         candidates_per_trial=each,
         most_trials=-(-pool // each),
         keep=None,
@@ -205,12 +216,20 @@ def _training(main: ResolvedStage, index: int) -> ResolvedStage:
         search=None,
         objectives=(),
         decides=False,
+        scheduler=None,
         candidates_per_trial=1,
         most_trials=1,
         keep=None,
         made=True,
         pool=None,
     )
+
+
+def _scheduler(spec: ExperimentSpec, stage: Stage | None, evaluation: Evaluation) -> Scheduler | None:
+    """What stops trainings of a stage; there is nothing to stop where nothing is trained for each candidate."""
+    if evaluation.method != "train" or evaluation.epochs is None:
+        return None
+    return build_scheduler((stage.fidelity if stage else None) or spec.fidelity, evaluation.epochs)
 
 
 def _named(stage: str | None, what: str) -> str:

@@ -20,6 +20,8 @@ _PORT: Final = "KUBENAS_METRICS_PORT"
 _LOG: Final = "KUBENAS_TERMINATION_LOG"
 # Seconds in which results of a batch are read, also on a busy machine.
 _BATCH_LIMIT: Final = "300"
+# As long as values at rungs may still be unread.
+_RUNGS_LIMIT: Final = "10"
 # All that `contract` gives.
 VARIABLES: Final = (TRIAL_VARIABLE, CHECKPOINT_VARIABLE, _PORT, _LOG, SCRAPE_LIMIT_VARIABLE)
 
@@ -43,6 +45,7 @@ def contract(
         CHECKPOINT_VARIABLE: str(checkpoints.resolve()),
         _PORT: str(port),
         _LOG: str((folder / TERMINATION_LOG).resolve()),
-        # The final values come from the termination message, which is never missed here; but those of a batch do not.
-        SCRAPE_LIMIT_VARIABLE: _BATCH_LIMIT if trial.is_batch else "0",
+        # The final values come from the termination message, which is never missed here; but those of a batch, and
+        # those that others are compared with, do not.
+        SCRAPE_LIMIT_VARIABLE: _BATCH_LIMIT if trial.is_batch else _RUNGS_LIMIT if stage.rungs else "0",
     }

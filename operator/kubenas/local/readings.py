@@ -34,7 +34,7 @@ class Reader:
     def __init__(self, spec: ExperimentSpec, woken: Callable[[], None]) -> None:
         """`woken` is called after each reading."""
         self.readings = Readings(source="Pod")
-        self._required = {stage.name: stage.required for stage in resolve(spec)}
+        self._stages = {stage.name: stage for stage in resolve(spec)}
         self._interval = min(duration_seconds(spec.metrics.interval), _LONGEST_INTERVAL)
         self._woken = woken
         # Without the environment's proxies: trainers are on this machine.
@@ -79,10 +79,8 @@ class Reader:
         except ValueError as error:
             return Fault("MetricsUnreadable", f"{trainer.trial}: {error}")
         if not trainer.stopped:
-            found = {candidate: {step: metrics} for candidate, (step, metrics) in read.values.items()}
-            known = self.readings.curves.get(trainer.name, {})
-            self.readings.curves[trainer.name] = gathered(
-                known, found, trial.candidates, self._required.get(trial.stage, ())
-            )
+            known, stage = self.readings.curves.get(trainer.name, {}), self._stages.get(trial.stage)
+            required, rungs = (stage.required, stage.rungs) if stage else ((), ())
+            self.readings.curves[trainer.name] = gathered(known, read.curves, trial.candidates, required, rungs)
             self.readings.exposed[trainer.name] = read.exposed
         return None

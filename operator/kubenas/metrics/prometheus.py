@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import httpx
 
-from kubenas.experiment.state import Curves, Fault
-from kubenas.metrics.exposition import STEP, VALUE
+from kubenas.experiment.state import Curve, Curves, Fault
+from kubenas.metrics.exposition import RUNG, STEP, VALUE, step_of
 from kubenas.metrics.fetch import AnswerError, TooLargeError, fetch
 
 # The scrape job of deploy/prometheus; no other job may say what a trial's values are.
@@ -80,7 +80,9 @@ async def read_curves(
 def _query_text(namespace: str, uid: str, pods: Sequence[str], seconds: float) -> str:
     # Between backquotes PromQL knows no escapes; names of pods have no other special character than the dot.
     names = "|".join(pods).replace(".", r"\.")
-    selector = f'{{__name__=~"{VALUE}|{STEP}",job="{JOB}",namespace="{namespace}",{UID_LABEL}="{uid}",pod=~`{names}`}}'
+    selector = (
+        f'{{__name__=~"{VALUE}|{STEP}|{RUNG}",job="{JOB}",namespace="{namespace}",{UID_LABEL}="{uid}",pod=~`{names}`}}'
+    )
     return f"{selector}[{max(1, math.ceil(seconds))}s]"
 
 
@@ -118,7 +120,7 @@ async def _query(client: httpx.AsyncClient, url: str, query: str) -> list[Mappin
 
 
 def curves_of_series(series: Iterable[Mapping[str, Any]]) -> dict[str, Curves]:
-    """Curves by pod: values and steps of one scrape put together; a step's last value counts.
+    """Curves by pod: values and steps of one scrape put together, and values at rungs; a step's last value counts.
 
     Values that are no number are left out.
 
@@ -127,19 +129,27 @@ def curves_of_series(series: Iterable[Mapping[str, Any]]) -> dict[str, Curves]:
     """
     steps: dict[tuple[str, str], dict[float, int]] = {}
     values: list[tuple[tuple[str, str], str, list[tuple[float, float]]]] = []
+    found: dict[str, Curves] = {}
     for one in series:
         labels = one["metric"]
         key = (labels["pod"], labels.get("candidate", ""))
         samples = [(float(time), float(text)) for time, text in one.get("values", ())]
         if labels["__name__"] == STEP:
             steps.setdefault(key, {}).update({time: int(step) for time, step in samples if math.isfinite(step)})
+        elif labels["__name__"] == RUNG:
+            at, (_, value) = step_of(labels.get("step", "")), max(samples, default=(0.0, math.nan))
+            if math.isfinite(value):
+                _curve(found, key).setdefault(at, {})[labels.get("metric", "")] = value
         else:
             values.append((key, labels.get("metric", ""), samples))
-    found: dict[str, Curves] = {}
     for key, metric, samples in values:
-        pod, candidate = key
         for time, value in sorted(samples):
             step = steps.get(key, {}).get(time)
             if step is not None and math.isfinite(value):
-                found.setdefault(pod, {}).setdefault(candidate, {}).setdefault(step, {})[metric] = value
+                _curve(found, key).setdefault(step, {})[metric] = value
     return found
+
+
+def _curve(found: dict[str, Curves], key: tuple[str, str]) -> Curve:
+    pod, candidate = key
+    return found.setdefault(pod, {}).setdefault(candidate, {})

@@ -31,12 +31,15 @@ class Observation:
         values: every objective that is to be improved, with its sign so that greater is better; the primary first.
             Limits are not among them: they are in the score. Empty stands for the primary alone.
         metrics: all that is known of it.
+        epochs: after how many epochs score and values are what it had come to, where it was stopped early; None where
+            it was trained to the end. Those of one that was stopped are, in general, worse than they would have become.
     """
 
     architecture: Architecture
     score: Score | None
     values: tuple[float, ...] = ()
     metrics: Mapping[str, float] = field(default_factory=dict, hash=False)
+    epochs: int | None = None
 
     @property
     def objectives(self) -> tuple[float, ...]:

@@ -132,6 +132,8 @@ def observation_document(observation: Observation) -> dict[str, Any]:
     """A result as JSON: `values` greater is better, primary first; `violation` is 0 within all limits."""
     document: dict[str, Any] = {"architecture": observation.architecture.to_json(), "failed": observation.score is None}
     if observation.score is not None:
+        if observation.epochs is not None:
+            document["epochs"] = observation.epochs
         document["values"] = [value if math.isfinite(value) else None for value in observation.objectives]
         violation = abs(observation.score[0])
         document["violation"] = violation if math.isfinite(violation) else None

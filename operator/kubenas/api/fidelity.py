@@ -1,0 +1,86 @@
+"""How far a candidate is trained: a union by `scheduler`, flat, with rules that keep each field to its schedulers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Final, Literal, TypeAlias
+
+from pydantic import Field
+from pydantic.alias_generators import to_camel
+
+from kubenas.api.base import Ruled
+from kubenas.api.rule import Rule
+
+Scheduler: TypeAlias = Literal["none", "asha", "hyperband", "median", "patience", "one-epoch"]
+
+# What each scheduler has where nothing is said: a default of the schema would be there for all schedulers.
+_DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "none": {},
+    "asha": {"min_epochs": 1, "eta": 3},
+    "hyperband": {"min_epochs": 1, "eta": 3},
+    "median": {"min_epochs": 1, "min_results": 5},
+    "patience": {"min_epochs": 1, "patience": 10},
+    "one-epoch": {"min_epochs": 1, "top": 5},
+}
+
+
+def _only(field: str) -> Rule[Fidelity]:
+    """The rule that keeps a field to its schedulers."""
+    name, schedulers = to_camel(field), [one for one, fields in _DEFAULTS.items() if field in fields]
+    return Rule(
+        cel=f"self.scheduler in {schedulers} || !has(self.{name})",
+        message=f"is of scheduler {' or '.join(schedulers)} only: remove it, or choose that scheduler",
+        field=name,
+        holds=lambda one: one.scheduler in schedulers or getattr(one, field) is None,
+    )
+
+
+class Fidelity(Ruled):
+    """How far candidates are trained before they are judged or stopped."""
+
+    rules: ClassVar[Sequence[Rule[Fidelity]]] = [
+        _only(field) for field in ("min_epochs", "eta", "min_results", "patience", "top")
+    ]
+
+    scheduler: Scheduler = Field(
+        default="none",
+        description="none: all candidates are trained to the end. asha: at each rung the best of 1/eta go on. "
+        "hyperband: asha in brackets, each with another first rung. median: what is worse than the median of running "
+        "means is stopped. patience: what no longer improves is stopped. one-epoch: after one epoch the best go on.",
+    )
+    min_epochs: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description="Epochs that each candidate is trained at least, and after which it is judged first; 1 if absent.",
+    )
+    eta: int | None = Field(
+        default=None,
+        ge=2,
+        le=64,
+        description="asha, hyperband: of how many candidates at a rung one goes on, and how many times as far; 3 if "
+        "absent.",
+    )
+    min_results: int | None = Field(
+        default=None,
+        ge=1,
+        le=100_000,
+        description="median: other candidates that must have come as far before one is stopped; 5 if absent.",
+    )
+    patience: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description="patience: epochs without an improvement after which a candidate is stopped; 10 if absent.",
+    )
+    top: int | None = Field(
+        default=None,
+        ge=1,
+        le=100_000,
+        description="one-epoch: how many candidates are trained to the end; 5 if absent.",
+    )
+
+    def resolved(self) -> Fidelity:
+        """The same with all fields of its scheduler."""
+        given = {name: value for name, value in self if value is not None}
+        return type(self)(**{**_DEFAULTS[self.scheduler], **given})

@@ -1,0 +1,77 @@
+"""What every scheduler is given, and what it answers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+
+class Training(NamedTuple):
+    """One training of a candidate: the number of its trial, and the candidate's id there."""
+
+    trial: int
+    candidate: str
+
+
+class Value(NamedTuple):
+    """What a candidate has come to at a rung.
+
+    Attributes:
+        score: (-violation of the limits, primary objective with its sign): greater is better.
+        values: the objectives that are traded off, with their signs; the primary one first.
+    """
+
+    score: tuple[float, float]
+    values: tuple[float, ...]
+
+
+# Rung, in epochs -> what the candidate has come to there; a rung that was not seen is not there.
+RungCurve: TypeAlias = Mapping[int, Value]
+RungCurves: TypeAlias = Mapping[Training, RungCurve]
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Why a candidate is stopped: at which rung, and a phrase that says why."""
+
+    epoch: int
+    why: str
+
+
+class Scheduler(ABC):
+    """Which candidates of a stage are stopped: a pure function of their values at the rungs.
+
+    It answers by what is known now, in whatever order it came to be known: a value that comes late changes the answer
+    when it comes, and one that is missing is never guessed. A candidate that may go on by an early answer may thus be
+    stopped by a later one, at the highest rung that it has reached.
+
+    Attributes:
+        rungs: after which epochs candidates are judged, ascending, below the stage's epochs.
+    """
+
+    rungs: tuple[int, ...]
+
+    @abstractmethod
+    def stops(self, curves: RungCurves, running: Collection[Training]) -> dict[Training, Stop]:
+        """Which of those that run are stopped.
+
+        Args:
+            curves: of all candidates of the stage: those that run, and those that have ended or were stopped.
+            running: those that may be stopped.
+        """
+
+
+def highest(curve: RungCurve, rungs: Collection[int]) -> int | None:
+    """The highest rung that a candidate was seen at; None where it was at none."""
+    return max((rung for rung in rungs if rung in curve), default=None)
+
+
+def geometric(first: int, eta: int, epochs: int) -> tuple[int, ...]:
+    """Rungs from `first` on, each `eta` times as far, below `epochs`."""
+    rungs = []
+    while first < epochs:
+        rungs.append(first)
+        first *= eta
+    return tuple(rungs)

@@ -1,0 +1,112 @@
+"""What every scheduler must hold to, with Hypothesis: for those of KubeNAS, and of others.
+
+from kubenas.fidelity.conformance import conforms
+
+def test_mine():
+    conforms(lambda: Mine(81, min_epochs=1))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from random import Random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kubenas.fidelity.base import RungCurve, RungCurves, Scheduler, Stop, Training, Value, highest
+
+_NUMBERS = st.floats(-10, 10).map(lambda value: round(value, 1))
+
+
+def _expect(holds: bool, problem: str) -> None:
+    if not holds:
+        raise AssertionError(problem)
+
+
+@dataclass
+class Told:
+    """What samples have told of a stage's candidates, in whatever order they came."""
+
+    curves: dict[Training, dict[int, Value]] = field(default_factory=dict)
+
+    def sample(self, training: Training, epoch: int, value: Value) -> None:
+        """Take in one."""
+        self.curves.setdefault(training, {})[epoch] = value
+
+
+@st.composite
+def curves_at(draw: st.DrawFn, rungs: tuple[int, ...], objectives: int = 1) -> dict[Training, dict[int, Value]]:
+    """Curves of some candidates, as far as each has come."""
+    found: dict[Training, dict[int, Value]] = {}
+    for number in range(draw(st.integers(1, 12))):
+        reached = draw(st.integers(1, len(rungs)))
+        curve = {}
+        for rung in rungs[:reached]:
+            values = tuple(draw(_NUMBERS) for _ in range(objectives))
+            curve[rung] = Value((min(0.0, draw(_NUMBERS)) if draw(st.booleans()) else 0.0, values[0]), values)
+        found[Training(number, "0")] = curve
+    return found
+
+
+def conforms(make: Callable[[], Scheduler], *, first: int = 1, objectives: int = 1, examples: int = 40) -> None:
+    """Check a scheduler.
+
+    Args:
+        make: a new one, each time with the same settings.
+        first: epochs before which it stops nothing.
+        objectives: how many are traded off.
+        examples: how many curves to try.
+
+    Raises:
+        AssertionError: it does not conform.
+    """
+    rungs = make().rungs
+    _expect(list(rungs) == sorted(set(rungs)), "rungs are not ascending")
+    _expect(bool(rungs), "it has no rung")
+
+    @settings(max_examples=examples, deadline=None)
+    @given(curves_at(rungs, objectives), st.randoms(use_true_random=False))
+    def check(curves: dict[Training, dict[int, Value]], rng: Random) -> None:
+        answer = make().stops(curves, curves.keys())
+        _is_bounded(make(), curves, answer, first)
+        _is_a_function_of_what_is_known(make, curves, answer, rng)
+        _does_not_guess(make, curves, rng)
+
+    check()
+
+
+def _is_bounded(scheduler: Scheduler, curves: RungCurves, answer: Mapping[Training, Stop], first: int) -> None:
+    _expect(answer.keys() <= curves.keys(), "what does not run is stopped")
+    for training, stop in answer.items():
+        _expect(stop.epoch == highest(curves[training], scheduler.rungs), "it is not judged at its highest rung")
+        _expect(stop.epoch >= first, "it is stopped before the first rung")
+        _expect(bool(stop.why), "nothing says why")
+    _expect(scheduler.stops(curves, ()) == {}, "what does not run is stopped")
+
+
+def _is_a_function_of_what_is_known(
+    make: Callable[[], Scheduler], curves: RungCurves, answer: Mapping[Training, Stop], rng: Random
+) -> None:
+    """The same samples in any order, some of them twice, lead to the same answer, whatever was asked in between."""
+    samples = [(training, epoch, value) for training, curve in curves.items() for epoch, value in curve.items()]
+    samples += rng.choices(samples, k=len(samples) // 2)
+    rng.shuffle(samples)
+    told, scheduler = Told(), make()
+    asked = rng.sample(range(len(samples)), min(3, len(samples)))
+    for number, sample in enumerate(samples):
+        told.sample(*sample)
+        if number in asked:
+            scheduler.stops(told.curves, told.curves.keys())
+    _expect(scheduler.stops(told.curves, told.curves.keys()) == answer, "the order of samples matters")
+
+
+def _does_not_guess(make: Callable[[], Scheduler], curves: RungCurves, rng: Random) -> None:
+    """Who was not seen at a rung is not stopped there; values that the scheduler has no rung for change nothing."""
+    training = rng.choice(sorted(curves))
+    unseen: dict[Training, RungCurve] = {**curves, training: {}}
+    _expect(training not in make().stops(unseen, curves.keys()), "a candidate is stopped of which nothing is known")
+    between = next(epoch for epoch in range(1, 10**6) if epoch not in make().rungs)
+    noisy = {one: {**curve, between: Value((0.0, 99.0), (99.0,))} for one, curve in curves.items()}
+    _expect(make().stops(noisy, curves.keys()) == make().stops(curves, curves.keys()), "another epoch counts as a rung")

@@ -1,0 +1,34 @@
+"""The scheduler that a specification names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from kubenas.fidelity.asha import ASHA
+from kubenas.fidelity.hyperband import Hyperband
+from kubenas.fidelity.median import Median
+from kubenas.fidelity.one_epoch import OneEpoch
+from kubenas.fidelity.patience import Patience
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kubenas.api.fidelity import Fidelity
+    from kubenas.fidelity.base import Scheduler
+
+# The settings of each are the fields of its scheduler in `Fidelity`, by name.
+SCHEDULERS: Final[dict[str, Callable[..., Scheduler]]] = {
+    "asha": ASHA,
+    "hyperband": Hyperband,
+    "median": Median,
+    "patience": Patience,
+    "one-epoch": OneEpoch,
+}
+
+
+def build_scheduler(fidelity: Fidelity, epochs: int) -> Scheduler | None:
+    """The scheduler of `fidelity` for trainings of so many epochs; None where all are trained to the end."""
+    if fidelity.scheduler == "none":
+        return None
+    settings = {name: value for name, value in fidelity.resolved() if name != "scheduler" and value is not None}
+    return SCHEDULERS[fidelity.scheduler](epochs, **settings)

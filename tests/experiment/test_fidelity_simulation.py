@@ -1,0 +1,126 @@
+"""Whole experiments with schedulers, on a world of accidents: who is stopped, and what becomes of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kubenas.api.experiment import NASExperiment
+from kubenas.experiment.curves import curves_of, steps_at
+from kubenas.experiment.state import Trial
+from kubenas.search.base import History, Observation
+from kubenas.search.load import build_strategy
+from kubenas.space.load import build_space
+from tests.experiment.builders import experiment, stages_of
+from tests.experiment.simulation import Chances, Controller, World, accuracy, learned, run
+from tests.properties import examples
+
+SLOW = settings(examples(10), suppress_health_check=[HealthCheck.too_slow])
+SEEDS = st.integers(0, 2**32)
+SCHEDULERS: list[dict[str, Any]] = [
+    {"scheduler": "asha", "eta": 2},
+    {"scheduler": "asha", "minEpochs": 3},
+    {"scheduler": "hyperband"},
+    {"scheduler": "median", "minResults": 2},
+    {"scheduler": "patience", "patience": 3},
+    {"scheduler": "one-epoch", "top": 2},
+]
+CHANCES = st.builds(
+    Chances,
+    crash=st.sampled_from([0.0, 0.02, 0.2]),
+    delivery=st.sampled_from([0.3, 1.0]),
+    failure=st.sampled_from([0.0, 0.2]),
+    silence=st.sampled_from([0.0, 0.3]),
+    disruption=st.sampled_from([0.0, 0.3]),
+    reading=st.sampled_from([0.5, 1.0]),
+    sample=st.sampled_from([0.3, 1.0]),
+)
+
+
+def searched(fidelity: dict[str, Any], **spec: Any) -> NASExperiment:
+    given = {"search": {"algorithm": "regularized-evolution"}, "evaluation": {"epochs": 12}, "fidelity": fidelity}
+    return experiment(**{**given, "trials": {"max": 16, "parallelism": 4, "maxFailures": 1000}, **spec})
+
+
+@SLOW
+@given(st.sampled_from(SCHEDULERS), CHANCES, SEEDS)
+def test_what_must_hold_whatever_happens(fidelity: dict[str, Any], chances: Chances, seed: int) -> None:
+    of = searched(fidelity)
+    world = run(of, chances, seed)
+    trials = [world.trials[number] for number in sorted(world.trials)]
+    assert all(trial.finished for trial in trials)
+    first = min(stages_of(of)[0].rungs)
+    for trial in trials:
+        if trial.status.phase != "Pruned":
+            continue
+        (only,) = trial.candidates
+        assert trial.status.conditions[0].reason == "StoppedEarly"
+        (result,) = trial.status.results
+        assert result.step >= first, "it is stopped before the first rung"
+        assert [(m.name, m.value) for m in result.metrics] == [("accuracy", learned(only, result.step))]
+        assert rungs(trial).keys() <= set(stages_of(of)[0].rungs)
+    whole = [accuracy(trial.candidates[0]) for trial in trials if trial.status.phase == "Succeeded"]
+    best = world.experiment.status.best
+    assert (best.value if best else None) == max(whole, default=None)
+    assert_the_strategy_saw_values_at_rungs(world, trials)
+    assert Controller(world).reconcile()[1] is False, "a restart after the end finds something to do"
+
+
+def rungs(trial: Trial) -> dict[int, float]:
+    """What is written down of a trial's values at rungs."""
+    curve = curves_of(trial.status.curve).get("0", {})
+    return {rung: curve[step]["accuracy"] for rung, step in steps_at(curve, range(1, 13)).items()}
+
+
+def assert_the_strategy_saw_values_at_rungs(world: World, trials: list[Trial]) -> None:
+    """Each proposal follows from what is written down, those that were stopped among it."""
+    stage, space = stages_of(world.experiment)[0], build_space(world.experiment.spec.search_space)
+    if [trial.number for trial in trials] != list(range(len(trials))):
+        return
+    for trial in trials:
+        history = History(space)
+        known = sorted(
+            (t for t in trials if (t.status.order or 0) <= trial.results_seen), key=lambda t: t.status.order or 0
+        )
+        for one in known:
+            architecture = space.parse(one.candidates[0].architecture or {})
+            history.propose([architecture])
+            history.observe(observation(one, architecture))
+        for other in trials[: trial.number]:
+            if other not in known:
+                history.propose([space.parse(other.candidates[0].architecture or {})])
+        assert stage.search is not None
+        (proposal,) = build_strategy(stage.search, space).propose(history, 1)
+        assert proposal == space.parse(trial.candidates[0].architecture or {})
+
+
+def observation(trial: Trial, architecture: Any) -> Observation:
+    if trial.status.phase == "Succeeded":
+        value = accuracy(trial.candidates[0])
+        return Observation(architecture, (0.0, value), (value,))
+    seen = {rung: value for rung, value in rungs(trial).items() if rung in (1, 2, 3, 4, 6, 8, 9)}
+    if trial.status.phase == "Failed" or not seen:
+        return Observation(architecture, None)
+    return Observation(architecture, (0.0, seen[max(seen)]), (seen[max(seen)],), epochs=max(seen))
+
+
+def test_schedulers_stop_some_and_never_all() -> None:
+    """The simulation is worth nothing if nothing is stopped in it."""
+    for fidelity in SCHEDULERS:
+        phases = [trial.status.phase for trial in run(searched(fidelity), Chances(), 1).trials.values()]
+        assert "Succeeded" in phases
+        assert "Pruned" in phases or fidelity["scheduler"] == "patience"
+
+
+@SLOW
+@given(CHANCES, SEEDS)
+def test_one_epoch_ends_with_the_best_after_one_epoch(chances: Chances, seed: int) -> None:
+    of = searched({"scheduler": "one-epoch", "top": 2}, search={"algorithm": "random"})
+    # What an attempt that failed has shown is forgotten, and what was never read is not known.
+    trials = run(of, replace(chances, failure=0.0, reading=1.0, sample=1.0), seed).trials.values()
+    first = {trial.number: learned(trial.candidates[0], 1) for trial in trials if 1 in rungs(trial)}
+    best = sorted(first, key=first.__getitem__)[-2:]
+    assert all(trial.status.phase != "Pruned" for trial in trials if trial.number in best)

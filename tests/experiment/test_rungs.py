@@ -1,0 +1,170 @@
+"""Curves at rungs, and trials that are stopped there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kubenas.api.experiment import NASExperiment
+from kubenas.api.trial import MAX_CURVE_POINTS
+from kubenas.experiment.curves import EPOCH, curves_of, gathered, merged, steps_at
+from kubenas.experiment.state import Attempt, Curves, Readings, Trial
+from kubenas.experiment.validation import resolve_spec
+from tests.experiment.builders import NOW, candidate, ended, experiment, observed, planned, results, running, trial
+
+RUNGS = (1, 3, 9, 27, 81)
+FOUR = [candidate(i) for i in range(4)]
+
+
+def asha(**spec: Any) -> NASExperiment:
+    given = {"fidelity": {"scheduler": "asha"}, "evaluation": {"epochs": 12}}
+    return experiment(**{**given, "trials": {"max": 20, "parallelism": 6}, **spec})
+
+
+def test_values_at_rungs_outlive_any_thinning() -> None:
+    """Of sixteen candidates, read one step at a time."""
+    those = [candidate(i) for i in range(16)]
+    curves: Curves = {}
+    points = merged([], None, those, ["a"], RUNGS)
+    for step in range(1, 300):
+        read = {c.id: {step: {"a": step + int(c.id) / 16, "b": 1.0}} for c in those}
+        curves = gathered(curves, read, those, ["a"], RUNGS)
+        points = merged(points, read, those, ["a"], RUNGS)
+        assert len(points) <= MAX_CURVE_POINTS + 16 * len(RUNGS)
+    for known in (curves, curves_of(points)):
+        for one in those:
+            assert {rung: known[one.id][rung]["a"] for rung in RUNGS} == {r: r + int(one.id) / 16 for r in RUNGS}
+
+
+@given(st.randoms(use_true_random=False), st.integers(1, 4))
+def test_the_order_of_samples_changes_no_rung(rng: Random, per_epoch: int) -> None:
+    """Steps count batches here: the first one with so many epochs is the rung, whenever it is read."""
+    curve = {step: {"a": rng.random(), EPOCH: float(step // per_epoch)} for step in range(1, 100)}
+    samples = [*curve, *rng.choices([*curve], k=30)]
+    rng.shuffle(samples)
+    curves: Curves = {}
+    for step in samples:
+        curves = gathered(curves, {"0": {step: curve[step]}}, [candidate()], ["a"], RUNGS)
+    read = merged([], curves, [candidate()], ["a"], RUNGS)
+    for known in (curves["0"], curves_of(read)["0"]):
+        found = steps_at(known, RUNGS)
+        # A step that is read late may follow one that has stood for its rung, and was kept as such.
+        assert {rung: known[step]["a"] for rung, step in found.items()} == {
+            rung: curve[step]["a"] for rung, step in found.items()
+        }
+        if per_epoch == 1:
+            assert found == {rung: rung for rung in RUNGS if rung < 100}
+
+
+def test_an_attempt_that_goes_on_keeps_the_rungs_of_those_before() -> None:
+    known = merged([], {"0": {1: {"a": 0.1}, 3: {"a": 0.3}, 5: {"a": 0.5}}}, FOUR, ["a"], RUNGS)
+    resumed = curves_of(merged(known, {"0": {4: {"a": 0.4}, 9: {"a": 0.9}}}, FOUR, ["a"], RUNGS))
+    assert steps_at(resumed["0"], RUNGS) == {1: 1, 3: 3, 9: 9}
+    anew = curves_of(merged(known, {"0": {1: {"a": 0.2}}}, FOUR, ["a"], RUNGS))
+    assert anew == {"0": {1: {"a": 0.2}}}, "one that began anew has come to no more than it shows"
+
+
+def world(*values: dict[int, float]) -> tuple[list[Trial], list[Attempt], Readings]:
+    """Running trials 0, 1, … with what was read of each."""
+    trials = [trial(number) for number in range(len(values))]
+    curves = [{step: {"accuracy": value} for step, value in curve.items()} for curve in values]
+    read = {one.attempt_name: {"0": curve} for one, curve in zip(trials, curves, strict=True)}
+    return trials, [running(one, started=NOW - 1) for one in trials], Readings(read_at=NOW, curves=read)
+
+
+def test_a_candidate_that_loses_at_a_rung_is_pruned_with_its_last_value() -> None:
+    trials, attempts, readings = world({1: 0.1, 2: 0.15}, {1: 0.2}, {1: 0.3})
+    todo = planned(asha(), trials=trials, attempts=attempts, readings=readings)
+    assert [(w.trial.number, w.status.phase, w.status.order) for w in todo.write] == [
+        (0, "Pruned", 1),
+        (1, "Pruned", 2),
+    ]
+    lost = todo.write[0].status
+    assert [(r.step, r.metrics[0].value) for r in lost.results] == [(2, 0.15)]
+    assert lost.value == 0.15
+    assert lost.conditions[0].reason == "StoppedEarly"
+    assert "2 of 3 candidates were better after 1 epochs" in lost.conditions[0].message
+    assert todo.stop == (), "the pod goes once that is written"
+    written = [replace(t, status=w.status) for t, w in zip(trials[:2], todo.write, strict=True)]
+    after = planned(asha(), trials=[*written, trials[2]], attempts=attempts, readings=readings)
+    assert {a.trial for a in after.stop} == {"nas-0", "nas-1"}
+
+
+def test_what_has_ended_is_compared_with_but_not_stopped() -> None:
+    trials, attempts, readings = world({1: 0.1}, {1: 0.2}, {1: 0.3})
+    point = {"candidate": "0", "step": 1, "metrics": [{"name": "accuracy", "value": 0.4}]}
+    won = trial(3, phase="Succeeded", order=1, curve=[point])
+    done = ended(trials[0], results({"accuracy": 0.9}, step=12))
+    todo = planned(asha(), trials=[*trials, won], attempts=[done, *attempts[1:]], readings=readings)
+    assert {w.trial.number: w.status.phase for w in todo.write} == {0: "Succeeded", 1: "Pruned", 2: "Pruned"}
+
+
+def test_a_strategy_sees_where_a_candidate_was_stopped_but_it_is_no_result() -> None:
+    of = asha()
+    trials, attempts, readings = world({1: 0.1, 2: 0.95}, {1: 0.2}, {1: 0.3})
+    todo = planned(of, trials=trials, attempts=attempts, readings=readings)
+    written = [replace(w.trial, status=w.status, resource_version="2") for w in todo.write]
+    seen = observed(of, [*written, trials[2]])
+    history = seen.ledger.history(seen.stages[0])
+    assert [(o.epochs, o.score, o.values) for o in history.scored] == [(1, (0.0, 0.1), (0.1,)), (1, (0.0, 0.2), (0.2,))]
+    assert seen.ledger.stage(None).best is None
+    assert seen.ledger.stage(None).ranked() == []
+
+
+def test_a_waiting_attempt_is_judged_by_what_the_one_before_has_shown() -> None:
+    trials, attempts, readings = world({}, {1: 0.2}, {1: 0.3})
+    point = {"candidate": "0", "step": 1, "metrics": [{"name": "accuracy", "value": 0.1}]}
+    again = trial(0, attempt=2, curve=[point], phase="Pending")
+    todo = planned(asha(), trials=[again, *trials[1:]], attempts=attempts[1:], readings=readings)
+    assert {w.trial.number: w.status.phase for w in todo.write} == {0: "Pruned", 1: "Pruned"}
+
+
+def test_a_failure_stays_one() -> None:
+    trials, attempts, readings = world({1: 0.1}, {1: 0.2}, {1: 0.3})
+    broken = ended(trials[0], exit_code=1)
+    todo = planned(
+        asha(trials={"max": 20, "retries": 0}), trials=trials, attempts=[broken, *attempts[1:]], readings=readings
+    )
+    assert {w.trial.number: w.status.phase for w in todo.write} == {0: "Failed", 1: "Pruned"}
+
+
+def test_stages_stop_their_own_candidates() -> None:
+    stages = [
+        {"name": "wide", "keep": {"top": 2}, "fidelity": {"scheduler": "none"}},
+        {"name": "narrow", "evaluation": {"epochs": 27}},
+    ]
+    of = asha(stages=stages)
+    assert [stage.rungs for stage in observed(of).stages] == [(), (1, 3, 9)]
+
+
+def problems(**spec: Any) -> list[str]:
+    return [str(one) for one in resolve_spec(asha(**spec).spec).problems]
+
+
+def test_what_can_stop_nothing_is_told() -> None:
+    assert problems() == []
+    assert problems(fidelity={"scheduler": "asha", "minEpochs": 12}) == [
+        "spec.fidelity: has no rung below the 12 epochs that candidates are trained: lower its epochs"
+    ]
+    assert problems(fidelity={"scheduler": "patience", "patience": 1}, evaluation={"epochs": 18}) == [
+        "spec.fidelity: has 17 rungs in 18 epochs, and may have 16: set them further apart"
+    ]
+    (none,) = problems(evaluation={"method": "zero-cost"}, objectives=[{"metric": "score"}])
+    assert none.startswith("spec.fidelity.scheduler: has nothing to stop, as no evaluation.method is train")
+    stages = [
+        {"name": "s", "evaluation": {"method": "zero-cost"}, "fidelity": {"scheduler": "asha"}, "keep": {"top": 1}},
+        {"name": "t"},
+    ]
+    assert problems(stages=stages) == [
+        "spec.stages[0].fidelity.scheduler: has nothing to stop with evaluation.method zero-cost: set it to none"
+    ]
+    many = {"fidelity": {"scheduler": "median"}, "evaluation": {"epochs": 99}}
+    objectives = [{"metric": name} for name in ("accuracy", "params", "flops")]
+    (crowded,) = problems(**many, objectives=objectives, trials={"max": 9, "candidatesPerTrial": 16})
+    assert crowded.startswith(
+        "spec.trials.candidatesPerTrial: 16 candidates show 896 values at 14 rungs, and may show 512"
+    )

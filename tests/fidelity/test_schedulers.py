@@ -1,0 +1,144 @@
+"""What schedulers stop, and what they never do."""
+
+from __future__ import annotations
+
+from collections import Counter
+from statistics import median
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kubenas.api.fidelity import Fidelity
+from kubenas.fidelity.asha import ASHA
+from kubenas.fidelity.base import RungCurve, Training, Value
+from kubenas.fidelity.conformance import conforms, curves_at
+from kubenas.fidelity.hyperband import Hyperband
+from kubenas.fidelity.load import SCHEDULERS, build_scheduler
+from kubenas.fidelity.median import Median
+from kubenas.fidelity.one_epoch import OneEpoch
+from kubenas.fidelity.patience import Patience
+from tests.properties import examples
+
+EPOCHS = 30
+Curves = dict[Training, RungCurve]
+
+
+def scored(*values: float, at: int = 1) -> Curves:
+    """Candidates 0, 1, … with a value each at one rung."""
+    return {one(number): {at: worth(value)} for number, value in enumerate(values)}
+
+
+def one(number: int) -> Training:
+    return Training(number, "0")
+
+
+def worth(value: float, violation: float = 0.0) -> Value:
+    return Value((-violation, value), (value,))
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+@pytest.mark.parametrize("objectives", [1, 2])
+def test_schedulers_conform(name: str, objectives: int) -> None:
+    fidelity = Fidelity.model_validate({"scheduler": name})
+    conforms(lambda: SCHEDULERS[name](EPOCHS, **given_to(fidelity)), objectives=objectives)
+
+
+@pytest.mark.parametrize("name", ["asha", "hyperband", "median", "patience"])
+def test_none_stops_before_min_epochs(name: str) -> None:
+    fidelity = Fidelity.model_validate({"scheduler": name, "minEpochs": 4})
+    conforms(lambda: SCHEDULERS[name](60, **given_to(fidelity)), first=4)
+
+
+def given_to(fidelity: Fidelity) -> dict[str, int]:
+    return {name: value for name, value in fidelity.resolved() if name != "scheduler" and value is not None}
+
+
+def test_none_is_no_scheduler() -> None:
+    assert build_scheduler(Fidelity(), EPOCHS) is None
+
+
+@given(curves_at((1, 3, 9, 27)))
+@examples(200)
+def test_asha_never_stops_who_is_among_the_best_at_its_highest_rung(curves: dict[Training, dict[int, Value]]) -> None:
+    stopped = ASHA(EPOCHS, min_epochs=1, eta=3).stops(curves, curves.keys())
+    for training, curve in curves.items():
+        rung = max(curve)
+        here = [other[rung].score for other in curves.values() if rung in other]
+        worse_or_equal = sum(score <= curve[rung].score for score in here)
+        among_the_best = worse_or_equal > len(here) - max(1, len(here) // 3)
+        assert (training in stopped) is (not among_the_best and len(here) >= 3)
+
+
+def test_asha_judges_again_who_came_early() -> None:
+    asha = ASHA(EPOCHS, min_epochs=1, eta=3)
+    assert asha.rungs == (1, 3, 9, 27)
+    curves = scored(0.1, 0.2)
+    assert asha.stops(curves, curves) == {}
+    curves = scored(0.1, 0.2, 0.3)
+    assert asha.stops(curves, curves).keys() == {one(0), one(1)}
+    further = curves | {one(1): {1: worth(0.2), 3: worth(0.9)}}
+    assert asha.stops(further, further).keys() == {one(0)}, "it is judged at its highest rung"
+    assert asha.stops(curves, [one(2)]) == {}
+
+
+def test_a_violated_limit_is_worse_than_any_value() -> None:
+    curves = scored(0.1, 0.2, 0.3) | {one(2): {1: worth(0.9, violation=0.5)}}
+    assert ASHA(EPOCHS, min_epochs=1, eta=3).stops(curves, curves).keys() == {one(0), one(2)}
+
+
+def test_asha_keeps_a_front_of_several_objectives() -> None:
+    points = [
+        (0.9, -9.0),
+        (0.5, -5.0),
+        (0.1, -1.0),
+        (0.4, -6.0),
+        (0.3, -7.0),
+        (0.05, -8.0),
+        (0.2, -9.0),
+        (0.1, -9.5),
+        (0, -10),
+    ]
+    curves = {one(i): {1: Value((0.0, a), (a, b))} for i, (a, b) in enumerate(points)}
+    stopped = ASHA(EPOCHS, min_epochs=1, eta=3).stops(curves, curves)
+    assert stopped.keys() == {one(i) for i in range(3, 9)}
+
+
+def test_hyperband_fills_its_brackets_as_the_paper_does() -> None:
+    hyperband = Hyperband(81, min_epochs=1, eta=3)
+    # table 1 of Li et al. 2018, without the rungs below the brackets' first ones
+    assert Counter(hyperband.bracket(trial) for trial in range(143)) == {0: 81, 1: 34, 2: 15, 3: 8, 4: 5}
+    later = next(trial for trial in range(143) if hyperband.bracket(trial) == 1)
+    last = next(trial for trial in range(143) if hyperband.bracket(trial) == 4)
+    first = [trial for trial in range(143) if hyperband.bracket(trial) == 0][:6]
+    curves = {one(trial): {1: worth(value), 3: worth(value)} for value, trial in enumerate([later, last, *first])}
+    assert hyperband.stops(curves, curves).keys() == {one(trial) for trial in first[:4]}
+
+
+@given(st.lists(st.floats(-1, 1), min_size=6, max_size=9), st.floats(-1, 1))
+def test_the_median_is_a_true_one_of_running_means(others: list[float], mine: float) -> None:
+    rule = Median(4, min_epochs=1, min_results=5)
+    assert rule.rungs == (1, 2, 3)
+    curves: Curves = {one(i): {1: worth(0.0), 2: worth(value)} for i, value in enumerate(others, start=1)}
+    curves[one(0)] = {1: worth(mine), 2: worth(-1.0)}
+    stopped = one(0) in rule.stops(curves, [one(0)])
+    assert stopped is (max(mine, -1.0) < median(value / 2 for value in others))
+    assert rule.stops({k: v for k, v in curves.items() if k[0] < 5}, [one(0)]) == {}, "too few others"
+
+
+def test_patience_needs_no_others() -> None:
+    rule = Patience(50, min_epochs=1, patience=10)
+    assert rule.rungs == (10, 20, 30, 40)
+    rising = {10: worth(0.1), 20: worth(0.2), 30: worth(0.3)}
+    assert rule.stops({one(0): rising}, [one(0)]) == {}
+    (stop,) = rule.stops({one(0): {**rising, 40: worth(0.3)}}, [one(0)]).values()
+    assert stop.epoch == 40
+    # Whether it has improved cannot be told where the rung before was not seen.
+    assert rule.stops({one(0): {10: worth(0.5), 30: worth(0.3)}}, [one(0)]) == {}
+    assert Patience(50, min_epochs=30, patience=10).stops({one(0): {10: worth(0.5), 20: worth(0.3)}}, [one(0)]) == {}
+
+
+def test_one_epoch_leaves_as_many_as_asked_for() -> None:
+    curves = scored(0.1, 0.5, 0.3, 0.4)
+    assert OneEpoch(EPOCHS, min_epochs=1, top=2).stops(curves, curves).keys() == {one(0), one(2)}
+    assert OneEpoch(1, min_epochs=1, top=2).rungs == ()
