@@ -192,7 +192,7 @@ async def test_the_sdk_has_the_digest_of_what_is_read() -> None:
     assert read.curves.keys() == {str(n) for n in range(20)} - {"3"}
 
 
-@pytest.mark.parametrize("step", ["-3", "3.0", "", "9" * 5000, "٣"])
+@pytest.mark.parametrize("step", ["-3", "3.0", "", "9" * 300, "٣"])
 def test_a_rung_without_a_step_is_none(step: str) -> None:
     text = f'{RUNG}{{candidate="0",step="{step}",metric="a"}} 1\n'
     assert gathered({}, parse_exposition(text, 1).curves, [builders.candidate()], ["a"], [3]) == {}
