@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 from hypothesis import given as drawn
 
-from kubenas.api.evaluation import Evaluation, Method
+from kubenas.api.evaluation import Evaluation, Method, Sampler
 from kubenas.api.metric_names import DEFAULT_PROXIES, PROXIES, expanded_proxies, of_proxies
 from tests.api.test_round_trip import evaluations
 
@@ -29,6 +29,15 @@ def test_each_method_is_complete_without_any_field(method: Method) -> None:
     evaluation = Evaluation(method=method)
     assert (evaluation.resolved().epochs is None) is (method == "zero-cost")
     assert 1 <= evaluation.candidates_per_trial <= evaluation.most_candidates_per_trial
+
+
+def test_gdas_searches_five_times_as_long_as_others() -> None:
+    epochs = {
+        sampler: Evaluation(method="differentiable", sampler=sampler).resolved().epochs for sampler in get_args(Sampler)
+    }
+    assert epochs.pop("gdas") == 5 * 50
+    assert set(epochs.values()) == {50}
+    assert Evaluation(method="differentiable", sampler="gdas", epochs=7).resolved().epochs == 7
 
 
 def test_proxies_are_named_as_their_papers_do_with_either_dash() -> None:

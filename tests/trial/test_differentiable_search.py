@@ -12,8 +12,9 @@ from torch import Tensor
 
 from kubenas.api.space import SearchSpace
 from kubenas_trial.differentiable.collapse import Signs
+from kubenas_trial.differentiable.halves import Part
 from kubenas_trial.differentiable.samplers.load import SAMPLERS
-from kubenas_trial.differentiable.search import Part, Search
+from kubenas_trial.differentiable.search import Search
 from kubenas_trial.document import Evaluation
 from kubenas_trial.evaluation.epochs import seed_epoch
 from kubenas_trial.tasks.load import AnyTask
@@ -51,7 +52,7 @@ def search_of(task: AnyTask, **parts: Any) -> Search:
 def train(search: Search, first: int, last: int) -> None:
     for epoch in range(first, last + 1):
         search.train_epoch(epoch, seed_epoch(0, "0", epoch))
-        search.keep(Signs(0.5, 0.0))
+        search.keep(Signs(0.5, 1.0, 0.0))
         search.examples = 0
 
 

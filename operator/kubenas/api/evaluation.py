@@ -44,6 +44,8 @@ _DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
         "pruning": False,
     },
 }
+# Of sampler gdas, which computes one operation of an edge in a step: five times the epochs of DARTS, as published.
+_GDAS_EPOCHS: Final = 250
 
 
 def _only(field: str, *methods: str) -> Rule[Evaluation]:
@@ -88,7 +90,7 @@ class Evaluation(Ruled):
         ge=1,
         le=1_000_000,
         description="Epochs that each candidate, the supernet, or the differentiable search is trained; 12 of train, "
-        "else 50, if absent.",
+        "250 of sampler gdas, else 50, if absent.",
     )
     seeds: int = Field(
         default=1,
@@ -154,6 +156,8 @@ class Evaluation(Ruled):
         given = {name: value for name, value in self if value is not None}
         if self.method == "zero-cost":
             given["proxies"] = list(expanded_proxies(self.proxies or ("default",)))
+        if self.sampler == "gdas":
+            given.setdefault("epochs", _GDAS_EPOCHS)
         return type(self)(**{**_DEFAULTS[self.method], **given})
 
     @property

@@ -1,14 +1,16 @@
 """When a search has collapsed, and which of its epochs was the last good one.
 
-Skips need no training, so that in a long search their weights may outgrow all others'. Two signs of the literature:
+Skips need no training, so that their weights may outgrow all others'. Two signs of the literature:
 
-- The largest eigenvalue of the Hessian in the alphas grows by a third within a tenth of the search (DARTS-ES, Zela et
-  al., ICLR 2020, arXiv:1909.09656: a ratio below 0.75 within 5 of 50 epochs, each value smoothed, from epoch 10 on).
+- The largest eigenvalue of the Hessian in the alphas grows by a third from one window of epochs to the next (DARTS-ES,
+  Zela et al., ICLR 2020, arXiv:1909.09656: means of five epochs of fifty, a ratio below 0.75). A window is a tenth of
+  the search, and no shorter than their five epochs. Both windows are of epochs in which alphas learn, and the loss may
+  not have fallen by a quarter from one to the other: while weights learn, curvature grows with what the network tells.
 - Skips are many of a cell's operations. DARTS+ (Liang et al., 2019, arXiv:1909.06035) stops at two of eight; here it is
   half of them, as a third of all cells of DARTS and of NAS-Bench-201 have two or more, good ones among them.
 
-A search has collapsed where one of them lasts for a fifth of it: in short searches both also come and go by chance.
-Nothing is judged before alphas have learned for a fifth, nor gone back to before they have for a tenth.
+A search has collapsed where one of them lasts for a fifth of it, and for a window at least: both also come and go by
+chance.
 """
 
 from __future__ import annotations
@@ -19,22 +21,28 @@ from typing import Final
 
 _RATIO: Final = 0.75
 _SKIPS: Final = 0.5
-# Shares of the search: when the alphas begin to learn (so that the weights have a start, as in PC-DARTS), until when
-# nothing is judged, that eigenvalues are compared over, and that a sign must last for.
+# Shares of the search: when the alphas begin to learn (so that the weights have a start, as in PC-DARTS), that means
+# are of, and that a sign must last for; with the fewest epochs of the latter two.
 WARM_UP: Final = 0.2
-_START: Final = 0.4
-_SPAN: Final = 0.1
+_WINDOW: Final = 0.1
 _LASTING: Final = 0.2
-# That eigenvalues are averaged over, and how often in a search they are measured.
-_SMOOTHED: Final = 0.2
+_FEWEST: Final = 5
+# How often in a search the eigenvalue is measured.
 _MEASURES: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Signs:
-    """What tells of collapse after an epoch: the last eigenvalue that was measured, and the share of skips."""
+    """What tells of collapse after an epoch.
+
+    Attributes:
+        eigenvalue: the largest of the loss's Hessian in the alphas, as it was last measured.
+        loss: that it was measured of.
+        skip_share: of the operations in the derived cell.
+    """
 
     eigenvalue: float
+    loss: float
     skip_share: float
 
 
@@ -46,36 +54,34 @@ def measured(epoch: int, epochs: int) -> bool:
 def last_good(past: Sequence[Signs], epochs: int) -> int | None:
     """The epoch to go back to where the search has collapsed with the last of `past`; None where it has not.
 
-    It is the last one before the sign, in which skips were not many; where there was none, the one with the fewest.
+    It is the last one before the sign in which skips were not many, or the one with the fewest. Before the eigenvalue
+    grew alphas must have learned for a window; before skips were many, for an epoch.
     """
-    span, lasting = max(1, round(_SPAN * epochs)), max(2, round(_LASTING * epochs))
-    before = len(past) - lasting
-    first = round((WARM_UP + _SPAN) * epochs)
-    if before < max(1, round(_START * epochs)):
-        return None
-    sign = range(before + 1, len(past) + 1)
-    grown = all(_has_grown(past, epoch, span, epochs) for epoch in sign)
-    skipping = all(past[epoch - 1].skip_share >= _SKIPS for epoch in sign)
-    if not (grown or skipping):
-        return None
-    shares = {epoch: past[epoch - 1].skip_share for epoch in range(max(1, first), before - span * grown + 1)}
-    if not shares:
-        return None
-    few = [epoch for epoch, share in shares.items() if share < _SKIPS]
-    if few:
-        return few[-1]
-    least = min(shares.values())
-    # Skips that were as many all along are no collapse.
-    return max(epoch for epoch in shares if shares[epoch] == least) if grown or least < past[-1].skip_share else None
+    began = round(WARM_UP * epochs)
+    window, lasting = max(_FEWEST, round(_WINDOW * epochs)), max(_FEWEST, round(_LASTING * epochs))
+    sign = range(len(past) - lasting + 1, len(past) + 1)
+    if sign[0] >= began + 2 * window and all(_has_grown(past, epoch, window) for epoch in sign):
+        return _fewest_skips(past, range(began + window, sign[0] - window + 1))
+    if sign[0] > began + 1 and all(past[epoch - 1].skip_share >= _SKIPS for epoch in sign):
+        found = _fewest_skips(past, range(began + 1, sign[0]))
+        # Skips that were as many all along are no collapse.
+        return found if past[found - 1].skip_share < min(past[epoch - 1].skip_share for epoch in sign) else None
+    return None
 
 
-def _has_grown(past: Sequence[Signs], epoch: int, span: int, epochs: int) -> bool:
-    """Whether the eigenvalue has grown within `span` epochs up to `epoch`."""
-    window = max(1, round(_SMOOTHED * epochs))
-    return 0 < _mean(past, epoch - span, window) < _RATIO * _mean(past, epoch, window)
+def _has_grown(past: Sequence[Signs], epoch: int, window: int) -> bool:
+    """Whether the eigenvalue has, and the loss is about the same, from the window before the last one to that."""
+    later, earlier = past[epoch - window : epoch], past[epoch - 2 * window : epoch - window]
+    eigenvalues = [sum(each.eigenvalue for each in part) for part in (earlier, later)]
+    losses = [sum(each.loss for each in part) for part in (earlier, later)]
+    return 0 < eigenvalues[0] < _RATIO * eigenvalues[1] and losses[1] > _RATIO * losses[0]
 
 
-def _mean(past: Sequence[Signs], epoch: int, window: int) -> float:
-    """The mean eigenvalue of the `window` epochs up to `epoch`; 0 before the first."""
-    values = [each.eigenvalue for each in past[max(0, epoch - window) : max(0, epoch)]]
-    return sum(values) / len(values) if values else 0.0
+def _fewest_skips(past: Sequence[Signs], among: range) -> int:
+    """The last epoch in which skips were not many; where they always were, the last of those with the fewest."""
+
+    def goodness(epoch: int) -> tuple[float, int]:
+        share = past[epoch - 1].skip_share
+        return (0.0 if share < _SKIPS else -share), epoch
+
+    return max(among, key=goodness)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import astuple, fields, replace
 from typing import Any, Final
 
 import torch
@@ -14,21 +13,22 @@ from torch import Tensor, nn
 
 from kubenas.api.space import SearchSpace
 from kubenas.space.base import Architecture
-from kubenas_trial.datasets.data import Batch, Examples, shuffled
+from kubenas_trial.datasets.data import Batch
 from kubenas_trial.differentiable.choices import skip_share
 from kubenas_trial.differentiable.collapse import WARM_UP, Signs, measured
-from kubenas_trial.differentiable.hessian import largest_eigenvalue
+from kubenas_trial.differentiable.curvature import curvature
+from kubenas_trial.differentiable.halves import halves
 from kubenas_trial.differentiable.mixture import Mixture
 from kubenas_trial.differentiable.order import first_order, second_order
 from kubenas_trial.differentiable.perturbation import noise_at
 from kubenas_trial.differentiable.pruning import operations_at, prune
 from kubenas_trial.differentiable.regularizers import beta_decay, expected_flops, operation_flops
 from kubenas_trial.differentiable.samplers.load import SAMPLERS
+from kubenas_trial.differentiable.unchanged import calibrated, held
 from kubenas_trial.document import Evaluation
 from kubenas_trial.evaluation.training import Training
 from kubenas_trial.optimizers import Adam
 from kubenas_trial.step import Step
-from kubenas_trial.supernets.calibration import calibrate
 from kubenas_trial.tasks.base import Task
 
 # DARTS' search on CIFAR-10: 50 epochs of 390 steps. Adam moves an alpha by its rate in a step at most, so that rates
@@ -36,29 +36,8 @@ from kubenas_trial.tasks.base import Task
 _RATE: Final = 3e-4
 _STEPS: Final = 50 * 390
 _LARGEST_RATE: Final = 0.1
-# Examples that the curvature is measured on, or a batch of them.
-_CURVATURE: Final = 64
 _BETAS: Final = (0.5, 0.999)
 _DECAY: Final = 1e-3
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Some of the examples, by number.
-
-    Attributes:
-        examples: all.
-        numbers: those of the part.
-    """
-
-    examples: Examples
-    numbers: list[int]
-
-    def __len__(self) -> int:
-        return len(self.numbers)
-
-    def __getitem__(self, indices: Any, /) -> Batch:
-        return self.examples[[self.numbers[index] for index in indices]]
 
 
 class Search(Training):
@@ -92,18 +71,17 @@ class Search(Training):
             InvalidTrialError: the space cannot be searched so.
         """
         self.mixture = Mixture(task, space, SAMPLERS[evaluation.sampler], evaluation.partial_channels)
-        order = shuffled(len(task.data.train), seed)
-        self._others = Part(task.data.train, sorted(order[1::2]))
+        own, self._others = halves(task.data.train, seed)
         super().__init__(
             task,
             self.mixture,
             epochs,
             uninterrupted,
             learned=self.mixture.learned,
-            train=Part(task.data.train, sorted(order[::2])),
+            train=own,
         )
         self._evaluation = evaluation
-        steps = max(1, len(order) // 2 // (task.settings.batch_size * task.settings.accumulate))
+        steps = max(1, len(self._others) // (task.settings.batch_size * task.settings.accumulate))
         rate = min(_LARGEST_RATE, _RATE * _STEPS / (epochs * steps))
         self.alphas_optimizer = Adam(self.mixture.deciding, rate, _BETAS, weight_decay=_DECAY)
         self._flops = operation_flops(self.mixture, task.example()) if evaluation.flops_penalty else []
@@ -146,7 +124,7 @@ class Search(Training):
             seed = torch.initial_seed()
             self._gradient(batches, deciding, learned)
             torch.manual_seed(seed)
-        with _held(deciding):
+        with held(deciding):
             return super()._step(batches, step)
 
     def _gradient(
@@ -166,7 +144,7 @@ class Search(Training):
 
             if self._evaluation.order == "second":
                 return second_order(loss, learning, deciding, learned, self.optimizer.param_groups[0]["lr"])
-            with _held(learned):
+            with held(learned):
                 return first_order(loss, deciding)
 
         try:
@@ -198,7 +176,9 @@ class Search(Training):
     def signs(self, epoch: int) -> Signs:
         """What tells of collapse after `epoch`; the eigenvalue is measured every few epochs."""
         share = skip_share(self.mixture.choices, self.mixture.derive())
-        return Signs(self._curvature() if measured(epoch, self._epochs) else self.past[-1].eigenvalue, share)
+        if measured(epoch, self._epochs):
+            return Signs(*curvature(self._task, self.mixture, self._others, self._settings.batch_size), share)
+        return replace(self.past[-1], skip_share=share)
 
     def entropy(self) -> float:
         """The mean entropy of the places' weights, from 0 to 1, where all operations are weighed alike."""
@@ -237,7 +217,7 @@ class Search(Training):
 
         Normalization's statistics are estimated for it from training examples.
         """
-        with self.mixture.weighted(architecture), self._calibrated():
+        with self.mixture.weighted(architecture), calibrated(self._task, self.mixture):
             return self.evaluate(self._task.data.validation)
 
     def state(self) -> dict[str, Tensor]:
@@ -248,8 +228,8 @@ class Search(Training):
                 tensors |= {f"{part}.{index}.{name}": value for name, value in state.items() if value is not None}
         for index, values in enumerate(zip(*self.alphas, strict=True)):
             tensors[f"past.{index}"] = torch.stack(values)
-        signs = [[each.eigenvalue, each.skip_share] for each in self.past]
-        return tensors | {"past.signs": torch.tensor(signs, dtype=torch.float64).reshape(-1, 2)}
+        signs = [astuple(each) for each in self.past]
+        return tensors | {"past.signs": torch.tensor(signs, dtype=torch.float64).reshape(-1, len(fields(Signs)))}
 
     def load_state(self, tensors: Mapping[str, Tensor]) -> None:
         """Go on from `state`."""
@@ -271,65 +251,3 @@ class Search(Training):
     @property
     def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
         return {"weights": self.optimizer, "alphas": self.alphas_optimizer}
-
-    def _curvature(self) -> float:
-        """The largest eigenvalue of the loss in what decides, with the mean weights, on some examples of its half."""
-        mixture, size = self.mixture, self._task.settings.batch_size
-        if mixture.sampler.hard:
-            # All operations are computed here, and one in a step: of fewer examples, so that it takes no more memory.
-            size = max(2, size // max(len(one.operations) for one in mixture.choices))
-        torch.manual_seed(0)
-        # Whole batches.
-        count = max(1, min(_CURVATURE, len(self._others)) // size) * size
-        order = shuffled(len(self._others), 0)[:count]
-        batches = [
-            self._others[order[start : start + size]].to(self._task.device) for start in range(0, len(order), size)
-        ]
-        mixture.train()
-
-        def gradient() -> list[Tensor]:
-            losses = [partial(self._task.loss, mixture, batch) for batch in batches]
-            each = [first_order(loss, mixture.deciding) for loss in losses]
-            return [torch.stack(own).mean(0) for own in zip(*each, strict=True)]
-
-        with _held([parameter for _, parameter in mixture.learned]), mixture.weighted(), _still(mixture):
-            return largest_eigenvalue(gradient, mixture.deciding)
-
-    @contextmanager
-    def _calibrated(self) -> Iterator[None]:
-        """Within, normalization has the statistics of some training examples with the current weights."""
-        norms = [one for one in self.mixture.modules() if isinstance(one, nn.BatchNorm2d)]
-        before = [{name: value.clone() for name, value in one.named_buffers()} for one in norms]
-        try:
-            calibrate(self._task, self.mixture, 0)
-            yield
-        finally:
-            for one, values in zip(norms, before, strict=True):
-                for name, value in one.named_buffers():
-                    value.copy_(values[name])
-
-
-@contextmanager
-def _held(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
-    """Within, `parameters` get no gradient."""
-    for parameter in parameters:
-        parameter.requires_grad = False
-    try:
-        yield
-    finally:
-        for parameter in parameters:
-            parameter.requires_grad = True
-
-
-@contextmanager
-def _still(network: nn.Module) -> Iterator[None]:
-    """Within, normalization's running statistics stay as they are."""
-    norms = [one for one in network.modules() if isinstance(one, nn.BatchNorm2d)]
-    before = [one.momentum for one in norms]
-    for one in norms:
-        one.momentum = 0.0
-    try:
-        yield
-    finally:
-        for one, own in zip(norms, before, strict=True):
-            one.momentum = own
