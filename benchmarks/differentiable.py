@@ -169,6 +169,7 @@ def search(
         "architectures": architectures,
         "signs": [asdict(each) for each in found.past],
         "entropies": entropies,
+        "mixed": not found.mixture.sampler.hard,
         "seconds": process_time() - began,
     }
 
@@ -206,7 +207,7 @@ def ended(found: Mapping[str, Any]) -> tuple[int, int]:
     """The epoch whose architecture a search has found, and that by which it ended."""
     signs = [Signs(**each) for each in found["signs"]]
     for epoch in range(1, len(signs) + 1):
-        if (back := last_good(signs[:epoch], len(signs))) is not None:
+        if (back := last_good(signs[:epoch], len(signs), mixed=found["mixed"])) is not None:
             return back, epoch
     return len(signs), len(signs)
 

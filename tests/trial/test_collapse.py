@@ -33,6 +33,9 @@ def test_an_eigenvalue_that_grows_for_a_fifth_of_the_search_goes_back_to_a_windo
     assert search(growing(0, 50, by=1.05), [0.0] * 50) is None
     # For one measurement.
     assert search([0.2] * 20 + [0.8] * 5 + [0.2] * 25, [0.0] * 50) is None
+    # Of a mixture that is not trained.
+    signs = [Signs(each, 1.0, 0.0) for each in growing(20, ends)]
+    assert last_good(signs, 50, mixed=False) is None
 
 
 def test_an_eigenvalue_that_grows_while_the_loss_falls_is_no_collapse() -> None:
@@ -46,8 +49,8 @@ def test_both_windows_of_eigenvalues_are_of_epochs_in_which_alphas_learn() -> No
     # Alphas learn from the eleventh epoch on, so that windows of five end with the twentieth at the earliest.
     assert search(growing(0, 29), [0.0] * 29) == 15
     # The windows of a short search are as long: here alphas learn from the sixth on.
-    assert search(growing(0, 19), [0.0] * 19, epochs=24) == 10
-    assert search(growing(0, 10), [0.0] * 10, epochs=10) is None
+    assert search(growing(0, 24), [0.0] * 24, epochs=24) == 10
+    assert search(growing(0, 20), [0.0] * 20, epochs=20) is None
 
 
 def test_an_eigenvalue_of_no_or_negative_curvature_says_nothing() -> None:
@@ -62,6 +65,11 @@ def test_many_skips_for_a_fifth_of_the_search_go_back_to_the_last_epoch_with_few
     assert search([1.0] * 30, [*few, *[0.5] * 9, 0.25]) is None
     # Half of the operations are too many, three of eight are not.
     assert search([1.0] * 50, [*few, *[0.375] * 30]) is None
+
+
+def test_in_a_short_search_a_sign_lasts_as_long() -> None:
+    assert search([1.0] * 18, [0.25] * 8 + [0.5] * 10, epochs=24) == 8
+    assert search([1.0] * 18, [0.25] * 8 + [0.5] * 9 + [0.25], epochs=24) is None
 
 
 def test_where_skips_were_many_as_soon_as_alphas_learned_the_fewest_count() -> None:
@@ -82,7 +90,7 @@ def test_it_goes_back_to_an_epoch_in_which_alphas_had_learned(
     signs = [Signs(*each) for each in past]
     found = last_good(signs, epochs)
     if found is not None:
-        assert epochs / 5 < found < len(signs) - 4
+        assert 0.2 * epochs - 0.5 < found <= len(signs) - 10
 
 
 @examples(50)

@@ -112,14 +112,14 @@ def test_a_search_that_has_collapsed_goes_back_and_ends(tmp_path: Path) -> None:
     path = checkpoints / "0-search.safetensors"
     tensors, header = checkpoint.read(path)
     done = header["step"]
-    assert tensors["past.signs"][:, 1].tolist() == [1.0] * done
+    assert tensors["past.signs"][:, 2].tolist() == [1.0] * done
     # As if there had been none in the first eight epochs.
-    tensors["past.signs"][:8, 1] = 0.0
+    tensors["past.signs"][:8, 2] = 0.0
     checkpoint.write(path, tensors, header)
     with TrialProcess(environment, warm=True) as trial:
         assert trial.exit_code() == 0
-        # Four epochs of skips are a fifth of the search.
-        last = max(12, done + 1)
+        # Two windows of five epochs of skips.
+        last = max(18, done + 1)
         assert f"collapsed by epoch {last}, went back to the alphas of epoch 8" in trial.log
     [result] = message(tmp_path)["results"]
     assert (result["step"], result["metrics"]["restored_epoch"]) == (last, 8)

@@ -3,14 +3,15 @@
 Skips need no training, so that their weights may outgrow all others'. Two signs of the literature:
 
 - The largest eigenvalue of the Hessian in the alphas grows by a third from one window of epochs to the next (DARTS-ES,
-  Zela et al., ICLR 2020, arXiv:1909.09656: means of five epochs of fifty, a ratio below 0.75). A window is a tenth of
-  the search, and no shorter than their five epochs. Both windows are of epochs in which alphas learn, and the loss may
-  not have fallen by a quarter from one to the other: while weights learn, curvature grows with what the network tells.
+  Zela et al., ICLR 2020, arXiv:1909.09656: means of five epochs of fifty, a ratio below 0.75). Both windows are of
+  epochs in which alphas learn, and the loss may not have fallen by a quarter from one to the other: while weights
+  learn, curvature grows with what the network tells. It says nothing where each step computes one operation: the
+  mixture that it is of is then not trained.
 - Skips are many of a cell's operations. DARTS+ (Liang et al., 2019, arXiv:1909.06035) stops at two of eight; here it is
   half of them, as a third of all cells of DARTS and of NAS-Bench-201 have two or more, good ones among them.
 
-A search has collapsed where one of them lasts for a fifth of it, and for a window at least: both also come and go by
-chance.
+A window is a tenth of the search, and a search has collapsed where a sign lasts for two: both also come and go by
+chance. Windows are no shorter than the five epochs that were published, as these are no shorter for a short search.
 """
 
 from __future__ import annotations
@@ -21,11 +22,10 @@ from typing import Final
 
 _RATIO: Final = 0.75
 _SKIPS: Final = 0.5
-# Shares of the search: when the alphas begin to learn (so that the weights have a start, as in PC-DARTS), that means
-# are of, and that a sign must last for; with the fewest epochs of the latter two.
+# Shares of the search: when the alphas begin to learn, so that the weights have a start, as in PC-DARTS; and a window,
+# with its fewest epochs.
 WARM_UP: Final = 0.2
 _WINDOW: Final = 0.1
-_LASTING: Final = 0.2
 _FEWEST: Final = 5
 # How often in a search the eigenvalue is measured.
 _MEASURES: Final = 10
@@ -51,16 +51,20 @@ def measured(epoch: int, epochs: int) -> bool:
     return (epoch - 1) % max(1, epochs // _MEASURES) == 0
 
 
-def last_good(past: Sequence[Signs], epochs: int) -> int | None:
+def last_good(past: Sequence[Signs], epochs: int, *, mixed: bool = True) -> int | None:
     """The epoch to go back to where the search has collapsed with the last of `past`; None where it has not.
 
     It is the last one before the sign in which skips were not many, or the one with the fewest. Before the eigenvalue
     grew alphas must have learned for a window; before skips were many, for an epoch.
+
+    Args:
+        past: the signs of each epoch so far.
+        epochs: of the whole search.
+        mixed: whether a step computes all operations, so that eigenvalues count.
     """
-    began = round(WARM_UP * epochs)
-    window, lasting = max(_FEWEST, round(_WINDOW * epochs)), max(_FEWEST, round(_LASTING * epochs))
-    sign = range(len(past) - lasting + 1, len(past) + 1)
-    if sign[0] >= began + 2 * window and all(_has_grown(past, epoch, window) for epoch in sign):
+    began, window = round(WARM_UP * epochs), max(_FEWEST, round(_WINDOW * epochs))
+    sign = range(len(past) - 2 * window + 1, len(past) + 1)
+    if mixed and sign[0] >= began + 2 * window and all(_has_grown(past, epoch, window) for epoch in sign):
         return _fewest_skips(past, range(began + window, sign[0] - window + 1))
     if sign[0] > began + 1 and all(past[epoch - 1].skip_share >= _SKIPS for epoch in sign):
         found = _fewest_skips(past, range(began + 1, sign[0]))

@@ -107,7 +107,7 @@ def _measured(
 ) -> tuple[Signs, dict[str, float]]:
     """What tells of collapse after `epoch`, and all metrics; the search is left as it is."""
     signs = found.signs(epoch)
-    restored = last_good([*found.past, signs], epochs) or 0
+    restored = last_good([*found.past, signs], epochs, mixed=not found.mixture.sampler.hard) or 0
     with found.restored(restored) if restored else nullcontext():
         architecture = found.mixture.derive()
         own = found.judge(architecture)
