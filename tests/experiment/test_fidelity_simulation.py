@@ -124,3 +124,19 @@ def test_one_epoch_ends_with_the_best_after_one_epoch(chances: Chances, seed: in
     first = {trial.number: learned(trial.candidates[0], 1) for trial in trials if 1 in rungs(trial)}
     best = sorted(first, key=first.__getitem__)[-2:]
     assert all(trial.status.phase != "Pruned" for trial in trials if trial.number in best)
+
+
+@SLOW
+@given(CHANCES, SEEDS)
+def test_trials_of_two_candidates_end_whatever_happens(chances: Chances, seed: int) -> None:
+    """Their trainers do not heed what is stopped: that stays no result all the same."""
+    of = searched({"scheduler": "asha", "eta": 2}, trials={"max": 8, "parallelism": 3, "candidatesPerTrial": 2})
+    world = run(of, chances, seed)
+    whole = []
+    for trial in world.trials.values():
+        assert trial.finished
+        stopped = {one.candidate for one in trial.status.stopped_candidates}
+        if trial.status.phase == "Succeeded":
+            whole += [accuracy(one) for one in trial.candidates if one.id not in stopped]
+    best = world.experiment.status.best
+    assert (best.value if best else None) == max(whole, default=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -168,3 +169,69 @@ def test_what_can_stop_nothing_is_told() -> None:
     assert crowded.startswith(
         "spec.trials.candidatesPerTrial: 16 candidates show 896 values at 14 rungs, and may show 512"
     )
+
+
+def pairs(*values: dict[int, float]) -> tuple[list[Trial], list[Attempt], Readings]:
+    """Running trials of two candidates each, with what was read of them in turn."""
+    trials = [trial(number, candidates=2, phase="Running", pod=f"nas-{number}-1") for number in range(len(values) // 2)]
+    curves = [{step: {"accuracy": value} for step, value in curve.items()} for curve in values]
+    read = {one.attempt_name: {"0": curves[2 * i], "1": curves[2 * i + 1]} for i, one in enumerate(trials)}
+    attempts = [running(one, started=NOW - 1, address="127.0.0.1", uid="secret") for one in trials]
+    return trials, attempts, Readings(read_at=NOW, curves=read)
+
+
+def test_of_several_candidates_only_the_loser_is_stopped() -> None:
+    trials, attempts, readings = pairs({1: 0.1, 2: 0.2}, {}, {1: 0.3}, {1: 0.2})
+    todo = planned(asha(), trials=trials, attempts=attempts, readings=readings)
+    noted = {w.trial.number: w.status for w in todo.write}
+    assert [(one.candidate, one.epoch) for one in noted[0].stopped_candidates] == [("0", 1)]
+    assert [one.candidate for one in noted[1].stopped_candidates] == ["1"]
+    assert {status.phase for status in noted.values()} == {"Running"}
+    written = [replace(w.trial, status=w.status, resource_version="2") for w in todo.write]
+    assert [readings.untold(one) for one in written] == [{"0"}, {"1"}]
+    readings.told[written[0].attempt_name] = frozenset({"0"})
+    assert readings.untold(written[0]) == frozenset()
+    # It stays stopped, whatever becomes known of the others.
+    read = {written[0].attempt_name: {"0": {1: {"accuracy": 0.9}}}}
+    after = planned(asha(), trials=written, attempts=attempts, readings=Readings(read_at=NOW, curves=read))
+    assert all("0" in [c.candidate for c in w.status.stopped_candidates] for w in after.write if w.trial.number == 0)
+    # The attempt ends with a result of both; one counts.
+    done = ended(written[0], results({"accuracy": 0.2}, {"accuracy": 0.6}, step=12), address="127.0.0.1")
+    end = planned(asha(), trials=written, attempts=[done, attempts[1]], readings=readings)
+    (write,) = (w for w in end.write if w.trial.number == 0)
+    assert (write.status.phase, write.status.value) == ("Succeeded", 0.6)
+    seen = observed(asha(), [replace(written[0], status=write.status, resource_version="3")])
+    assert [one.candidate for one in seen.ledger.stage(None).ranked()] == ["1"]
+    assert [one.epochs for one in seen.ledger.history(seen.stages[0]).scored] == [1, None]
+
+
+def test_a_stopped_candidate_needs_no_further_report() -> None:
+    """Another attempt may have nothing more to say of it."""
+    stopped = {"candidate": "0", "epoch": 1, "message": "it lost"}
+    point = {"candidate": "0", "step": 2, "metrics": [{"name": "accuracy", "value": 0.25}]}
+    again = trial(candidates=2, attempt=2, phase="Running", curve=[point], stopped_candidates=[stopped])
+    silent = json.dumps(
+        {
+            "results": [
+                {"candidate": "0", "error": {"reason": "TrainerError", "message": "no report"}},
+                {"candidate": "1", "step": 12, "metrics": {"accuracy": 0.5}},
+            ]
+        }
+    )
+    todo = planned(asha(), trials=[again], attempts=[ended(again, silent)])
+    (write,) = todo.write
+    assert [(r.candidate, r.step, r.metrics[0].value) for r in write.status.results] == [("0", 2, 0.25), ("1", 12, 0.5)]
+    assert write.status.failed_candidates == []
+
+
+def test_a_trial_all_of_whose_candidates_are_stopped_is_pruned() -> None:
+    trials, attempts, readings = pairs({1: 0.1}, {1: 0.15}, {1: 0.3}, {1: 0.2})
+    todo = planned(asha(), trials=trials, attempts=attempts, readings=readings)
+    assert {w.trial.number: w.status.phase for w in todo.write} == {0: "Pruned", 1: "Running"}
+
+
+def test_what_is_trained_to_the_end_is_not_stopped() -> None:
+    trials, attempts, readings = world({1: 0.1, 2: 0.5}, {1: 0.2}, {1: 0.3})
+    trials[0] = replace(trials[0], candidates=(candidate(epochs=2),))
+    todo = planned(asha(), trials=trials, attempts=attempts, readings=readings)
+    assert {w.trial.number for w in todo.write} == {1}

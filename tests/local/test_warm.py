@@ -224,7 +224,7 @@ async def test_where_nothing_can_be_forked_the_trainer_is_started_by_itself(tiny
     command = tiny.command("raise SystemExit(7)", base={"PRELOAD": preload})
     program = (sys.executable, "-m", "tiny")
     command = Command(program, command.environment, command.imported_with)
-    trainer = Trainer("tiny-0-1", "tiny-0", tiny.folder, 1)
+    trainer = Trainer("tiny-0-1", "tiny-0", tiny.folder, 1, "token")
     with (tiny.folder / "lock").open("w") as lock:
         await asyncio.wait_for(trainer.run(command, lock.fileno(), tiny.warm), PATIENCE)
     assert trainer.attempt().exit_code == 7

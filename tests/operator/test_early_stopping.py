@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, BinaryIO
@@ -94,3 +95,40 @@ def test_losers_are_pruned_with_their_values_and_their_pods_go(workspace: Worksp
     }
     assert workspace.status()["best"]["value"] == 0.5
     assert sorted(workspace.created("pods")) == names
+
+
+def test_a_pod_of_several_candidates_is_told_which_is_stopped(workspace: Workspace) -> None:
+    workspace.operator().start().wait_ready()
+    workspace.apply(
+        experiment(
+            search={"algorithm": "random"},
+            evaluation={"epochs": 9},
+            fidelity={"scheduler": "asha", "eta": 2},
+            metrics={"source": "Pod", "interval": "1s"},
+            trials={"max": 1, "candidatesPerTrial": 2},
+        )
+    )
+    lines = [
+        f'kubenas_trial_rung{{candidate="{candidate}",step="1",metric="accuracy"}} {value}'
+        for candidate, value in (("0", 0.5), ("1", 0.25))
+    ]
+    pod = workspace.wait_pod("nas-0-1")
+    variables = {one["name"]: one for one in pod["spec"]["containers"][0]["env"]}
+    assert variables["KUBENAS_STOP_TOKEN"]["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.uid"
+    (address,) = addresses(1)
+    with serving(whole("".join(f"{line}\n" for line in lines).encode()), (address, METRICS_PORT)) as server:
+        workspace.set_pod("nas-0-1", {**endings.running(), "podIP": address, "podIPs": [{"ip": address}]})
+        until(lambda: {"token": pod["metadata"]["uid"], "candidates": "1"} in server.forms)
+        status = workspace.wait_trial("nas-0", lambda status: bool(status.get("stoppedCandidates")))
+        (stopped,) = status["stoppedCandidates"]
+        assert (stopped["candidate"], stopped["epoch"]) == ("1", 1)
+        assert "of 2 candidates were better after 1 epochs" in stopped["message"]
+        results = [
+            {"candidate": "0", "step": 9, "metrics": {"accuracy": 0.75}},
+            {"candidate": "1", "step": 2, "metrics": {"accuracy": 0.875}},
+        ]
+        workspace.set_pod("nas-0-1", endings.exited(0, json.dumps({"results": results})))
+        workspace.wait_condition("Succeeded")
+    assert sum(bool(form) for form in server.forms) == 1, "it is told once, as it has heard"
+    assert workspace.trial("nas-0")["status"]["value"] == 0.75
+    assert workspace.status()["best"]["value"] == 0.75

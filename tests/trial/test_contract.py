@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 
+from kubenas.experiment.contract import STOP_TOKEN_VARIABLE
 from kubenas.experiment.message import Told, read_message
 from kubenas.experiment.state import Fault
 from kubenas.metrics.exposition import parse_exposition
@@ -589,3 +590,36 @@ def test_values_at_rungs_are_shown_for_good(tmp_path: Path) -> None:
         "0": {10: {"accuracy": 0.5, "loss": 2.5, "epoch": 1.0}, 20: {"accuracy": 0.875, "epoch": 2.0}},
         "1": {3: {"accuracy": 0.75}},
     }
+
+
+def test_who_knows_the_attempt_s_token_stops_candidates(tmp_path: Path) -> None:
+    with Trial.from_environment(
+        trial_environment(tmp_path, TWO_CANDIDATES, **{STOP_TOKEN_VARIABLE: "secret"}, KUBENAS_METRICS_PORT="0")
+    ) as trial:
+        first, second = trial.candidates
+        exposition = trial._exposition
+        assert exposition is not None
+        url = f"http://127.0.0.1:{exposition.port}/stop"
+        for form, code in (
+            ({"candidates": "1"}, 403),
+            ({"candidates": "1", "token": "secre"}, 403),
+            ({"candidates": "1", "token": "sécret"}, 403),
+            ({"candidates": "1" * 5000, "token": "secret"}, 404),
+        ):
+            assert httpx.post(url, data=form).status_code == code
+        assert httpx.post(url.replace("/stop", "/metrics"), data={"token": "secret"}).status_code == 404
+        assert not trial.should_stop(first)
+        assert not trial.should_stop(second)
+        assert httpx.post(url, data={"candidates": "1", "token": "secret"}).is_success
+        assert trial.should_stop(second)
+        assert not trial.should_stop(first)
+        trial.report(first, 3, accuracy=0.5)
+        trial.report(second, 1, accuracy=0.25)
+    assert [result["step"] for result in message(tmp_path)["results"]] == [3, 1]
+
+
+def test_without_a_token_nobody_stops_anything() -> None:
+    with Exposition(0) as exposition:
+        url = f"http://127.0.0.1:{exposition.port}/stop"
+        assert httpx.post(url, data={"candidates": "0", "token": ""}).status_code == 403
+        assert exposition.stopped == frozenset()

@@ -36,6 +36,8 @@ from kubenas_trial.termination import Failed, Result, error_message, exposed_mes
 __all__ = ["Candidate", "InvalidTrialError", "NonFiniteMetricError", "Trial", "TrialError"]
 
 _LOG = logging.getLogger("kubenas_trial")
+# What the operator proves itself by where it stops a candidate.
+_STOP_TOKEN = "KUBENAS_STOP_TOKEN"  # noqa: S105 - the variable's name
 
 
 class Trial:
@@ -91,7 +93,8 @@ class Trial:
                 _LOG.info("trial %s, attempt %d: rank %d reports nothing", document.trial, document.attempt, number)
                 yield cls(document, environment, None, sigterm)
                 return
-            with Exposition(whole_number(environment, "KUBENAS_METRICS_PORT", 8080)) as exposition:
+            port, token = whole_number(environment, "KUBENAS_METRICS_PORT", 8080), environment.get(_STOP_TOKEN, "")
+            with Exposition(port, token) as exposition:
                 scrape_limit = whole_number(environment, "KUBENAS_SCRAPE_LIMIT", 60)
                 trial = cls(document, environment, exposition, sigterm)
                 _LOG.info("trial %s, attempt %d: metrics on port %d", document.trial, document.attempt, exposition.port)
@@ -147,6 +150,13 @@ class Trial:
             judged = {name: value for name, value in visible.items() if name in {*rungs.metrics, EPOCH}}
             self._exposition.keep(candidate.id, int(epoch), number, judged)
         self._exposition.update(candidate.id, number, visible)
+
+    def should_stop(self, candidate: Candidate) -> bool:
+        """Whether the operator stops the training of `candidate` here, as it will not win; the others go on.
+
+        What it has reported is its result. Asked after each report; where all candidates are stopped SIGTERM comes.
+        """
+        return self._exposition is not None and candidate.id in self._exposition.stopped
 
     def found(self, candidate: Candidate, architecture: Mapping[str, Value]) -> None:
         """Say which architecture was found for `candidate`, which was given none; the last one is part of its result.

@@ -7,10 +7,12 @@ import hashlib
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from hmac import compare_digest
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Lock, Thread
 from typing import Any
+from urllib.parse import parse_qsl
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
@@ -21,6 +23,7 @@ VALUE = "kubenas_trial_value"
 STEP = "kubenas_trial_step"
 FAILURE = "kubenas_trial_failure"
 RUNG = "kubenas_trial_rung"
+_LARGEST_FORM = 4096
 # The text format.
 _TEXT = "text/plain; version=0.0.4"
 
@@ -81,8 +84,8 @@ class Exposition:
     Use as a context manager; the server listens on every address of the pod, IPv4 and IPv6.
     """
 
-    def __init__(self, port: int) -> None:
-        """Listen on `port`; 0 takes a free one.
+    def __init__(self, port: int, token: str = "") -> None:
+        """Listen on `port`; 0 takes a free one. Who knows `token`, if there is one, may stop candidates.
 
         Raises:
             OSError: the port cannot be listened on; the message names it.
@@ -90,6 +93,8 @@ class Exposition:
         self._curves = _Curves()
         self._registry = CollectorRegistry()
         self._registry.register(self._curves)
+        self._token = token
+        self._stopped = frozenset[str]()
         self._final = False
         self._final_scraped = Event()
         self._server = _listen(port, self._handler())
@@ -104,6 +109,11 @@ class Exposition:
             self._server.socket.shutdown(socket.SHUT_RDWR)
         self._server.shutdown()
         self._server.server_close()
+
+    @property
+    def stopped(self) -> frozenset[str]:
+        """Candidates that are to be stopped."""
+        return self._stopped
 
     @property
     def port(self) -> int:
@@ -151,6 +161,20 @@ class Exposition:
                 self.wfile.write(body)
                 if final:
                     exposition._final_scraped.set()
+
+            def do_POST(self) -> None:
+                length = self.headers.get("Content-Length", "")
+                if self.path != "/stop" or not length.isdecimal() or int(length) > _LARGEST_FORM:
+                    self.send_error(HTTPStatus.NOT_FOUND, "only /stop takes a form")
+                    return
+                form = dict(parse_qsl(self.rfile.read(int(length)).decode(errors="replace")))
+                given, token = form.get("token", ""), exposition._token
+                if not token or not compare_digest(given.encode(), token.encode()):
+                    self.send_error(HTTPStatus.FORBIDDEN, "that is not the token of this attempt")
+                    return
+                exposition._stopped = frozenset(form.get("candidates", "").split(","))
+                self.send_response(HTTPStatus.NO_CONTENT)
+                self.end_headers()
 
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the overridden signature
                 """Scrapes are not worth a line each."""

@@ -112,6 +112,14 @@ class FailedCandidate(Model):
     message: Message = Field(max_length=1024, description="What happened, for people.")
 
 
+class StoppedCandidate(Model):
+    """A candidate whose training was stopped early although its trial goes on."""
+
+    candidate: str = Field(max_length=63, description="Its id.")
+    epoch: int = Field(ge=1, le=1_000_000, description="The rung at which it lost.")
+    message: Message = Field(max_length=1024, description="Why, for people.")
+
+
 class Point(Model):
     """One point of a learning curve."""
 
@@ -172,6 +180,13 @@ class TrialStatus(Model):
         max_length=MAX_CANDIDATES,
         description="Candidates without a result, as the trainer reported them; the others have theirs.",
         json_schema_extra=WHOLE,
+    )
+    stopped_candidates: list[StoppedCandidate] = Field(
+        default_factory=list,
+        max_length=MAX_TRAINED,
+        description="Candidates that are stopped early while others of the trial go on; their results are what they "
+        "came to.",
+        json_schema_extra=keyed("candidate"),
     )
     curve: list[Point] = Field(
         default_factory=list,

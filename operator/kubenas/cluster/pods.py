@@ -21,6 +21,7 @@ from kubenas.experiment.contract import (
     DATA_VARIABLE,
     METRICS_PORT,
     SCRAPE_LIMIT_VARIABLE,
+    STOP_TOKEN_VARIABLE,
     TRIAL_VARIABLE,
     escaped,
     trial_document,
@@ -132,6 +133,8 @@ def _pod_spec(experiment: NASExperiment, defaults: PodDefaults, trial: Trial, do
                     {"name": TRIAL_VARIABLE, "value": escaped(document)},
                     {"name": CHECKPOINT_VARIABLE, "value": f"{_CHECKPOINTS}/{trial.name}"},
                     {"name": DATA_VARIABLE, "value": _DATA},
+                    # As good as a random secret, and known to whoever may read the pod alone.
+                    {"name": STOP_TOKEN_VARIABLE, "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}},
                     {"name": "HOME", "value": "/tmp"},  # noqa: S108 - the pod's own emptyDir
                     *waits,
                 ],

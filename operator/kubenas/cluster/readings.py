@@ -21,6 +21,7 @@ from kubenas.experiment.stages import stage_named
 from kubenas.experiment.state import Attempt, AttemptPhase, Curves, Fault, Readings, Trial
 from kubenas.metrics.exposition import Exposition, scrape
 from kubenas.metrics.prometheus import ReadError, read_curves
+from kubenas.metrics.stops import tell_stopped
 
 # After a restart the curves of this long are read again; what is older is in the trials' statuses.
 _LONGEST_SECONDS = 3600.0
@@ -73,6 +74,7 @@ class Reader:
             fault = error.fault
         else:
             readings.read_at = began
+        await self._tell(store.key[0], observed, trials, readings)
         READS.labels("failed" if fault else "succeeded").inc()
         if fault and readings.fault is None:
             _LOG.warning("%s/%s: %s", *store.key, fault.message)
@@ -121,14 +123,30 @@ class Reader:
         others = f" (and {len(faults) - 1} more pods cannot be read)" if len(faults) > 1 else ""
         return Fault(faults[0].reason, faults[0].message + others)
 
+    async def _tell(self, namespace: str, observed: Observed, trials: Mapping[str, Trial], readings: Readings) -> None:
+        """Tell pods which of their candidates are stopped; one that does not answer is told with the next reading."""
+
+        async def tell(attempt: Attempt, stopped: frozenset[str]) -> None:
+            async with self._slots.of(namespace):
+                if await tell_stopped(self._client, _url(attempt), attempt.uid, stopped):
+                    readings.told[attempt.name] = stopped
+
+        running = [a for a in observed.attempts.values() if a.name in trials and _answers(a)]
+        untold = ((attempt, readings.untold(trials[attempt.name])) for attempt in running)
+        await asyncio.gather(*(tell(attempt, stopped) for attempt, stopped in untold if stopped))
+
     async def _scrape(self, attempt: Attempt, candidates: int) -> Exposition | Fault | None:
-        host = f"[{attempt.address}]" if attempt.address and ":" in attempt.address else attempt.address
         try:
-            return await scrape(self._client, f"http://{host}:{METRICS_PORT}/metrics", candidates)
+            return await scrape(self._client, f"{_url(attempt)}/metrics", candidates)
         except httpx.HTTPError:
             return None  # it may just be starting or ending
         except ValueError as error:
             return Fault("MetricsUnreadable", f"pod {attempt.name}, port {METRICS_PORT}: {error}")
+
+
+def _url(attempt: Attempt) -> str:
+    host = f"[{attempt.address}]" if attempt.address and ":" in attempt.address else attempt.address
+    return f"http://{host}:{METRICS_PORT}"
 
 
 def _answers(attempt: Attempt) -> bool:

@@ -21,6 +21,8 @@ CHECKPOINT_VARIABLE = "KUBENAS_CHECKPOINT_DIR"
 DATA_VARIABLE = "KUBENAS_DATA_DIR"
 # Seconds that a trainer stays up at most until its last values were read.
 SCRAPE_LIMIT_VARIABLE = "KUBENAS_SCRAPE_LIMIT"
+# What only the operator and the attempt know: who says it may stop candidates.
+STOP_TOKEN_VARIABLE = "KUBENAS_STOP_TOKEN"  # noqa: S105 - the variable's name
 METRICS_PORT = 8080
 # The container that is the trial's program; users' templates name it to change it.
 TRAINER = "trainer"

@@ -234,7 +234,7 @@ class Ledger:
 
     def _judged(self, trial: Trial, parsed: Sequence[tuple[str, Architecture]]) -> tuple[Judged, ...]:
         results = {result.candidate: result for result in trial.status.results}
-        curves = self._rung_curves(trial)
+        curves, stopped = self._rung_curves(trial), {one.candidate for one in trial.status.stopped_candidates}
         stage = stage_named(self._stages, trial.stage)
         objectives, combination = (stage.objectives, stage.combination) if stage else ((), None)
         found = []
@@ -243,8 +243,9 @@ class Ledger:
             metrics: Mapping[str, float] = {m.name: m.value for m in result.metrics} if result else {}
             metrics = combination.begun(metrics) if combination else metrics
             source = result.source if result else None
-            whole = trial.status.phase == "Succeeded"
-            curve = curves.get(Training(trial.number, name)) if trial.status.phase == "Pruned" else None
+            whole = trial.status.phase == "Succeeded" and name not in stopped
+            cut_short = trial.status.phase == "Pruned" or name in stopped
+            curve = curves.get(Training(trial.number, name)) if cut_short else None
             found.append(
                 judged(objectives, trial.number, name, architecture, metrics, source, whole=whole, curve=curve)
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kubenas.api.base import Condition
@@ -18,7 +18,7 @@ from kubenas.experiment.curves import (
     missing_objective,
     whole_results,
 )
-from kubenas.experiment.message import read_message
+from kubenas.experiment.message import Report, read_message
 from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Readings, Trial, earliest, moment
 
 # An attempt that waits or runs is noted once it is this old, so that a short trial costs one write.
@@ -153,11 +153,14 @@ def _ended(trial: Trial, attempt: Attempt, readings: Readings, rules: Rules, now
         return Step(read_now=True, wake_at=_end_of(attempt, now) + READING_SECONDS)
     if report.told is not None:
         report = shown(trial, readings, report.told, rules.required)
+    report = _with_stopped(trial, report, readings, rules)
     curve = _curve(trial, readings, rules)
     kept, failed = [*trial.status.results, *report.results], [*trial.status.failed_candidates, *report.failed]
     if kept and report.fault is None and (report.results or report.failed):
-        said = Fault("Succeeded", _reported(len(kept), failed))
-        return Step(_finished(trial, attempt, "Succeeded", said, kept, curve, rules, now, report.left_out, failed))
+        early = {one.candidate for one in trial.status.stopped_candidates}
+        phase = "Pruned" if all(result.candidate in early for result in kept) else "Succeeded"
+        said = Fault("StoppedEarly" if phase == "Pruned" else "Succeeded", _reported(len(kept), failed))
+        return Step(_finished(trial, attempt, phase, said, kept, curve, rules, now, report.left_out, failed))
     disruption = attempt.disruption.reason if attempt.disruption else trial.status.disruption
     if disruption is not None:
         return Step(_again(trial, attempt, readings, rules, now))
@@ -171,6 +174,19 @@ def _ended(trial: Trial, attempt: Attempt, readings: Readings, rules: Rules, now
             said = Fault("Succeeded", f"The trainer left no message; its results are those read ({readings.source}).")
             return Step(_finished(trial, attempt, "Succeeded", said, results, curve, rules, now))
     return Step(_failed(trial, attempt, readings, fault, rules, now, report.failed if fault is report.fault else ()))
+
+
+def _with_stopped(trial: Trial, report: Report, readings: Readings, rules: Rules) -> Report:
+    """The report with what stopped candidates have come to, where an attempt had nothing more to say of them."""
+    stopped = {one.candidate for one in trial.status.stopped_candidates} - {one.candidate for one in report.results}
+    if not stopped or report.fault is not None:
+        return report
+    read = joined(trial.status.curve, readings.curves.get(trial.attempt_name))
+    candidates = [one for one in trial.remaining if one.id in stopped]
+    results = last_results(read, candidates, rules.required, readings.source)
+    known = {one.candidate for one in results}
+    failed = tuple(one for one in report.failed if one.candidate not in known)
+    return replace(report, results=(*report.results, *results), failed=failed)
 
 
 def _read_out(trial: Trial, attempt: Attempt, readings: Readings, now: float) -> bool:

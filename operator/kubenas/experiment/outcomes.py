@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 from kubenas.api.base import duration_seconds
 from kubenas.api.experiment import ExperimentSpec
 from kubenas.api.objective import Objective
-from kubenas.api.trial import TrialStatus
+from kubenas.api.trial import StoppedCandidate, TrialStatus
 from kubenas.experiment.actions import Announcement, WriteTrial
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.lifecycle import Rules, Step, advance, prune, release
 from kubenas.experiment.objectives import best_value
-from kubenas.experiment.rungs import rung_curves
+from kubenas.experiment.rungs import rung_curves, trained
 from kubenas.experiment.stages import ResolvedStage, stage_named
-from kubenas.experiment.state import Attempt, Fault, Readings, Trial
+from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Readings, Trial
 from kubenas.experiment.verdict import Verdict
 from kubenas.experiment.wakes import Wakes
 from kubenas.fidelity.base import RungCurve, Stop, Training
@@ -57,9 +57,11 @@ def outcomes(
         rules = rules_of.get(trial.stage) or _rules(spec, None)
         attempt = attempts.get(trial.attempt_name)
         step = advance(trial, attempt, readings, rules, now)
-        why = _fault(trial, stops) if end is None else Fault(end.reason, f"The experiment has ended: {end.message}")
+        stopped = _stopped(trial, stops)
+        why = _fault(trial, stopped) if end is None else Fault(end.reason, f"The experiment has ended: {end.message}")
         released = spec.suspend or trial.name in surplus
         step = _overruled(trial, attempt, step, readings, rules, why, released=released, now=now)
+        step = _noted(trial, attempt, step, stopped)
         wakes.at(step.wake_at)
         read_now = read_now or step.read_now
         status = step.status
@@ -67,7 +69,9 @@ def outcomes(
             continue
         if status.completion_time is not None:
             order += 1
-            value = best_value(_comparable(stage_named(stages, trial.stage)), status.results)
+            early = {one.candidate for one in status.stopped_candidates} if status.phase == "Succeeded" else ()
+            whole = [result for result in status.results if result.candidate not in early]
+            value = best_value(_comparable(stage_named(stages, trial.stage)), whole)
             status = status.model_copy(update={"order": order, "value": value})
         writes.append(WriteTrial(trial, status, _failure(trial, status)))
     return Outcomes(tuple(writes), read_now)
@@ -79,21 +83,46 @@ def _stops(stages: Sequence[ResolvedStage], ledger: Ledger, readings: Readings) 
     for stage in stages:
         if stage.scheduler is None:
             continue
-        running: dict[Training, RungCurve] = {}
+        seen: dict[Training, RungCurve] = {}
+        running: set[Training] = set()
         for trial in ledger.unfinished.values():
-            if trial.stage == stage.name:
-                running |= rung_curves(stage, trial, readings.curves.get(trial.attempt_name))
+            if trial.stage != stage.name:
+                continue
+            read = readings.curves.get(trial.attempt_name)
+            curves = rung_curves(stage, trial, read)
+            seen |= curves
+            over = trained(trial, read)
+            running |= {training for training in curves if training.candidate not in over}
         if running:
-            known = ChainMap(running, ledger.stage(stage.name).rung_curves)
-            found |= stage.scheduler.stops(known, running.keys())
+            known = ChainMap(seen, ledger.stage(stage.name).rung_curves)
+            found |= stage.scheduler.stops(known, running)
     return found
 
 
-def _fault(trial: Trial, stops: Mapping[Training, Stop]) -> Fault | None:
+def _stopped(trial: Trial, stops: Mapping[Training, Stop]) -> list[StoppedCandidate]:
+    """The candidates of a trial that are stopped: those of which it is written, which stays, and those by now."""
+    found = {one.candidate: one for one in trial.status.stopped_candidates}
+    for candidate in trial.candidates:
+        stop = stops.get(Training(trial.number, candidate.id))
+        if stop is not None and candidate.id not in found:
+            found[candidate.id] = StoppedCandidate(candidate=candidate.id, epoch=stop.epoch, message=stop.why)
+    return [found[candidate.id] for candidate in trial.candidates if candidate.id in found]
+
+
+def _fault(trial: Trial, stopped: Sequence[StoppedCandidate]) -> Fault | None:
     """Why a trial is pruned, all of whose candidates are stopped."""
-    found = [stops.get(Training(trial.number, candidate.id)) for candidate in trial.candidates]
-    told = [stop.why for stop in found if stop is not None]
-    return Fault("StoppedEarly", "; ".join(told)) if len(told) == len(found) else None
+    if len(stopped) < len(trial.candidates):
+        return None
+    return Fault("StoppedEarly", "; ".join(one.message for one in stopped))
+
+
+def _noted(trial: Trial, attempt: Attempt | None, step: Step, stopped: Sequence[StoppedCandidate]) -> Step:
+    """The trial's next status with the candidates that are stopped, as long as it runs."""
+    status = step.status or trial.status
+    running = attempt is not None and attempt.phase is AttemptPhase.RUNNING and status.completion_time is None
+    if not running or list(stopped) == status.stopped_candidates:
+        return step
+    return replace(step, status=status.model_copy(update={"stopped_candidates": list(stopped)}))
 
 
 def _rules(spec: ExperimentSpec, stage: ResolvedStage | None) -> Rules:

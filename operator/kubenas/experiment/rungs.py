@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kubenas.experiment.curves import joined, steps_at
+from kubenas.experiment.curves import epoch_of, joined, steps_at
 from kubenas.experiment.objectives import score, values
 from kubenas.fidelity.base import RungCurve, Training, Value
 
@@ -32,3 +32,19 @@ def rung_curves(stage: ResolvedStage, trial: Trial, read: Curves | None = None) 
             if all(name in metrics for name in stage.required)
         }
     return {training: curve for training, curve in found.items() if curve}
+
+
+def trained(trial: Trial, read: Curves | None = None) -> set[str]:
+    """The candidates of a trial that have shown their last epoch: there is nothing left to stop.
+
+    Args:
+        trial: with what its status has of earlier readings.
+        read: of its current attempt.
+    """
+    curves = joined(trial.status.curve, read)
+    found = set[str]()
+    for candidate in trial.candidates:
+        curve = curves.get(candidate.id)
+        if curve and epoch_of(max(curve), curve[max(curve)]) == candidate.epochs:
+            found.add(candidate.id)
+    return found

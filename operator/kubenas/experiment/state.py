@@ -180,7 +180,7 @@ class Exposed:
 class Readings:
     """Values read from running attempts, by their names; `read_at` is when the last successful reading began.
 
-    `exposed` is what pods of batches have shown last.
+    `exposed` is what pods of batches have shown last, `told` the candidates that a pod knows to be stopped.
     """
 
     source: Source = "Prometheus"
@@ -188,12 +188,19 @@ class Readings:
     fault: Fault | None = None
     curves: dict[str, Curves] = field(default_factory=dict)
     exposed: dict[str, Exposed] = field(default_factory=dict)
+    told: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    def untold(self, trial: Trial) -> frozenset[str]:
+        """Candidates that are stopped, where the pod of the current attempt does not know of all."""
+        stopped = frozenset(one.candidate for one in trial.status.stopped_candidates)
+        return frozenset() if self.told.get(trial.attempt_name, frozenset()) >= stopped else stopped
 
     def forget(self, trial: Trial) -> None:
         """Drop what no reconcile needs any more: a trial's earlier attempts, and the last of one that has ended."""
         for name in past_attempts(trial):
             self.curves.pop(name, None)
             self.exposed.pop(name, None)
+            self.told.pop(name, None)
 
 
 def past_attempts(trial: Trial) -> list[str]:

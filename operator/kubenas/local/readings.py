@@ -17,6 +17,7 @@ from kubenas.experiment.stages import resolve
 from kubenas.experiment.state import Fault, Readings, Trial
 from kubenas.local.trainer import Trainer
 from kubenas.metrics.exposition import scrape
+from kubenas.metrics.stops import tell_stopped
 
 # Trainers are near, and a person may be watching.
 _LONGEST_INTERVAL: Final = 1.0
@@ -72,12 +73,15 @@ class Reader:
 
     async def _scrape(self, trainer: Trainer, trial: Trial) -> Fault | None:
         try:
-            url = f"http://127.0.0.1:{trainer.port}/metrics"
-            read = await scrape(self._client, url, len(trial.candidates))
+            url = f"http://127.0.0.1:{trainer.port}"
+            read = await scrape(self._client, f"{url}/metrics", len(trial.candidates))
         except httpx.HTTPError:
             return None  # not up yet, gone already, or without metrics, as a trainer may be
         except ValueError as error:
             return Fault("MetricsUnreadable", f"{trainer.trial}: {error}")
+        stopped = self.readings.untold(trial)
+        if stopped and await tell_stopped(self._client, url, trainer.token, stopped):
+            self.readings.told[trainer.name] = stopped
         if not trainer.stopped:
             known, stage = self.readings.curves.get(trainer.name, {}), self._stages.get(trial.stage)
             required, rungs = (stage.required, stage.rungs) if stage else ((), ())

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from secrets import token_hex
 from typing import Protocol
 
 from kubenas.api.base import Metadata
@@ -211,12 +212,12 @@ class LocalRun:
         return trial
 
     def _start(self, trial: Trial) -> None:
-        name, port = trial.attempt_name, free_port()
+        name, port, token = trial.attempt_name, free_port(), token_hex()
         folder, checkpoints = self._folder.start(name, trial.name)
         stage = stage_of(self.stages, trial)
-        variables = contract(self.experiment, stage, trial, folder, checkpoints, port)
+        variables = contract(self.experiment, stage, trial, folder, checkpoints, port, token)
         command = trial_command(self.experiment.spec, trial.candidates, variables, os.environ)
-        trainer = self._trainers[name] = Trainer(name, trial.name, folder, port)
+        trainer = self._trainers[name] = Trainer(name, trial.name, folder, port, token)
         self._tasks[name] = asyncio.create_task(self._keep(trainer, command))
 
     async def _keep(self, trainer: Trainer, command: Command) -> None:

@@ -98,10 +98,11 @@ class _Spawned:
 class Trainer:
     """A trainer's process, its keeper (`kubenas.local.keeper`) and what came of them."""
 
-    def __init__(self, name: str, trial: str, folder: Path, port: int) -> None:
+    def __init__(self, name: str, trial: str, folder: Path, port: int, token: str) -> None:
         self.name = name
         self.trial = trial
         self.port = port
+        self.token = token
         self._folder = folder
         self._created = time.time()
         self._ended: float | None = None

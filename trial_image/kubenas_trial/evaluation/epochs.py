@@ -51,16 +51,24 @@ class Epochs:
         if self.done:
             self._reporter.report(self._candidate, self.done, **self.metrics)
 
-    def train(self, seed: int, measured: Callable[[], dict[str, float]]) -> None:
+    def train(
+        self,
+        seed: int,
+        measured: Callable[[], dict[str, float]],
+        should_stop: Callable[[Candidate], bool] = lambda _: False,
+    ) -> None:
         """Train those that are left; on SystemExit, as by SIGTERM, a checkpoint of the last step is written.
 
         Args:
             seed: of the trial.
             measured: the metrics after an epoch.
+            should_stop: whether the training ends after an epoch, before its last one.
         """
         training = self._training
         try:
             for epoch in range(self.done + 1, self._candidate.epochs + 1):
+                if self.done and should_stop(self._candidate):
+                    return
                 training.train_epoch(epoch, seed_epoch(seed, self._candidate.id, epoch))
                 values = measured()
                 with self._reporter.uninterrupted():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,9 +41,11 @@ def evaluate(task: Task[Any, Any], trial: Trial, reporter: Reporter) -> None:
     supernet = _inherited(task, trial)
     costs = trial.space.costs(trial.candidates[0].architecture)
     trial.check_room([*metric_names(trial.document.task.name, task.settings.measure, costs), REDUCED_BATCH])
+    # Processes that train together would not all hear of it at the same epoch.
+    should_stop = trial.should_stop if world_size() == 1 else lambda _: False
     for candidate in trial.candidates:
         try:
-            train(task, trial.document.search_space, candidate, trial.seed, reporter, supernet)
+            train(task, trial.document.search_space, candidate, trial.seed, reporter, supernet, should_stop)
         except Exception as error:
             # The others would no longer be at the same step.
             if world_size() > 1:
@@ -57,6 +60,7 @@ def train(
     seed: int,
     reporter: Reporter,
     supernet: Supernet | None = None,
+    should_stop: Callable[[Candidate], bool] = lambda _: False,
 ) -> nn.Module:
     """The network of `candidate`, trained, with a report and a checkpoint after each epoch.
 
@@ -101,8 +105,8 @@ def train(
         judged = training.evaluate(task.data.validation) if leads else {}
         return {**judged, **costs, "seconds": training.seconds, **training.memory}
 
-    epochs.train(seed, measured)
-    if not leads:
+    epochs.train(seed, measured, should_stop)
+    if not leads or epochs.done < candidate.epochs:
         return network
     test = {f"test_{name}": value for name, value in training.evaluate(task.data.test).items()}
     reporter.report(
