@@ -73,7 +73,7 @@ def pod_manifest(
     """The pod to create for the trial's current attempt: restricted by default, the user's template over it."""
     template = experiment.spec.trial_template
     document = trial_document(experiment.metadata.name, experiment.spec, stage, trial, _CHECKPOINTS)
-    base = _pod_spec(experiment, defaults, trial, document)
+    base = _pod_spec(experiment, stage, defaults, trial, document)
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -100,10 +100,15 @@ def pod_manifest(
     }
 
 
-def _pod_spec(experiment: NASExperiment, defaults: PodDefaults, trial: Trial, document: str) -> dict[str, Any]:
+def _pod_spec(
+    experiment: NASExperiment, stage: ResolvedStage, defaults: PodDefaults, trial: Trial, document: str
+) -> dict[str, Any]:
     # Prometheus scrapes the port that is called metrics.
     port = "results" if trial.is_batch else "metrics"
     waits = [{"name": SCRAPE_LIMIT_VARIABLE, "value": str(_scrape_limit(experiment))}] if trial.is_batch else []
+    # As good as a random secret, and known to whoever may read the pod alone.
+    uid = {"name": STOP_TOKEN_VARIABLE, "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}}
+    token = [uid] if stage.rungs and len(trial.candidates) > 1 else []
     storage = experiment.spec.storage
     volume: dict[str, Any] = {"name": "checkpoints"}
     mount = {"name": "checkpoints", "mountPath": _CHECKPOINTS}
@@ -133,10 +138,9 @@ def _pod_spec(experiment: NASExperiment, defaults: PodDefaults, trial: Trial, do
                     {"name": TRIAL_VARIABLE, "value": escaped(document)},
                     {"name": CHECKPOINT_VARIABLE, "value": f"{_CHECKPOINTS}/{trial.name}"},
                     {"name": DATA_VARIABLE, "value": _DATA},
-                    # As good as a random secret, and known to whoever may read the pod alone.
-                    {"name": STOP_TOKEN_VARIABLE, "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}},
                     {"name": "HOME", "value": "/tmp"},  # noqa: S108 - the pod's own emptyDir
                     *waits,
+                    *token,
                 ],
                 "ports": [{"name": port, "containerPort": METRICS_PORT}],
                 "resources": {"limits": {defaults.gpu_resource: 1}},
