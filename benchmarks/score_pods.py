@@ -1,6 +1,6 @@
 """How many architectures a minute pods score in batches, beside a pod each: on a real two-node cluster made for it.
 
-    python -m benchmarks.score_pods [--batch N] [--alone N]
+    python -m benchmarks.score_pods [--batch N] [--alone N] [--proxies NAME …]
 
 Needs root, Go and Debian's packages, as `make test-node`. One pod at a time, small networks on handwritten digits; from
 the creation of the experiment's first trial to the end of its last one, with all that comes between.
@@ -58,13 +58,14 @@ def main() -> None:
     parser = ArgumentParser(description="Architectures a minute, in batches and in a pod each.")
     parser.add_argument("--batch", type=int, default=1000, help="candidates of the one pod")
     parser.add_argument("--alone", type=int, default=5, help="pods with a candidate each")
+    parser.add_argument("--proxies", nargs="+", default=["synflow", "default"], help="a row for each")
     asked = parser.parse_args()
     system.install()
     with Cluster() as cluster:
         install(cluster)
         search_namespace(cluster, NAMESPACE)
         print("| proxies | a pod each, a minute | one pod, a minute | times |\n| --- | --- | --- | --- |")
-        for proxy in ("synflow", "default"):
+        for proxy in asked.proxies:
             alone = scored_per_minute(cluster, f"{proxy}-alone", proxy, asked.alone, 1)
             batch = scored_per_minute(cluster, f"{proxy}-batch", proxy, 1, asked.batch)
             print(f"| {proxy} | {alone:.1f} | {batch:.0f} | {batch / alone:.0f} |", flush=True)
