@@ -93,6 +93,49 @@ def test_a_problem(file: Path, command: str, text: str, expected: str) -> None:
     assert line.startswith(expected)
 
 
+@pytest.mark.parametrize(
+    ("preset", "method", "expected"),
+    [
+        (
+            "nasbench201",
+            "{method: zero-cost, proxies: [synflw, default, oracle-of-ours]}",
+            [
+                "spec.evaluation.proxies: synflw is unknown to the trainer, unless an image of your own, named in "
+                "trialTemplate, has it: did you mean synflow? Known are default, params, ",
+                "spec.evaluation.proxies: oracle-of-ours is unknown to the trainer, unless an image of your own, "
+                "named in trialTemplate, has it: Known are default, params, ",
+            ],
+        ),
+        (
+            "nasbench201",
+            "{method: zero-cost, proxies: [decoder_params, jacob-cov]}",
+            ["spec.evaluation.proxies: decoder-params makes no sense for networks of nasbench201"],
+        ),
+        ("vit", "{method: differentiable}", ["spec.evaluation.method: differentiable mixes the operations of cells"]),
+        ("vit", "{method: zero-cost, proxies: [tf-tas]}", []),
+        ("darts", "{method: differentiable}", []),
+    ],
+)
+def test_what_the_trainer_will_refuse_is_a_warning(file: Path, preset: str, method: str, expected: list[str]) -> None:
+    metric = "score" if "zero-cost" in method else "accuracy"
+    text = VALID.replace("nasbench201", preset).replace("metric: accuracy", f"metric: {metric}")
+    file.write_text(text.replace("  trials:", f"  evaluation: {method}\n  trials:"))
+    answer = CliRunner().invoke(app, ["validate", str(file)])
+    assert (answer.exit_code, answer.stdout) == (0, f"{file}: tiny is valid.\n"), answer.output
+    line = 1 + file.read_text().split("\n").index(f"  evaluation: {method}")
+    for found, said in zip(answer.stderr.splitlines(), expected, strict=True):
+        assert found.startswith(f"{file}:{line}: warning: {said}"), found
+
+
+def test_a_predictors_proxies_are_warned_of_where_they_are_named(file: Path) -> None:
+    search = "  search:\n    algorithm: predictor\n    settings: {proxies: [nvot]}\n"
+    file.write_text(VALID.replace("  trials:", f"{search}  trials:"))
+    answer = CliRunner().invoke(app, ["validate", str(file)])
+    assert answer.exit_code == 0, answer.output
+    assert "spec.search.settings.proxies: nvot is unknown to the trainer" in answer.stderr
+    assert "did you mean nwot?" in answer.stderr
+
+
 def test_numbers_are_what_kubectl_takes_them_for(file: Path) -> None:
     parameters = """parameters:
     - {name: rate, type: ordinal, numbers: [1e-3, 3e-4]}

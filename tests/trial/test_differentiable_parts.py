@@ -5,12 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from itertools import pairwise
+from typing import get_args
 
 import pytest
 import torch
 from torch import Tensor
 from torch.func import functional_call
 
+from kubenas.api.space import Preset, SearchSpace
+from kubenas.api.unfit import OF_CELLS
+from kubenas.space.load import build_space
+from kubenas_trial.differentiable.choices import cell_choices
 from kubenas_trial.differentiable.hessian import largest_eigenvalue
 from kubenas_trial.differentiable.order import first_order, second_order
 from kubenas_trial.differentiable.partial_channels import PartialChannels, normalized
@@ -19,7 +24,11 @@ from kubenas_trial.differentiable.pruning import operations_at, prune
 from kubenas_trial.differentiable.regularizers import beta_decay, expected_flops
 from kubenas_trial.differentiable.samplers.load import SAMPLERS
 from kubenas_trial.errors import InvalidTrialError
+from kubenas_trial.networks.build import family_of
+from kubenas_trial.tasks.load import TASKS, task_class
 
+# Of all tasks, each with its spaces.
+FAMILIES = [(task, preset) for task in TASKS for preset in task_class(task).families if preset in get_args(Preset)]
 ALPHAS = torch.tensor([[0.0, 1.0, -1.0, 0.5], [2.0, 0.0, 0.0, -2.0]])
 KEPT = torch.tensor([[True, True, True, True], [True, False, True, True]])
 DRAWS = 4000
@@ -29,6 +38,17 @@ def draws(name: str, alphas: Tensor, progress: float, number: int = DRAWS) -> Te
     torch.manual_seed(0)
     sampler = SAMPLERS[name]
     return torch.stack([sampler.draw(sampler.mean(alphas, KEPT), alphas, progress) for _ in range(number)])
+
+
+@pytest.mark.parametrize(("task", "preset"), FAMILIES)
+def test_operations_are_mixed_in_the_presets_that_the_operator_knows(task: str, preset: str) -> None:
+    spec = SearchSpace.model_validate({"preset": preset})
+    try:
+        mixes = bool(cell_choices(build_space(spec)))
+    except InvalidTrialError:
+        mixes = False
+    mixes = mixes and family_of(spec, task_class(task).families, task).of_cells is not None
+    assert mixes == (preset in OF_CELLS)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)

@@ -17,6 +17,7 @@ from kubenas.api.metric_names import PROXIES as METRICS
 from kubenas.api.space import SearchSpace
 from kubenas.api.task import Dataset
 from kubenas.api.task import Task as TaskSpec
+from kubenas.api.unfit import UNFIT_PROXIES
 from kubenas.space.load import build_space
 from kubenas_trial.architecture import default_architecture
 from kubenas_trial.datasets.data import Batch
@@ -371,22 +372,6 @@ NETWORKS = [
     ("language-model", "transformer-decoder", {"width": 0.0625}),
     ("node-classification", "gnn", {"hidden": 16}),
 ]
-# Those of transformers have tests of their own.
-OURS = [
-    name
-    for name in PROXIES
-    if name not in {"decoder-params", "synaptic-diversity", "synaptic-saliency", "tf-tas", "head-confidence"}
-]
-UNFIT = {
-    "vit": {"nwot", "swap", "zen"},
-    "mlp": {"zen"},
-    "mobilenet-ofa": {"grasp"},
-    "tcn": {"zen"},
-    "rnn": {"zen"},
-    "bert-encoder": {"synflow", "jacob_cov", "nwot", "epe_nas", "zen", "meco", "swap"},
-    "transformer-decoder": {"synflow", "jacob_cov", "nwot", "epe_nas", "zen", "meco", "swap", "vkdnw"},
-    "gnn": {*OURS} - {"params", "flops", "trainable-layers"},
-}
 
 
 @pytest.mark.parametrize(("name", "preset", "skeleton"), NETWORKS, ids=[preset for _, preset, _ in NETWORKS])
@@ -403,7 +388,7 @@ def test_each_presets_default_is_scored_or_told_unfit(name: str, preset: str, sk
     before = {key: value.clone() for key, value in network.state_dict().items()}
     probe = Probe.of(task, "noise", 0)
     unfit, messages = set(), list[str]()
-    for proxy in load_proxies(OURS):
+    for proxy in load_proxies(PROXIES):
         try:
             scores = score(proxy, network, probe, seed=0)
         except UnfitNetworkError as error:
@@ -413,7 +398,7 @@ def test_each_presets_default_is_scored_or_told_unfit(name: str, preset: str, sk
         assert tuple(scores) == proxy.metrics
         torch.rand(3)  # what was drawn before does not matter
         assert score(proxy, network, probe, seed=0) == scores, proxy.name
-    assert unfit == UNFIT.get(preset, set())
+    assert unfit == UNFIT_PROXIES[preset]
     assert all(each.startswith("evaluation.proxies: ") for each in messages)
     assert not network.training
     assert all(each.grad is None for each in network.parameters())

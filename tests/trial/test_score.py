@@ -82,17 +82,17 @@ def test_data_and_other_tasks_are_scored_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "code", "says"),
     [
-        ("--space nasbench201 --proxies oracle", 64, "evaluation.proxies: 'oracle' is unknown to this trainer; choose"),
+        ("--space nasbench201 --proxies oracle", 64, "--proxies: 'oracle' is unknown to this trainer; choose"),
         ("--space nasbench201 --proxies ,", 64, "--proxies: name one at least, such as default"),
         ("--space nasbench202", 64, "--space"),
         ("--space nasbench201 --input nowhere", 64, "--input: nowhere is no file or folder"),
-        ("--space nasbench201 --task oracle", 64, "task.name: 'oracle' is unknown"),
+        ("--space nasbench201 --task oracle", 64, "--task: 'oracle' is unknown"),
         (
             "--space nasbench201 --task language-model",
             64,
             "this trainer has no network of nasbench201 for language-model",
         ),
-        ("--space nasbench201 --set batchSize=0", 64, "task.settings.batchSize: "),
+        ("--space nasbench201 --set batchSize=0", 64, "--set batchSize: "),
         ("--space bert-encoder --proxies params", 65, "line 2: architecture: "),
         ("--space nasbench201 --out .", 64, "--out: . is a folder"),
         ("--space nasbench201 --out nowhere/scores.csv", 64, "--out: the folder "),
@@ -128,7 +128,7 @@ def test_a_proxy_that_fits_no_network_fails(tmp_path: Path) -> None:
     out = str(tmp_path / "out.csv")
     code, _, errors = ran("--space", "mlp", "--architectures", str(file), "--proxies", "zen", "--out", out)
     assert code == 64
-    assert "evaluation.proxies: zen looks at what is pooled" in errors.splitlines()[-1]
+    assert "--proxies: zen looks at what is pooled" in errors.splitlines()[-1]
 
 
 def test_the_file_of_architectures_is_not_written_over(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from kubenas.api.errors import SpecError, problems_of
 from kubenas.api.experiment import NASExperiment
 from kubenas.api.space import SearchSpace
 from kubenas.api.validate import InvalidExperimentError, read_experiment
+from kubenas.experiment.doubts import doubts
 from kubenas.experiment.validation import resolve_spec
 from kubenas.space.load import validate_space
 
@@ -41,6 +42,13 @@ def read_manifest(path: Path) -> NASExperiment:
     if found:
         raise _refused(path, document, found)
     return experiment
+
+
+def warnings_of(path: Path, experiment: NASExperiment) -> list[str]:
+    """What is probably wrong with the experiment that was read from `path`: a line each, with its place."""
+    found = list(doubts(experiment.spec))
+    document = _document(path) if found else None
+    return [f"{path}:{document.line(each.field)}: warning: {each}" for each in found if document]
 
 
 def read_search_space(path: Path) -> SearchSpace:

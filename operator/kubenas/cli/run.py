@@ -23,13 +23,15 @@ def run(
 
     Exit code: 0 where the experiment succeeded, 1 where it failed, 128 and the signal's number where one ended it.
     """
-    from kubenas.cli.manifest import ManifestError, read_manifest
+    from kubenas.cli.manifest import ManifestError, read_manifest, warnings_of
     from kubenas.cli.running import run_in
     from kubenas.local.folder import StateError
 
     try:
         experiment = read_manifest(file)
         _refuse_what_cannot_run(experiment, file)
+        for warning in warnings_of(file, experiment):
+            typer.echo(warning, err=True)
         code = run_in(experiment, state or Path(".kubenas") / experiment.metadata.name)
     except (ManifestError, StateError) as error:
         fail(str(error))

@@ -16,7 +16,7 @@ from kubenas_trial.checkpoint import Checkpoint
 from kubenas_trial.cli.main import app
 from kubenas_trial.datasets.image_data import ImageClassificationSettings, image_data
 from kubenas_trial.datasets.published import Numbers
-from kubenas_trial.errors import InvalidTrialError
+from kubenas_trial.errors import InvalidTrialError, NonFiniteMetricError
 from kubenas_trial.prediction import load_predictor
 from kubenas_trial.supernets.calibration import batch_norms, calibrate
 from kubenas_trial.supernets.extraction import extract
@@ -85,6 +85,17 @@ def test_batch_normalization_without_data_is_told(tmp_path: Path) -> None:
     checkpoint.save(tmp_path / "supernet.safetensors", state)
     with pytest.raises(InvalidTrialError, match="is of a supernet: make one of a sub-network by `kubenas-trial extr"):
         load_predictor(tmp_path / "supernet.safetensors")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_have_diverged_make_no_network(value: float) -> None:
+    state = state_of("nasbench201")
+    stem = next(name for name in state.model if "stem" in name and name.endswith(".weight"))
+    state.model[stem].view(-1)[0] = value
+    with pytest.raises(
+        NonFiniteMetricError, match=r"^supernet: 1 of the [\d,]+ weights .* are NaN or infinite.*learningRate"
+    ):
+        extract(state, SPACES["nasbench201"].space.sample(Random(0)), pictures("nasbench201"))
 
 
 def test_statistics_are_those_of_the_training_examples_and_no_weight_changes() -> None:

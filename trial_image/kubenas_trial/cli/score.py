@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from kubenas_trial.cli.failure import failures_told
+from kubenas_trial.cli.failure import as_typed, failures_told
 from kubenas_trial.errors import InvalidTrialError, TrialError, told
 from kubenas_trial.run import prepare_threads
 
@@ -56,7 +56,7 @@ def score(
     Exit code: 64 where something asked for is wrong, 65 where the data or the architectures are, 1 where no
     architecture can be scored.
     """
-    with failures_told():
+    with failures_told("--input"):
         names = list(dict.fromkeys(name.strip() for name in proxies.split(",") if name.strip()))
         if not names:
             raise InvalidTrialError("--proxies: name one at least, such as default")
@@ -118,7 +118,7 @@ def _score(
                 except Exception as error:
                     failures.append(told(error))
                     scores.append({})
-                    progress.tell(f"{text}: {failures[-1]}")
+                    progress.tell(f"{text}: {as_typed(str(failures[-1]), '--input')}")
                 progress.advance()
                 if time.monotonic() - written > SECONDS:
                     _write(out, [text for text, _ in rows[: len(scores)]], metrics, scores)

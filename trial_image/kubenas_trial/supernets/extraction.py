@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import nn
 
 from kubenas.api.space import SearchSpace
 from kubenas.space.base import Architecture
 from kubenas_trial.blueprint import Blueprint
 from kubenas_trial.checkpoint import Checkpoint
-from kubenas_trial.errors import InvalidTrialError
+from kubenas_trial.errors import InvalidTrialError, NonFiniteMetricError
+from kubenas_trial.measure.cost import count_parameters
 from kubenas_trial.networks.build import family_of
 from kubenas_trial.supernets.calibration import batch_norms, calibrate
 from kubenas_trial.supernets.networks import Networks
@@ -45,9 +47,11 @@ def extract(
 
     Raises:
         InvalidTrialError: there is batch normalization and no task, or the task's data are others.
+        NonFiniteMetricError: the supernet's training has diverged.
     """
     supernet = of_state(state, networks_of(state.blueprint), torch.device("cpu") if task is None else task.device)
     network = supernet.subnetwork(architecture)
+    _check_finite(network)
     if task is not None:
         theirs, wanted = state.blueprint.interface, Blueprint.interface_of(task)
         if wanted != theirs:
@@ -70,3 +74,12 @@ def extract(
         optimizer={"state": {}, "param_groups": []},
         scaler={},
     )
+
+
+def _check_finite(network: nn.Module) -> None:
+    bad = sum(int((~each.isfinite()).sum()) for each in network.parameters())
+    if bad:
+        raise NonFiniteMetricError(
+            f"supernet: {bad:,} of the {count_parameters(network):,} weights of this architecture are NaN or "
+            "infinite, as training has diverged: train one with a lower task.settings.learningRate, or with clipNorm"
+        )
