@@ -12,6 +12,7 @@ from random import Random
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
+from kubenas.search.refit_schedule import fits_between
 from kubenas.space.base import Architecture, Space
 
 # Values beyond count as this, so that models can take differences and squares of what diverged.
@@ -148,6 +149,26 @@ class History:
     def scored(self) -> Sequence[Observation]:
         """Ended candidates that have a score, the earliest first."""
         return self._scored if self._compared is None else self.first_scored(len(self._scored))
+
+    @property
+    def ended(self) -> Sequence[Observation]:
+        """Ended candidates, the earliest first; where scores are relative, these have none that mean anything."""
+        return self._observations
+
+    @property
+    def ended_scored(self) -> Sequence[Observation]:
+        """Those of `ended` that have a score."""
+        return self._scored
+
+    def learnt_at(self, known: int, results: int) -> Iterable[int]:
+        """At which numbers of results to learn, step by step, from those behind the first `known`, up to `results`.
+
+        At all of them; where scores are relative at those that models are fitted at, and from each by its score among
+        the first so many, as `first` and `first_scored` have it. So what was learnt stays, however many results follow.
+        """
+        if self._compared is not None:
+            return fits_between(known, results)
+        return [results] if results > known else []
 
     def first(self, count: int) -> Sequence[Observation]:
         """The first `count` ended candidates, by the scores that they have among themselves."""

@@ -50,7 +50,9 @@ class CMAES(Strategy):
 
     def _forget(self, earlier: Sequence[Observation]) -> None:
         self._earlier = earlier
-        self._told: list[Observation] = []
+        # The results that were there when it last learnt, and how many of them were in whole generations.
+        self._seen: Sequence[Observation] = []
+        self._told = 0
         # the package knows no distribution over one number
         dimensions = max(2, len(self.space.decisions))
         mean, sigma, covariance = np.full(dimensions, 0.5), self.settings.sigma, None
@@ -86,19 +88,25 @@ class CMAES(Strategy):
         return first_unseen(space, history, rng, asked, ASKED)
 
     def _tell(self, space: Space, history: History) -> None:
-        if self._earlier != history.earlier or self._told != history.observations[: len(self._told)]:
+        if self._earlier != history.earlier or self._seen != history.ended[: len(self._seen)]:
             self._forget(history.earlier)
         size = self._optimizer.population_size
-        while len(history.observations) - len(self._told) >= size:
-            generation = history.observations[len(self._told) : len(self._told) + size]
-            self._told += generation
-            scored = [observation for observation in generation if observation.score is not None]
-            scores = scalarized(scored, Random(f"{self.seed}/{len(self._told)}"))
-            order = sorted(range(len(scored)), key=scores.__getitem__, reverse=True)
-            ranks = {scored[index].architecture: float(rank) for rank, index in enumerate(order)}
-            self._optimizer.tell(
-                [(_point(space, one.architecture), ranks.get(one.architecture, float(size))) for one in generation]
-            )
+        for count in history.learnt_at(len(self._seen), len(history.ended)):
+            observations = history.first(count)
+            while count - self._told >= size:
+                self._tell_generation(space, observations[self._told : self._told + size])
+            self._seen = history.ended[:count]
+
+    def _tell_generation(self, space: Space, generation: Sequence[Observation]) -> None:
+        self._told += len(generation)
+        scored = [observation for observation in generation if observation.score is not None]
+        scores = scalarized(scored, Random(f"{self.seed}/{self._told}"))
+        order = sorted(range(len(scored)), key=scores.__getitem__, reverse=True)
+        ranks = {scored[index].architecture: float(rank) for rank, index in enumerate(order)}
+        failed = float(len(generation))
+        self._optimizer.tell(
+            [(_point(space, one.architecture), ranks.get(one.architecture, failed)) for one in generation]
+        )
 
 
 def _point(space: Space, architecture: Architecture) -> NDArray[np.float64]:

@@ -13,7 +13,8 @@ from hashlib import sha256
 from random import Random
 from typing import Final, TypeAlias
 
-from kubenas.search.base import History, Observation, Score, Strategy
+from kubenas.scores.combine import combined
+from kubenas.search.base import Comparison, History, Observation, Score, Strategy
 from kubenas.space.base import Architecture, Space
 from kubenas.space.conformance import require
 from kubenas.space.decisions import Decision, When
@@ -50,6 +51,7 @@ class Case:
         earlier: results that are known before it begins.
         features: proxies of architectures that are known before it begins.
         pool: what it is to choose from.
+        relative: whether scores are those of training-free scores, which change with each result.
     """
 
     space: Space
@@ -58,11 +60,17 @@ class Case:
     earlier: tuple[Observation, ...] = ()
     features: Mapping[Architecture, Sequence[float]] = field(default_factory=dict)
     pool: tuple[Observation, ...] = ()
+    relative: bool = False
 
     @property
     def history(self) -> History:
         """That of the search before its first proposal."""
-        return History(self.space, self.earlier, self.pool, features=self.features)
+        return History(self.space, self.earlier, self.pool, self.compared, self.features)
+
+    @property
+    def compared(self) -> Comparison | None:
+        """What makes the scores among all results."""
+        return _compared if self.relative else None
 
     def after(self, count: int) -> Case:
         """The same search after at most so many earlier results: those that failed are left out."""
@@ -93,6 +101,8 @@ CASES: Final = (
     Case(MIXED, 0),
     Case(CONDITIONAL, 1),
     Case(CONDITIONAL, 0, objectives=2),
+    Case(NASBench201(), 2, relative=True),
+    Case(CONDITIONAL, 2, objectives=2, relative=True),
 )
 
 
@@ -117,6 +127,7 @@ def check_strategy(build: Build, trials: int = 40, every: int = 1) -> None:
         Case(NASBench201(), 0).after(40).scored(60),
         Case(NASBench201(), 1).choosing(25),
         Case(CONDITIONAL, 1, objectives=2).after(20),
+        Case(MIXED, 1, relative=True).after(20),
     ):
         check_pure(build, case, trials, every)
         check_distinct(build, case, trials)
@@ -168,15 +179,15 @@ def check_pure(build: Build, case: Case, trials: int, every: int) -> None:
     for step, history in enumerate(_search(lived, case, trials)):
         if step % every:
             continue
-        answer = asked(lived, _copy(case.space, history), PARALLELISM)
-        copied, fresh = _copy(case.space, history), build(case.space, case.seed)
+        answer = asked(lived, _copy(case, history), PARALLELISM)
+        copied, fresh = _copy(case, history), build(case.space, case.seed)
         if work := fresh.preparation(copied, PARALLELISM):
             fresh.accept(work, work.result())
         singly = [one for _ in range(PARALLELISM) for one in fresh.propose(copied, 1)]
         require(answer == singly, f"at {history.proposed}: {answer} with a past, {singly} without")
         answers.append((history, answer))
     history, answer = answers[len(answers) // 2]
-    again = asked(lived, _copy(case.space, history), PARALLELISM)
+    again = asked(lived, _copy(case, history), PARALLELISM)
     require(again == answer, f"at {history.proposed}: {answer} at first, {again} after a later history")
 
 
@@ -212,7 +223,7 @@ def check_exhaustion(build: Build, case: Case) -> None:
     require(len(build(space, case.seed).propose(case.history, size + 1)) == size, "not all at once")
     *_, history = _search(build(space, case.seed), case, size + 1)
     require(history.proposed == size, f"{history.proposed} proposals in a space of {size}")
-    require(build(space, case.seed).propose(_copy(space, history), 1) == [], "a proposal though none is left")
+    require(build(space, case.seed).propose(_copy(case, history), 1) == [], "a proposal though none is left")
 
 
 def _search(strategy: Strategy, case: Case, trials: int) -> Iterator[History]:
@@ -225,7 +236,7 @@ def _search(strategy: Strategy, case: Case, trials: int) -> Iterator[History]:
             proposes = bool(asked(strategy, history, 1))
         elif history.pending:
             history.observe(_outcome(case, rng.choice(history.pending)))
-        yield _copy(case.space, history)
+        yield _copy(case, history)
 
 
 def _outcome(case: Case, architecture: Architecture) -> Observation:
@@ -234,14 +245,26 @@ def _outcome(case: Case, architecture: Architecture) -> Observation:
     values = tuple(float(number) for number in digest[: case.objectives])
     if digest[-1] % 7 == 0:
         return Observation(architecture, None)
-    return Observation(architecture, (-float(digest[-2] % 2), values[0]), values)
+    metrics = {"first": float(digest[3]), "second": float(digest[4] % 8)} if case.relative else {}
+    return Observation(architecture, (-float(digest[-2] % 2), values[0]), values, metrics)
 
 
-def _copy(space: Space, history: History) -> History:
+def _compared(observations: Sequence[Observation]) -> list[Observation]:
+    """The same with a primary objective of their ranks among all."""
+    columns = {name: [one.metrics[name] for one in observations] for name in ("first", "second")}
+    scores = combined(columns, "log-rank-sum")
+    return [
+        replace(one, score=(one.known_score[0], found), values=(found, *one.values[1:]))
+        for one, found in zip(observations, scores, strict=True)
+    ]
+
+
+def _copy(case: Case, history: History) -> History:
     """An equal history, read from JSON."""
+    space = case.space
     features = {_reread(space, one): tuple(row) for one, row in history.features.items()}
     earlier, pool = ([_reread_result(space, one) for one in known] for known in (history.earlier, history.pool))
-    copied = History(space, earlier, pool, features=features)
+    copied = History(space, earlier, pool, case.compared, features)
     copied.propose(_reread(space, observation.architecture) for observation in history.observations)
     copied.propose(_reread(space, architecture) for architecture in history.pending)
     for observation in history.observations:

@@ -45,13 +45,17 @@ class LocalSearch(Strategy):
             return draw_first(self.space, history, rng)
         scores = scalarized(history.scored, rng)
         exhausted = self._exhausted.setdefault(history, set())
-        indices = [index for index, one in enumerate(history.scored) if one.architecture not in exhausted]
-        for index in sorted(indices, key=scores.__getitem__, reverse=True):
-            architecture = history.scored[index].architecture
+        scored = history.scored
+        indices = [index for index, one in enumerate(scored) if one.architecture not in exhausted]
+        # Mostly the first one has some left, so that to sort them all would take longer.
+        while indices:
+            index = max(indices, key=scores.__getitem__)
+            architecture = scored[index].architecture
             left = [n for n in self._around(architecture) if not history.seen(n)]
             if left:
                 return rng.choice(left)
             exhausted.add(architecture)
+            indices.remove(index)
         return draw_unseen(self.space, history, rng)
 
     def _around(self, architecture: Architecture) -> list[Architecture]:

@@ -42,9 +42,9 @@ class NSGA2(Strategy):
     def __init__(self, space: Space, seed: int, settings: NSGA2Settings) -> None:
         super().__init__(space, seed)
         self.settings = settings
-        # The results gone through so far, and those of them that survive, the best first.
-        self._known: list[Observation] = []
-        self._population: list[Observation] = []
+        # The results gone through so far, and which of them survive, the best first.
+        self._known: Sequence[Observation] = []
+        self._population: list[int] = []
 
     def next(self, history: History, rng: Random) -> Architecture | None:
         """One architecture that was not proposed before, or None where there is none left."""
@@ -61,13 +61,17 @@ class NSGA2(Strategy):
 
     def _parents(self, history: History) -> list[Architecture]:
         """The survivors after all results in their order, the best first; only new ones are gone through."""
-        if self._known != history.scored[: len(self._known)]:
+        ended = history.ended_scored
+        if self._known != ended[: len(self._known)]:
             self._known, self._population = [], []
-        for observation in history.scored[len(self._known) :]:
-            self._known.append(observation)
-            others = [*self._population, observation]
-            self._population = [others[index] for index in ranked(others)[: self.settings.population_size]]
-        return [observation.architecture for observation in self._population]
+        for count in history.learnt_at(len(self._known), len(ended)):
+            scored = history.first_scored(count)
+            for number in range(len(self._known), count):
+                others = [*self._population, number]
+                order = ranked([scored[one] for one in others])
+                self._population = [others[index] for index in order[: self.settings.population_size]]
+            self._known = ended[:count]
+        return [ended[number].architecture for number in self._population]
 
 
 def _winner(parents: Sequence[Architecture], rng: Random) -> Architecture:

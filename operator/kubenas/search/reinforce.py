@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from math import exp
 from random import Random
 from typing import Final, TypeAlias
@@ -58,7 +59,7 @@ class Reinforce(Strategy):
         self._forget()
 
     def _forget(self) -> None:
-        self._learnt: list[Observation] = []
+        self._learnt: Sequence[Observation] = []
         self._logits: Logits = defaultdict(list)
         self._baseline: float | None = None
 
@@ -69,25 +70,26 @@ class Reinforce(Strategy):
         return first_unseen(space, history, rng, (self._draw(space, rng) for _ in range(DRAWS)), MUTATIONS)
 
     def _learn(self, space: Space, history: History) -> None:
-        if self._learnt != history.observations[: len(self._learnt)]:
+        if self._learnt != history.ended[: len(self._learnt)]:
             self._forget()
-        for observation in history.observations[len(self._learnt) :]:
-            self._learnt.append(observation)
-            reward = self._reward()
-            baseline = reward if self._baseline is None else self._baseline
-            decay = self.settings.baseline_decay
-            self._baseline = decay * baseline + (1 - decay) * reward
-            self._step(space, observation.architecture, reward - baseline)
+        for count in history.learnt_at(len(self._learnt), len(history.ended)):
+            observations = history.first(count)
+            for number in range(len(self._learnt) + 1, count + 1):
+                reward = self._reward(observations[max(0, number - REMEMBERED) : number], number)
+                baseline = reward if self._baseline is None else self._baseline
+                decay = self.settings.baseline_decay
+                self._baseline = decay * baseline + (1 - decay) * reward
+                self._step(space, observations[number - 1].architecture, reward - baseline)
+            self._learnt = history.ended[:count]
 
-    def _reward(self) -> float:
-        """Share of the latest results that the last one is better than, equals counting half."""
-        recent = self._learnt[-REMEMBERED:]
+    def _reward(self, recent: Sequence[Observation], number: int) -> float:
+        """Share of the latest results that the last one, of that number, is better than, equals counting half."""
         scored = [one for one in recent if one.score is not None]
         failed = len(recent) - len(scored)
-        if self._learnt[-1].score is None:
+        if recent[-1].score is None:
             return failed / 2 / len(recent)
         # weights by number, so that a replay draws the same
-        scores = scalarized(scored, Random(f"{self.seed}/{len(self._learnt)}"))
+        scores = scalarized(scored, Random(f"{self.seed}/{number}"))
         worse, equal = sum(score < scores[-1] for score in scores), scores.count(scores[-1])
         return (failed + worse + equal / 2) / len(recent)
 

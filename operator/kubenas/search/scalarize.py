@@ -24,9 +24,9 @@ def scalarized(observations: Sequence[Observation], rng: Random) -> list[Score]:
         observations: all with a score.
         rng: of the weights; nothing is drawn for one objective.
     """
-    values = [observation.objectives for observation in observations]
-    if not values or len(values[0]) == 1:
+    if not observations or len(observations[0].objectives) == 1:
         return [observation.known_score for observation in observations]
+    values = [observation.objectives for observation in observations]
     weights = _even(len(values[0]), rng)
     lows = [min(column) for column in zip(*values, strict=True)]
     highs = [max(column) for column in zip(*values, strict=True)]
