@@ -27,7 +27,9 @@ def experiment(uid: str = UID, **spec: Any) -> NASExperiment:
 
 
 def pod(of: NASExperiment, trial: Trial) -> dict[str, Any]:
-    manifest = pod_manifest(of, resolve(of.spec)[0], trial, PodDefaults("registry.example/trial@sha256:" + "0" * 64))
+    manifest = pod_manifest(
+        of, resolve(of.spec)[0], trial, PodDefaults("registry.example/trial@sha256:" + "0" * 64), "t"
+    )
     spec: dict[str, Any] = manifest["spec"]
     return spec
 

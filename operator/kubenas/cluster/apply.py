@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Awaitable, Iterable, Sequence
 from contextlib import suppress
+from secrets import token_hex
 from typing import Literal
 
 from kubenas.api.base import API_VERSION
@@ -196,9 +197,9 @@ class Applier:
         stage = stage_of(stages, trial)
         if trial.is_batch:
             # A thousand architectures take long to pack.
-            manifest = await asyncio.to_thread(pod_manifest, experiment, stage, trial, self._defaults)
+            manifest = await asyncio.to_thread(pod_manifest, experiment, stage, trial, self._defaults, token_hex())
         else:
-            manifest = pod_manifest(experiment, stage, trial, self._defaults)
+            manifest = pod_manifest(experiment, stage, trial, self._defaults, token_hex())
         try:
             self._store.put_pod(await self._made(pods(self._namespace), manifest))
         except ApiError as error:

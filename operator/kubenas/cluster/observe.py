@@ -10,6 +10,7 @@ from kubenas.cluster.client import Object
 from kubenas.cluster.devices import devices
 from kubenas.cluster.names import TRAINER, TRIAL_LABEL
 from kubenas.cluster.ownership import controller_uid
+from kubenas.experiment.contract import STOP_TOKEN_VARIABLE
 from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Trial, Waiting
 
 _IMAGE_REASONS = frozenset({"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"})
@@ -78,7 +79,15 @@ def attempt_of(pod: Object) -> Attempt:
         gone_by=_optional(metadata.get("deletionTimestamp")),
         lingers=phase is AttemptPhase.ENDED and not over and _others_go_on(status),
         devices=devices(spec),
+        token=_token(spec),
     )
+
+
+def _token(spec: Object) -> str:
+    """What the trainer knows the operator by; empty where it is told nothing."""
+    trainer: Object = next((one for one in spec.get("containers") or [] if one.get("name") == TRAINER), {})
+    given = (one.get("value") for one in trainer.get("env") or [] if one.get("name") == STOP_TOKEN_VARIABLE)
+    return next(given, None) or ""
 
 
 def _state_of_trainer(status: Object) -> Object:

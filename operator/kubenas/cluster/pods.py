@@ -68,12 +68,17 @@ def trial_manifest(experiment: NASExperiment, name: str, spec: TrialSpec) -> dic
 
 
 def pod_manifest(
-    experiment: NASExperiment, stage: ResolvedStage, trial: Trial, defaults: PodDefaults
+    experiment: NASExperiment, stage: ResolvedStage, trial: Trial, defaults: PodDefaults, token: str
 ) -> dict[str, Any]:
-    """The pod to create for the trial's current attempt: restricted by default, the user's template over it."""
+    """The pod to create for the trial's current attempt: restricted by default, the user's template over it.
+
+    `token` is a secret of the attempt, by which the operator proves itself to its trainer.
+    """
     template = experiment.spec.trial_template
     document = trial_document(experiment.metadata.name, experiment.spec, stage, trial, _CHECKPOINTS)
-    base = _pod_spec(experiment, stage, defaults, trial, document)
+    base = _pod_spec(
+        experiment, defaults, trial, document, token if stage.rungs and len(trial.candidates) > 1 else None
+    )
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -101,14 +106,12 @@ def pod_manifest(
 
 
 def _pod_spec(
-    experiment: NASExperiment, stage: ResolvedStage, defaults: PodDefaults, trial: Trial, document: str
+    experiment: NASExperiment, defaults: PodDefaults, trial: Trial, document: str, token: str | None
 ) -> dict[str, Any]:
     # Prometheus scrapes the port that is called metrics.
     port = "results" if trial.is_batch else "metrics"
     waits = [{"name": SCRAPE_LIMIT_VARIABLE, "value": str(_scrape_limit(experiment))}] if trial.is_batch else []
-    # As good as a random secret, and known to whoever may read the pod alone.
-    uid = {"name": STOP_TOKEN_VARIABLE, "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}}
-    token = [uid] if stage.rungs and len(trial.candidates) > 1 else []
+    proof = [] if token is None else [{"name": STOP_TOKEN_VARIABLE, "value": token}]
     storage = experiment.spec.storage
     volume: dict[str, Any] = {"name": "checkpoints"}
     mount = {"name": "checkpoints", "mountPath": _CHECKPOINTS}
@@ -140,7 +143,7 @@ def _pod_spec(
                     {"name": DATA_VARIABLE, "value": _DATA},
                     {"name": "HOME", "value": "/tmp"},  # noqa: S108 - the pod's own emptyDir
                     *waits,
-                    *token,
+                    *proof,
                 ],
                 "ports": [{"name": port, "containerPort": METRICS_PORT}],
                 "resources": {"limits": {defaults.gpu_resource: 1}},

@@ -128,7 +128,7 @@ class Reader:
 
         async def tell(attempt: Attempt, stopped: frozenset[str]) -> None:
             async with self._slots.of(namespace):
-                if await tell_stopped(self._client, _url(attempt), attempt.uid, stopped):
+                if await tell_stopped(self._client, _url(attempt), attempt.token, stopped):
                     readings.told[attempt.name] = stopped
 
         running = [a for a in observed.attempts.values() if a.name in trials and _answers(a)]

@@ -141,6 +141,8 @@ class Attempt:
     # Tell it, and the trial that it was made for, from others of the same name, where the backend can.
     uid: str = ""
     trial_uid: str = ""
+    # What its trainer knows the operator by.
+    token: str = field(default="", repr=False)
 
     def departed(self, now: float) -> Attempt:
         """The attempt once its pod was deleted."""
