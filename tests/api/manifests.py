@@ -241,6 +241,13 @@ WRONG: Final = [
     # fidelity
     Wrong("unknown scheduler", "spec.fidelity.scheduler", "sha", "spec.fidelity.scheduler", "supported values"),
     Wrong(
+        "chance of 1",
+        "spec.fidelity",
+        {"scheduler": "extrapolation", "chance": 1},
+        "spec.fidelity.chance",
+        "less than or equal to",
+    ),
+    Wrong(
         "eta of 1", "spec.fidelity", {"scheduler": "asha", "eta": 1}, "spec.fidelity.eta", "greater than or equal to"
     ),
     *(
@@ -252,9 +259,9 @@ WRONG: Final = [
             f"is of scheduler {right} only",
         )
         for scheduler, field, right in (
-            ("none", "minEpochs", "asha or hyperband or median or patience or one-epoch"),
+            ("none", "minEpochs", "asha or hyperband or median or patience or extrapolation or one-epoch"),
             ("median", "eta", "asha or hyperband"),
-            ("asha", "minResults", "median"),
+            ("asha", "minResults", "median or extrapolation"),
             ("asha", "patience", "patience"),
             ("median", "top", "one-epoch"),
         )

@@ -201,6 +201,13 @@ fidelities = st.one_of(
         eta=optional(st.integers(2, 64)),
     ),
     made(Fidelity, scheduler=st.just("median"), min_epochs=optional(counts), min_results=optional(counts)),
+    made(
+        Fidelity,
+        scheduler=st.just("extrapolation"),
+        min_epochs=optional(counts),
+        min_results=optional(counts),
+        chance=optional(st.floats(0.01, 0.5)),
+    ),
     made(Fidelity, scheduler=st.just("patience"), min_epochs=optional(counts), patience=optional(counts)),
     made(Fidelity, scheduler=st.just("one-epoch"), min_epochs=optional(counts), top=optional(counts)),
 )

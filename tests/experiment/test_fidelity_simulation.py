@@ -26,6 +26,7 @@ SCHEDULERS: list[dict[str, Any]] = [
     {"scheduler": "hyperband"},
     {"scheduler": "median", "minResults": 2},
     {"scheduler": "patience", "patience": 3},
+    {"scheduler": "extrapolation", "minResults": 3, "chance": 0.3},
     {"scheduler": "one-epoch", "top": 2},
 ]
 CHANCES = st.builds(
@@ -112,7 +113,7 @@ def test_schedulers_stop_some_and_never_all() -> None:
     for fidelity in SCHEDULERS:
         phases = [trial.status.phase for trial in run(searched(fidelity), Chances(), 1).trials.values()]
         assert "Succeeded" in phases
-        assert "Pruned" in phases or fidelity["scheduler"] == "patience"
+        assert "Pruned" in phases or fidelity["scheduler"] in ("patience", "extrapolation")
 
 
 @SLOW

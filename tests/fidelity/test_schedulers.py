@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from statistics import median
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from scipy.stats import norm
+from sklearn.linear_model import LinearRegression
 
 from kubenas.api.fidelity import Fidelity
 from kubenas.fidelity.asha import ASHA
 from kubenas.fidelity.base import RungCurve, Training, Value
 from kubenas.fidelity.conformance import conforms, curves_at
+from kubenas.fidelity.extrapolation import Extrapolation
 from kubenas.fidelity.hyperband import Hyperband
 from kubenas.fidelity.load import SCHEDULERS, build_scheduler
 from kubenas.fidelity.median import Median
@@ -41,16 +45,16 @@ def worth(value: float, violation: float = 0.0) -> Value:
 @pytest.mark.parametrize("objectives", [1, 2])
 def test_schedulers_conform(name: str, objectives: int) -> None:
     fidelity = Fidelity.model_validate({"scheduler": name})
-    conforms(lambda: SCHEDULERS[name](EPOCHS, **given_to(fidelity)), objectives=objectives)
+    conforms(lambda: SCHEDULERS[name](EPOCHS, **given_to(fidelity)), EPOCHS, objectives=objectives)
 
 
-@pytest.mark.parametrize("name", ["asha", "hyperband", "median", "patience"])
+@pytest.mark.parametrize("name", SCHEDULERS)
 def test_none_stops_before_min_epochs(name: str) -> None:
     fidelity = Fidelity.model_validate({"scheduler": name, "minEpochs": 4})
-    conforms(lambda: SCHEDULERS[name](60, **given_to(fidelity)), first=4)
+    conforms(lambda: SCHEDULERS[name](60, **given_to(fidelity)), 60, first=4)
 
 
-def given_to(fidelity: Fidelity) -> dict[str, int]:
+def given_to(fidelity: Fidelity) -> dict[str, float]:
     return {name: value for name, value in fidelity.resolved() if name != "scheduler" and value is not None}
 
 
@@ -136,6 +140,25 @@ def test_patience_needs_no_others() -> None:
     # Whether it has improved cannot be told where the rung before was not seen.
     assert rule.stops({one(0): {10: worth(0.5), 30: worth(0.3)}}, [one(0)]) == {}
     assert Patience(50, min_epochs=30, patience=10).stops({one(0): {10: worth(0.5), 20: worth(0.3)}}, [one(0)]) == {}
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(-0.05, 0.05)), min_size=4, max_size=30), st.floats(0, 1))
+def test_extrapolation_has_the_chance_of_a_linear_regression(known: list[tuple[float, float]], mine: float) -> None:
+    """Against scikit-learn's line and the textbook's prediction interval."""
+    rule = Extrapolation(EPOCHS, min_epochs=1, min_results=4, chance=0.05)
+    assert rule.rungs == (1, 2, 4, 8, 16)
+    x, y = np.array([x for x, _ in known]), np.array([x / 2 + noise for x, noise in known])
+    curves: Curves = {one(i): {1: worth(a), EPOCHS: worth(b)} for i, (a, b) in enumerate(zip(x, y, strict=True), 1)}
+    curves[one(0)] = {1: worth(mine)}
+    line = LinearRegression().fit(x[:, None], y)
+    spread = np.sqrt(((y - line.predict(x[:, None])) ** 2).sum() / (len(x) - 2))
+    assume(np.ptp(x) > 0.01 and spread > 2e-3 * y.std() and spread > 1e-9)
+    deviation = spread * np.sqrt(1 + 1 / len(x) + (mine - x.mean()) ** 2 / ((x - x.mean()) ** 2).sum())
+    chance = norm.sf(y.max(), line.predict([[mine]])[0], deviation)
+    assume(abs(chance - 0.05) > 1e-6)
+    assert (one(0) in rule.stops(curves, [one(0)])) is bool(chance < 0.05)
+    few = dict([*curves.items()][:3]) | {one(0): curves[one(0)]}
+    assert rule.stops(few, [one(0)]) == {}, "too few have come to the end"
 
 
 def test_one_epoch_leaves_as_many_as_asked_for() -> None:

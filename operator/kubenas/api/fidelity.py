@@ -11,7 +11,7 @@ from pydantic.alias_generators import to_camel
 from kubenas.api.base import Ruled
 from kubenas.api.rule import Rule
 
-Scheduler: TypeAlias = Literal["none", "asha", "hyperband", "median", "patience", "one-epoch"]
+Scheduler: TypeAlias = Literal["none", "asha", "hyperband", "median", "patience", "extrapolation", "one-epoch"]
 
 # What each scheduler has where nothing is said: a default of the schema would be there for all schedulers.
 _DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -20,6 +20,7 @@ _DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
     "hyperband": {"min_epochs": 1, "eta": 3},
     "median": {"min_epochs": 1, "min_results": 5},
     "patience": {"min_epochs": 1, "patience": 10},
+    "extrapolation": {"min_epochs": 1, "min_results": 5, "chance": 0.05},
     "one-epoch": {"min_epochs": 1, "top": 5},
 }
 
@@ -39,14 +40,15 @@ class Fidelity(Ruled):
     """How far candidates are trained before they are judged or stopped."""
 
     rules: ClassVar[Sequence[Rule[Fidelity]]] = [
-        _only(field) for field in ("min_epochs", "eta", "min_results", "patience", "top")
+        _only(field) for field in ("min_epochs", "eta", "min_results", "patience", "chance", "top")
     ]
 
     scheduler: Scheduler = Field(
         default="none",
         description="none: all candidates are trained to the end. asha: at each rung the best of 1/eta go on. "
         "hyperband: asha in brackets, each with another first rung. median: what is worse than the median of running "
-        "means is stopped. patience: what no longer improves is stopped. one-epoch: after one epoch the best go on.",
+        "means is stopped. patience: what no longer improves is stopped. extrapolation: what "
+        "will hardly become the best is stopped. one-epoch: after one epoch the best go on.",
     )
     min_epochs: int | None = Field(
         default=None,
@@ -65,13 +67,20 @@ class Fidelity(Ruled):
         default=None,
         ge=1,
         le=100_000,
-        description="median: other candidates that must have come as far before one is stopped; 5 if absent.",
+        description="median, extrapolation: other candidates that must have come as far, or to the end, before one is "
+        "stopped; 5 if absent.",
     )
     patience: int | None = Field(
         default=None,
         ge=1,
         le=1_000_000,
         description="patience: epochs without an improvement after which a candidate is stopped; 10 if absent.",
+    )
+    chance: float | None = Field(
+        default=None,
+        gt=0,
+        le=0.5,
+        description="extrapolation: the chance to become the best below which a candidate is stopped; 0.05 if absent.",
     )
     top: int | None = Field(
         default=None,

@@ -107,7 +107,7 @@ class _Backend:
         self._events: list[_Event] = []
         # Of running attempts, and the epochs of those that have ended.
         self._rows: dict[str, int | None] = {}
-        self._spent = 0
+        self._spent = 0.0
 
     def run(self) -> None:
         """Go from event to event until nothing runs."""
@@ -132,7 +132,7 @@ class _Backend:
         del self._rows[name]
         running = sum(self._share(one) * self._table.epochs for one in self._rows)
         self.rows.append(row)
-        self.epochs.append(self._spent + running)
+        self.epochs.append(round(self._spent + running, 3))
 
     def _share(self, name: str) -> float:
         """How far an attempt has come."""
@@ -165,7 +165,7 @@ class _Backend:
         name, row = written.attempt_name, self._rows.get(written.attempt_name)
         if written.status.phase == "Pruned" and row is not None:
             self.stopped[len(self.rows)] = row
-            self._spent += max(self._readings.curves[name]["0"])
+            self._spent += self._share(name) * self._table.epochs
             self._end(name, None)
         self._ledger.put(written)
         self._readings.forget(written)

@@ -14,7 +14,7 @@ from kubenas.experiment.records import Ended, Replicates, StageRecord
 from kubenas.experiment.rungs import rung_curves
 from kubenas.experiment.stages import ResolvedStage, stage_named
 from kubenas.experiment.state import FINISHED, Fault, Trial, trial_number
-from kubenas.fidelity.base import RungCurve, Training
+from kubenas.fidelity.base import RungCurve, Training, Value
 from kubenas.search.base import History, Observation
 from kubenas.space.base import Architecture, InvalidArchitectureError, Space
 
@@ -75,7 +75,8 @@ class Ledger:
             self._begin(trial, parsed)
         if trial.finished:
             self.unfinished.pop(trial.number, None)
-            self._end(_shortened(trial, self._judged(trial, parsed), self._rung_curves(trial)))
+            candidates = self._judged(trial, parsed)
+            self._end(_shortened(trial, candidates, self._whole_curves(trial, candidates)))
         else:
             self.unfinished[trial.number] = trial
 
@@ -250,6 +251,17 @@ class Ledger:
                 judged(objectives, trial.number, name, architecture, metrics, source, whole=whole, curve=curve)
             )
         return tuple(found)
+
+    def _whole_curves(self, trial: Trial, candidates: Sequence[Judged]) -> Mapping[Training, RungCurve]:
+        """What an ended trial's candidates have come to at rungs, and at the end."""
+        stage, curves = stage_named(self._stages, trial.stage), dict(self._rung_curves(trial))
+        if stage is None or stage.scheduler is None or stage.epochs is None:
+            return curves
+        for one in candidates:
+            if one.score is not None:
+                training = Training(trial.number, one.candidate)
+                curves[training] = {**curves.get(training, {}), stage.epochs: Value(one.score, one.values)}
+        return curves
 
     def _rung_curves(self, trial: Trial) -> Mapping[Training, RungCurve]:
         stage = stage_named(self._stages, trial.stage)

@@ -27,7 +27,8 @@ class Value(NamedTuple):
     values: tuple[float, ...]
 
 
-# Rung, in epochs -> what the candidate has come to there; a rung that was not seen is not there.
+# Rung, in epochs -> what the candidate has come to there, and after all epochs where it was trained so far; a rung that
+# was not seen is not there.
 RungCurve: TypeAlias = Mapping[int, Value]
 RungCurves: TypeAlias = Mapping[Training, RungCurve]
 

@@ -3,12 +3,12 @@
 from kubenas.fidelity.conformance import conforms
 
 def test_mine():
-    conforms(lambda: Mine(81, min_epochs=1))
+    conforms(lambda: Mine(81, min_epochs=1), 81)
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from random import Random
 
@@ -37,8 +37,11 @@ class Told:
 
 
 @st.composite
-def curves_at(draw: st.DrawFn, rungs: tuple[int, ...], objectives: int = 1) -> dict[Training, dict[int, Value]]:
-    """Curves of some candidates, as far as each has come."""
+def curves_at(
+    draw: st.DrawFn, rungs: tuple[int, ...], objectives: int = 1, epochs: int | None = None
+) -> dict[Training, dict[int, Value]]:
+    """Curves of some candidates, as far as each has come: some to the end, where that is said."""
+    rungs = (*rungs, epochs) if epochs else rungs
     found: dict[Training, dict[int, Value]] = {}
     for number in range(draw(st.integers(1, 12))):
         reached = draw(st.integers(1, len(rungs)))
@@ -50,11 +53,14 @@ def curves_at(draw: st.DrawFn, rungs: tuple[int, ...], objectives: int = 1) -> d
     return found
 
 
-def conforms(make: Callable[[], Scheduler], *, first: int = 1, objectives: int = 1, examples: int = 40) -> None:
+def conforms(
+    make: Callable[[], Scheduler], epochs: int, *, first: int = 1, objectives: int = 1, examples: int = 40
+) -> None:
     """Check a scheduler.
 
     Args:
         make: a new one, each time with the same settings.
+        epochs: of a whole training.
         first: epochs before which it stops nothing.
         objectives: how many are traded off.
         examples: how many curves to try.
@@ -67,12 +73,13 @@ def conforms(make: Callable[[], Scheduler], *, first: int = 1, objectives: int =
     _expect(bool(rungs), "it has no rung")
 
     @settings(max_examples=examples, deadline=None)
-    @given(curves_at(rungs, objectives), st.randoms(use_true_random=False))
+    @given(curves_at(rungs, objectives, epochs), st.randoms(use_true_random=False))
     def check(curves: dict[Training, dict[int, Value]], rng: Random) -> None:
-        answer = make().stops(curves, curves.keys())
+        running = {training for training, curve in curves.items() if epochs not in curve}
+        answer = make().stops(curves, running)
         _is_bounded(make(), curves, answer, first)
-        _is_a_function_of_what_is_known(make, curves, answer, rng)
-        _does_not_guess(make, curves, rng)
+        _is_a_function_of_what_is_known(make, curves, running, answer, rng)
+        _does_not_guess(make, curves, running, rng)
 
     check()
 
@@ -87,7 +94,11 @@ def _is_bounded(scheduler: Scheduler, curves: RungCurves, answer: Mapping[Traini
 
 
 def _is_a_function_of_what_is_known(
-    make: Callable[[], Scheduler], curves: RungCurves, answer: Mapping[Training, Stop], rng: Random
+    make: Callable[[], Scheduler],
+    curves: RungCurves,
+    running: Collection[Training],
+    answer: Mapping[Training, Stop],
+    rng: Random,
 ) -> None:
     """The same samples in any order, some of them twice, lead to the same answer, whatever was asked in between."""
     samples = [(training, epoch, value) for training, curve in curves.items() for epoch, value in curve.items()]
@@ -98,15 +109,17 @@ def _is_a_function_of_what_is_known(
     for number, sample in enumerate(samples):
         told.sample(*sample)
         if number in asked:
-            scheduler.stops(told.curves, told.curves.keys())
-    _expect(scheduler.stops(told.curves, told.curves.keys()) == answer, "the order of samples matters")
+            scheduler.stops(told.curves, running)
+    _expect(scheduler.stops(told.curves, running) == answer, "the order of samples matters")
 
 
-def _does_not_guess(make: Callable[[], Scheduler], curves: RungCurves, rng: Random) -> None:
+def _does_not_guess(
+    make: Callable[[], Scheduler], curves: RungCurves, running: Collection[Training], rng: Random
+) -> None:
     """Who was not seen at a rung is not stopped there; values that the scheduler has no rung for change nothing."""
     training = rng.choice(sorted(curves))
     unseen: dict[Training, RungCurve] = {**curves, training: {}}
     _expect(training not in make().stops(unseen, curves.keys()), "a candidate is stopped of which nothing is known")
     between = next(epoch for epoch in range(1, 10**6) if epoch not in make().rungs)
     noisy = {one: {**curve, between: Value((0.0, 99.0), (99.0,))} for one, curve in curves.items()}
-    _expect(make().stops(noisy, curves.keys()) == make().stops(curves, curves.keys()), "another epoch counts as a rung")
+    _expect(make().stops(noisy, running) == make().stops(curves, running), "another epoch counts as a rung")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from kubenas.fidelity.asha import ASHA
+from kubenas.fidelity.extrapolation import Extrapolation
 from kubenas.fidelity.hyperband import Hyperband
 from kubenas.fidelity.median import Median
 from kubenas.fidelity.one_epoch import OneEpoch
@@ -22,6 +23,7 @@ SCHEDULERS: Final[dict[str, Callable[..., Scheduler]]] = {
     "hyperband": Hyperband,
     "median": Median,
     "patience": Patience,
+    "extrapolation": Extrapolation,
     "one-epoch": OneEpoch,
 }
 

@@ -1,0 +1,107 @@
+"""Searches with early stopping on a table with values at several epochs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kubenas.api.errors import SpecError
+from kubenas.bench.algorithms import with_fidelity
+from kubenas.bench.figures import figures
+from kubenas.bench.simulation import Run, simulate
+from kubenas.bench.table import Goal, Rung, Source, Table, parse_curve
+from kubenas.fidelity.load import SCHEDULERS
+from kubenas.search.random import RandomSearch
+from tests.bench.tables import ALL, write
+
+EPOCHS = 27
+CURVE = (Rung("one", 1), Rung("three", 3), Rung("whole", EPOCHS))
+
+
+def curved(folder: Path, codes: list[str] | None = None, *, liar: str = "") -> Table:
+    """Early values tell the order of the last ones; but for `liar`, the best, which seems the worst."""
+    codes = codes or ALL
+    rows = [
+        (code, *((0, 0) if code == liar else (index, 2 * index)), 10 * len(codes) if code == liar else 4 * index, 10.0)
+        for index, code in enumerate(codes)
+    ]
+    path = write(folder / "t.csv", rows, ("code", "one", "three", "whole", "seconds"))
+    return Table(Source(path, ("code",), "choices", (Goal("whole", "maximize"),), cost="seconds", curve=CURVE))
+
+
+def searched(table: Table, scheduler: str = "none", trials: int = 30) -> Run:
+    return simulate(table, RandomSearch(table.space, 1), trials, 4, scheduler)
+
+
+def test_without_a_scheduler_each_trial_takes_all_epochs(tmp_path: Path) -> None:
+    run = searched(curved(tmp_path))
+    assert run.stopped == {}
+    assert run.epochs[-1] == 30 * EPOCHS
+    # Four run at the same pace; two of them end at the same time, one after the other.
+    assert list(run.epochs[:4]) == [4 * EPOCHS] * 4
+
+
+@pytest.mark.parametrize("scheduler", sorted({*SCHEDULERS} - {"patience"}))
+def test_losers_are_stopped_and_take_the_epochs_to_their_rung(tmp_path: Path, scheduler: str) -> None:
+    table = curved(tmp_path)
+    run = searched(table, scheduler)
+    assert run.stopped
+    assert len(run.rows) == len(run.epochs) == 30
+    assert all(run.rows[place] is None for place in run.stopped)
+    whole = [row for row in run.rows if row is not None]
+    assert run.epochs[-1] < 30 * EPOCHS
+    assert len(whole) * EPOCHS + len(run.stopped) <= run.epochs[-1]
+    assert list(run.epochs) == sorted(run.epochs)
+    assert max(whole) > max(run.stopped.values()), "early values tell the order here"
+
+
+def test_what_was_stopped_wrongly_is_counted(tmp_path: Path) -> None:
+    codes = ["aa", "ab", "ba", "bb"]
+    honest, lying = (
+        searched(curved(tmp_path, codes), "asha", 4),
+        searched(curved(tmp_path, codes, liar="ab"), "asha", 4),
+    )
+    assert honest.stopped
+    for run, liar, share in ((honest, "", 0.0), (lying, "ab", 1.0)):
+        table = curved(tmp_path, codes, liar=liar)
+        (row,) = figures(table, {"random/asha": [run]}, [4], 4, target=12.0)
+        assert (row.algorithm, row.fidelity, row.stopped_wrongly) == ("random", "asha", share)
+
+
+def test_epochs_to_a_target_are_those_of_all_trials_by_then(tmp_path: Path) -> None:
+    table = curved(tmp_path, ["aa", "ab", "ba", "bb"])
+    runs = [Run([0, None, 3], [], {1: 2}, [27.0, 30.0, 57.0]), Run([0, 1], [], {}, [27.0, 54.0])]
+    (row,) = figures(table, {"random/asha": runs}, [3], 1, target=12.0)
+    assert (row.epochs_to_target, row.target_share, row.epochs) == (57.0, 0.5, 55.5)
+    (none,) = figures(table, {"random/asha": runs}, [3], 1)
+    assert (none.epochs_to_target, none.target_share) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("parts", "says"),
+    [
+        (["whole"], "'whole' is no part of a curve: write COLUMN:EPOCHS"),
+        (["one:0", "whole:9"], "'one:0' is no part of a curve"),
+        (["whole:9"], "needs two columns or more, in order of their epochs"),
+        (["one:9", "whole:9"], "needs two columns or more, in order of their epochs"),
+    ],
+)
+def test_a_curve_that_is_none_is_told(parts: list[str], says: str) -> None:
+    with pytest.raises(SpecError, match=says):
+        parse_curve(parts)
+
+
+def test_a_curve_ends_with_the_objective(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="must end with whole, the column of the first --objective"):
+        Source(tmp_path, ("code",), "choices", (Goal("whole", "maximize"),), curve=CURVE[:2])
+
+
+def test_schedulers_go_with_strategies_and_need_a_curve(tmp_path: Path) -> None:
+    table = curved(tmp_path)
+    assert with_fidelity(["random", "optuna-tpe"], ["none", "asha"], table) == ["random", "random/asha", "optuna-tpe"]
+    with pytest.raises(SpecError, match="'sha' is unknown: there are none, asha"):
+        with_fidelity(["random"], ["sha"], table)
+    flat = Table(Source(tmp_path / "t.csv", ("code",), "choices", (Goal("whole", "maximize"),)))
+    with pytest.raises(SpecError, match="asha needs values before the last epoch"):
+        with_fidelity(["random"], ["asha"], flat)
