@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from kubenas.api.base import Metadata
 from kubenas.api.space import Preset
-from kubenas.api.trial import MAX_CURVE_POINTS, Candidate, NASTrial, TrialSpec, TrialStatus
+from kubenas.api.trial import MAX_CURVE_POINTS, MAX_RUNGS, Candidate, NASTrial, TrialSpec, TrialStatus
 from kubenas.experiment.bounds import DOCUMENT_BYTES, size_problem
 from kubenas.experiment.contract import trial_document
 from kubenas.experiment.curves import gathered
 from kubenas.experiment.lifecycle import Rules, advance, prune
 from kubenas.experiment.stages import resolve
-from kubenas.experiment.state import Attempt, Curves, Fault, Readings, Trial
+from kubenas.experiment.state import Attempt, Curve, Curves, Fault, Readings, Trial
 from kubenas.experiment.validation import validate_spec
 from kubenas.space.load import build_space
 from tests.experiment.builders import NOW, candidate, ended, error, experiment, results, running, trial
@@ -68,9 +68,10 @@ def hostile_trial(candidates: int) -> Trial:
     return replace(trial(candidates=candidates), candidates=those)
 
 
-def outcomes(of: Trial, attempt: Attempt, readings: Readings) -> list[TrialStatus]:
-    step = advance(of, attempt, readings, RULES, NOW + 100)
-    pruned = prune(of, attempt, readings, Fault("Pruned", attempt.message), RULES, NOW)
+def outcomes(of: Trial, attempt: Attempt, readings: Readings, rungs: tuple[int, ...]) -> list[TrialStatus]:
+    rules = replace(RULES, rungs=rungs)
+    step = advance(of, attempt, readings, rules, NOW + 100)
+    pruned = prune(of, attempt, readings, Fault("Pruned", attempt.message), rules, NOW)
     return [pruned, *([step.status] if step.status else [])]
 
 
@@ -81,8 +82,12 @@ def test_a_trial_is_bounded_whatever_its_trainer_serves_and_says(
 ) -> None:
     of = hostile_trial(count)
     told = {**served, **dict.fromkeys(OBJECTIVES, -1.7976931348623157e308), "epoch": 3.0}
-    read: Curves = {one.id: {10**15 + step: told for step in range(steps)} for one in of.candidates}
-    readings = Readings(read_at=NOW, curves={of.attempt_name: gathered({}, read, of.candidates, OBJECTIVES)})
+    # As many as may be, each with a point of its own.
+    rungs = tuple(range(100_001, 100_001 + min(MAX_RUNGS, 512 // (count * (len(OBJECTIVES) + 1)))))
+    whole: Curve = {10**15 + step: told for step in range(steps)}
+    whole |= {10**14 + rung: {**told, "epoch": float(rung)} for rung in rungs}
+    read: Curves = {one.id: whole for one in of.candidates}
+    readings = Readings(read_at=NOW, curves={of.attempt_name: gathered({}, read, of.candidates, OBJECTIVES, rungs)})
     finite = {name: value for name, value in told.items() if abs(value) < float("inf")}
     attempts = [
         running(of),
@@ -93,10 +98,10 @@ def test_a_trial_is_bounded_whatever_its_trainer_serves_and_says(
         ended(of, said, exit_code=1, fault=Fault("OOMKilled", said)),
     ]
     for attempt in attempts:
-        for status in outcomes(of, attempt, readings):
+        for status in outcomes(of, attempt, readings, rungs):
             assert len(as_stored(of, status)) <= TRIAL_BYTES
-            assert len(status.curve) <= MAX_CURVE_POINTS
-            assert all({m.name for m in point.metrics} <= set(OBJECTIVES) for point in status.curve)
+            assert len(status.curve) <= MAX_CURVE_POINTS + len(rungs) * count
+            assert all({m.name for m in point.metrics} <= {*OBJECTIVES, "epoch"} for point in status.curve)
             if status.phase in ("Succeeded", "Pruned"):
                 kept = [{m.name for m in result.metrics} for result in status.results]
                 assert kept

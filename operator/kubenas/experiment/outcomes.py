@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import ChainMap
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -94,7 +93,7 @@ def _stops(stages: Sequence[ResolvedStage], ledger: Ledger, readings: Readings) 
             over = trained(trial, read)
             running |= {training for training in curves if training.candidate not in over}
         if running:
-            known = ChainMap(seen, ledger.stage(stage.name).rung_curves)
+            known = {**ledger.stage(stage.name).rung_curves, **seen}
             found |= stage.scheduler.stops(known, running)
     return found
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from statistics import fmean, median
+from bisect import bisect_left
+from collections.abc import Collection, Sequence
+from statistics import fmean
 from typing import Final
 
 from kubenas.fidelity.base import RungCurve, RungCurves, Scheduler, Stop, Training, highest
@@ -30,21 +31,31 @@ class Median(Scheduler):
         found: dict[Training, Stop] = {}
         for rung in self.rungs:
             here = [one for one in running if highest(curves.get(one, {}), self.rungs) == rung]
+            if not here:
+                continue
             upto = [one for one in self.rungs if one <= rung]
-            whole = {one: curve for one, curve in curves.items() if here and all(seen in curve for seen in upto)}
+            come = {one: curve for one, curve in curves.items() if rung in curve}
+            whole = {one: curve for one, curve in come.items() if all(seen in curve for seen in upto)}
             means = {one: _mean(curve, upto) for one, curve in whole.items()}
+            parts = [sorted(mean[part] for mean in means.values()) for part in (0, 1)]
             for one in here:
-                others = [mean for other, mean in means.items() if other != one]
-                if len(others) < self._min_results:
+                own, others = means.get(one), len(means) - (one in means)
+                if others < self._min_results:
                     continue
-                middle = (median(mean[0] for mean in others), median(mean[1] for mean in others))
+                violation, primary = (_median(parts[part], own[part] if own else None) for part in (0, 1))
                 best = max(curves[one][seen].score for seen in upto if seen in curves[one])
-                if best < middle:
-                    why = (
-                        f"its best by then is worse than the median of {len(others)} running means after {rung} epochs"
-                    )
+                if best < (violation, primary):
+                    why = f"its best is worse than the median of {others} running means after {rung} epochs"
                     found[one] = Stop(rung, why)
         return found
+
+
+def _median(ordered: Sequence[float], without: float | None) -> float:
+    """The median of values in ascending order, one of them left out where that is said."""
+    left_out = len(ordered) if without is None else bisect_left(ordered, without)
+    count = len(ordered) - (without is not None)
+    low, high = (count - 1) // 2, count // 2
+    return (ordered[low + (low >= left_out)] + ordered[high + (high >= left_out)]) / 2
 
 
 def _mean(curve: RungCurve, rungs: Collection[int]) -> tuple[float, float]:
