@@ -2,15 +2,17 @@
 
     python -m benchmarks.supernet [--state FOLDER] [SETTING …]
 
-For each setting 50 architectures are drawn and trained alone with two seeds, each for a short time that is the same for
-all. Then each rule trains a supernet with three seeds, in as many passes over the data as leave training and
-judging below a tenth of what training each alone takes, and judges the same architectures. Printed are, as means over
-seeds (and their standard deviation):
+For each setting 50 architectures are drawn and trained alone with two seeds, each for as many epochs as any other.
+Then each rule trains a supernet with three seeds, in as many passes over the data as leave training and judging below a
+tenth of what training each alone takes, and judges the same architectures. Printed are, as means over seeds (and their
+standard deviation):
 
 - tau: Kendall's tau-b of the supernet's metrics and the means of the trainings alone. Its ceiling is what the two
   seeds of training alone have with each other.
+- by loss: the same, where the supernet ranks by its validation loss instead.
 - bias: by how many places of 100 the half with fewer parameters is ranked too high by the supernet, in the mean.
-- cost: training the supernet and judging all, as a share of training each alone once.
+- cost: CPU time of making and training the supernet, and of calibrating and evaluating all, as a share of training each
+  alone once; without reports after epochs on either side.
 
 What is done is kept in the state folder, and a run goes on where the last one stopped.
 """
@@ -19,9 +21,9 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -39,15 +41,22 @@ from kubenas.scores.combine import ranks
 from kubenas.scores.correlation import kendall
 from kubenas.space.base import Architecture
 from kubenas.space.load import build_space
-from kubenas_trial.contract import Candidate
-from kubenas_trial.document import Evaluation
-from kubenas_trial.evaluation.supernet import judge, train_supernet
-from kubenas_trial.evaluation.train import train
+from kubenas_trial.evaluation.epochs import seed_epoch
+from kubenas_trial.evaluation.precision import evaluated
+from kubenas_trial.evaluation.supernet_training import ComplexityAwareRates, SupernetTraining
+from kubenas_trial.evaluation.training import Training
+from kubenas_trial.measure.cost import count_parameters
+from kubenas_trial.supernets.calibration import calibrate
+from kubenas_trial.supernets.networks import Networks
+from kubenas_trial.supernets.rules.load import rule_class
+from kubenas_trial.supernets.supernet import Supernet
 from kubenas_trial.tasks.load import load_task
 
 ARCHITECTURES: Final = 50
 SEEDS: Final = (0, 1, 2)
 ALONE: Final = (0, 1)
+# Of a candidate, which its draws depend on.
+_NAME: Final = "0"
 
 
 @dataclass(frozen=True)
@@ -117,25 +126,6 @@ SETTINGS: Final[Mapping[str, Setting]] = {
 }
 
 
-@dataclass
-class Last:
-    """A reporter that keeps the last report, and wants no checkpoint."""
-
-    metrics: dict[str, float] = field(default_factory=dict)
-
-    def report(self, candidate: Candidate, step: int, **metrics: float) -> None:  # noqa: ARG002
-        """Keep them."""
-        self.metrics = metrics
-
-    def checkpoint_path(self, candidate: Candidate) -> None:  # noqa: ARG002
-        """None."""
-        return
-
-    def uninterrupted(self) -> AbstractContextManager[None]:
-        """Nothing is deferred."""
-        return nullcontext()
-
-
 class Bench:
     """One setting, with what is known of it in a file."""
 
@@ -175,14 +165,18 @@ class Bench:
             f"two trainings {_spread([_tau(*pair) for pair in pairwise(values)])}, of the parameters "
             f"{_tau(sizes, reference):.2f}"
         )
-        print("| rule | epochs | tau | bias | cost |\n| --- | --- | --- | --- | --- |")
+        print("| rule | epochs | tau | by loss | bias | cost |\n| --- | --- | --- | --- | --- | --- |")
         for rule, epochs in self.setting.rules.items():
             runs = [self._once(f"{rule}/{epochs}/{seed}", partial(self._judged, rule, epochs, seed)) for seed in seeds]
-            found = [[sign * value for value in one["metrics"]] for one in runs]
+            found = [[sign * row[metric] for row in one["rows"]] for one in runs]
             taus = [_tau(one, reference) for one in found]
+            by_loss = [_tau([-row["loss"] for row in one["rows"]], reference) for one in runs]
             biases = [_bias(one, reference, sizes) for one in found]
             cost = mean(one["seconds"] for one in runs) / whole
-            print(f"| {rule} | {epochs} | {_spread(taus)} | {mean(biases):+.1f} | {cost:.3f} |", flush=True)
+            print(
+                f"| {rule} | {epochs} | {_spread(taus)} | {_spread(by_loss)} | {mean(biases):+.1f} | {cost:.3f} |",
+                flush=True,
+            )
 
     def _drawn(self) -> list[Architecture]:
         """Different ones."""
@@ -193,18 +187,30 @@ class Bench:
         return list(found.values())
 
     def _alone(self, architecture: Architecture, seed: int) -> dict[str, float]:
-        last = Last()
-        train(self.task, self.spec, Candidate("0", architecture, self.setting.epochs, None), seed, last)
-        return {name: last.metrics[name] for name in (self.setting.metric, "params", "seconds")}
+        _seed(seed)
+        network = self.task.build(architecture, self.spec)
+        start = time.process_time()
+        _train(Training(self.task, network, self.setting.epochs), self.setting.epochs, seed)
+        seconds = time.process_time() - start
+        network.eval()
+        found = evaluated(self.task, network, self.task.data.validation)
+        return {**found, "params": count_parameters(network), "seconds": seconds}
 
     def _judged(self, rule: str, epochs: int, seed: int) -> dict[str, Any]:
         name, _, rate = rule.partition("+")
-        evaluation = Evaluation.model_validate({"method": "supernet", "rule": name, "complexityAwareRate": bool(rate)})
-        last = Last()
-        supernet = train_supernet(self.task, self.spec, evaluation, Candidate("0", None, epochs, None), seed, last)
-        rows = [judge(self.task, self.space, supernet, each, seed) for each in self.architectures]
-        seconds = last.metrics["seconds"] + sum(row["seconds"] for row in rows)
-        return {"metrics": [row[self.setting.metric] for row in rows], "seconds": seconds}
+        start = time.process_time()
+        networks = Networks.of(self.task, self.spec)
+        made = rule_class(name)(self.space, networks)
+        _seed(seed)
+        supernet = Supernet.of(self.space, networks, self.task.device, made.branches)
+        rates = ComplexityAwareRates(self.space, networks) if rate else None
+        _train(SupernetTraining(self.task, supernet, made, epochs, rates), epochs, seed)
+        rows = []
+        for architecture in self.architectures:
+            network = supernet.subnetwork(architecture)
+            calibrate(self.task, network, seed)
+            rows.append(evaluated(self.task, network, self.task.data.validation))
+        return {"rows": rows, "seconds": time.process_time() - start}
 
     def _once(self, key: str, make: Callable[[], Any]) -> Any:
         if key not in self._known:
@@ -213,6 +219,16 @@ class Bench:
                 file.write(json.dumps({"key": key, "value": self._known[key]}) + "\n")
             print(f"{self.name} {key} done", file=sys.stderr, flush=True)
         return self._known[key]
+
+
+def _seed(seed: int) -> None:
+    seed_epoch(seed, _NAME, epoch=0)
+
+
+def _train(training: Training, epochs: int, seed: int) -> None:
+    for epoch in range(1, epochs + 1):
+        training.train_epoch(epoch, seed_epoch(seed, _NAME, epoch))
+        training.examples = 0
 
 
 def _tau(first: Sequence[float], second: Sequence[float]) -> float:
