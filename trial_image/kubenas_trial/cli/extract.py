@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from kubenas_trial.cli.failure import failures_told
+from kubenas_trial.cli.options import Device, Form
 from kubenas_trial.errors import InvalidTrialError
 from kubenas_trial.run import prepare_threads
 
@@ -23,11 +24,9 @@ def extract(
             show_default="none",
         ),
     ] = None,
-    form: Annotated[
-        str | None, typer.Option("--format", help="Format of the files at a path.", show_default="told by the files")
-    ] = None,
+    form: Form = None,
     seed: Annotated[int, typer.Option(min=0, help="Which training examples calibrate batch normalization.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:NUMBER.")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Make a stand-alone network of one sub-network of a supernet, with the weights that it has there.
 

@@ -10,6 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from kubenas_trial.cli.failure import failures_told
+from kubenas_trial.cli.options import Device, Seed, SpaceOfTask
 from kubenas_trial.run import prepare_threads
 
 latency = typer.Typer(help="Measure and predict latency.", no_args_is_help=True, rich_markup_mode=None)
@@ -21,15 +22,13 @@ COLUMNS: Final = ("architecture", "latency_ms", "latency_ms_lower", "latency_ms_
 def measure(
     out: Annotated[Path, typer.Argument(help="CSV file for the latencies.", show_default=False)],
     task: Annotated[str, typer.Option(help="What networks are built for.", show_default=False)],
-    space: Annotated[
-        str | None, typer.Option(help="Search space: a preset or a YAML file.", show_default="the task's")
-    ] = None,
+    space: SpaceOfTask = None,
     dataset: Annotated[
         str | None, typer.Option(help="Name of a data set, or a path.", show_default="the task's first")
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="Architectures, drawn at random.")] = 100,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:NUMBER.")] = "auto",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the draws.")] = 0,
+    device: Device = "auto",
+    seed: Seed = 0,
     setting: Annotated[
         list[str] | None, typer.Option("--set", help="A setting of the task, such as latencyBatchSize=8.")
     ] = None,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kubenas_trial.cli.failure import failures_told
+from kubenas_trial.cli.options import Device, Form, Seed, Settings, SpaceOfTask
 from kubenas_trial.errors import InvalidTrialError
 from kubenas_trial.run import prepare_threads
 
@@ -23,13 +24,7 @@ _COSTS = ("params", "flops", "seconds", "peak_memory_mb")
 
 def run(
     task: Annotated[str, typer.Option(help="What is learned; `kubenas-trial tasks` lists all.", show_default=False)],
-    space: Annotated[
-        str | None,
-        typer.Option(
-            help="Search space: a preset, or a YAML file with a searchSpace or an experiment.",
-            show_default="the task's",
-        ),
-    ] = None,
+    space: SpaceOfTask = None,
     architecture: Annotated[
         str, typer.Option(help="JSON, a name in the space's own notation, random, or default.")
     ] = "default",
@@ -37,16 +32,11 @@ def run(
         str | None,
         typer.Option(help="Name of a data set that the task brings along, or a path.", show_default="its first"),
     ] = None,
-    form: Annotated[
-        str | None, typer.Option("--format", help="Format of the files at a path.", show_default="told by the files")
-    ] = None,
+    form: Form = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of training.", show_default="the task's")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:NUMBER.")] = "auto",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of every random draw.")] = 0,
-    setting: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="A setting of the task, such as batchSize=64 or network.channels=8; repeatable."),
-    ] = None,
+    device: Device = "auto",
+    seed: Seed = 0,
+    setting: Settings = None,
     out: Annotated[Path | None, typer.Option(help="JSON file for the result.", show_default=False)] = None,
     export: Annotated[
         Path | None, typer.Option(help="File for the trained network: .onnx, or .pt2 for torch.", show_default=False)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from kubenas_trial.cli.failure import as_typed, failures_told
+from kubenas_trial.cli.options import SPACE, Device, Form, Seed, Settings
 from kubenas_trial.errors import InvalidTrialError, TrialError, told
 from kubenas_trial.run import prepare_threads
 
@@ -26,9 +27,7 @@ SECONDS: Final = 2.0
 
 
 def score(
-    space: Annotated[
-        str, typer.Option(help="Search space: a preset, or a YAML file with a searchSpace or an experiment.")
-    ],
+    space: Annotated[str, typer.Option(help=SPACE)],
     architectures: Annotated[Path, typer.Option(help=f"CSV file with the architectures in its column {COLUMN}.")],
     out: Annotated[Path, typer.Option(help="CSV file for the scores: a column for each proxy.")],
     proxies: Annotated[str, typer.Option(help="Names of proxies, with commas between.")] = "default",
@@ -38,15 +37,10 @@ def score(
     task: Annotated[
         str | None, typer.Option(help="What networks are built for.", show_default="the first with this space")
     ] = None,
-    form: Annotated[
-        str | None, typer.Option("--format", help="Format of the files at a path.", show_default="told by the files")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:NUMBER.")] = "auto",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of every random draw.")] = 0,
-    setting: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="A setting of the task, such as batchSize=64 or network.channels=8; repeatable."),
-    ] = None,
+    form: Form = None,
+    device: Device = "auto",
+    seed: Seed = 0,
+    setting: Settings = None,
 ) -> None:
     """Score architectures by proxies, without training them.
 

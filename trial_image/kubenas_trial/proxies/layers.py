@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from kubenas_trial.networks.base import Graph, Interface
+from kubenas_trial.networks.base import Graph, Images, Interface, Series
 from kubenas_trial.proxies.base import UnfitNetworkError
 
 WeightedLayer: TypeAlias = nn.Conv1d | nn.Conv2d | nn.Linear
@@ -45,6 +45,16 @@ def calls_seen(modules: Sequence[nn.Module], see: Callable[[nn.Module, Tensor, A
             handle = module.register_forward_hook(lambda called, inputs, output: see(called, inputs[0], output))
             hooks.callback(handle.remove)
         yield
+
+
+def check_numeric(interface: Interface, proxy: str) -> None:
+    """Check that inputs can be made: images or series, of any numbers.
+
+    Raises:
+        UnfitNetworkError: they cannot.
+    """
+    if not isinstance(interface, Images | Series):
+        raise UnfitNetworkError(f"evaluation.proxies: {proxy} makes inputs of its own: images or series")
 
 
 def relu_inputs(network: nn.Module, interface: Interface, inputs: tuple[Tensor, ...], proxy: str) -> list[Tensor]:

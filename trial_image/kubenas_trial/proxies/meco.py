@@ -7,9 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from kubenas_trial.networks.base import Images, Series
-from kubenas_trial.proxies.base import UnfitNetworkError
-from kubenas_trial.proxies.layers import calls_seen
+from kubenas_trial.proxies.layers import calls_seen, check_numeric
 from kubenas_trial.proxies.probe import Probe
 
 
@@ -28,8 +26,7 @@ class Meco:
         Raises:
             UnfitNetworkError: the inputs are no images or series.
         """
-        if not isinstance(inputs.interface, Images | Series):
-            raise UnfitNetworkError("evaluation.proxies: meco compares the channels of images or series")
+        check_numeric(inputs.interface, self.name)
         total = 0.0
 
         def see(_: nn.Module, __: Tensor, output: object) -> None:

@@ -8,9 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from kubenas_trial.networks.base import Images, Series
-from kubenas_trial.proxies.base import UnfitNetworkError
-from kubenas_trial.proxies.layers import BATCH_NORMS, summed, weighted_layers
+from kubenas_trial.proxies.layers import BATCH_NORMS, check_numeric, summed, weighted_layers
 from kubenas_trial.proxies.probe import Probe
 
 
@@ -30,8 +28,7 @@ class Synflow:
         Raises:
             UnfitNetworkError: the inputs are no images or series.
         """
-        if not isinstance(inputs.interface, Images | Series):
-            raise UnfitNetworkError("evaluation.proxies: synflow asks with an input of ones: images or series")
+        check_numeric(inputs.interface, self.name)
         for module in network.modules():
             if isinstance(module, BATCH_NORMS):
                 module.forward = _as_it_is  # type: ignore[assignment]

@@ -7,10 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from kubenas_trial.networks.base import Images, Series
-from kubenas_trial.proxies.base import UnfitNetworkError
 from kubenas_trial.proxies.initialisation import standard_normal
-from kubenas_trial.proxies.layers import BATCH_NORMS, pooled_features
+from kubenas_trial.proxies.layers import BATCH_NORMS, check_numeric, pooled_features
 from kubenas_trial.proxies.probe import Probe
 
 _STEP = 0.01
@@ -32,8 +30,7 @@ class Zen:
         Raises:
             UnfitNetworkError: the network is no convolutional classifier.
         """
-        if not isinstance(inputs.interface, Images | Series):
-            raise UnfitNetworkError("evaluation.proxies: zen asks with inputs of noise: images or series")
+        check_numeric(inputs.interface, self.name)
         standard_normal(network)
         with torch.no_grad():
             first = tuple(torch.randn_like(each) for each in inputs.inputs)
