@@ -42,7 +42,13 @@ class First:
         return 1024
 
     def __getitem__(self, indices):
+        allocate(len(indices), 2)
         return self.examples[indices]
+
+def allocate(examples, at):
+    # In the process that has less memory.
+    if len(sys.argv) > 4 and settings["accumulate"] == at and examples > int(sys.argv[4]):
+        raise MemoryError("no room")
 
 folder, name, batch = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 space = SearchSpace.model_validate({"parameters": [{"name": "hidden", "type": "int", "min": 8, "max": 32}]})
@@ -53,11 +59,14 @@ with joined(print) as device:
         spec = Task(name="image-classification", dataset=Dataset(name="digits"), settings=settings)
         task = load_task(spec, None, device)
         task.data = replace(task.data, train=First(task.data.train))
+        loss = task.loss
+        task.loss = lambda network, batch: allocate(len(batch.inputs[0]), 1) or loss(network, batch)
         seed_epoch(1, "0", 0)
         training = Training(task, task.build(build_space(space).parse({"hidden": 16}), space), epochs=2)
         for epoch in (1, 2):
             training.train_epoch(epoch, seed_epoch(1, "0", epoch))
         torch.save(training.network.state_dict(), folder / f"{name}-{accumulate}.pt")
+        (folder / f"{name}-{accumulate}.size").write_text(str(training.memory.get("reduced_batch_size")))
 """
 
 
@@ -87,6 +96,26 @@ def test_two_processes_with_half_the_batch_learn_the_same_weights(trained: Path,
     for name, weights in alone.items():
         torch.testing.assert_close(first[name], weights, rtol=1e-4, atol=1e-5)
         assert torch.equal(first[name], second[name])
+
+
+@pytest.mark.parametrize("short", [0, 1])
+def test_all_processes_halve_their_batches_where_one_is_out_of_memory(trained: Path, short: int) -> None:
+    script = trained / "training.py"
+    joint, _store = joined_environment()
+    processes = [
+        start(script, trained, f"halved{rank}", 32, *([16] if rank == short else []), RANK=str(rank), **joint)
+        for rank in range(2)
+    ]
+    assert [process.wait(PATIENCE_SECONDS) for process in processes] == [0, 0]
+    # While a loss is computed with one batch a step, while a batch is read with two.
+    for accumulate in (1, 2):
+        assert [(trained / f"halved{rank}-{accumulate}.size").read_text() for rank in range(2)] == ["16.0", "16.0"]
+        alone, first, second = (
+            torch.load(trained / f"{name}-{accumulate}.pt") for name in ("alone", "halved0", "halved1")
+        )
+        for name, weights in alone.items():
+            torch.testing.assert_close(first[name], weights, rtol=1e-4, atol=1e-5)
+            assert torch.equal(first[name], second[name])
 
 
 def joined_environment() -> tuple[dict[str, str], TCPStore]:

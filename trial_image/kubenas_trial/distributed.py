@@ -1,8 +1,10 @@
-"""One trial trained by several processes, one for each GPU of its pod (PyTorch DDP, Li et al., VLDB 2020).
+"""One trial trained by several processes, one for each GPU of its pod.
 
 The trial's own process is rank 0: it reports, evaluates and writes checkpoints. It starts the others itself, each as a
 trial without metrics or message, with the environment that torchrun gives: RANK, LOCAL_RANK, WORLD_SIZE, MASTER_ADDR
-and MASTER_PORT. Each learns from its share of the training examples; gradients are averaged at every step.
+and MASTER_PORT. Each learns from its share of the training examples; gradients are averaged at every step, once all
+processes have theirs: one that is out of memory can then say so, and all go on with smaller batches. PyTorch's
+DistributedDataParallel averages while gradients are computed, where the others would wait for that one.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from typing import Final, TypeVar
 
 import torch
 import torch.distributed as dist
+from torch import Tensor, nn
 from torch.distributed import TCPStore  # type: ignore[attr-defined]  # there, but not in its list
 
 from kubenas_trial.devices import find_device
@@ -57,6 +60,30 @@ def share(order: Sequence[int]) -> list[int]:
     size = world_size()
     padded = -(-len(order) // size) * size
     return [order[index % len(order)] for index in range(rank(), padded, size)]
+
+
+def in_any(values: Sequence[bool]) -> list[bool]:
+    """Whether each of `values` is true in any process of the trial. All processes ask at the same point."""
+    found = torch.tensor([*values], dtype=torch.uint8)
+    dist.all_reduce(found, dist.ReduceOp.MAX)
+    return [bool(one) for one in found.tolist()]
+
+
+def average(tensors: Sequence[Tensor]) -> None:
+    """Replace `tensors`, of one type and device, by their means over all processes."""
+    if not tensors:
+        return
+    flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
+    dist.all_reduce(flat)
+    flat /= world_size()
+    for tensor, mean in zip(tensors, torch.split(flat, [tensor.numel() for tensor in tensors]), strict=True):
+        tensor.copy_(mean.view_as(tensor))
+
+
+def begin_alike(network: nn.Module) -> None:
+    """Give `network` in all processes the weights and buffers that it has in that of rank 0."""
+    for tensor in network.state_dict().values():
+        dist.broadcast(tensor, 0)
 
 
 @contextmanager
@@ -133,7 +160,8 @@ def _join(store: TCPStore, number: int, count: int) -> torch.device:
     device = torch.device("cuda", number) if torch.cuda.is_available() else torch.device("cpu")
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    backend = "nccl" if device.type == "cuda" else "gloo"
+    # What is agreed on is never on a GPU, which would have to be waited for.
+    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, store=store, rank=number, world_size=count, timeout=_TIMEOUT)
     return device
 

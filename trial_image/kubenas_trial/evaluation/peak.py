@@ -41,5 +41,4 @@ def peak_of_training(task: Task[Any, Any], network: nn.Module, batch: Batch | No
 class _Alone(Training):
     """A training by this process alone, whichever others the trial has."""
 
-    def _joint(self) -> nn.Module:
-        return self._forward
+    joint = False

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.functional import kl_div
 
 from kubenas.space.base import Architecture, Space
 from kubenas_trial.datasets.data import Batch
-from kubenas_trial.distributed import world_size
 from kubenas_trial.evaluation.training import Training
 from kubenas_trial.step import Step
 from kubenas_trial.supernets.extremes import extremes
@@ -46,9 +44,6 @@ class SupernetTraining(Training):
         super().__init__(task, supernet, epochs, uninterrupted)
         self._supernet, self._rule, self._rates = supernet, rule, rates
 
-    def _joint(self) -> nn.Module:
-        return self.network
-
     def _step(self, batches: list[Batch], step: Step) -> Tensor:
         if not self._supernet.divided and self._rule.divides(step):
             self._supernet.divide()
@@ -76,16 +71,6 @@ class SupernetTraining(Training):
             return loss
         soft = _distillation(network.outputs, taught, along)
         return soft if distillation == 1 else (1 - distillation) * loss + distillation * soft
-
-    @contextmanager
-    def _averaged(self, last: bool) -> Iterator[None]:
-        """Averages gradients over all processes after the last batch of a step; all have trained the same paths."""
-        yield
-        if last and world_size() > 1:
-            for parameter in self.network.parameters():
-                if parameter.grad is not None:
-                    dist.all_reduce(parameter.grad)
-                    parameter.grad /= world_size()
 
 
 class ComplexityAwareRates:

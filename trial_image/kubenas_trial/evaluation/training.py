@@ -7,16 +7,15 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from itertools import islice
 from typing import Any, Final, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from kubenas_trial.datasets.data import Batch, Examples
-from kubenas_trial.distributed import rank, share, world_size
+from kubenas_trial.distributed import average, begin_alike, in_any, rank, share, world_size
 from kubenas_trial.errors import InvalidTrialError, NonFiniteMetricError, TrialError, is_out_of_memory
 from kubenas_trial.evaluation.checkpointing import checkpointed
 from kubenas_trial.evaluation.draws import Seeded, draw_anew
@@ -49,8 +48,9 @@ class Training:
         reduced_batch_size: examples of a forward pass since memory ran out; None while it has not.
     """
 
-    # Whether the network can be compiled.
+    # Whether the network can be compiled, and whether all processes of the trial learn together.
     compiles = True
+    joint = True
 
     def __init__(
         self,
@@ -89,13 +89,9 @@ class Training:
             )
         compiled = self.compiles and settings.compile and task.device.type == "cuda"
         self._forward = cast("nn.Module", torch.compile(network)) if compiled else network
-        self._learner = self._joint()
-
-    def _joint(self) -> nn.Module:
-        """What is trained, over all processes."""
-        # Parts of an architecture that do not reach the output get no gradient.
-        alone = world_size() == 1
-        return self._forward if alone else DistributedDataParallel(self._forward, find_unused_parameters=True)
+        self._together = self.joint and world_size() > 1
+        if self._together:
+            begin_alike(network)
 
     def train_epoch(self, epoch: int, generator: torch.Generator) -> None:
         """Learn from every training example once, in an order drawn from `generator`; `epoch` counts from 1.
@@ -115,6 +111,8 @@ class Training:
             try:
                 self._go_on(epoch, examples, order)
             except Exception as error:
+                if self._together and is_out_of_memory(error) and not isinstance(error, _TogetherError):
+                    self._tell_others(error)
                 self._reduce_batches(error)
             else:
                 return
@@ -157,7 +155,8 @@ class Training:
             try:
                 return evaluated(self._task, self._forward, examples)
             except Exception as error:
-                self._reduce_batches(error)
+                # The others of a joint training have nothing to evaluate, and would go on with other batches.
+                self._reduce_batches(error, possible=not self._together)
 
     @property
     def memory(self) -> dict[str, float]:
@@ -190,15 +189,15 @@ class Training:
         values = (value for state in self.optimizer.state.values() for value in state.values())
         return [value for value in values if isinstance(value, Tensor)]
 
-    def _reduce_batches(self, error: Exception) -> None:
+    def _reduce_batches(self, error: Exception, *, possible: bool = True) -> None:
         """Halve the batches, or divide them further where halves would make another step; raise `error` if futile."""
         if not is_out_of_memory(error):
             raise error
         settings = self._settings
         step = settings.batch_size * settings.accumulate
         smaller = [size for size in range(1, settings.batch_size // 2 + 1) if step % size == 0]
-        # Other processes of the trial would wait for this one, and half an update cannot be done anew.
-        futile = not smaller or world_size() > 1 or self._updating
+        # Half an update cannot be done anew.
+        futile = not smaller or not possible or self._updating
         if self.reduced_batch_size is not None or futile:
             again = f" with batches of {settings.batch_size}" if self.reduced_batch_size else ""
             said = (str(error) or type(error).__name__).splitlines()[0]
@@ -225,9 +224,17 @@ class Training:
         """One step by the mean gradient of `batches`; their mean loss."""
         self.network.zero_grad()  # the optimizer's own imports torch's compiler
         total = torch.zeros((), device=self._task.device)
-        for number, batch in enumerate(batches, start=1):
-            with self._averaged(number == len(batches)):
+        failed = None
+        try:
+            for batch in batches:
                 total += self._learn(batch, 1 / len(batches), step)
+        except Exception as error:
+            if not (self._together and is_out_of_memory(error)):
+                raise
+            # Not the error, whose frames hold what takes the memory.
+            failed = str(error)
+        if self._together:
+            self._average(failed)
         if self._counting is not None:
             self._peak_of_gradient = self._counting.peak
         if self._settings.clip_norm is not None:
@@ -242,20 +249,43 @@ class Training:
     def _learn(self, batch: Batch, share: float, step: Step) -> Tensor:  # noqa: ARG002 - for trainings of several
         """Add the gradient of `batch`, times `share`; its loss, times `share`."""
         with self._autocast(), self._checkpointed(self.network):
-            loss = self._task.loss(self._learner, batch) * share
+            loss = self._task.loss(self._forward, batch) * share
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
-    def _averaged(self, last: bool) -> AbstractContextManager[None]:
-        """Averages gradients over all processes for the last batch of a step only, as DDP's `no_sync` allows."""
-        learner = self._learner
-        return nullcontext() if last or not isinstance(learner, DistributedDataParallel) else learner.no_sync()
+    def _average(self, failed: str | None) -> None:
+        """Average gradients over all processes, unless memory has run out in one of them; `failed` says so of this one.
+
+        Raises:
+            _TogetherError: it has, and all processes raise this.
+        """
+        parameters = [*self.network.parameters()]
+        # Parts of an architecture that do not reach the output get no gradient, and a batch may leave out others.
+        given = [failed is None and parameter.grad is not None for parameter in parameters]
+        out, *wanted = in_any([failed is not None, *given])
+        if out:
+            raise _TogetherError(failed or "out of memory in another process of the trial")
+        self._updating = True
+        learned = [parameter for parameter, one in zip(parameters, wanted, strict=True) if one]
+        for parameter in learned:
+            parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+        average([parameter.grad for parameter in learned if parameter.grad is not None])
+        self._updating = False
+
+    def _tell_others(self, error: Exception) -> None:
+        """Have the other processes, which wait in their step for this one, do theirs anew as well."""
+        with suppress(_TogetherError):
+            self._average(str(error))
 
     def _checkpointed(self, network: nn.Module) -> AbstractContextManager[None]:
         return checkpointed(network) if self._settings.checkpoint_activations else nullcontext()
 
     def _autocast(self) -> torch.autocast:
         return autocast(self.dtype, self._task.device)
+
+
+class _TogetherError(MemoryError):
+    """Memory has run out in one of the processes that learn together, and all know it."""
 
 
 def _check(losses: Tensor, epoch: int, step: int) -> None:
