@@ -311,7 +311,39 @@ WRONG: Final = [
     Wrong("wallClock in days", "spec.budget.wallClock", "1d", "spec.budget.wallClock", "should match"),
     Wrong("unknown source", "spec.metrics.source", "StdOut", "spec.metrics.source", "supported values"),
     Wrong("interval of 0s", "spec.metrics.interval", "0m0s", "spec.metrics.interval", "write for example 90s"),
-    Wrong("no claim", "spec.storage", {}, "spec.storage.volumeClaim", "Required value"),
+    Wrong("no storage", "spec.storage", {}, "spec.storage", "must have either volumeClaim or url"),
+    Wrong(
+        "two storages",
+        "spec.storage",
+        {"volumeClaim": "artifacts", "url": "s3://artifacts"},
+        "spec.storage",
+        "must have either volumeClaim or url",
+    ),
+    Wrong(
+        "credentials for a claim",
+        "spec.storage",
+        {"volumeClaim": "artifacts", "secret": "bucket"},
+        "spec.storage.secret",
+        "has no meaning without url",
+    ),
+    *(
+        Wrong(
+            what, "spec.storage", {"url": url}, "spec.storage.url", "must be s3://BUCKET/PREFIX or gs://BUCKET/PREFIX"
+        )
+        for what, url in (
+            ("a file of the node", "file:///etc"),
+            ("a file without scheme", "/etc"),
+            ("memory", "memory://artifacts"),
+            ("credentials in the URL", "s3://AKIA:secret@artifacts/nas"),
+            ("options in the URL", "s3://artifacts/nas?endpoint=http://elsewhere"),
+            ("out of the prefix", "s3://artifacts/nas/../other"),
+            ("an end in a slash", "s3://artifacts/"),
+            ("no bucket", "s3://"),
+        )
+    ),
+    Wrong(
+        "checkpoints always", "spec.storage.checkpointEvery", "0s", "spec.storage.checkpointEvery", "write for example"
+    ),
     Wrong("empty claim", "spec.storage.volumeClaim", "", "spec.storage.volumeClaim", "at least 1 char"),
     # trial template and the rest
     Wrong("template no object", "spec.trialTemplate", "pod.yaml", "spec.trialTemplate", "must be of type object"),

@@ -19,7 +19,6 @@ from kubenas.api.experiment import (
     Budget,
     ExperimentSpec,
     NASExperiment,
-    Storage,
     Trials,
 )
 from kubenas.api.fidelity import Fidelity
@@ -31,6 +30,7 @@ from kubenas.api.search import Search
 from kubenas.api.space import Preset, SearchSpace
 from kubenas.api.stage import Keep, Stage, StageTrials
 from kubenas.api.status import Best, Counts, ExperimentStatus, Measured
+from kubenas.api.storage import Storage
 from kubenas.api.task import Dataset, Task
 from kubenas.api.trial import Candidate, Failure, Point, Result, TrialSpec, TrialStatus
 
@@ -257,7 +257,10 @@ experiment_specs = made(
         scale_down=st.sampled_from(["Finish", "Pause"]),
     ),
     budget=made(Budget, gpu_hours=optional(st.floats(0.1, 1e9)), wall_clock=optional(durations)),
-    storage=optional(made(Storage, volume_claim=names)),
+    storage=optional(
+        made(Storage, volume_claim=names, checkpoint_every=optional(durations))
+        | made(Storage, url=st.just("s3://artifacts/nas"), secret=optional(names), checkpoint_every=optional(durations))
+    ),
     suspend=st.booleans(),
     ttl_seconds_after_finished=optional(st.integers(0, 2**31 - 1)),
 )

@@ -19,6 +19,7 @@ _GIVEN_TO: Final = {
     "ApiError": 1,
     "Fault": 0,
     "Finding": 1,
+    "StorageError": 0,
     "TrialError": 0,
     "Verdict": 1,
     "_UnusableError": 1,

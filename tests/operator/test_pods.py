@@ -103,6 +103,21 @@ def test_a_trial_sees_of_a_claim_the_files_of_its_experiment_alone() -> None:
     assert mount(namesake)["subPath"] == "nas-99999999"
 
 
+def test_a_trial_finds_its_checkpoints_in_a_bucket_by_the_secret_alone() -> None:
+    storage = {"url": "s3://artifacts/nas", "secret": "bucket", "checkpointEvery": "10m"}
+    spec = pod(experiment(storage=storage), trial_of("relu", "nas-7/0.safetensors"))
+    _, environment = started(spec)
+    own = "s3://artifacts/nas/nas-4f1c6a52"
+    assert environment["KUBENAS_CHECKPOINT_DIR"] == f"{own}/nas-0"
+    document = json.loads(environment["KUBENAS_TRIAL"])
+    assert document["candidates"][0]["resumeFrom"] == f"{own}/nas-7/0.safetensors"
+    assert document["checkpointEvery"] == 600
+    assert trainer(spec)["envFrom"] == [{"secretRef": {"name": "bucket"}}]
+    assert "bucket" not in json.dumps(document)
+    assert {"name": "checkpoints", "emptyDir": {}} in spec["volumes"]
+    assert "envFrom" not in trainer(pod(experiment(storage={"url": "gs://artifacts"}), trial_of("relu")))
+
+
 def test_without_a_claim_the_files_are_the_pods_own() -> None:
     spec = pod(experiment(), trial_of("relu"))
     assert mount(spec) == {"name": "checkpoints", "mountPath": "/checkpoints"}

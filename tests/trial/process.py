@@ -93,6 +93,11 @@ def trial_environment(folder: Path, document: Mapping[str, Any] | None = None, *
     }
 
 
+def checkpoints_in(folder: Path, of: str = "0") -> list[Path]:
+    """The files of a training's checkpoints, the oldest first."""
+    return sorted(folder.glob(f"{of}.*.safetensors"))
+
+
 def message(folder: Path) -> Any:
     """The termination message, its packed results as objects."""
     return unpacked((folder / "termination-log").read_bytes())

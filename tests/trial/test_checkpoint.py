@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from kubenas_trial.blueprint import Blueprint
 from kubenas_trial.checkpoint import Checkpoint
 from kubenas_trial.errors import InvalidTrialError
 from kubenas_trial.optimizers import SGD
-from tests.trial.process import ENDED_WITHIN, TrialProcess, error_of, message, trial_document, trial_environment
+from tests.trial.process import CELL, ENDED_WITHIN, TrialProcess, error_of, message, trial_document, trial_environment
+from tests.trial.s3 import BUCKET, S3, environment_of
 
 
 def trained(architecture: dict[str, Any]) -> Checkpoint:
@@ -203,6 +205,72 @@ def test_a_training_that_is_ended_within_epochs_ends_as_undisturbed(
     assert states["disturbed"][0] == states["undisturbed"][0]
     for name, weights in states["undisturbed"][1].items():
         assert torch.equal(states["disturbed"][1][name], weights), name
+
+
+@pytest.mark.parametrize("where", ["folder", "bucket"])
+def test_a_training_that_is_killed_within_an_epoch_loses_one_interval_at_most(
+    tmp_path: Path, where: str, request: pytest.FixtureRequest
+) -> None:
+    storage = {"KUBENAS_CHECKPOINT_DIR": str(tmp_path / "checkpoints")}
+    if where == "bucket":
+        server: S3 = request.getfixturevalue("s3")
+        storage = server.environment() | {"KUBENAS_CHECKPOINT_DIR": f"s3://{BUCKET}/{tmp_path.name}"}
+    at = f"{storage['KUBENAS_CHECKPOINT_DIR']}/0.safetensors"
+    # After each step a checkpoint is due.
+    document = trial_document(checkpointEvery=0.000_001)
+    document["candidates"] = [document["candidates"][0] | {"epochs": 2}]
+    folders = {name: tmp_path / name for name in ("undisturbed", "disturbed")}
+    for folder in folders.values():
+        folder.mkdir()
+    killed = ENDED_WITHIN.replace("SIGTERM", "SIGKILL")
+    environment = trial_environment(folders["disturbed"], document, **storage)
+    with environment_of(storage):
+        for step, examples in ((4, 3 * 64), (3, 5 * 64)):
+            with TrialProcess(environment, ("-c", killed, str(step)), warm=True) as trial:
+                assert trial.exit_code() == -signal.SIGKILL, trial.log
+            left = checkpoint.load(at, CELL)
+            assert (left.step, left.examples) == (0, examples)
+        with TrialProcess(environment, warm=True) as trial:
+            assert trial.exit_code() == 0, trial.log
+            assert "goes on from epoch 0, example 320" in trial.log
+        weights = checkpoint.load(at, CELL).model
+    own = {"KUBENAS_CHECKPOINT_DIR": str(folders["undisturbed"])}
+    with TrialProcess(trial_environment(folders["undisturbed"], document, **own), warm=True) as trial:
+        assert trial.exit_code() == 0, trial.log
+    assert outcome(folders["disturbed"]) == outcome(folders["undisturbed"])
+    for name, expected in checkpoint.load(folders["undisturbed"] / "0.safetensors", CELL).model.items():
+        assert torch.equal(weights[name], expected), name
+
+
+def test_a_trial_that_a_bucket_refuses_says_so_before_it_trains(tmp_path: Path, s3: S3) -> None:
+    wrong = s3.environment() | {"AWS_SECRET_ACCESS_KEY": "wrong"}
+    environment = trial_environment(
+        tmp_path, trial_document(), KUBENAS_CHECKPOINT_DIR=f"s3://{BUCKET}/refused", **wrong
+    )
+    with TrialProcess(environment, warm=True) as trial:
+        assert trial.exit_code() == 1
+        assert "epoch 1/" not in trial.log
+    reason, text = error_of(tmp_path)
+    assert reason == "StorageRefused"
+    assert "refused with SignatureDoesNotMatch" in text
+
+
+def test_a_training_goes_on_while_its_disk_is_full_but_needs_its_last_checkpoint(
+    small_disk: Path, tmp_path: Path
+) -> None:
+    # Room for two checkpoints, but for none while the first is there.
+    environment = trial_environment(tmp_path, KUBENAS_CHECKPOINT_DIR=str(small_disk))
+    filler = small_disk / "filler"
+    filler.write_bytes(bytes(shutil.disk_usage(small_disk).free - 4096))
+    with TrialProcess(environment, warm=True) as trial:
+        assert trial.exit_code() == 1
+        assert "no checkpoint was written, the training goes on" in trial.log
+        assert "epoch 3/3" in trial.log
+    assert error_of(tmp_path)[0] == "StorageFull"
+    assert list(small_disk.iterdir()) == [filler]
+    filler.unlink()
+    with TrialProcess(environment, warm=True) as trial:
+        assert trial.exit_code() == 0, trial.log
 
 
 def test_a_candidate_that_a_later_stage_goes_on_with_ends_as_trained_in_one_go(tmp_path: Path) -> None:

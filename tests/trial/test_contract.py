@@ -568,7 +568,9 @@ def test_the_document_is_read_as_the_contract_writes_it(tmp_path: Path) -> None:
         candidate = trial.candidates[0]
         assert (trial.seed, trial.document.attempt, candidate.id, candidate.epochs) == (1, 1, "0", 3)
         assert dict(candidate.architecture) == CELL
-        assert trial.checkpoint_path(candidate) == tmp_path / "checkpoints" / "0.safetensors"
+        checkpoints = trial.checkpoints(candidate)
+        assert checkpoints
+        assert checkpoints.at == str(tmp_path / "checkpoints" / "0.safetensors")
         assert trial.data_dir is None
         trial.report(candidate, 1, accuracy=1)
 

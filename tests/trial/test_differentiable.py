@@ -11,7 +11,7 @@ import pytest
 from kubenas.api.space import SearchSpace
 from kubenas.space.load import build_space
 from kubenas_trial import checkpoint
-from tests.trial.process import TrialProcess, error_of, message, trial_document, trial_environment
+from tests.trial.process import TrialProcess, checkpoints_in, error_of, message, trial_document, trial_environment
 
 METRICS = {
     *("accuracy", "loss", "params", "flops", "seconds", "peak_memory_mb"),
@@ -109,13 +109,12 @@ def test_a_search_that_has_collapsed_goes_back_and_ends(tmp_path: Path) -> None:
         trial.wait_for(lambda: trial.scrape()[1].get("0", 0) >= 8)
         trial.send(signal.SIGTERM)
         assert trial.exit_code() == 143
-    path = checkpoints / "0-search.safetensors"
-    tensors, header = checkpoint.read(path)
+    tensors, header = checkpoint.read(checkpoints_in(checkpoints, "0-search")[-1])
     done = header["step"]
     assert tensors["past.signs"][:, 2].tolist() == [1.0] * done
     # As if there had been none in the first eight epochs.
     tensors["past.signs"][:8, 2] = 0.0
-    checkpoint.write(path, tensors, header)
+    checkpoint.write(checkpoints / "0-search.safetensors", tensors, header)
     with TrialProcess(environment, warm=True) as trial:
         assert trial.exit_code() == 0
         # Two windows of five epochs of skips.

@@ -18,7 +18,15 @@ from torch.distributed import TCPStore  # type: ignore[attr-defined]  # there, b
 from kubenas_trial import distributed
 from kubenas_trial.tasks.load import TASKS, task_class
 from kubenas_trial.threads import cpu_limit
-from tests.trial.process import PATIENCE_SECONDS, TrialProcess, error_of, message, trial_document, trial_environment
+from tests.trial.process import (
+    PATIENCE_SECONDS,
+    TrialProcess,
+    checkpoints_in,
+    error_of,
+    message,
+    trial_document,
+    trial_environment,
+)
 
 # Trains without anything that differs between one process and two (normalization, dropout), on whole batches only.
 TRAINING = """
@@ -137,7 +145,7 @@ def test_a_trial_of_two_processes_has_one_result(tmp_path: Path) -> None:
     [result] = message(tmp_path)["results"]
     assert result["step"] == 2
     assert {"accuracy", "test_accuracy", "params", "seconds"} <= set(result["metrics"])
-    assert (tmp_path / "checkpoints" / "0.safetensors").exists()
+    assert checkpoints_in(tmp_path / "checkpoints")
     assert trial.log.count("epoch 1/2") == 1
 
 
@@ -147,7 +155,7 @@ def test_processes_share_the_cpus(tmp_path: Path, given: str, expected: int) -> 
     trainer = "import os; os.environ['OMP_NUM_THREADS'] or os.environ.pop('OMP_NUM_THREADS'); " * (not given)
     trainer += "import runpy; runpy.run_module('kubenas_trial', run_name='__main__')"
     with TrialProcess(environment | {"OMP_NUM_THREADS": given}, ("-c", trainer)) as trial:
-        trial.wait_for((tmp_path / "checkpoints" / "0.safetensors").exists)
+        trial.wait_for(lambda: bool(checkpoints_in(tmp_path / "checkpoints")))
         [other] = children(trial.pid)
         variables = Path(f"/proc/{other}/environ").read_bytes().split(b"\0")
         assert f"OMP_NUM_THREADS={expected}".encode() in variables
@@ -200,7 +208,7 @@ def test_data_are_loaded_once_for_all_processes(loaded: Path, task: str) -> None
 
 def test_sigterm_ends_all_and_leaves_a_checkpoint(tmp_path: Path) -> None:
     with TrialProcess(joint_environment(tmp_path, 10_000)) as trial:
-        trial.wait_for((tmp_path / "checkpoints" / "0.safetensors").exists)
+        trial.wait_for(lambda: bool(checkpoints_in(tmp_path / "checkpoints")))
         [other] = children(trial.pid)
         trial.send(signal.SIGTERM)
         assert trial.exit_code() == 143
@@ -209,7 +217,7 @@ def test_sigterm_ends_all_and_leaves_a_checkpoint(tmp_path: Path) -> None:
 
 def test_a_rank_that_dies_fails_the_trial(tmp_path: Path) -> None:
     with TrialProcess(joint_environment(tmp_path, 10_000)) as trial:
-        trial.wait_for((tmp_path / "checkpoints" / "0.safetensors").exists)
+        trial.wait_for(lambda: bool(checkpoints_in(tmp_path / "checkpoints")))
         os.kill(children(trial.pid)[0], signal.SIGKILL)
         assert trial.exit_code() == 1
     assert error_of(tmp_path) == ("RankFailed", "process 1 of 2 was ended by SIGKILL")

@@ -32,6 +32,7 @@ from kubenas_trial.evaluation.training import Training
 from kubenas_trial.measure.live_memory import LiveMemory
 from kubenas_trial.networks.build import build_network, family_of
 from kubenas_trial.step import Step
+from kubenas_trial.storage.checkpoints import CheckpointStore
 from kubenas_trial.supernets.networks import Networks
 from kubenas_trial.supernets.rules.load import rule_class
 from kubenas_trial.supernets.supernet import Supernet
@@ -255,8 +256,8 @@ class InFolder(Reports):
         super().__init__()
         self.folder = folder
 
-    def checkpoint_path(self, candidate: Candidate) -> Path:  # type: ignore[override]
-        return self.folder / f"{candidate.id}.safetensors"
+    def checkpoints(self, candidate: Candidate) -> CheckpointStore:  # type: ignore[override]
+        return CheckpointStore(self.folder / f"{candidate.id}.safetensors")
 
 
 def test_a_training_that_was_done_before_keeps_its_peak(tmp_path: Path) -> None:

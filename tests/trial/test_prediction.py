@@ -38,6 +38,7 @@ from kubenas_trial.evaluation.train import train
 from kubenas_trial.networks.build import family_of
 from kubenas_trial.networks.detector import Predictions
 from kubenas_trial.prediction import Predictor, load_predictor
+from kubenas_trial.storage.checkpoints import CheckpointStore
 from kubenas_trial.tasks.answers import Choice, DetectedObject
 from kubenas_trial.tasks.base import Task
 from kubenas_trial.tasks.boxes import decode
@@ -45,6 +46,7 @@ from kubenas_trial.tasks.language_model import _ALICE
 from kubenas_trial.tasks.load import TASKS, load_task, task_class
 from kubenas_trial.tasks.node_classification import NodeClassification, NodeClassificationSettings
 from kubenas_trial.tasks.translation import translate
+from tests.trial.process import checkpoints_in
 from tests.trial.test_image_networks import OWN, SMALL
 from tests.trial.test_seeds import shortened
 from tests.trial.training import Reports
@@ -67,9 +69,9 @@ class Saved(Reports):
         super().__init__()
         self.path = path
 
-    def checkpoint_path(self, candidate: Candidate) -> Path:  # type: ignore[override]
+    def checkpoints(self, candidate: Candidate) -> CheckpointStore:  # type: ignore[override]
         assert candidate.id == "0"
-        return self.path
+        return CheckpointStore(self.path)
 
 
 def loaded(name: str) -> Task[Any, Any]:
@@ -194,7 +196,7 @@ def test_another_process_needs_nothing_but_the_file(tmp_path: Path) -> None:
     here = load_predictor(tmp_path / "0.safetensors").predict(texts)
     moved = tmp_path / "elsewhere"
     moved.mkdir()
-    (tmp_path / "0.safetensors").rename(moved / "mine.safetensors")
+    checkpoints_in(tmp_path)[-1].rename(moved / "mine.safetensors")
     command = [sys.executable, "-c", ELSEWHERE, "mine.safetensors", json.dumps(texts)]
     there = subprocess.run(command, cwd=moved, capture_output=True, text=True, check=True)
     assert_same([Choice(*each) for each in json.loads(there.stdout)], here)
@@ -271,7 +273,7 @@ def test_what_cannot_be_rebuilt_is_one_error_that_names_the_file(
     change: Callable[[dict[str, Any]], Any], tmp_path: Path
 ) -> None:
     trained("image-classification", tmp_path / "0.safetensors")
-    changed = rewritten(tmp_path / "0.safetensors", change)
+    changed = rewritten(checkpoints_in(tmp_path)[-1], change)
     with pytest.raises(InvalidTrialError, match=r"changed\.safetensors"):
         load_predictor(changed)
 

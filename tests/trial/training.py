@@ -22,7 +22,7 @@ class Reports:
     def report(self, candidate: Candidate, step: int, **metrics: float) -> None:  # noqa: ARG002
         self.all.append(metrics)
 
-    def checkpoint_path(self, candidate: Candidate) -> None:  # noqa: ARG002
+    def checkpoints(self, candidate: Candidate) -> None:  # noqa: ARG002
         return None
 
     def uninterrupted(self) -> AbstractContextManager[None]:
@@ -36,7 +36,7 @@ class Curve(Reports):
         assert (candidate.id, step) == ("0", min(len(self.all) + 1, candidate.epochs))
         super().report(candidate, step, **metrics)
 
-    def checkpoint_path(self, candidate: Candidate) -> None:
+    def checkpoints(self, candidate: Candidate) -> None:
         assert candidate.id == "0"
 
     def values(self, *endings: str) -> list[dict[str, float]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from kubenas.space.base import Architecture, InvalidArchitectureError, Space
 from kubenas_trial.document import TrialDocument
@@ -17,14 +16,14 @@ class Candidate:
 
     `given` is its architecture, or None for one that the evaluation finds; `epochs` are 1 where nothing is trained for
     it. `horizon`, where larger than `epochs`, is the length of the learning rate's schedule, as a later stage resumes
-    from this training's checkpoint. `resume_from` is another trial's checkpoint file of the same architecture,
-    to go on from, or None.
+    from this training's checkpoint. `resume_from` is where another trial's checkpoints of the same
+    architecture are, to go on from, or None.
     """
 
     id: str
     given: Architecture | None
     epochs: int
-    resume_from: Path | None
+    resume_from: str | None
     horizon: int = 0
 
     @property
@@ -50,5 +49,6 @@ def candidates_of(document: TrialDocument, space: Space) -> Iterator[Candidate]:
             architecture = None if candidate.architecture is None else space.parse(candidate.architecture)
         except InvalidArchitectureError as error:
             raise InvalidTrialError(f"candidate {candidate.id}: {error}") from error
-        resume_from = None if candidate.resume_from is None else Path(candidate.resume_from)
-        yield Candidate(candidate.id, architecture, candidate.epochs or 1, resume_from, candidate.horizon or 0)
+        yield Candidate(
+            candidate.id, architecture, candidate.epochs or 1, candidate.resume_from, candidate.horizon or 0
+        )

@@ -1,12 +1,10 @@
-"""Checkpoints in one safetensors file: tensors as they are, all else as JSON, most of it in the file's own header.
-
-One file is replaced by one rename, so a reader finds the old state or the new one, never a mixture.
-"""
+"""Checkpoints as safetensors files: tensors as they are, all else as JSON, most of it in the file's own header."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +16,10 @@ from safetensors.torch import save_file
 
 from kubenas_trial.blueprint import Blueprint
 from kubenas_trial.errors import InvalidTrialError
+from kubenas_trial.storage.checkpoints import CheckpointStore
 
 _HEADER_KEY = "kubenas"
+_OS_ERROR = re.compile(r"os error (\d+)")
 _PREPROCESSING = "preprocessing"
 
 
@@ -75,12 +75,25 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     write(path, tensors, header)
 
 
-def load(path: Path, architecture: dict[str, Any] | None = None) -> Checkpoint:
-    """The checkpoint in `path`, its tensors on the CPU.
+def load(at: str | Path, architecture: dict[str, Any] | None = None) -> Checkpoint:
+    """The newest checkpoint `at` a path or a URL (see `CheckpointStore`), its tensors on the CPU.
 
     Raises:
         InvalidTrialError: there is none, it cannot be read, or it belongs to another architecture than the one given.
+        StorageError: the storage refuses, or cannot be reached.
     """
+    found = newest(CheckpointStore(at), architecture)
+    if found is None:
+        raise InvalidTrialError(f"checkpoint {at} does not exist")
+    return found
+
+
+def newest(store: CheckpointStore, architecture: dict[str, Any] | None = None) -> Checkpoint | None:
+    """The newest checkpoint in `store`, as `load` does, or None where there is none."""
+    return store.load(lambda path: _load(path, architecture))
+
+
+def _load(path: Path, architecture: dict[str, Any] | None) -> Checkpoint:
     tensors, header = read(path)
     try:
         found = _checkpoint(tensors, header)
@@ -117,7 +130,14 @@ def _checkpoint(tensors: dict[str, torch.Tensor], header: Any) -> Checkpoint:
 def write(path: Path, tensors: Mapping[str, torch.Tensor], header: Mapping[str, Any]) -> None:
     """Write tensors, and a header as JSON, to `path`, durable once this returns, whole or not at all."""
     partial = path.with_name(f"{path.name}.partial")
-    save_file({name: t.cpu().contiguous() for name, t in tensors.items()}, partial, {_HEADER_KEY: json.dumps(header)})
+    whole = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+    try:
+        save_file(whole, partial, {_HEADER_KEY: json.dumps(header)})
+    except SafetensorError as error:
+        # It tells of a full disk in its text only.
+        if found := _OS_ERROR.search(str(error)):
+            raise OSError(int(found[1]), os.strerror(int(found[1])), str(partial)) from error
+        raise
     with partial.open("rb") as file:
         os.fsync(file.fileno())
     partial.replace(path)

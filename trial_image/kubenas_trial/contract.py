@@ -20,7 +20,6 @@ import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 
 from kubenas.space.base import Space, Value
 from kubenas.space.load import build_space
@@ -31,6 +30,7 @@ from kubenas_trial.errors import InvalidTrialError, NonFiniteMetricError, TrialE
 from kubenas_trial.exposition import Exposition
 from kubenas_trial.results import EPOCH, Results
 from kubenas_trial.sigterm import Sigterm
+from kubenas_trial.storage.checkpoints import CheckpointStore
 from kubenas_trial.termination import Failed, Result, error_message, exposed_message, results_message, write
 
 __all__ = ["Candidate", "InvalidTrialError", "NonFiniteMetricError", "Trial", "TrialError"]
@@ -48,7 +48,6 @@ class Trial:
         seed: seed of this trial's random draws, the same for each of its attempts.
         space: the search space that the candidates belong to.
         candidates: the architectures to evaluate, one after another.
-        checkpoint_dir: where this trial's checkpoints outlive its pod, or None.
         data_dir: where data sets lie, or None.
     """
 
@@ -59,7 +58,7 @@ class Trial:
         self.seed = document.seed
         self.space: Space = build_space(document.search_space)
         self.candidates = tuple(candidates_of(document, self.space))
-        self.checkpoint_dir = directory(environment, "KUBENAS_CHECKPOINT_DIR")
+        self._checkpoints = environment.get("KUBENAS_CHECKPOINT_DIR")
         self.data_dir = directory(environment, "KUBENAS_DATA_DIR")
         self._exposition = exposition
         self._sigterm = sigterm
@@ -206,12 +205,11 @@ class Trial:
         """
         return self._sigterm.held()
 
-    def checkpoint_path(self, candidate: Candidate) -> Path | None:
-        """The file that holds `candidate`'s checkpoint, or None where nothing outlives the pod."""
-        if self.checkpoint_dir is None:
+    def checkpoints(self, candidate: Candidate, suffix: str = ".safetensors") -> CheckpointStore | None:
+        """The checkpoints of `candidate`, in files that end in `suffix`; None where nothing outlives the pod."""
+        if self._checkpoints is None:
             return None
-        self.checkpoint_dir.mkdir(parents=True, exist_ok=True)
-        return self.checkpoint_dir / f"{candidate.id}.safetensors"
+        return CheckpointStore(f"{self._checkpoints}/{candidate.id}{suffix}", self.document.checkpoint_every)
 
     def _give_up(self, candidate: str, error: TrialError) -> None:
         self._results.fail(candidate, error)

@@ -95,6 +95,8 @@ class TrialDocument(EvaluationDocument):
     # Checkpoint of the supernet that the candidates are judged by, or begin from.
     supernet: str | None = None
     rungs: RungsDocument = RungsDocument()
+    # Seconds between checkpoints, within an epoch too.
+    checkpoint_every: Annotated[float, Field(gt=0)] | None = None
     candidates: Annotated[list[CandidateDocument], Field(min_length=1), BeforeValidator(_unpacked)]
 
 

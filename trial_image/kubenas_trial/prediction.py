@@ -69,15 +69,15 @@ class Predictor:
 
 
 def load_predictor(path: Path | str, device: str = "cpu") -> Predictor:
-    """What the checkpoint file at `path` holds, ready to be used on `device` (auto, cpu, cuda or cuda:NUMBER).
+    """What the newest checkpoint at `path`, which may be a URL, holds, ready to be used on `device`.
 
-    Nothing in the file is executed: it has tensors and JSON alone.
+    A device is auto, cpu, cuda or cuda:NUMBER. Nothing in the file is executed: it has tensors and JSON alone.
 
     Raises:
         InvalidTrialError: the file does not exist or is no checkpoint of this trainer, or there is no such device.
     """
     where = find_device(device)
-    state = checkpoint.load(Path(path))
+    state = checkpoint.load(path)
     try:
         network = state.blueprint.build()
         network.load_state_dict(state.model)

@@ -17,6 +17,7 @@ from kubenas.api.search import Search
 from kubenas.api.space import SearchSpace
 from kubenas.api.stage import MAX_STAGES, STAGE_RULES, Stage
 from kubenas.api.status import MAX_WARM_STARTS, ExperimentStatus
+from kubenas.api.storage import Storage
 from kubenas.api.task import Task
 
 LabelValue = Annotated[str, Field(max_length=63, pattern=r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$")]
@@ -129,17 +130,6 @@ class Metrics(Model):
         description="Prometheus: one query for the whole experiment. Pod: the operator scrapes each trial's pod.",
     )
     interval: Duration = Field(default="15s", description="Time between two readings.")
-
-
-class Storage(Model):
-    """Where checkpoints live."""
-
-    volume_claim: str = Field(
-        min_length=1,
-        max_length=253,
-        description="PersistentVolumeClaim in the experiment's namespace, mounted for checkpoints in every trial; "
-        "without one a retried trial starts from the beginning. Required where a stage judges by a supernet.",
-    )
 
 
 class TemplateMetadata(Model):

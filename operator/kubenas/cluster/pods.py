@@ -75,7 +75,7 @@ def pod_manifest(
     `token` is a secret of the attempt, by which the operator proves itself to its trainer.
     """
     template = experiment.spec.trial_template
-    document = trial_document(experiment.metadata.name, experiment.spec, stage, trial, _CHECKPOINTS)
+    document = trial_document(experiment.metadata.name, experiment.spec, stage, trial, _checkpoints(experiment))
     base = _pod_spec(
         experiment, defaults, trial, document, token if stage.rungs and len(trial.candidates) > 1 else None
     )
@@ -115,12 +115,13 @@ def _pod_spec(
     storage = experiment.spec.storage
     volume: dict[str, Any] = {"name": "checkpoints"}
     mount = {"name": "checkpoints", "mountPath": _CHECKPOINTS}
-    if storage:
+    if storage and storage.volume_claim:
         volume["persistentVolumeClaim"] = {"claimName": storage.volume_claim}
-        # Others share the claim, as may a deleted experiment of the same name have done.
-        mount["subPath"] = f"{experiment.metadata.name}-{experiment.metadata.uid[:8]}"
+        mount["subPath"] = _own_folder(experiment)
     else:
         volume["emptyDir"] = {}
+    # Of the bucket alone: what is in `env` cannot be changed by it.
+    credentials = [{"secretRef": {"name": storage.secret}}] if storage and storage.secret else []
     return {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
@@ -139,12 +140,13 @@ def _pod_spec(
                 "image": defaults.image,
                 "env": [
                     {"name": TRIAL_VARIABLE, "value": escaped(document)},
-                    {"name": CHECKPOINT_VARIABLE, "value": f"{_CHECKPOINTS}/{trial.name}"},
+                    {"name": CHECKPOINT_VARIABLE, "value": f"{_checkpoints(experiment)}/{trial.name}"},
                     {"name": DATA_VARIABLE, "value": _DATA},
                     {"name": "HOME", "value": "/tmp"},  # noqa: S108 - the pod's own emptyDir
                     *waits,
                     *proof,
                 ],
+                **({"envFrom": credentials} if credentials else {}),
                 "ports": [{"name": port, "containerPort": METRICS_PORT}],
                 "resources": {"limits": {defaults.gpu_resource: 1}},
                 "securityContext": {
@@ -168,6 +170,17 @@ def _pod_spec(
             volume,
         ],
     }
+
+
+def _own_folder(experiment: NASExperiment) -> str:
+    """Others share the claim or the bucket, as may a deleted experiment of the same name have done."""
+    return f"{experiment.metadata.name}-{experiment.metadata.uid[:8]}"
+
+
+def _checkpoints(experiment: NASExperiment) -> str:
+    """Where the folders of all its trials are, as a trial sees it."""
+    storage = experiment.spec.storage
+    return f"{storage.url}/{_own_folder(experiment)}" if storage and storage.url else _CHECKPOINTS
 
 
 def _scrape_limit(experiment: NASExperiment) -> int:

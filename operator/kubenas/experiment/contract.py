@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from kubenas.api.base import duration_seconds
 from kubenas.api.evaluation import MAX_TRAINED
 from kubenas.space.packing import pack
 
@@ -38,7 +39,7 @@ def trial_document(
         spec: its specification.
         stage: the trial's.
         trial: what is to be evaluated.
-        checkpoints: the folder that holds each trial's folder of checkpoints, as the trial sees it.
+        checkpoints: the folder or URL that holds each trial's folder of checkpoints, as the trial sees it.
     """
     return json.dumps(
         {
@@ -48,12 +49,18 @@ def trial_document(
             "seed": _seed(spec, stage, trial),
             **evaluation_document(spec, stage),
             "searchSpace": spec.search_space.dump(),
+            **_checkpointing(spec),
             **({"supernet": f"{checkpoints}/{trial.supernet}"} if checkpoints and trial.supernet else {}),
             **({"rungs": {"epochs": stage.rungs, "metrics": stage.required}} if stage.rungs else {}),
             "candidates": _candidates(trial.remaining, stage, checkpoints),
         },
         separators=(",", ":"),
     )
+
+
+def _checkpointing(spec: ExperimentSpec) -> dict[str, Any]:
+    every = spec.storage.checkpoint_every if spec.storage else None
+    return {"checkpointEvery": duration_seconds(every)} if every else {}
 
 
 def _candidates(candidates: Sequence[Candidate], stage: ResolvedStage, checkpoints: str | None) -> Any:

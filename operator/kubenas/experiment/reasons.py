@@ -30,6 +30,9 @@ FAILURES: Final = frozenset(
         "RankFailed",
         "ResultsNotRead",
         "ResultsTooLarge",
+        "StorageFull",
+        "StorageRefused",
+        "StorageUnavailable",
         "Timeout",
         "TrainerError",
     }

@@ -14,7 +14,7 @@ from kubenas_trial.run import prepare_threads
 
 
 def extract(
-    supernet: Annotated[Path, typer.Argument(help="Checkpoint of a supernet.", show_default=False)],
+    supernet: Annotated[str, typer.Argument(help="Checkpoint of a supernet, a path or a URL.", show_default=False)],
     architecture: Annotated[str, typer.Option(help="JSON, or a name in the space's own notation.", show_default=False)],
     out: Annotated[Path, typer.Option(help="File for the network's checkpoint, .safetensors.", show_default=False)],
     dataset: Annotated[
@@ -47,7 +47,7 @@ def extract(
     with failures_told():
         if not out.absolute().parent.is_dir():
             raise InvalidTrialError(f"--out: the folder {out.absolute().parent} does not exist")
-        if out.is_dir() or (out.exists() and supernet.exists() and out.samefile(supernet)):
+        if out.is_dir() or out.resolve() == Path(supernet).resolve():
             raise InvalidTrialError(
                 f"--out: {out} is {'a folder' if out.is_dir() else 'the supernet'}: name another file"
             )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -65,9 +64,8 @@ class TrainingProgress:
         name, value = next(iter(metrics.items()))
         self._progress.update(self._bar, completed=step, description=f"{name} {value:.4g}")
 
-    def checkpoint_path(self, candidate: Candidate) -> Path | None:  # noqa: ARG002 - a Reporter's signature
-        """None is wanted."""
-        return None
+    def checkpoints(self, candidate: Candidate) -> None:
+        """None are wanted."""
 
     def uninterrupted(self) -> AbstractContextManager[None]:
         """Nothing here turns signals into exceptions but KeyboardInterrupt, which leaves nothing to go on with."""

@@ -88,7 +88,9 @@ class Search(Training):
         self.past: list[Signs] = []
         self.alphas: list[list[Tensor]] = []
 
-    def train_epoch(self, epoch: int, generator: torch.Generator) -> None:
+    def train_epoch(
+        self, epoch: int, generator: torch.Generator, after_step: Callable[[], None] = lambda: None
+    ) -> None:
         """Learn from every example of the weights' half once; `epoch` counts from 1.
 
         Raises:
@@ -103,7 +105,7 @@ class Search(Training):
             with torch.no_grad():
                 for weights, kept in zip(mixture.expected(), mixture.kept, strict=True):
                     prune(weights, kept, operations_at(done, kept.shape[1]))
-        super().train_epoch(epoch, generator)
+        super().train_epoch(epoch, generator, after_step)
 
     def first_step(self) -> None:
         """One step of the alphas and of the weights on the first examples: all that an epoch takes of memory."""

@@ -17,6 +17,7 @@ from kubenas_trial.errors import InvalidTrialError
 from kubenas_trial.evaluation.epochs import seed_epoch
 from kubenas_trial.evaluation.peak import reset_peak
 from kubenas_trial.evaluation.reporter import Reporter
+from kubenas_trial.evaluation.saving import Saving
 from kubenas_trial.measure.cost import count_flops, count_parameters
 from kubenas_trial.tasks.base import Task
 
@@ -62,27 +63,26 @@ def search(task: Task[Any, Any], trial: Trial, candidate: Candidate, reporter: R
     seed_epoch(seed, candidate.id, epoch=0)
     found = Search(task, document.search_space, document.evaluation, candidate.epochs, seed, reporter.uninterrupted)
     done, metrics = 0, dict[str, float]()
-    path = _path(reporter.checkpoint_path(candidate))
-    if path is not None and path.exists():
-        done, metrics = _load(path, found)
+    own = reporter.checkpoints(candidate)
+    # Not a network's own checkpoint.
+    store = None if own is None else own.beside("search")
+    if store is not None and (loaded := store.load(lambda path: _load(path, found))):
+        done, metrics = loaded
         if done:
             trial.found(candidate, found.mixture.derive())
             reporter.report(candidate, done, **metrics)
-        _LOG.info("candidate %s: goes on from epoch %d, example %d of %s", candidate.id, done, found.examples, path)
-    saved = done, found.examples
+        _LOG.info("candidate %s: goes on from epoch %d, example %d", candidate.id, done, found.examples)
+    saving = Saving[tuple[int, int]](store, lambda path: _save(path, found, done, metrics), reporter.uninterrupted)
+    saving.has((done, found.examples))
 
-    def save() -> None:
-        nonlocal saved
-        if path is None or saved == (done, found.examples):
-            return
-        with reporter.uninterrupted():
-            _save(path, found, done, metrics)
-            saved = done, found.examples
+    def save_within() -> None:
+        saving.within((done, found.examples))
 
     try:
         while done < candidate.epochs and not metrics.get("restored_epoch"):
             epoch = done + 1
-            found.train_epoch(epoch, seed_epoch(seed, candidate.id, epoch))
+            generator = seed_epoch(seed, candidate.id, epoch)
+            found.train_epoch(epoch, generator, save_within)
             signs, values = _measured(task, trial, found, epoch, candidate.epochs)
             with reporter.uninterrupted():
                 found.keep(signs)
@@ -91,9 +91,9 @@ def search(task: Task[Any, Any], trial: Trial, candidate: Candidate, reporter: R
                 trial.found(candidate, found.mixture.derive())
                 reporter.report(candidate, epoch, **values)
                 done, found.examples, metrics = epoch, 0, values
-            save()
+            saving.now((done, found.examples))
     except SystemExit:
-        save()
+        saving.now((done, found.examples))
         raise
     if restored := int(metrics["restored_epoch"]):
         _LOG.warning(
@@ -129,11 +129,6 @@ def _measured(
             **found.memory,
         }
     return signs, values
-
-
-def _path(own: Path | None) -> Path | None:
-    """Not a network's own checkpoint: another file."""
-    return None if own is None else own.with_name(f"{own.stem}-search{own.suffix}")
 
 
 def _save(path: Path, found: Search, done: int, metrics: dict[str, float]) -> None:

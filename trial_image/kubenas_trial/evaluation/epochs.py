@@ -13,7 +13,9 @@ from kubenas_trial.blueprint import Blueprint
 from kubenas_trial.checkpoint import Checkpoint
 from kubenas_trial.contract import Candidate
 from kubenas_trial.evaluation.reporter import Reporter
+from kubenas_trial.evaluation.saving import Saving
 from kubenas_trial.evaluation.training import Training
+from kubenas_trial.storage.checkpoints import CheckpointStore
 
 
 class Epochs:
@@ -29,15 +31,18 @@ class Epochs:
         training: Training,
         candidate: Candidate,
         reporter: Reporter,
-        path: Path | None,
+        store: CheckpointStore | None,
         blueprint: Blueprint | None,
     ) -> None:
-        """Write checkpoints with `blueprint` to `path`; none where either is None."""
+        """Write checkpoints with `blueprint` to `store`; none where either is None."""
         self.done = 0
         self.metrics: dict[str, float] = {}
         self._training, self._candidate, self._reporter = training, candidate, reporter
-        self._path, self._blueprint = path, blueprint
-        self._saved = (0, training.examples)
+        self._blueprint = blueprint
+        self._saving = Saving[tuple[int, int]](
+            None if blueprint is None else store, self._write, reporter.uninterrupted
+        )
+        self._saving.has(self._position)
 
     def go_on_from(self, state: Checkpoint) -> None:
         """Take over all of a checkpoint but the network's weights, and report its metrics again."""
@@ -47,7 +52,7 @@ class Epochs:
             training.scaler.load_state_dict(state.scaler)
         training.examples, training.seconds = state.examples, state.seconds
         self.done, self.metrics = state.step, state.metrics
-        self._saved = (self.done, training.examples)
+        self._saving.has(self._position)
         if self.done:
             self._reporter.report(self._candidate, self.done, **self.metrics)
 
@@ -63,26 +68,35 @@ class Epochs:
             seed: of the trial.
             measured: the metrics after an epoch.
             should_stop: whether the training ends after an epoch, before its last one.
+
+        Raises:
+            StorageError: the last checkpoint could not be written.
         """
         training = self._training
         try:
             for epoch in range(self.done + 1, self._candidate.epochs + 1):
                 if self.done and should_stop(self._candidate):
+                    # A later trial may go on from here.
+                    self._saving.now(self._position, last=True)
                     return
-                training.train_epoch(epoch, seed_epoch(seed, self._candidate.id, epoch))
+                generator = seed_epoch(seed, self._candidate.id, epoch)
+                training.train_epoch(epoch, generator, lambda: self._saving.within(self._position))
                 values = measured()
                 with self._reporter.uninterrupted():
                     self._reporter.report(self._candidate, epoch, **values)
                     self.done, training.examples, self.metrics = epoch, 0, values
-                self._save()
+                self._saving.now(self._position, last=epoch == self._candidate.epochs)
         except SystemExit:
-            self._save()
+            self._saving.now(self._position)
             raise
 
-    def _save(self) -> None:
-        training, now = self._training, (self.done, self._training.examples)
-        if self._path is None or self._blueprint is None or self._saved == now:
-            return
+    @property
+    def _position(self) -> tuple[int, int]:
+        return self.done, self._training.examples
+
+    def _write(self, path: Path) -> None:
+        training = self._training
+        assert self._blueprint is not None  # noqa: S101 - else nothing is written
         state = Checkpoint(
             blueprint=self._blueprint,
             step=self.done,
@@ -93,9 +107,7 @@ class Epochs:
             optimizer=training.optimizer.state_dict(),
             scaler=training.scaler.state_dict(),
         )
-        with self._reporter.uninterrupted():
-            checkpoint.save(self._path, state)
-            self._saved = now
+        checkpoint.save(path, state)
 
 
 def seed_epoch(seed: int, candidate: str, epoch: int) -> torch.Generator:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Protocol
 
 from kubenas_trial.contract import Candidate, Trial
+from kubenas_trial.storage.checkpoints import CheckpointStore
 
 _LOG = logging.getLogger("kubenas_trial")
 
@@ -18,8 +18,8 @@ class Reporter(Protocol):
     def report(self, candidate: Candidate, step: int, **metrics: float) -> None:
         """Take the values of `candidate` after `step` epochs; the last report is its result."""
 
-    def checkpoint_path(self, candidate: Candidate) -> Path | None:
-        """The file of its checkpoint, or None where none is wanted."""
+    def checkpoints(self, candidate: Candidate) -> CheckpointStore | None:
+        """Its checkpoints, or None where none are wanted."""
 
     def uninterrupted(self) -> AbstractContextManager[None]:
         """Defers the SystemExit of a signal to the end of the `with`."""
@@ -37,9 +37,9 @@ class LoggedTrial:
         values = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
         _LOG.info("candidate %s: epoch %d/%d, %s", candidate.id, step, candidate.epochs, values)
 
-    def checkpoint_path(self, candidate: Candidate) -> Path | None:
+    def checkpoints(self, candidate: Candidate) -> CheckpointStore | None:
         """The trial's."""
-        return self._trial.checkpoint_path(candidate)
+        return self._trial.checkpoints(candidate)
 
     def uninterrupted(self) -> AbstractContextManager[None]:
         """The trial's."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from pathlib import Path
 from typing import Any, Final
 
 from torch import nn
@@ -12,6 +11,7 @@ from torch import nn
 from kubenas.api.space import SearchSpace
 from kubenas.space.base import Architecture, Space
 from kubenas.space.load import build_space
+from kubenas_trial import checkpoint
 from kubenas_trial.blueprint import Blueprint, SupernetKind
 from kubenas_trial.contract import Candidate, Trial
 from kubenas_trial.distributed import rank
@@ -24,6 +24,7 @@ from kubenas_trial.evaluation.reporter import Reporter
 from kubenas_trial.evaluation.supernet_training import ComplexityAwareRates, SupernetTraining
 from kubenas_trial.measure.cost import count_flops, count_parameters
 from kubenas_trial.measure.measures import before_training
+from kubenas_trial.storage.checkpoints import CheckpointStore
 from kubenas_trial.supernets import stored
 from kubenas_trial.supernets.calibration import calibrate
 from kubenas_trial.supernets.extremes import extremes
@@ -54,7 +55,7 @@ def evaluate(task: Task[Any, Any], trial: Trial, reporter: Reporter) -> None:
         return
     if rank() > 0:
         return
-    supernet = stored.load_for(task, networks, Path(document.supernet))
+    supernet = stored.load_for(task, networks, document.supernet)
     for candidate in trial.candidates:
         try:
             found = judge(task, space, supernet, candidate.architecture, trial.seed)
@@ -124,16 +125,19 @@ def train_supernet(
     training = SupernetTraining(task, supernet, rule, candidate.epochs, rates, reporter.uninterrupted)
     kind = SupernetKind(rule=evaluation.rule, branches=rule.branches)
     blueprint = Blueprint.of(task, spec, Architecture({}), kind)
-    path = reporter.checkpoint_path(candidate)
-    epochs = Epochs(training, candidate, reporter, path, blueprint if leads else None)
-    # A training that was cut short at its beginning has left no checkpoint.
-    if source := next((one for one in (path, candidate.resume_from) if one is not None and one.exists()), None):
-        state = stored.load(source)
+    own = reporter.checkpoints(candidate)
+    epochs = Epochs(training, candidate, reporter, own, blueprint if leads else None)
+    for source in (own, None if candidate.resume_from is None else CheckpointStore(candidate.resume_from)):
+        # A training that was cut short at its beginning has left no checkpoint.
+        if source is None or (state := checkpoint.newest(source)) is None:
+            continue
+        stored.check_kind(state, source.at)
         if state.blueprint.supernet != kind:
-            raise InvalidTrialError(f"checkpoint {source} is of another supernet: delete it to start over")
+            raise InvalidTrialError(f"checkpoint {source.at} is of another supernet: delete it to start over")
         stored.restore(supernet, state)
         epochs.go_on_from(state)
-        _LOG.info("the supernet goes on from epoch %d, example %d of %s", state.step, state.examples, source)
+        _LOG.info("the supernet goes on from epoch %d, example %d of %s", state.step, state.examples, source.at)
+        break
     _, largest = extremes(space, networks)
 
     def measured() -> dict[str, float]:

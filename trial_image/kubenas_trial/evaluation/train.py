@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
@@ -14,6 +13,7 @@ from kubenas.api.space import SearchSpace
 from kubenas.space.load import build_space
 from kubenas_trial import checkpoint
 from kubenas_trial.blueprint import Blueprint
+from kubenas_trial.checkpoint import Checkpoint
 from kubenas_trial.contract import Candidate, Trial
 from kubenas_trial.distributed import rank, world_size
 from kubenas_trial.errors import InvalidTrialError
@@ -23,6 +23,7 @@ from kubenas_trial.evaluation.reporter import Reporter
 from kubenas_trial.evaluation.training import REDUCED_BATCH, Training
 from kubenas_trial.measure.cost import count_flops, count_parameters
 from kubenas_trial.measure.measures import after_training, before_training
+from kubenas_trial.storage.checkpoints import CheckpointStore
 from kubenas_trial.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -87,16 +88,13 @@ def train(
         **(before_training(task, network) if leads else {}),
     }
     training = Training(task, network, max(candidate.epochs, candidate.horizon), reporter.uninterrupted)
-    path = reporter.checkpoint_path(candidate)
-    blueprint = None if path is None or not leads else Blueprint.of(task, space, architecture)
-    epochs = Epochs(training, candidate, reporter, path, blueprint)
-    if source := _source(path, candidate):
-        state = checkpoint.load(source, architecture.to_json())
+    own = reporter.checkpoints(candidate)
+    blueprint = None if own is None or not leads else Blueprint.of(task, space, architecture)
+    epochs = Epochs(training, candidate, reporter, own, blueprint)
+    if state := _earlier(own, candidate):
         network.load_state_dict(state.model)
         epochs.go_on_from(state)
-        _LOG.info(
-            "candidate %s: goes on from epoch %d, example %d of %s", candidate.id, state.step, state.examples, source
-        )
+        _LOG.info("candidate %s: goes on from epoch %d, example %d", candidate.id, state.step, state.examples)
     elif supernet is not None:
         # Without batch normalization's statistics.
         network.load_state_dict(supernet.weights(architecture), strict=False)
@@ -126,10 +124,13 @@ def _inherited(task: Task[Any, Any], trial: Trial) -> Supernet | None:
     from kubenas_trial.supernets.networks import Networks  # noqa: PLC0415
     from kubenas_trial.supernets.stored import load_for  # noqa: PLC0415
 
-    return load_for(task, Networks.of(task, document.search_space), Path(document.supernet))
+    return load_for(task, Networks.of(task, document.search_space), document.supernet)
 
 
-def _source(own: Path | None, candidate: Candidate) -> Path | None:
-    if own is not None and own.exists():
-        return own
-    return candidate.resume_from
+def _earlier(own: CheckpointStore | None, candidate: Candidate) -> Checkpoint | None:
+    """What is gone on from: the candidate's own checkpoint, else the one that it is given."""
+    architecture = candidate.architecture.to_json()
+    state = None if own is None else checkpoint.newest(own, architecture)
+    if state is None and candidate.resume_from is not None:
+        return checkpoint.load(candidate.resume_from, architecture)
+    return state

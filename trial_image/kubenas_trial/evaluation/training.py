@@ -93,8 +93,12 @@ class Training:
         if self._together:
             begin_alike(network)
 
-    def train_epoch(self, epoch: int, generator: torch.Generator) -> None:
+    def train_epoch(
+        self, epoch: int, generator: torch.Generator, after_step: Callable[[], None] = lambda: None
+    ) -> None:
         """Learn from every training example once, in an order drawn from `generator`; `epoch` counts from 1.
+
+        `after_step` is called after each step, its time not counted.
 
         The first `self.examples` are skipped, as they were done before an interruption. Each step seeds its draws anew,
         so that a resumed training draws the same as an uninterrupted one. Where memory runs out for a step, that and
@@ -109,7 +113,7 @@ class Training:
         order = share(torch.randperm(len(examples), generator=generator).tolist())
         while True:
             try:
-                self._go_on(epoch, examples, order)
+                self._go_on(epoch, examples, order, after_step)
             except Exception as error:
                 if self._together and is_out_of_memory(error) and not isinstance(error, _TogetherError):
                     self._tell_others(error)
@@ -117,7 +121,7 @@ class Training:
             else:
                 return
 
-    def _go_on(self, epoch: int, examples: Seeded, order: list[int]) -> None:
+    def _go_on(self, epoch: int, examples: Seeded, order: list[int], after_step: Callable[[], None]) -> None:
         """The steps of an epoch that are not done yet."""
         start = time.monotonic()
         seed = examples.seed
@@ -142,7 +146,8 @@ class Training:
                     losses.clear()
                 self.examples = (step + 1) * size * world_size()
                 self.seconds += time.monotonic() - start
-                start = time.monotonic()
+            after_step()
+            start = time.monotonic()
 
     def evaluate(self, examples: Examples) -> dict[str, float]:
         """The task's metrics on `examples`; batches are halved as in training where memory runs out.

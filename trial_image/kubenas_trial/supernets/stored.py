@@ -18,36 +18,45 @@ from kubenas_trial.tasks.base import Task
 _FIRST_TREE = "trees.0."
 
 
-def load_for(task: Task[Any, Any], networks: Networks, path: Path) -> Supernet:
-    """The supernet in the checkpoint at `path`, to be used for `networks` of `task`.
+def load_for(task: Task[Any, Any], networks: Networks, at: str) -> Supernet:
+    """The supernet in the newest checkpoint at `at`, to be used for `networks` of `task`.
 
     Raises:
         InvalidTrialError: it is no supernet's, or one of another task or data with other inputs and outputs.
     """
-    state = load(path)
+    state = load(at)
     theirs = state.blueprint
     # Skeletons and spaces may differ, as long as each sub-network's parameters are there.
     wanted = Blueprint.interface_of(task)
     if (theirs.task, theirs.interface) != (task.name, wanted):
         raise InvalidTrialError(
-            f"supernet {path} is of {theirs.task} with {theirs.interface}, and the trial's networks are of {task.name} "
+            f"supernet {at} is of {theirs.task} with {theirs.interface}, and the trial's networks are of {task.name} "
             f"with {wanted}: train a supernet on this task and data set"
         )
     return of_state(state, networks, task.device)
 
 
-def load(path: Path) -> Checkpoint:
-    """The checkpoint of a supernet at `path`.
+def load(at: str | Path) -> Checkpoint:
+    """The newest checkpoint of a supernet at `at`.
 
     Raises:
         InvalidTrialError: there is none.
     """
-    state = checkpoint.load(path)
+    state = checkpoint.load(at)
+    check_kind(state, at)
+    return state
+
+
+def check_kind(state: Checkpoint, at: str | Path) -> None:
+    """Check that a checkpoint is of a supernet.
+
+    Raises:
+        InvalidTrialError: it is of one architecture.
+    """
     if state.blueprint.supernet is None:
         raise InvalidTrialError(
-            f"checkpoint {path} is of one architecture, {state.blueprint.architecture}, and not of a supernet"
+            f"checkpoint {at} is of one architecture, {state.blueprint.architecture}, and not of a supernet"
         )
-    return state
 
 
 def of_state(state: Checkpoint, networks: Networks, device: torch.device) -> Supernet:
