@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kubenas.api.experiment import NASExperiment
 from kubenas.api.trial import MAX_CURVE_POINTS
 from kubenas.experiment.curves import EPOCH, curves_of, gathered, merged, steps_at
-from kubenas.experiment.state import Attempt, Curves, Readings, Trial
+from kubenas.experiment.state import Attempt, Curves, Fault, Readings, Trial
 from kubenas.experiment.validation import resolve_spec
 from tests.experiment.builders import NOW, candidate, ended, experiment, observed, planned, results, running, trial
 
@@ -235,3 +235,13 @@ def test_what_is_trained_to_the_end_is_not_stopped() -> None:
     trials[0] = replace(trials[0], candidates=(candidate(epochs=2),))
     todo = planned(asha(), trials=trials, attempts=attempts, readings=readings)
     assert {w.trial.number for w in todo.write} == {1}
+
+
+def test_an_attempt_that_is_taken_away_is_no_end_of_a_trial_with_stopped_candidates() -> None:
+    stopped = {"candidate": "0", "epoch": 1, "message": "it lost"}
+    point = {"candidate": "0", "step": 2, "metrics": [{"name": "accuracy", "value": 0.25}]}
+    of = trial(candidates=2, phase="Running", curve=[point], stopped_candidates=[stopped])
+    gone = ended(of, exit_code=143, disruption=Fault("EvictionByEvictionAPI", "drained"))
+    (write,) = planned(asha(), trials=[of], attempts=[gone]).write
+    assert (write.status.phase, write.status.attempt, write.status.results) == ("Pending", 2, [])
+    assert [one.candidate for one in write.status.stopped_candidates] == ["0"]

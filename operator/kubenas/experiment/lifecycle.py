@@ -177,9 +177,9 @@ def _ended(trial: Trial, attempt: Attempt, readings: Readings, rules: Rules, now
 
 
 def _with_stopped(trial: Trial, report: Report, readings: Readings, rules: Rules) -> Report:
-    """The report with what stopped candidates have come to, where an attempt had nothing more to say of them."""
+    """The report of an attempt with what stopped candidates have come to, where it has nothing to say of them alone."""
     stopped = {one.candidate for one in trial.status.stopped_candidates} - {one.candidate for one in report.results}
-    if not stopped or report.fault is not None:
+    if not stopped or not (report.results or report.failed):
         return report
     read = joined(trial.status.curve, readings.curves.get(trial.attempt_name))
     candidates = [one for one in trial.remaining if one.id in stopped]
