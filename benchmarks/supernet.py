@@ -92,12 +92,12 @@ SETTINGS: Final[Mapping[str, Setting]] = {
         sign=1,
         # One path a step, five, four, one.
         rules={
-            "single-path": 45,
-            "fairnas": 9,
-            "sandwich": 11,
-            "few-shot": 45,
-            "single-path+rate": 45,
-            "fairnas+rate": 9,
+            "single-path": 28,
+            "fairnas": 7,
+            "sandwich": 8,
+            "few-shot": 28,
+            "single-path+rate": 28,
+            "fairnas+rate": 7,
         },
     ),
     "alice": Setting(
