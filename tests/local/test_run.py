@@ -407,6 +407,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "spec.searchSpace": {"searchSpace": {"parameters": [{"name": "a", "type": "choice", "values": ["b"]}]}},
     "spec.search.seed": {"search": {"seed": 7}},
     "spec.evaluation": {"evaluation": {"epochs": 4}},
+    "spec.fidelity": {"fidelity": {"scheduler": "patience", "patience": 1}},
     "spec.stages": {"stages": [{"name": "only"}]},
     "spec.warmStart": {"warmStart": [{"experiment": "before"}]},
 }
