@@ -7,7 +7,7 @@ import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -83,7 +83,9 @@ class Bucket:
         """Remove a file, if it is there."""
         import obstore  # noqa: PLC0415
 
-        self._again(lambda: obstore.delete(self._store, name))
+        # Of S3 that is no error, of others it is.
+        with suppress(FileNotFoundError):
+            self._again(lambda: obstore.delete(self._store, name))
 
     def _sizes(self) -> dict[str, int]:
         """Bytes of each file by its name."""
@@ -119,7 +121,7 @@ class Bucket:
                 # Beyond its beginning it is for developers of obstore.
                 text = str(error).partition("\n\nDebug source")[0]
                 code = _CODE.search(text)
-                if _FINAL.search(text):
+                if _FINAL.search(text) and (code is None or code[1] != "RequestTimeout"):
                     if isinstance(error, FileNotFoundError) and (code is None or code[1] != "NoSuchBucket"):
                         raise
                     said = code[1] if code else text.rpartition("status code: ")[2][:60]
