@@ -1,9 +1,11 @@
 """What every scheduler must hold to, with Hypothesis: for those of KubeNAS, and of others.
 
-from kubenas.fidelity.conformance import conforms
+    from kubenas.fidelity.conformance import conforms
 
-def test_mine():
-    conforms(lambda: Mine(81, min_epochs=1), 81)
+    def test_mine():
+        conforms(lambda: Mine(81, min_epochs=1), 81)
+
+What it has broken is told by an AssertionError.
 """
 
 from __future__ import annotations
