@@ -24,6 +24,7 @@ from kubenas.api.rule import ItemRule, Rule
 from kubenas.api.search import Search
 from kubenas.api.space import SearchSpace
 from kubenas.api.stage import MAX_STAGES, Keep, Stage, StageTrials
+from kubenas.api.storage import Storage
 from kubenas.api.task import Dataset
 from kubenas.api.validate import read_experiment
 from tests.api import test_round_trip as valid
@@ -83,6 +84,14 @@ MODELS: dict[type[Ruled], Drawn] = {
     ),
     Repeat: mutated(valid.repeats),
     SearchSpace: mutated(valid.search_spaces),
+    Storage: st.builds(
+        Storage.model_construct,
+        volume_claim=st.sampled_from([None, "nas-artifacts"]),
+        url=st.sampled_from(
+            [None, "s3://artifacts/nas", "gs://artifacts", "http://artifacts", "s3://key:secret@artifacts"]
+        ),
+        secret=st.sampled_from([None, "credentials"]),
+    ),
 }
 durations = st.builds("{}h{}m{}s".format, *[st.just(0) | st.integers(0, 999_999)] * 3)
 
