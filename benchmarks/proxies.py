@@ -73,7 +73,11 @@ def score_all(proxies: Sequence[str], architectures: Sequence[str], batch: int, 
         writer = csv.DictWriter(file, ["arch", *of_proxies(proxies)], restval="nan")
         if not file.tell():
             writer.writeheader()
-        there = {row["arch"] for row in read(path)}
+            file.flush()
+        known = read(path)
+        if known and [*known[0]] != writer.fieldnames:
+            raise SystemExit(f"{path} has other columns than {', '.join(writer.fieldnames)}: remove it")
+        there = {row["arch"] for row in known}
         left = [each for each in architectures if each not in there]
         start = perf_counter()
         for done, text in enumerate(left, start=1):
