@@ -20,7 +20,7 @@ def test_what_is_resolved_has_what_was_given_and_all_else_of_its_scheduler(fidel
     assert resolved.resolved() == resolved
 
 
-@pytest.mark.parametrize("name", set(get_args(Scheduler)) - {"none"})
+@pytest.mark.parametrize("name", sorted({*get_args(Scheduler)} - {"none"}))
 def test_each_scheduler_is_there_and_needs_no_setting(name: Scheduler) -> None:
     assert name in SCHEDULERS
     built = build_scheduler(Fidelity(scheduler=name), 100)
