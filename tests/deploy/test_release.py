@@ -61,13 +61,16 @@ def operator(workspace: Workspace) -> Operator:
 
 
 def succeeded(workspace: Workspace) -> dict[str, Object]:
-    """What is kept of each trial that has succeeded."""
+    """What is kept of each trial that has succeeded.
+
+    Without empty lists: the apiserver gives them by the schema, which knows more fields or fewer in another release.
+    """
     ended = [one for one in workspace.trials() if one.get("status", {}).get("phase") == "Succeeded"]
     return {
         one["metadata"]["name"]: {
             "metadata": {key: one["metadata"][key] for key in KEPT},
             "spec": one["spec"],
-            "status": one["status"],
+            "status": {field: value for field, value in one["status"].items() if value != []},
         }
         for one in ended
     }
