@@ -95,6 +95,18 @@ def test_a_candidate_that_loses_at_a_rung_is_pruned_with_its_last_value() -> Non
     assert {a.trial for a in after.stop} == {"nas-0", "nas-1"}
 
 
+def test_somebody_goes_on_although_those_that_were_stopped_are_better() -> None:
+    trials, attempts, readings = world({1: 0.5}, {}, {}, {1: 0.3})
+    points = [{"candidate": "0", "step": 1, "metrics": [{"name": "accuracy", "value": value}]} for value in (0.9, 0.8)]
+    lost = [trial(n, phase="Pruned", order=n, curve=[point]) for n, point in enumerate(points, 1)]
+    left: dict[str, Any] = {"attempts": [attempts[0], attempts[3]], "readings": readings}
+    todo = planned(asha(), trials=[trials[0], *lost, trials[3]], **left)
+    assert [w.trial.number for w in todo.write if w.status.phase == "Pruned"] == [3]
+    won = trial(4, phase="Succeeded", order=3, curve=[points[0]])
+    todo = planned(asha(), trials=[trials[0], *lost, trials[3], won], **left)
+    assert [w.trial.number for w in todo.write if w.status.phase == "Pruned"] == [0, 3]
+
+
 def test_what_has_ended_is_compared_with_but_not_stopped() -> None:
     trials, attempts, readings = world({1: 0.1}, {1: 0.2}, {1: 0.3})
     point = {"candidate": "0", "step": 1, "metrics": [{"name": "accuracy", "value": 0.4}]}

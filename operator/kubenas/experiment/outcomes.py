@@ -83,10 +83,11 @@ def _stops(stages: Sequence[ResolvedStage], ledger: Ledger, readings: Readings) 
         if stage.scheduler is None:
             continue
         seen: dict[Training, RungCurve] = {}
-        running: set[Training] = set()
+        running, stopped = set[Training](), set[Training]()
         for trial in ledger.unfinished.values():
             if trial.stage != stage.name:
                 continue
+            stopped |= {Training(trial.number, one.candidate) for one in trial.status.stopped_candidates}
             read = readings.curves.get(trial.attempt_name)
             curves = rung_curves(stage, trial, read)
             seen |= curves
@@ -94,8 +95,28 @@ def _stops(stages: Sequence[ResolvedStage], ledger: Ledger, readings: Readings) 
             running |= {training for training in curves if training.candidate not in over}
         if running:
             known = {**ledger.stage(stage.name).rung_curves, **seen}
-            found |= stage.scheduler.stops(known, running)
+            stops = stage.scheduler.stops(known, running)
+            go_on = seen.keys() - stops.keys() - stopped
+            if not (go_on or ledger.stage(stage.name).phases["Succeeded"]):
+                stops = _but_the_best(stops, known, stopped)
+            found |= stops
     return found
+
+
+def _but_the_best(
+    stops: Mapping[Training, Stop], curves: Mapping[Training, RungCurve], stopped: Collection[Training]
+) -> dict[Training, Stop]:
+    """All that are stopped but the best of those that have come farthest, or a stage might end without a result.
+
+    It may have lost to one that was stopped at a lower rung, and was heard of once more before it ended.
+    """
+
+    def place(training: Training) -> tuple[int, tuple[float, float], Training]:
+        epoch = stops[training].epoch
+        return epoch, curves[training][epoch].score, training
+
+    best = max(stops.keys() - stopped, key=place, default=None)
+    return {training: stop for training, stop in stops.items() if training != best}
 
 
 def _stopped(trial: Trial, stops: Mapping[Training, Stop]) -> list[StoppedCandidate]:

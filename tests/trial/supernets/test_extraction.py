@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from random import Random
 
@@ -89,7 +90,7 @@ def test_batch_normalization_without_data_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_weights_that_have_diverged_make_no_network(value: float) -> None:
-    state = state_of("nasbench201")
+    state = deepcopy(state_of("nasbench201"))
     stem = next(name for name in state.model if "stem" in name and name.endswith(".weight"))
     state.model[stem].view(-1)[0] = value
     with pytest.raises(
