@@ -50,8 +50,9 @@ def capacity(
         wakes.at(attempt.gone_by and attempt.gone_by + LOST_SECONDS)
     # The attempts of a trial share its checkpoints: one at a time.
     held = {attempt.trial for attempt in leaving}
-    active = [trial for _, trial in sorted(unfinished.items()) if trial.attempt_name in attempts]
-    waiting = [trial for _, trial in sorted(unfinished.items()) if trial.attempt_name not in attempts]
+    in_order = [trial for _, trial in sorted(unfinished.items())]
+    active = [trial for trial in in_order if trial.attempt_name in attempts]
+    waiting = [trial for trial in in_order if trial.attempt_name not in attempts]
     scale = slots(trials, [attempts[trial.attempt_name] for trial in active], leaving, now, wakes)
     busy = len(leaving) + len(active)
     free = min(scale.slots - busy, scale.pending)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from kubenas.api.metric_names import of_proxies
 from kubenas.api.objective import Objective
+from kubenas.experiment.curves import curves_of
 from kubenas.experiment.judged import Judged, distinct, judged, spread_evenly
 from kubenas.experiment.judgements import Judgements, judgements
 from kubenas.experiment.objectives import stood_for
@@ -75,8 +76,9 @@ class Ledger:
             self._begin(trial, parsed)
         if trial.finished:
             self.unfinished.pop(trial.number, None)
-            candidates = self._judged(trial, parsed)
-            self._end(_shortened(trial, candidates, self._whole_curves(trial, candidates)))
+            curves = self._rung_curves(trial)
+            candidates = self._judged(trial, parsed, curves)
+            self._end(_shortened(trial, candidates, self._whole_curves(trial, candidates, curves)))
         else:
             self.unfinished[trial.number] = trial
 
@@ -233,9 +235,11 @@ class Ledger:
             self._unreadable[trial.number] = f"{message[:1000]}; it counts as a trial, but nothing is learned from it"
             return []
 
-    def _judged(self, trial: Trial, parsed: Sequence[tuple[str, Architecture]]) -> tuple[Judged, ...]:
+    def _judged(
+        self, trial: Trial, parsed: Sequence[tuple[str, Architecture]], curves: Mapping[Training, RungCurve]
+    ) -> tuple[Judged, ...]:
         results = {result.candidate: result for result in trial.status.results}
-        curves, stopped = self._rung_curves(trial), {one.candidate for one in trial.status.stopped_candidates}
+        stopped = {one.candidate for one in trial.status.stopped_candidates}
         stage = stage_named(self._stages, trial.stage)
         objectives, combination = (stage.objectives, stage.combination) if stage else ((), None)
         found = []
@@ -252,20 +256,23 @@ class Ledger:
             )
         return tuple(found)
 
-    def _whole_curves(self, trial: Trial, candidates: Sequence[Judged]) -> Mapping[Training, RungCurve]:
+    def _whole_curves(
+        self, trial: Trial, candidates: Sequence[Judged], curves: Mapping[Training, RungCurve]
+    ) -> Mapping[Training, RungCurve]:
         """What an ended trial's candidates have come to at rungs, and at the end."""
-        stage, curves = stage_named(self._stages, trial.stage), dict(self._rung_curves(trial))
+        stage = stage_named(self._stages, trial.stage)
         if stage is None or stage.scheduler is None or stage.epochs is None:
             return curves
+        whole = dict(curves)
         for one in candidates:
             if one.score is not None:
                 training = Training(trial.number, one.candidate)
-                curves[training] = {**curves.get(training, {}), stage.epochs: Value(one.score, one.values)}
-        return curves
+                whole[training] = {**curves.get(training, {}), stage.epochs: Value(one.score, one.values)}
+        return whole
 
     def _rung_curves(self, trial: Trial) -> Mapping[Training, RungCurve]:
         stage = stage_named(self._stages, trial.stage)
-        return rung_curves(stage, trial) if stage else {}
+        return rung_curves(stage, trial.number, curves_of(trial.status.curve)) if stage and stage.rungs else {}
 
 
 def _judged_by(stage: ResolvedStage, one: Observation) -> Observation:

@@ -10,6 +10,7 @@ from kubenas.api.experiment import ExperimentSpec
 from kubenas.api.objective import Objective
 from kubenas.api.trial import StoppedCandidate, TrialStatus
 from kubenas.experiment.actions import Announcement, WriteTrial
+from kubenas.experiment.curves import joined
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.lifecycle import Rules, Step, advance, prune, release
 from kubenas.experiment.objectives import best_value
@@ -88,17 +89,17 @@ def _stops(stages: Sequence[ResolvedStage], ledger: Ledger, readings: Readings) 
             if trial.stage != stage.name:
                 continue
             stopped |= {Training(trial.number, one.candidate) for one in trial.status.stopped_candidates}
-            read = readings.curves.get(trial.attempt_name)
-            curves = rung_curves(stage, trial, read)
+            known = joined(trial.status.curve, readings.curves.get(trial.attempt_name))
+            curves = rung_curves(stage, trial.number, known)
             seen |= curves
-            over = trained(trial, read)
+            over = trained(trial.candidates, known)
             running |= {training for training in curves if training.candidate not in over}
         if running:
-            known = {**ledger.stage(stage.name).rung_curves, **seen}
-            stops = stage.scheduler.stops(known, running)
+            of_all = {**ledger.stage(stage.name).rung_curves, **seen}
+            stops = stage.scheduler.stops(of_all, running)
             go_on = seen.keys() - stops.keys() - stopped
             if not (go_on or ledger.stage(stage.name).phases["Succeeded"]):
-                stops = _but_the_best(stops, known, stopped)
+                stops = _but_the_best(stops, of_all, stopped)
             found |= stops
     return found
 

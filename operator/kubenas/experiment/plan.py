@@ -14,6 +14,7 @@ from kubenas.experiment.capacity import Capacity, capacity, unneeded
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.outcomes import outcomes
 from kubenas.experiment.proposals import asked, current_stage, next_trials, open_trials
+from kubenas.experiment.scaling import unschedulable
 from kubenas.experiment.stages import ResolvedStage
 from kubenas.experiment.state import Attempt, AttemptPhase, Readings, Trial
 from kubenas.experiment.status import UNSCHEDULABLE_SECONDS, Seen, announcements, experiment_status
@@ -100,7 +101,7 @@ def plan(observed: Observed, now: float) -> Plan:
         end=None if ledger.unfinished else end,
         problems=observed.problems,
         readings=observed.readings,
-        unschedulable=_unschedulable(observed, now, wakes),
+        unschedulable=unschedulable(observed.attempts.values(), UNSCHEDULABLE_SECONDS, now, wakes),
         proposals=stage.strategy.fault if stage.strategy is not None else None,
         refusal=observed.refusal if end is None and not experiment.spec.suspend else None,
         unreadable=observed.unreadable,
@@ -194,20 +195,6 @@ def _stopped(observed: Observed) -> tuple[Attempt, ...]:
         for attempt in unneeded(observed.ledger.unfinished, observed.attempts)
         if attempt.gone_by is None and (attempt.holds_devices or not observed.ledger.has_failed(attempt.trial))
     )
-
-
-def _unschedulable(observed: Observed, now: float, wakes: Wakes) -> list[Attempt]:
-    """Attempts that no node has taken for a minute."""
-    found = []
-    for attempt in observed.attempts.values():
-        if attempt.waiting is None or attempt.waiting.reason != "Unschedulable":
-            continue
-        due = attempt.waiting.since + UNSCHEDULABLE_SECONDS
-        if due <= now:
-            found.append(attempt)
-        else:
-            wakes.at(due)
-    return found
 
 
 def _expired(experiment: NASExperiment, completed: datetime | None, now: float, wakes: Wakes) -> bool:
