@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
 from kubenas.api.space import SearchSpace
 from kubenas.space.load import build_space
@@ -81,16 +81,21 @@ def test_every_task_is_here() -> None:
     assert {name.split()[0] for name in KINDS} == set(TASKS)
 
 
+def drawn_network(name: str, preset: str, seed: int) -> nn.Module:
+    """The network of a drawn architecture, as small as can be, of a case."""
+    task, _, own = name.partition(" ")
+    spec = SearchSpace.model_validate(OWN.get(own, {"preset": own or preset}))
+    torch.manual_seed(seed)
+    family = family_of(spec, task_class(task).families, task)
+    kind = KINDS[name]
+    return build_network(build_space(spec).sample(Random(seed)), family, kind.small, kind.interface)
+
+
 @pytest.mark.parametrize(("name", "preset"), CASES)
 @examples(2)
 @given(st.integers(0, 2**32))
 def test_a_random_architecture_learns_and_is_exported(name: str, preset: str, seed: int) -> None:
-    task, _, own = name.partition(" ")
-    kind = KINDS[name]
-    spec = SearchSpace.model_validate(OWN.get(own, {"preset": own or preset}))
-    torch.manual_seed(seed)
-    family = family_of(spec, task_class(task).families, task)
-    network = build_network(build_space(spec).sample(Random(seed)), family, kind.small, kind.interface)
+    network, kind = drawn_network(name, preset, seed), KINDS[name]
     network(*kind.inputs(3)).square().sum().backward()
     assert all(each.grad is None or bool(each.grad.isfinite().all()) for each in network.parameters())
     assert_same_in_onnxruntime(network, kind.inputs(2), kind.inputs(1), kind.inputs(3), tolerance=1e-3)

@@ -7,7 +7,6 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
@@ -30,7 +29,7 @@ from kubenas_trial.evaluation.supernet_training import SupernetTraining
 from kubenas_trial.evaluation.train import train
 from kubenas_trial.evaluation.training import Training
 from kubenas_trial.measure.live_memory import LiveMemory
-from kubenas_trial.networks.build import build_network, family_of
+from kubenas_trial.networks.build import family_of
 from kubenas_trial.step import Step
 from kubenas_trial.storage.checkpoints import CheckpointStore
 from kubenas_trial.supernets.networks import Networks
@@ -39,8 +38,7 @@ from kubenas_trial.supernets.supernet import Supernet
 from kubenas_trial.tasks.load import task_class
 from tests.properties import examples
 from tests.trial.limited_memory import MEGABYTE, Wide, digits
-from tests.trial.test_exports import CASES, KINDS
-from tests.trial.test_image_networks import OWN
+from tests.trial.test_exports import CASES, KINDS, drawn_network
 from tests.trial.training import Reports
 
 CPU = torch.device("cpu")
@@ -131,12 +129,7 @@ def gradients(network: nn.Module, inputs: tuple[Tensor, ...], *, checkpoint: boo
 @examples(1)
 @given(seed=st.integers(0, 2**31))
 def test_checkpointing_changes_no_gradient_and_no_statistics(name: str, preset: str, seed: int) -> None:
-    task, _, own = name.partition(" ")
-    kind = KINDS[name]
-    spec = SearchSpace.model_validate(OWN.get(own, {"preset": own or preset}))
-    torch.manual_seed(seed)
-    family = family_of(spec, task_class(task).families, task)
-    network = build_network(build_space(spec).sample(Random(seed)), family, kind.small, kind.interface)
+    network, kind = drawn_network(name, preset, seed), KINDS[name]
     again, inputs = copy.deepcopy(network), kind.inputs(3)
     expected, _ = gradients(network, inputs, checkpoint=False)
     found, _ = gradients(again, inputs, checkpoint=True)
