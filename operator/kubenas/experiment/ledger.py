@@ -11,7 +11,8 @@ from kubenas.experiment.curves import curves_of
 from kubenas.experiment.judged import Judged, distinct, judged, spread_evenly
 from kubenas.experiment.judgements import Judgements, judgements
 from kubenas.experiment.objectives import stood_for
-from kubenas.experiment.records import Ended, Replicates, StageRecord
+from kubenas.experiment.records import StageRecord
+from kubenas.experiment.replicates import Ended, Replicates
 from kubenas.experiment.rungs import rung_curves
 from kubenas.experiment.stages import ResolvedStage, stage_named
 from kubenas.experiment.state import FINISHED, Fault, Trial, trial_number

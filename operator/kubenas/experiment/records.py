@@ -2,77 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Final
 
 from kubenas.api.objective import Objective
 from kubenas.experiment.combination import Combination
 from kubenas.experiment.front import Front
-from kubenas.experiment.judged import Judged, averaged, ranked
-from kubenas.experiment.state import FINISHED, Fault
+from kubenas.experiment.judged import Judged, ranked
+from kubenas.experiment.kept_history import KeptHistory
+from kubenas.experiment.replicates import Ended, Replicates
+from kubenas.experiment.state import FINISHED
 from kubenas.fidelity.base import RungCurve, Training
 from kubenas.search.base import History, Observation, Strategy
 from kubenas.space.base import Architecture
 
 # The best trials of a stage that are kept by rank, however many there are.
 MOST_TOP: Final = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """What is kept of an ended trial."""
-
-    number: int
-    seed: int
-    order: int
-    results_seen: int
-    phase: str
-    stage: str | None
-    gpu_seconds: float
-    completed: float | None
-    resource_version: str
-    fault: Fault | None
-    candidates: tuple[Judged, ...]
-    rung_curves: Mapping[Training, RungCurve] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Replicates:
-    """The trials that evaluate the same candidates, each with another seed; their numbers follow one another.
-
-    Attributes:
-        number: of the first.
-        results_seen: when their candidates were proposed.
-        architectures: of their candidates, as far as they are known.
-        trials: by seed; None for one that has not ended.
-    """
-
-    number: int
-    results_seen: int
-    architectures: list[Architecture]
-    trials: dict[int, Ended | None] = field(default_factory=dict)
-
-    def complete(self, seeds: int) -> bool:
-        """Whether all have ended."""
-        return len(self.trials) >= seeds and None not in self.trials.values()
-
-    @property
-    def order(self) -> int:
-        """When the last one ended, as a number of endings; only of complete ones."""
-        return max(ended.order for ended in self.trials.values() if ended)
-
-    def candidates(self, objectives: Sequence[Objective]) -> tuple[Judged, ...]:
-        """The candidates over all seeds that have ended."""
-        ended = [one for _, one in sorted(self.trials.items()) if one]
-        if len(ended) == 1:
-            return ended[0].candidates
-        by_id: dict[str, list[Judged]] = {}
-        for one in ended:
-            for candidate in one.candidates:
-                by_id.setdefault(candidate.candidate, []).append(candidate)
-        return tuple(averaged(objectives, trainings) for trainings in by_id.values())
 
 
 class StageRecord:
@@ -112,10 +58,7 @@ class StageRecord:
         # With relative scores, all candidates in order of ending.
         self._compared: Sequence[Judged] | None = None
         self._ranked: list[Judged] | None = None
-        self._history: History | None = None
-        # First numbers of what the history has as proposed, and proposals in it that no trial has been written for yet.
-        self._proposed: set[int] = set()
-        self._ahead: dict[int, list[Architecture]] = {}
+        self._history = KeptHistory()
 
     @property
     def created(self) -> int:
@@ -149,10 +92,7 @@ class StageRecord:
     def begin(self, number: int, seed: int, results_seen: int, architectures: list[Architecture]) -> None:
         """Take in a trial, before or after its end."""
         first = number - seed
-        ahead = self._ahead.pop(first, None)
-        if (ahead is not None and ahead != architectures) or first not in self._proposed:
-            # Written by someone else, a leader before for example.
-            self._history = None
+        self._history.begin(first, architectures)
         if first not in self._replicates:
             self._replicates[first] = self._incomplete[first] = Replicates(first, results_seen, architectures)
         known = self._replicates[first]
@@ -176,7 +116,7 @@ class StageRecord:
         if ended.phase == "Pruned":
             self.pruned = max(ended.number, self.pruned or 0)
         if not latest:
-            self._history = None
+            self._history.forget()
         if not known.complete(self._seeds):
             return
         self._incomplete.pop(first, None)
@@ -191,10 +131,8 @@ class StageRecord:
         if architectures != known.architectures:
             # An evaluation has brought them, or they cannot be read.
             known.architectures = architectures
-            self._history = None
-        if self._history is not None:
-            for one in candidates:
-                self._history.observe(one.observation)
+            self._history.forget()
+        self._history.observe(one.observation for one in candidates)
 
     def _rank(self, candidates: Sequence[Judged]) -> None:
         """Take in the candidates of one trial."""
@@ -251,23 +189,16 @@ class StageRecord:
     def history(self, make: Callable[[], History], number: int, results_seen: int) -> History:
         """What its strategy may know: candidates in order of ending, then those that still run.
 
-        Kept between calls; made anew where proposals did not become trials, or a trial came or went that was not
-        proposed here.
-
         Args:
             make: an empty history with what was known before the stage.
             number: of the next trial.
             results_seen: all endings.
         """
-        if self._history is None or self._ahead:
-            self._ahead.clear()
-            self._proposed = set(self._replicates)
-            self._history = self.history_at(make(), number, results_seen)
-        return self._history
+        return self._history.get(lambda: self.history_at(make(), number, results_seen), self._replicates)
 
     def forget_history(self) -> None:
         """Make the history anew when it is next asked for."""
-        self._history = None
+        self._history.forget()
 
     def history_at(self, history: History, number: int, results_seen: int) -> History:
         """The history that trial `number` was proposed with: so many endings, and smaller numbers as pending."""
@@ -286,13 +217,7 @@ class StageRecord:
 
     def propose(self, strategy: Strategy, number: int, count: int) -> list[Architecture]:
         """The candidates of trial `number`, as the strategy wants them by the history that was asked for last."""
-        assert self._history is not None  # noqa: S101 - it was asked for before
-        proposals = strategy.propose(self._history, count)
-        if proposals:
-            # The history has them now, and no trial does until it is written.
-            self._proposed.add(number)
-            self._ahead[number] = proposals
-        return proposals
+        return self._history.propose(strategy, number, count)
 
     def observations(self, objectives: Sequence[Objective]) -> list[Observation]:
         """Candidates with a score as a later strategy sees them, each architecture once, in order of ending."""
