@@ -7,9 +7,6 @@ twice or out of order.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-import logging
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import TypeAlias
@@ -20,28 +17,26 @@ from kubenas.api.status import Imported
 from kubenas.cluster.checker import CHECKER
 from kubenas.cluster.client import Object
 from kubenas.cluster.documents import check_size, experiment_of, problems_in
+from kubenas.cluster.known_pods import KnownPods
+from kubenas.cluster.known_trials import KnownTrials
 from kubenas.cluster.names import EXPERIMENT_UID_LABEL
 from kubenas.cluster.observe import attempt_of, trial_of, version
-from kubenas.cluster.operator_metrics import TRIAL_PHASES
 from kubenas.cluster.ownership import is_attempt, is_trial
 from kubenas.cluster.turns import Turn
 from kubenas.cluster.unreadable import Kind, Unreadable
 from kubenas.cluster.unverified import UnverifiedTrials
 from kubenas.experiment.failures import Failures
 from kubenas.experiment.ledger import Ledger
-from kubenas.experiment.phases import phases_ended
 from kubenas.experiment.plan import Observed
 from kubenas.experiment.progress import Progress
 from kubenas.experiment.stages import ResolvedStage
-from kubenas.experiment.state import Attempt, Readings, Trial, past_attempts, trial_number
+from kubenas.experiment.state import Attempt, Readings, Trial, trial_number
 from kubenas.experiment.validation import ResolvedSpec
 from kubenas.experiment.warm_start import observations
 from kubenas.metrics.selection import Snapshot
 from kubenas.space.base import Space
 
 Key: TypeAlias = tuple[str, str]
-
-_LOG = logging.getLogger(__name__)
 
 
 class Store:
@@ -74,15 +69,9 @@ class Store:
         self._space: Space | None = None
         self._ledger: Ledger | None = None
         self._stages: tuple[ResolvedStage, ...] = ()
-        self._attempts: dict[str, Attempt] = {}
-        # Newest known resource version by name; kept for deleted objects, so that late events do not revive them.
-        self._trial_versions: dict[str, int] = {}
-        self._pod_versions: dict[str, int] = {}
-        # The newest of what is not ended, by name; the ledger may not know it yet.
-        self._unfinished: dict[str, Trial] = {}
+        self._trials, self._pods = KnownTrials(), KnownPods()
         # What the ledger has not been told yet: `settle` does that.
         self._news: deque[Callable[[Ledger], None]] = deque()
-        self._trial_uids: dict[str, str] = {}
         # Trials and pods that came before the experiment was read.
         self._early: list[tuple[Kind, Object]] = []
         self._left_out = Unreadable()
@@ -100,7 +89,7 @@ class Store:
             experiment=self.experiment,
             ledger=self._ledger,
             stages=self._stages,
-            attempts=dict(self._attempts),
+            attempts=self._pods.attempts(),
             readings=self.readings,
             problems=[*self.problems, *self.warm_start_problems],
             refusal=self.refusal,
@@ -180,67 +169,56 @@ class Store:
 
     def drop_trial(self, name: str, at: int) -> None:
         """A trial was deleted, at resource version `at`."""
-        known = self._trial_versions.get(name)
+        known = self._trials.versions.newest(name)
         if known is None or known > at or self._ledger is None:
             return
-        self._trial_versions[name] = at
+        self._trials.versions.put(name, at)
+        self._trials.drop(name)
         self.unverified.verified(name)
-        self._unfinished.pop(name, None)
         self._news.append(lambda ledger: ledger.remove(trial_number(name)))
-        self._trial_uids.pop(name, None)
         self._left_out.drop("NASTrial", name)
         self.changed.set()
 
     def forget_trial(self, name: str) -> None:
         """A trial turned out to be deleted."""
-        self.drop_trial(name, self._trial_versions.get(name, 0))
+        self.drop_trial(name, self._trials.versions.newest(name) or 0)
 
     def drop_pod(self, name: str, at: int, last: Object | None = None) -> None:
         """A pod was deleted, at resource version `at`; `last` is what it was then, if that is known.
 
         What became of a trial's current attempt is decided from that, as its end may never have been shown alone.
         """
-        if self._pod_versions.get(name, 0) > at:
+        if (self._pods.versions.newest(name) or 0) > at:
             return
-        self._pod_versions[name] = at
+        self._pods.versions.put(name, at)
         self._left_out.drop("Pod", name)
-        known = self._attempts.pop(name, None)
-        ended = known is not None and known.trial in self._trial_uids and known.trial not in self._unfinished
+        known = self._pods.drop(name)
+        ended = known is not None and self._trials.has_ended(known.trial)
         self.unverified.pod_deleted(name, known.trial if known is not None and ended else None)
-        if known is not None and last is not None and self._ledger is not None:
-            try:
-                attempt = attempt_of(last)
-            except Exception as error:  # whatever it is, others must not feel it
-                _LOG.warning("%s/%s: the last state of pod %s cannot be read: %s", *self.key, name, error)
-                attempt = known
-            _observe_phases(known, attempt.departed(time.time()))
-            trial = self._unfinished.get(attempt.trial)
-            if trial and trial.attempt_name == name and (trial.status.pod or attempt.started or attempt.disruption):
-                self._attempts[name] = attempt.departed(time.time())
-        if known is not None:
-            self.changed.set()
+        if known is None:
+            return
+        if last is not None and self._ledger is not None:
+            self._pods.put_departed(known, last, self._trials.unfinished(known.trial))
+        self.changed.set()
 
     def keep_only(self, trials: set[str], pods: set[str], at: int) -> None:
         """Drop what a complete list, at resource version `at`, does not have; newer objects stay."""
         if self._ledger is None:
             return
-        for name in [n for n, v in self._trial_versions.items() if v <= at and n not in trials]:
+        for name in self._trials.versions.missing(trials, at):
             self.drop_trial(name, at)
-            del self._trial_versions[name]
-        for name in [n for n, v in self._pod_versions.items() if v <= at and n not in pods]:
+            self._trials.versions.forget(name)
+        for name in self._pods.versions.missing(pods, at):
             self.drop_pod(name, at)
-            del self._pod_versions[name]
+            self._pods.versions.forget(name)
 
     def mark_leaving(self, attempt: Attempt, gone_by: float) -> None:
         """Note that a pod's deletion was asked for, before a watch says so."""
-        known = self._attempts.get(attempt.name)
-        if known is not None and known.uid == attempt.uid and known.gone_by is None:
-            self._attempts[attempt.name] = dataclasses.replace(known, gone_by=gone_by)
+        self._pods.mark_leaving(attempt, gone_by)
 
     def has_left(self, attempt: Attempt) -> bool:
         """Whether a pod is gone, or its deletion was asked for: since a plan was made, perhaps."""
-        known = self._attempts.get(attempt.name)
-        return known is None or known.uid != attempt.uid or known.gone_by is not None
+        return self._pods.has_left(attempt)
 
     def _begin(self, uid: str) -> None:
         """A new experiment, perhaps in place of a deleted one of the same name."""
@@ -278,53 +256,38 @@ class Store:
             self._early.append((kind, document))
             return
         name, is_pod = document["metadata"]["name"], kind == "Pod"
-        versions = self._pod_versions if is_pod else self._trial_versions
-        if versions.get(name, 0) >= version(document):
+        versions = self._pods.versions if is_pod else self._trials.versions
+        if versions.outdates(name, version(document)):
             return
         try:
             if is_pod:
-                own = is_attempt(document, self.key[1], self._trial_uids)
+                own = is_attempt(document, self.key[1], self._trials.uids)
             else:
                 own = is_trial(document, self.key[1], self._uid)
             if not own:
                 return
-            versions[name] = version(document)
+            versions.put(name, version(document))
             check_size(document, "spec", "status")
             if is_pod:
                 self._put_pod(attempt_of(document))
             else:
                 self._put_trial(trial_of(document))
         except Exception as error:
-            versions[name] = version(document)
+            versions.put(name, version(document))
             self._left_out.put(kind, document, error)
             self.changed.set()
         else:
             self._left_out.drop(kind, name)
 
     def _put_pod(self, attempt: Attempt) -> None:
-        known = self._attempts.get(attempt.name)
-        if known != attempt:
-            _observe_phases(known, attempt)
-            self._attempts[attempt.name] = attempt
+        if self._pods.put(attempt):
             self.changed.set()
 
     def _put_trial(self, trial: Trial) -> None:
-        if self._trial_uids.get(trial.name) != trial.uid:
-            self._trial_uids[trial.name] = trial.uid
-            for attempt in [a for a in self._attempts.values() if a.trial == trial.name and a.trial_uid != trial.uid]:
-                del self._attempts[attempt.name]
-        self._unfinished.pop(trial.name, None)
-        if not trial.finished:
-            self._unfinished[trial.name] = trial
+        if self._trials.put(trial):
+            self._pods.drop_others(trial)
         self._failures.put(trial)
         self._news.append(lambda ledger: ledger.put(trial))
         self.changed.set()
         self.readings.forget(trial)
-        for name in past_attempts(trial):
-            if name in self._attempts and self._attempts[name].gone:
-                del self._attempts[name]
-
-
-def _observe_phases(before: Attempt | None, after: Attempt) -> None:
-    for phase, seconds in phases_ended(before, after):
-        TRIAL_PHASES.labels(phase).observe(seconds)
+        self._pods.drop_past(trial)
