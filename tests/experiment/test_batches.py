@@ -16,7 +16,9 @@ from kubenas.api.trial import MAX_VALUES, TrialStatus, most_metrics
 from kubenas.experiment.bounds import MOST_SCORED, OBJECT_BYTES
 from kubenas.experiment.contract import trial_document
 from kubenas.experiment.curves import gathered
-from kubenas.experiment.lifecycle import CLOCK_SECONDS, READING_SECONDS, Rules, advance, prune
+from kubenas.experiment.ends import CLOCK_SECONDS, READING_SECONDS
+from kubenas.experiment.lifecycle import advance, prune
+from kubenas.experiment.rules import Rules
 from kubenas.experiment.stages import resolve
 from kubenas.experiment.state import Exposed, Fault, Readings, Trial
 from kubenas.experiment.validation import validate_spec

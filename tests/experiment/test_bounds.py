@@ -18,7 +18,8 @@ from kubenas.api.trial import MAX_CURVE_POINTS, MAX_RUNGS, Candidate, NASTrial, 
 from kubenas.experiment.bounds import DOCUMENT_BYTES, size_problem
 from kubenas.experiment.contract import trial_document
 from kubenas.experiment.curves import gathered
-from kubenas.experiment.lifecycle import Rules, advance, prune
+from kubenas.experiment.lifecycle import advance, prune
+from kubenas.experiment.rules import Rules
 from kubenas.experiment.stages import resolve
 from kubenas.experiment.state import Attempt, Curve, Curves, Fault, Readings, Trial
 from kubenas.experiment.validation import validate_spec

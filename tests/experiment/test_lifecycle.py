@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from kubenas.api.trial import MAX_CURVE_POINTS, Failure, TrialStatus
-from kubenas.experiment import lifecycle
-from kubenas.experiment.lifecycle import Rules, Step, advance, prune, release, retry_at
+from kubenas.experiment import ends, lifecycle
+from kubenas.experiment.lifecycle import Step, advance, prune, release
+from kubenas.experiment.rules import Rules
 from kubenas.experiment.state import Attempt, AttemptPhase, Curves, Fault, Readings, Trial
+from kubenas.experiment.statuses import MAX_RETRY_SECONDS, retry_at
 from tests.experiment.builders import NOW, ended, error, results, running, trial
 
 RULES = Rules(retries=3, timeout=None, required=("accuracy",))
@@ -55,7 +57,7 @@ def test_the_curve_is_read_to_its_end_before_a_result_counts() -> None:
     gone = ended(trial(), results({"accuracy": 0.9}), at=NOW)
     step = looked_at(trial(), gone, read({1: 0.5}, at=NOW))
     assert (step.status, step.read_now) == (None, True)
-    status = written(looked_at(trial(), gone, read({1: 0.5, 3: 0.9}, at=NOW + lifecycle.CLOCK_SECONDS)))
+    status = written(looked_at(trial(), gone, read({1: 0.5, 3: 0.9}, at=NOW + ends.CLOCK_SECONDS)))
     assert [point.step for point in status.curve] == [1, 3]
 
 
@@ -158,8 +160,8 @@ def test_the_last_values_are_waited_for() -> None:
     gone = ended(trial(), at=NOW)
     for stale in (Readings(), read({3: 0.5}, at=NOW - 1)):
         step = looked_at(trial(), gone, stale)
-        assert (step.status, step.read_now, step.wake_at) == (None, True, NOW + lifecycle.READING_SECONDS)
-    late = NOW + lifecycle.READING_SECONDS
+        assert (step.status, step.read_now, step.wake_at) == (None, True, NOW + ends.READING_SECONDS)
+    late = NOW + ends.READING_SECONDS
     assert written(looked_at(trial(), gone, now=late)).last_failure is not None
     assert written(looked_at(trial(), gone, FAILED_READING)).last_failure is not None, (
         "readings fail: no use in waiting"
@@ -390,7 +392,7 @@ def test_pauses_double_and_end() -> None:
         status = TrialStatus(attempt=failures + 1, failures=failures, last_failure=failure)
         return retry_at(status) - NOW
 
-    assert [pause(n) for n in (1, 2, 3, 20)] == [2, 4, 8, lifecycle.MAX_RETRY_SECONDS]
+    assert [pause(n) for n in (1, 2, 3, 20)] == [2, 4, 8, MAX_RETRY_SECONDS]
 
 
 def test_no_pause_after_a_disruption_that_followed_a_failure() -> None:

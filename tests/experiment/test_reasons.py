@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import kubenas
-from kubenas.experiment.lifecycle import PERMANENT
 from kubenas.experiment.reasons import CONDITIONS, FAILURES
+from kubenas.experiment.statuses import PERMANENT
 
 # A call that gives a reason, and which of its arguments that is.
 _GIVES = {"Fault": 0, "Verdict": 1, "Finding": 1, "_UnusableError": 1}

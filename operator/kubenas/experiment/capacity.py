@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kubenas.api.experiment import Trials
-from kubenas.experiment.lifecycle import LOST_SECONDS, retry_at
+from kubenas.experiment.lifecycle import LOST_SECONDS
 from kubenas.experiment.scaling import slots
 from kubenas.experiment.state import Attempt, Trial
+from kubenas.experiment.statuses import retry_at
 from kubenas.experiment.wakes import Wakes
 
 

@@ -12,8 +12,9 @@ from kubenas.api.trial import StoppedCandidate, TrialStatus
 from kubenas.experiment.actions import Announcement, WriteTrial
 from kubenas.experiment.curves import joined
 from kubenas.experiment.ledger import Ledger
-from kubenas.experiment.lifecycle import Rules, Step, advance, prune, release
+from kubenas.experiment.lifecycle import Step, advance, prune, release
 from kubenas.experiment.objectives import best_value
+from kubenas.experiment.rules import Rules
 from kubenas.experiment.rungs import rung_curves, trained
 from kubenas.experiment.stages import ResolvedStage, stage_named
 from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Readings, Trial
