@@ -63,11 +63,17 @@ def test_what_must_hold_whatever_happens(fidelity: dict[str, Any], chances: Chan
         assert result.step >= first, "it is stopped before the first rung"
         assert [(m.name, m.value) for m in result.metrics] == [("accuracy", learned(only, result.step))]
         assert rungs(trial).keys() <= set(stages_of(of)[0].rungs)
-    whole = [accuracy(trial.candidates[0]) for trial in trials if trial.status.phase == "Succeeded"]
+    whole = [come_to(trial) for trial in trials if trial.status.phase == "Succeeded"]
     best = world.experiment.status.best
     assert (best.value if best else None) == max(whole, default=None)
     assert_the_strategy_saw_values_at_rungs(world, trials)
     assert Controller(world).reconcile()[1] is False, "a restart after the end finds something to do"
+
+
+def come_to(trial: Trial) -> float:
+    """What a trial with a result has come to, at its end or where it no longer improved."""
+    (only,), (result,) = trial.candidates, trial.status.results
+    return learned(only, result.step)
 
 
 def rungs(trial: Trial) -> dict[int, float]:
@@ -100,7 +106,7 @@ def assert_the_strategy_saw_values_at_rungs(world: World, trials: list[Trial]) -
 
 def observation(trial: Trial, architecture: Any) -> Observation:
     if trial.status.phase == "Succeeded":
-        value = accuracy(trial.candidates[0])
+        value = come_to(trial)
         return Observation(architecture, (0.0, value), (value,))
     seen = {rung: value for rung, value in rungs(trial).items() if rung in (1, 2, 3, 4, 6, 8, 9)}
     if trial.status.phase == "Failed" or not seen:
@@ -111,9 +117,10 @@ def observation(trial: Trial, architecture: Any) -> Observation:
 def test_schedulers_stop_some_and_never_all() -> None:
     """The simulation is worth nothing if nothing is stopped in it."""
     for fidelity in SCHEDULERS:
-        phases = [trial.status.phase for trial in run(searched(fidelity), Chances(), 1).trials.values()]
-        assert "Succeeded" in phases
-        assert "Pruned" in phases or fidelity["scheduler"] in ("patience", "extrapolation")
+        ended = [trial.status for trial in run(searched(fidelity), Chances(), 1).trials.values()]
+        assert "Succeeded" in {status.phase for status in ended}
+        reason = "NoImprovement" if fidelity["scheduler"] == "patience" else "StoppedEarly"
+        assert reason in {status.conditions[0].reason for status in ended}
 
 
 @SLOW

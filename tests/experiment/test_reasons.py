@@ -13,7 +13,7 @@ from kubenas.experiment.statuses import PERMANENT
 # A call that gives a reason, and which of its arguments that is.
 _GIVES = {"Fault": 0, "Verdict": 1, "Finding": 1, "_UnusableError": 1}
 # What only `kubenas run` says of a trial, what a disrupted attempt ends with, and ends of trials that are no failures.
-_ELSEWHERE = {"RunInterrupted", "NodeLost", "StoppedEarly", "Succeeded"}
+_ELSEWHERE = {"RunInterrupted", "NoImprovement", "NodeLost", "StoppedEarly", "Succeeded"}
 
 
 def calls() -> Iterator[tuple[str, ast.Call]]:

@@ -95,6 +95,60 @@ def test_a_candidate_that_loses_at_a_rung_is_pruned_with_its_last_value() -> Non
     assert {a.trial for a in after.stop} == {"nas-0", "nas-1"}
 
 
+def patient(**spec: Any) -> NASExperiment:
+    return asha(fidelity={"scheduler": "patience", "patience": 2}, **spec)
+
+
+def test_what_no_longer_improves_has_a_result() -> None:
+    """Its last value; it can be the best, reach the goal, and go on to the next stage."""
+    trials, attempts, readings = world({2: 0.3, 4: 0.3, 5: 0.25})
+    todo = planned(patient(), trials=trials, attempts=attempts, readings=readings)
+    (write,) = todo.write
+    assert (write.status.phase, write.status.value) == ("Succeeded", 0.25)
+    assert [(r.step, r.metrics[0].value) for r in write.status.results] == [(5, 0.25)]
+    (finished,) = write.status.conditions
+    assert (finished.reason, finished.message) == ("NoImprovement", "2 epochs without an improvement, after 4 epochs")
+    written = [replace(write.trial, status=write.status, resource_version="2")]
+    stages = [{"name": "first", "keep": {"top": 1}}, {"name": "second"}]
+    seen = observed(patient(), written)
+    assert [(one.score, one.epochs) for one in seen.ledger.history(seen.stages[0]).scored] == [((0.0, 0.25), None)]
+    best = seen.ledger.stage(None).best
+    assert best is not None
+    assert best.metrics == {"accuracy": 0.25}
+    after = planned(patient(), trials=written, attempts=attempts)
+    assert [one.trial for one in after.stop] == ["nas-0"]
+    assert after.status is not None
+    assert after.status.counts is not None
+    assert (after.status.counts.succeeded, after.status.counts.pruned) == (1, 0)
+    staged = [replace(one, stage="first") for one in written]
+    kept = planned(patient(stages=stages, trials={"max": 1}), trials=staged)
+    assert [(new.spec.stage, new.spec.candidates[0].architecture) for new in kept.create] == [
+        ("second", written[0].candidates[0].architecture)
+    ]
+    goal = planned(
+        patient(objectives=[{"metric": "accuracy", "goal": "maximize", "target": 0.25}]), trials=written
+    ).status
+    assert goal is not None
+    assert {one.type: one.reason for one in goal.conditions}["Succeeded"] == "GoalReached"
+
+
+def test_of_several_candidates_that_no_longer_improve_all_have_results() -> None:
+    trials, attempts, readings = pairs({2: 0.3, 4: 0.3}, {1: 0.2})
+    (noted,) = planned(patient(), trials=trials, attempts=attempts, readings=readings).write
+    assert [(one.candidate, one.epoch) for one in noted.status.stopped_candidates] == [("0", 4)]
+    written = replace(noted.trial, status=noted.status, resource_version="2")
+    done = ended(written, results({"accuracy": 0.3}, {"accuracy": 0.2}, step=12))
+    (write,) = planned(patient(), trials=[written], attempts=[done]).write
+    assert (write.status.phase, write.status.value) == ("Succeeded", 0.3)
+    seen = observed(patient(), [replace(written, status=write.status, resource_version="3")])
+    assert [one.candidate for one in seen.ledger.stage(None).ranked()] == ["0", "1"]
+    early = ended(written, results({"accuracy": 0.3}, step=12))
+    again = [{"candidate": one, "epoch": 4, "message": "it stagnates"} for one in ("0", "1")]
+    both = trial(candidates=2, phase="Running", pod="nas-0-1", stopped_candidates=again)
+    (write,) = planned(patient(), trials=[both], attempts=[replace(early, trial=both.name)]).write
+    assert write.status.phase == "Succeeded"
+
+
 def test_somebody_goes_on_although_those_that_were_stopped_are_better() -> None:
     trials, attempts, readings = world({1: 0.5}, {}, {}, {1: 0.3})
     points = [{"candidate": "0", "step": 1, "metrics": [{"name": "accuracy", "value": value}]} for value in (0.9, 0.8)]

@@ -47,7 +47,7 @@ class Fidelity(Ruled):
         default="none",
         description="none: all candidates are trained to the end. asha: at each rung the best of 1/eta go on. "
         "hyperband: asha in brackets, each with another first rung. median: what is worse than the median of running "
-        "means is stopped. patience: what no longer improves is stopped. extrapolation: what "
+        "means is stopped. patience: what no longer improves has its result. extrapolation: what "
         "will hardly become the best is stopped. one-epoch: after one epoch the best go on.",
     )
     min_epochs: int | None = Field(
@@ -74,7 +74,7 @@ class Fidelity(Ruled):
         default=None,
         ge=1,
         le=1_000_000,
-        description="patience: epochs without an improvement after which a candidate is stopped; 10 if absent.",
+        description="patience: epochs without an improvement after which a candidate has its result; 10 if absent.",
     )
     chance: float | None = Field(
         default=None,

@@ -163,7 +163,7 @@ class _Backend:
     def _write(self, write: WriteTrial) -> None:
         written = replace(write.trial, status=write.status, resource_version=str(next(self._version)))
         name, row = written.attempt_name, self._rows.get(written.attempt_name)
-        if written.status.phase == "Pruned" and row is not None:
+        if written.finished and row is not None:
             self.stopped[len(self.rows)] = row
             self._spent += self._share(name) * self._table.epochs
             self._end(name, None)

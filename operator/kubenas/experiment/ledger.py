@@ -240,8 +240,9 @@ class Ledger:
         self, trial: Trial, parsed: Sequence[tuple[str, Architecture]], curves: Mapping[Training, RungCurve]
     ) -> tuple[Judged, ...]:
         results = {result.candidate: result for result in trial.status.results}
-        stopped = {one.candidate for one in trial.status.stopped_candidates}
         stage = stage_named(self._stages, trial.stage)
+        loses = stage is None or stage.scheduler is None or not stage.scheduler.completes
+        stopped = {one.candidate for one in trial.status.stopped_candidates} if loses else set()
         objectives, combination = (stage.objectives, stage.combination) if stage else ((), None)
         found = []
         for name, architecture in parsed:

@@ -18,6 +18,8 @@ SETTLE_SECONDS = 3.0
 CURVE_SECONDS = 60.0
 # A removed pod that is still there so long after its time belongs to a lost node.
 LOST_SECONDS = 15.0
+# Why a trial was stopped whose last values are its result.
+NO_IMPROVEMENT = "NoImprovement"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +64,14 @@ def release(trial: Trial, attempt: Attempt | None, readings: Readings, rules: Ru
 def prune(
     trial: Trial, attempt: Attempt | None, readings: Readings, fault: Fault, rules: Rules, now: float
 ) -> TrialStatus:
-    """The status of a trial that is stopped before its end; the last values read of it are kept."""
+    """The status of a trial that is stopped before its end, with the last values read of it."""
     curve = whole_curve(trial, readings, rules)
     # Not of the curve: it keeps the objectives alone.
     read = joined(trial.status.curve, readings.curves.get(trial.attempt_name))
     results = last_results(read, trial.remaining, rules.required, "Pod" if trial.is_batch else readings.source)
     kept = [*trial.status.results, *results]
-    return finished(trial, attempt, "Pruned", fault, kept, curve, rules, now, failed=trial.status.failed_candidates)
+    phase = "Succeeded" if fault.reason == NO_IMPROVEMENT and kept else "Pruned"
+    return finished(trial, attempt, phase, fault, kept, curve, rules, now, failed=trial.status.failed_candidates)
 
 
 def _in_between(
@@ -107,7 +110,8 @@ def _ended(trial: Trial, attempt: Attempt, readings: Readings, rules: Rules, now
     kept, failed = [*trial.status.results, *report.results], [*trial.status.failed_candidates, *report.failed]
     if kept and report.fault is None and (report.results or report.failed):
         early = {one.candidate for one in trial.status.stopped_candidates}
-        phase = "Pruned" if all(result.candidate in early for result in kept) else "Succeeded"
+        lost = not rules.stop_completes and all(result.candidate in early for result in kept)
+        phase = "Pruned" if lost else "Succeeded"
         said = Fault("StoppedEarly" if phase == "Pruned" else "Succeeded", results_told(len(kept), failed))
         return Step(finished(trial, attempt, phase, said, kept, curve, rules, now, report.left_out, failed))
     disruption = attempt.disruption.reason if attempt.disruption else trial.status.disruption

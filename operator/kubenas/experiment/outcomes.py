@@ -12,7 +12,7 @@ from kubenas.api.trial import StoppedCandidate, TrialStatus
 from kubenas.experiment.actions import Announcement, WriteTrial
 from kubenas.experiment.curves import joined
 from kubenas.experiment.ledger import Ledger
-from kubenas.experiment.lifecycle import Step, advance, prune, release
+from kubenas.experiment.lifecycle import NO_IMPROVEMENT, Step, advance, prune, release
 from kubenas.experiment.objectives import best_value
 from kubenas.experiment.rules import Rules
 from kubenas.experiment.rungs import rung_curves, trained
@@ -59,7 +59,11 @@ def outcomes(
         attempt = attempts.get(trial.attempt_name)
         step = advance(trial, attempt, readings, rules, now)
         stopped = _stopped(trial, stops)
-        why = _fault(trial, stopped) if end is None else Fault(end.reason, f"The experiment has ended: {end.message}")
+        why = (
+            _fault(trial, stopped, rules)
+            if end is None
+            else Fault(end.reason, f"The experiment has ended: {end.message}")
+        )
         released = spec.suspend or trial.name in surplus
         step = _overruled(trial, attempt, step, readings, rules, why, released=released, now=now)
         step = _noted(trial, attempt, step, stopped)
@@ -70,10 +74,7 @@ def outcomes(
             continue
         if status.completion_time is not None:
             order += 1
-            early = {one.candidate for one in status.stopped_candidates} if status.phase == "Succeeded" else ()
-            whole = [result for result in status.results if result.candidate not in early]
-            value = best_value(_comparable(stage_named(stages, trial.stage)), whole)
-            status = status.model_copy(update={"order": order, "value": value})
+            status = status.model_copy(update={"order": order, "value": _value(stages, trial, status, rules)})
         writes.append(WriteTrial(trial, status, _failure(trial, status)))
     return Outcomes(tuple(writes), read_now)
 
@@ -99,7 +100,7 @@ def _stops(stages: Sequence[ResolvedStage], ledger: Ledger, readings: Readings) 
             of_all = {**ledger.stage(stage.name).rung_curves, **seen}
             stops = stage.scheduler.stops(of_all, running)
             go_on = seen.keys() - stops.keys() - stopped
-            if not (go_on or ledger.stage(stage.name).phases["Succeeded"]):
+            if not (go_on or ledger.stage(stage.name).phases["Succeeded"] or stage.scheduler.completes):
                 stops = _but_the_best(stops, of_all, stopped)
             found |= stops
     return found
@@ -131,11 +132,12 @@ def _stopped(trial: Trial, stops: Mapping[Training, Stop]) -> list[StoppedCandid
     return [found[candidate.id] for candidate in trial.candidates if candidate.id in found]
 
 
-def _fault(trial: Trial, stopped: Sequence[StoppedCandidate]) -> Fault | None:
-    """Why a trial is pruned, all of whose candidates are stopped."""
+def _fault(trial: Trial, stopped: Sequence[StoppedCandidate], rules: Rules) -> Fault | None:
+    """Why a trial ends, all of whose candidates are stopped."""
     if len(stopped) < len(trial.candidates):
         return None
-    return Fault("StoppedEarly", "; ".join(one.message for one in stopped))
+    reason = NO_IMPROVEMENT if rules.stop_completes else "StoppedEarly"
+    return Fault(reason, "; ".join(one.message for one in stopped))
 
 
 def _noted(trial: Trial, attempt: Attempt | None, step: Step, stopped: Sequence[StoppedCandidate]) -> Step:
@@ -154,9 +156,18 @@ def _rules(spec: ExperimentSpec, stage: ResolvedStage | None) -> Rules:
         timeout=duration_seconds(spec.trials.timeout) if spec.trials.timeout else None,
         required=stage.required if stage else (),
         rungs=stage.rungs if stage else (),
+        stop_completes=stage is not None and stage.scheduler is not None and stage.scheduler.completes,
         shares=spec.budget.device_shares,
         finds=stage is not None and not stage.trains_supernet,
     )
+
+
+def _value(stages: Sequence[ResolvedStage], trial: Trial, status: TrialStatus, rules: Rules) -> float | None:
+    """What the best candidate of a trial has come to; of one with a result those that were stopped do not count."""
+    lost = status.phase == "Succeeded" and not rules.stop_completes
+    early = {one.candidate for one in status.stopped_candidates} if lost else ()
+    whole = [result for result in status.results if result.candidate not in early]
+    return best_value(_comparable(stage_named(stages, trial.stage)), whole)
 
 
 def _comparable(stage: ResolvedStage | None) -> Sequence[Objective]:
@@ -178,7 +189,7 @@ def _overruled(
     """What a trial comes to where it is pruned, or has no slot, unless it has ended by itself.
 
     Args:
-        why: it is pruned; None where it is not.
+        why: it is stopped; None where it is not.
     """
     ended = step.status is not None and step.status.phase in ("Succeeded", "Failed")
     if ended or step.read_now:

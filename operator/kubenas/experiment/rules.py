@@ -17,5 +17,7 @@ class Rules:
     rungs: tuple[int, ...] = ()
     # Whether candidates without an architecture must bring one.
     finds: bool = True
+    # Whether the last values of what is stopped early are its result.
+    stop_completes: bool = False
     # GPUs that a device of a resource counts for, where it is not one.
     shares: Mapping[str, float] = field(default_factory=dict)

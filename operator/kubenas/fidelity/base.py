@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import ClassVar, NamedTuple, TypeAlias
 
 
 class Training(NamedTuple):
@@ -50,8 +50,10 @@ class Scheduler(ABC):
 
     Attributes:
         rungs: after which epochs candidates are judged, ascending, below the stage's epochs.
+        completes: whether what it stops has come as far as it gets, so that its last values are a result.
     """
 
+    completes: ClassVar[bool] = False
     rungs: tuple[int, ...]
 
     @abstractmethod

@@ -14,7 +14,12 @@ class Patience(Scheduler):
 
     A candidate is judged every `patience` epochs: it is stopped where it is not better than it has been at any rung
     before. It is compared with itself alone, and only where it was seen at the rung just before.
+
+    Its training is over then, and its last values are its result, as with the callbacks of trainers (Keras'
+    EarlyStopping without restored weights, Lightning's): the checkpoint from which it may go on has these weights.
     """
+
+    completes = True
 
     def __init__(self, epochs: int, *, min_epochs: int, patience: int) -> None:
         self.rungs = tuple(range(patience, epochs, patience))
