@@ -14,7 +14,8 @@ from kubenas.api.trial import Candidate, TrialStatus
 from kubenas.experiment.actions import Plan
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.plan import Observed, plan
-from kubenas.experiment.stages import ResolvedStage, resolve, with_strategies
+from kubenas.experiment.resolution import resolve, with_strategies
+from kubenas.experiment.stages import ResolvedStage
 from kubenas.experiment.state import Attempt, AttemptPhase, Readings, Trial
 from kubenas.space.load import build_space
 

@@ -22,7 +22,8 @@ from kubenas.experiment.actions import NewTrial, Plan, WriteTrial
 from kubenas.experiment.curves import gathered
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.plan import Observed, plan
-from kubenas.experiment.stages import ResolvedStage, resolve, stage_of, with_strategies
+from kubenas.experiment.resolution import resolve, with_strategies
+from kubenas.experiment.stages import ResolvedStage, stage_of
 from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Readings, Trial, Waiting, earliest, trial_number
 from kubenas.space.base import Space
 from kubenas.space.load import build_space

@@ -18,8 +18,8 @@ from kubenas.experiment.contract import trial_document
 from kubenas.experiment.curves import gathered
 from kubenas.experiment.ends import CLOCK_SECONDS, READING_SECONDS
 from kubenas.experiment.lifecycle import advance, prune
+from kubenas.experiment.resolution import resolve
 from kubenas.experiment.rules import Rules
-from kubenas.experiment.stages import resolve
 from kubenas.experiment.state import Exposed, Fault, Readings, Trial
 from kubenas.experiment.validation import validate_spec
 from kubenas.space.packing import unpack

@@ -19,8 +19,8 @@ from kubenas.experiment.bounds import DOCUMENT_BYTES, size_problem
 from kubenas.experiment.contract import trial_document
 from kubenas.experiment.curves import gathered
 from kubenas.experiment.lifecycle import advance, prune
+from kubenas.experiment.resolution import resolve
 from kubenas.experiment.rules import Rules
-from kubenas.experiment.stages import resolve
 from kubenas.experiment.state import Attempt, Curve, Curves, Fault, Readings, Trial
 from kubenas.experiment.validation import validate_spec
 from kubenas.space.load import build_space

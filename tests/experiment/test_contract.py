@@ -9,7 +9,7 @@ import pytest
 
 from kubenas.api.trial import TrialStatus
 from kubenas.experiment.contract import trial_document, trial_seed
-from kubenas.experiment.stages import resolve
+from kubenas.experiment.resolution import resolve
 from tests.experiment.builders import candidate, experiment, trial
 
 

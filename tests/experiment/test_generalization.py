@@ -11,7 +11,7 @@ from kubenas.api.objective import Objective
 from kubenas.experiment.finding import Finding
 from kubenas.experiment.generalization import expected_excess, generalization
 from kubenas.experiment.judged import Judged, averaged, judged, ranked
-from kubenas.experiment.stages import resolve
+from kubenas.experiment.resolution import resolve
 from kubenas.space.base import Architecture
 from tests.experiment.builders import experiment
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from kubenas.api.trial import Candidate
-from kubenas.experiment.stages import ResolvedStage, resolve
+from kubenas.experiment.resolution import resolve
+from kubenas.experiment.stages import ResolvedStage
 from kubenas.experiment.state import Trial
 from kubenas.experiment.validation import resolve_spec
 from tests.experiment.builders import experiment, planned, succeeded, trial

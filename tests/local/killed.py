@@ -17,7 +17,7 @@ from typing import Any
 from kubenas.api.status import ExperimentStatus
 from kubenas.cli.manifest import read_manifest
 from kubenas.experiment.actions import Announcement
-from kubenas.experiment.stages import resolve, with_strategies
+from kubenas.experiment.resolution import resolve, with_strategies
 from kubenas.experiment.state import Trial
 from kubenas.experiment.validation import searched_space
 from kubenas.local import folder as folder_module

@@ -11,7 +11,7 @@ import pytest
 
 from kubenas.api.experiment import ExperimentSpec
 from kubenas.api.trial import Candidate
-from kubenas.experiment.stages import resolve
+from kubenas.experiment.resolution import resolve
 from kubenas.local.command import Command, import_command, not_used, threads, trial_command, uses_own_trainer
 from kubenas.local.contract import VARIABLES
 from kubenas_trial.document import read_evaluation

@@ -13,7 +13,7 @@ from kubenas.api.experiment import NASExperiment
 from kubenas.api.trial import Candidate
 from kubenas.cluster.pods import PodDefaults, pod_manifest
 from kubenas.experiment.contract import trial_document
-from kubenas.experiment.stages import resolve
+from kubenas.experiment.resolution import resolve
 from kubenas.experiment.state import Trial
 from tests.cluster.fake_pods import expanded
 from tests.experiment import builders

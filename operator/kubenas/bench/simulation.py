@@ -16,7 +16,7 @@ from kubenas.bench.table import Table
 from kubenas.experiment.actions import NewTrial, Plan, WriteTrial
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.plan import Observed, plan
-from kubenas.experiment.stages import resolve
+from kubenas.experiment.resolution import resolve
 from kubenas.experiment.state import Attempt, AttemptPhase, Readings, Trial
 from kubenas.search.base import History, Strategy
 from kubenas.space.base import Architecture

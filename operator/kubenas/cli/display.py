@@ -21,7 +21,7 @@ from kubenas.api.status import Counts, ExperimentStatus
 from kubenas.cli.summary import trial_seconds
 from kubenas.cli.text import duration_text, number_text
 from kubenas.experiment.actions import Announcement
-from kubenas.experiment.stages import resolve
+from kubenas.experiment.resolution import resolve
 from kubenas.experiment.state import Trial
 
 # The rate over a whole run: its trials are too few for a shorter time.

@@ -23,7 +23,7 @@ from typing import Any, Final
 from kubenas.api.errors import SpecError
 from kubenas.api.experiment import ExperimentSpec
 from kubenas.cluster.turns import Turns
-from kubenas.experiment.stages import resolve
+from kubenas.experiment.resolution import resolve
 from kubenas.experiment.validation import ResolvedSpec, Validation, resolved, validate_spec
 from kubenas.search.load import strategy_module
 from kubenas.space.base import Space

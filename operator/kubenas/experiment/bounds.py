@@ -15,7 +15,7 @@ from kubenas.api.metric_names import SCORE
 from kubenas.api.trial import MAX_VALUES, FailedCandidate, Result, TrialStatus, most_metrics
 from kubenas.experiment.contract import trial_document
 from kubenas.experiment.measured import measured_metrics
-from kubenas.experiment.stages import resolve
+from kubenas.experiment.resolution import resolve
 from kubenas.experiment.state import Trial, trial_name
 from kubenas.space.domains import Choice, Domain
 from kubenas.space.packing import pack

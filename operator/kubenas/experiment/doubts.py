@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 from kubenas.api.errors import SpecError
 from kubenas.api.metric_names import DEFAULT_PROXIES, PROXIES, expanded_proxies
 from kubenas.api.unfit import OF_CELLS, UNFIT_PROXIES
-from kubenas.experiment.stages import ResolvedStage, resolve
+from kubenas.experiment.resolution import resolve
+from kubenas.experiment.stages import ResolvedStage
 
 if TYPE_CHECKING:
     from kubenas.api.experiment import ExperimentSpec

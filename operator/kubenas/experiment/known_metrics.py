@@ -10,7 +10,7 @@ from kubenas.api.errors import SpecError
 from kubenas.api.experiment import ExperimentSpec
 from kubenas.api.metric_names import TASKS, of_measure
 from kubenas.experiment.measured import measured_metrics, measures_of, own_program
-from kubenas.experiment.stages import resolve
+from kubenas.experiment.resolution import resolve
 from kubenas.space.base import Space
 
 

@@ -11,13 +11,14 @@ from kubenas.api.experiment import NASExperiment
 from kubenas.api.status import Imported
 from kubenas.experiment.actions import NewTrial, Plan
 from kubenas.experiment.capacity import Capacity, capacity, unneeded
+from kubenas.experiment.conditions import Seen
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.outcomes import outcomes
 from kubenas.experiment.proposals import asked, current_stage, next_trials, open_trials
 from kubenas.experiment.scaling import unschedulable
 from kubenas.experiment.stages import ResolvedStage
 from kubenas.experiment.state import Attempt, AttemptPhase, Readings, Trial
-from kubenas.experiment.status import UNSCHEDULABLE_SECONDS, Seen, announcements, experiment_status
+from kubenas.experiment.status import UNSCHEDULABLE_SECONDS, announcements, experiment_status
 from kubenas.experiment.verdict import budget_ends_at, verdict
 from kubenas.experiment.wakes import Wakes
 from kubenas.search.base import Preparation, Strategy

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 from kubenas.api.errors import SpecError
 from kubenas.api.metric_names import SCORE
 from kubenas.api.trial import MAX_RUNGS
-from kubenas.experiment.stages import ResolvedStage, kept_at_most, resolve
+from kubenas.experiment.resolution import resolve
+from kubenas.experiment.stages import ResolvedStage, kept_at_most
 
 if TYPE_CHECKING:
     from kubenas.api.experiment import ExperimentSpec

@@ -2,56 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from collections.abc import Sequence
+from typing import Literal
 
 from kubenas.api.base import Condition
 from kubenas.api.errors import SpecError
 from kubenas.api.experiment import NASExperiment
-from kubenas.api.status import MAX_FINALISTS, MAX_FRONT, Best, Cost, Counts, ExperimentStatus, Imported, Measured
+from kubenas.api.status import MAX_FINALISTS, MAX_FRONT, Best, Cost, Counts, ExperimentStatus, Measured
 from kubenas.experiment.actions import Announcement
-from kubenas.experiment.capacity import Capacity
-from kubenas.experiment.generalization import generalization
+from kubenas.experiment.conditions import Seen, conditions, conditions_of, listed
 from kubenas.experiment.judged import Judged, distinct, spread_evenly
-from kubenas.experiment.judgements import findings
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.objectives import improved
 from kubenas.experiment.proposals import total_trials
-from kubenas.experiment.stages import ResolvedStage
-from kubenas.experiment.state import Attempt, Fault, Readings, metrics_of, moment, trial_name
-from kubenas.experiment.verdict import Verdict, best_at_end, best_candidate, front
+from kubenas.experiment.state import Fault, metrics_of, moment, trial_name
+from kubenas.experiment.verdict import best_at_end, best_candidate, front
 
 # A pod that no node takes for so long is worth a condition: an autoscaler would have begun to add a node.
 UNSCHEDULABLE_SECONDS = 60.0
 EXPERIMENT_LABEL = "kubenas.io/experiment"
-
-# (type, whether it holds, reason, message) -> condition
-_Make: TypeAlias = Callable[[str, bool | None, str, str], Condition]
-_HOLDS = {"True": True, "False": False, "Unknown": None}
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What was found of the experiment, beside its trials."""
-
-    stage: ResolvedStage
-    stages: Sequence[ResolvedStage]
-    end: Verdict | None
-    problems: Sequence[SpecError]
-    readings: Readings
-    unschedulable: Sequence[Attempt]
-    refusal: str | None
-    # Why proposals are not what they should be.
-    proposals: str | None
-    # What is wrong with objects that had to be left out.
-    unreadable: Sequence[str]
-    # What other experiments have brought, until it is recorded.
-    imported: Sequence[Imported]
-    starting: bool
-    # Trials whose attempt runs now.
-    running: int
-    slots: Capacity
 
 
 def experiment_status(experiment: NASExperiment, ledger: Ledger, seen: Seen, now: float) -> ExperimentStatus:
@@ -76,7 +45,7 @@ def experiment_status(experiment: NASExperiment, ledger: Ledger, seen: Seen, now
     return ExperimentStatus(
         observed_generation=experiment.metadata.generation,
         phase=_phase(experiment, seen),
-        conditions=_conditions(experiment, ledger, seen, finalists, begun is not None, now),
+        conditions=conditions(experiment, ledger, seen, finalists, begun is not None, now),
         start_time=begun,
         completion_time=completed,
         progress=f"{len(ledger.ended)}/{max(total_trials(seen.stages, ledger), len(ledger))}",
@@ -97,7 +66,7 @@ def experiment_status(experiment: NASExperiment, ledger: Ledger, seen: Seen, now
 
 def unreconciled(experiment: NASExperiment, fault: Fault, now: float) -> ExperimentStatus:
     """The experiment's status where nothing new could be computed or written, with the reason."""
-    make = _conditions_of(experiment, now)
+    make = conditions_of(experiment, now)
     others = [c for c in experiment.status.conditions if c.type != "Reconciled"]
     condition = make("Reconciled", False, fault.reason, f"{fault.message}; it is tried again"[:32768])
     return experiment.status.model_copy(
@@ -111,7 +80,7 @@ def rejected(generation: int, problems: Sequence[SpecError], now: float) -> Expe
         type="Accepted",
         status="False",
         reason="InvalidSpec",
-        message=_listed(problems),
+        message=listed(problems),
         observed_generation=generation,
         last_transition_time=moment(now),
     )
@@ -167,125 +136,6 @@ def _phase(experiment: NASExperiment, seen: Seen) -> Literal["Running", "Suspend
     if seen.problems:
         return "Rejected"
     return "Suspended" if experiment.spec.suspend else "Running"
-
-
-def _conditions_of(experiment: NASExperiment, now: float) -> _Make:
-    """Makes conditions of an experiment; one that stays as it was keeps its time."""
-    old = {c.type: c for c in experiment.status.conditions}
-    generation = experiment.metadata.generation
-
-    def condition(kind: str, holds: bool | None, reason: str, message: str) -> Condition:
-        status: Literal["True", "False", "Unknown"] = "Unknown" if holds is None else "True" if holds else "False"
-        before = old.get(kind)
-        same = before is not None and before.status == status
-        return Condition(
-            type=kind,
-            status=status,
-            reason=reason,
-            message=message,
-            observed_generation=generation,
-            last_transition_time=before.last_transition_time if before and same else moment(now),
-        )
-
-    return condition
-
-
-def _conditions(
-    experiment: NASExperiment, ledger: Ledger, seen: Seen, finalists: Sequence[Judged], begun: bool, now: float
-) -> list[Condition]:
-    old = {c.type: c for c in experiment.status.conditions}
-    condition = _conditions_of(experiment, now)
-    end, suspended = seen.end, experiment.spec.suspend
-    told = findings(experiment, ledger.judgements(experiment.spec.objectives[0]))
-    found = [
-        _accepted(seen, condition),
-        _metrics(seen, old.get("MetricsAvailable"), condition),
-        _proposals(seen, condition),
-        _reconciled(seen, condition),
-        _scheduled(seen, condition),
-        _generalizes(experiment, seen, finalists, condition),
-        *(condition(kind, one.holds, one.reason, one.message) for kind, one in told),
-    ]
-    if end is not None:
-        found.append(condition("Running", False, "Ended", "The experiment has ended."))
-    elif seen.problems:
-        found.append(condition("Running", False, "Rejected", "The specification was not accepted."))
-    elif suspended:
-        found.append(condition("Running", False, "Suspended", "The experiment is suspended."))
-    else:
-        found.append(
-            condition("Running", True, "Searching", "Trials are proposed and run." if begun else "About to start.")
-        )
-    holds = suspended and end is None
-    found.append(
-        condition("Suspended", holds, "Suspended", "suspend is true: no trial runs.")
-        if holds
-        else condition("Suspended", False, "NotSuspended", "Trials may run.")
-    )
-    for kind, succeeded in (("Succeeded", True), ("Failed", False)):
-        if end is not None and end.succeeded is succeeded:
-            found.append(condition(kind, True, end.reason, end.message))
-        else:
-            reason = "Ended" if end is not None else "NotEnded"
-            found.append(condition(kind, False, reason, "It ended otherwise." if end else "The experiment goes on."))
-    return sorted(found, key=lambda c: c.type)
-
-
-def _accepted(seen: Seen, condition: _Make) -> Condition:
-    if not seen.problems:
-        return condition("Accepted", True, "Valid", "The specification is valid.")
-    return condition("Accepted", False, "InvalidSpec", _listed(seen.problems))
-
-
-def _listed(problems: Sequence[SpecError]) -> str:
-    return "; ".join(str(p) for p in problems)[:32768]
-
-
-def _reconciled(seen: Seen, condition: _Make) -> Condition:
-    if not seen.unreadable:
-        return condition("Reconciled", True, "Reconciled", "All that is known of the experiment is acted on.")
-    return condition("Reconciled", False, "ObjectLeftOut", "; ".join(seen.unreadable[:8])[:32768])
-
-
-def _metrics(seen: Seen, before: Condition | None, condition: _Make) -> Condition:
-    readings = seen.readings
-    if readings.fault is not None:
-        return condition("MetricsAvailable", False, readings.fault.reason, readings.fault.message)
-    if readings.read_at is None and before is not None:
-        # Nothing new is known after a restart.
-        return condition("MetricsAvailable", _HOLDS[before.status], before.reason, before.message)
-    if readings.read_at is None:
-        return condition("MetricsAvailable", None, "NotReadYet", "No trial has run long enough to be read.")
-    return condition("MetricsAvailable", True, "Read", f"Values of running trials are read from {readings.source}.")
-
-
-def _proposals(seen: Seen, condition: _Make) -> Condition:
-    if seen.proposals is None:
-        return condition("ProposalsAvailable", True, "Proposing", "The search strategy answers.")
-    message = f"spec.{seen.stage.search_field}: {seen.proposals}; the search goes on without it"
-    return condition("ProposalsAvailable", False, "StrategyFault", message[:32768])
-
-
-def _generalizes(experiment: NASExperiment, seen: Seen, finalists: Sequence[Judged], condition: _Make) -> Condition:
-    found = generalization(experiment.spec.objectives[0], seen.stages[-1], finalists)
-    return condition("Generalizes", found.holds, found.reason, found.message)
-
-
-def _scheduled(seen: Seen, condition: _Make) -> Condition:
-    if seen.refusal is not None:
-        message = f"A trial or its pod was refused and is tried again; see spec.trialTemplate: {seen.refusal}"
-        return condition("TrialsScheduled", False, "PodRefused", message[:32768])
-    if not seen.unschedulable:
-        return condition("TrialsScheduled", True, "Scheduled", "No pod waits for a node for long.")
-    first = min(seen.unschedulable, key=lambda a: a.name)
-    message = first.waiting.message if first.waiting else ""
-    more = len(seen.unschedulable) - 1
-    others = f" (and {more} more)" if more else ""
-    said = f"No node takes pod {first.name}{others}: {message}"
-    if seen.slots.without_nodes:
-        said = f"No further trials are started until there are nodes for those that wait. {said}"
-        return condition("TrialsScheduled", False, "NodesUnavailable", said[:32768])
-    return condition("TrialsScheduled", False, "Unschedulable", said[:32768])
 
 
 def _best(experiment: NASExperiment, ledger: Ledger, best: Judged) -> Best:

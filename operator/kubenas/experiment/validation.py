@@ -11,8 +11,9 @@ from kubenas.api.errors import SpecError
 from kubenas.experiment.bounds import batch_problem, size_problem
 from kubenas.experiment.known_metrics import metric_problems
 from kubenas.experiment.limits import known_limits
+from kubenas.experiment.resolution import resolve, with_strategies
 from kubenas.experiment.stage_problems import stage_problems
-from kubenas.experiment.stages import ResolvedStage, resolve, with_strategies
+from kubenas.experiment.stages import ResolvedStage
 from kubenas.experiment.template import template_problems
 from kubenas.space.load import build_space, validate_space
 from kubenas.space.sampler import EmptySpaceError

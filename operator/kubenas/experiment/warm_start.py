@@ -11,7 +11,8 @@ from kubenas.api.errors import SpecError
 from kubenas.api.status import Imported, ImportedResult, imported_bytes
 from kubenas.experiment.judged import Judged, distinct, judged, spread_evenly
 from kubenas.experiment.ledger import Ledger
-from kubenas.experiment.stages import ResolvedStage, resolve
+from kubenas.experiment.resolution import resolve
+from kubenas.experiment.stages import ResolvedStage
 from kubenas.experiment.state import Trial, trial_name
 
 if TYPE_CHECKING:

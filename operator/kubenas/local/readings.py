@@ -13,7 +13,7 @@ from kubenas.api.base import duration_seconds
 from kubenas.api.experiment import ExperimentSpec
 from kubenas.experiment.actions import Plan
 from kubenas.experiment.curves import gathered
-from kubenas.experiment.stages import resolve
+from kubenas.experiment.resolution import resolve
 from kubenas.experiment.state import Fault, Readings, Trial
 from kubenas.local.trainer import Trainer
 from kubenas.metrics.exposition import scrape

@@ -19,7 +19,8 @@ from kubenas.api.trial import NASTrial, TrialStatus
 from kubenas.experiment.actions import Announcement, NewTrial, Plan
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.plan import Observed, plan, preparation
-from kubenas.experiment.stages import resolve, stage_of, with_strategies
+from kubenas.experiment.resolution import resolve, with_strategies
+from kubenas.experiment.stages import stage_of
 from kubenas.experiment.state import Attempt, Trial, earliest, trial_number
 from kubenas.experiment.validation import searched_space
 from kubenas.experiment.warm_start import observations
