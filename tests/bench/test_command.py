@@ -22,6 +22,7 @@ KEYS = [
     "seconds_per_proposal",
     "epochs",
     "epochs_to_target",
+    "seconds_to_target",
     "target_share",
     "stopped_wrongly",
 ]

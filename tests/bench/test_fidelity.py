@@ -34,6 +34,14 @@ def searched(table: Table, scheduler: str = "none", trials: int = 30) -> Run:
     return simulate(table, RandomSearch(table.space, 1), trials, 4, scheduler)
 
 
+@pytest.mark.parametrize("scheduler", ["none", "asha"])
+def test_the_clock_goes_on_with_the_epochs(tmp_path: Path, scheduler: str) -> None:
+    """One at a time, each of them ten seconds for all epochs."""
+    table = curved(tmp_path)
+    run = simulate(table, RandomSearch(table.space, 1), 30, 1, scheduler)
+    assert list(run.ends) == pytest.approx([epochs * 10 / EPOCHS for epochs in run.epochs], abs=1e-3)
+
+
 def test_without_a_scheduler_each_trial_takes_all_epochs(tmp_path: Path) -> None:
     run = searched(curved(tmp_path))
     assert run.stopped == {}
@@ -71,11 +79,14 @@ def test_what_was_stopped_wrongly_is_counted(tmp_path: Path) -> None:
 
 def test_epochs_to_a_target_are_those_of_all_trials_by_then(tmp_path: Path) -> None:
     table = curved(tmp_path, ["aa", "ab", "ba", "bb"])
-    runs = [Run([0, None, 3], [], {1: 2}, [27.0, 30.0, 57.0]), Run([0, 1], [], {}, [27.0, 54.0])]
+    runs = [
+        Run([0, None, 3], [], {1: 2}, [27.0, 30.0, 57.0], [10.0, 11.0, 20.0]),
+        Run([0, 1], [], {}, [27.0, 54.0], [10.0, 20.0]),
+    ]
     (row,) = figures(table, {"random/asha": runs}, [3], 1, target=12.0)
-    assert (row.epochs_to_target, row.target_share, row.epochs) == (57.0, 0.5, 55.5)
+    assert (row.epochs_to_target, row.seconds_to_target, row.target_share, row.epochs) == (57.0, 20.0, 0.5, 55.5)
     (none,) = figures(table, {"random/asha": runs}, [3], 1)
-    assert (none.epochs_to_target, none.target_share) == (None, None)
+    assert (none.epochs_to_target, none.seconds_to_target, none.target_share) == (None, None, None)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from kubenas.api.errors import SpecError
 from kubenas.api.search import Search
-from kubenas.bench.peers import PEERS, build_peer, replay
+from kubenas.bench.peers import PEERS, PRUNING, build_peer, is_peer
+from kubenas.bench.replay import replay
 from kubenas.bench.simulation import Run, simulate
 from kubenas.bench.table import Table
 from kubenas.fidelity.load import SCHEDULERS
@@ -31,7 +32,7 @@ def with_fidelity(names: Sequence[str], schedulers: Sequence[str], table: Table)
         name if scheduler == "none" else f"{name}/{scheduler}"
         for name in names
         for scheduler in schedulers
-        if scheduler == "none" or name not in PEERS
+        if scheduler == "none" or not is_peer(name)
     ]
 
 
@@ -41,20 +42,20 @@ def check_algorithm(name: str, table: Table) -> None:
     Raises:
         SpecError: there is none of that name, a package is missing, or it cannot search this table.
     """
-    if name in PEERS:
+    if is_peer(name):
         build_peer(name, table, 0)
     elif name in ALGORITHMS:
         _strategy(name, table, 0)
     else:
-        raise SpecError("--algorithms", f"{name!r} is unknown: there are {', '.join((*ALGORITHMS, *PEERS))}")
+        raise SpecError("--algorithms", f"{name!r} is unknown: there are {', '.join((*ALGORITHMS, *PEERS, *PRUNING))}")
 
 
-def search(name: str, table: Table, seed: int, evaluations: int, workers: int) -> Run:
-    """One search of `table`, by `NAME` or `NAME/SCHEDULER`."""
+def search(name: str, table: Table, seed: int, evaluations: int, workers: int, eta: int | None = None) -> Run:
+    """One search of `table`, by `NAME` or `NAME/SCHEDULER`; `eta` is of those with rungs, None for their default."""
     name, _, scheduler = name.partition("/")
-    if name in PEERS:
-        return replay(table, build_peer(name, table, seed), evaluations, workers)
-    return simulate(table, _strategy(name, table, seed), evaluations, workers, scheduler or "none")
+    if is_peer(name):
+        return replay(table, build_peer(name, table, seed, eta), evaluations, workers)
+    return simulate(table, _strategy(name, table, seed), evaluations, workers, scheduler or "none", eta)
 
 
 def _strategy(name: str, table: Table, seed: int) -> Strategy:

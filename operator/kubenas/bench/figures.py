@@ -26,6 +26,7 @@ class Figures:
         seconds_per_proposal: mean over all proposals that led to these evaluations.
         epochs: that all trials together were trained by then, mean over seeds.
         epochs_to_target: the same by when the target was reported, mean over the seeds that come so far.
+        seconds_to_target: on the simulated clock, mean over the same seeds.
         target_share: of seeds that come so far.
         stopped_wrongly: of seeds whose best architecture by the whole training was stopped before its end.
     """
@@ -42,6 +43,7 @@ class Figures:
     seconds_per_proposal: float | None
     epochs: float | None
     epochs_to_target: float | None
+    seconds_to_target: float | None
     target_share: float | None
     stopped_wrongly: float | None
 
@@ -75,8 +77,8 @@ def _figures(
 ) -> Figures:
     algorithm, _, scheduler = name.partition("/")
     spent = [run.epochs[min(budget, len(run.epochs)) - 1] for run in runs if run.epochs]
-    needed = [_epochs_to(table, run, budget, target) for run in runs if run.epochs] if target is not None else []
-    reached = [epochs for epochs in needed if epochs is not None]
+    needed = [place_of(table, run, budget, target) for run in runs] if target is not None else []
+    reached = [(run, place) for run, place in zip(runs, needed, strict=False) if place is not None]
     ends = [curve[-1] for run in runs if (curve := reported_curve(table, run)[:budget]) and curve[-1] is not None]
     laps = [lap for run in runs for lap in run.proposing[:budget]]
     return Figures(
@@ -91,18 +93,19 @@ def _figures(
         hypervolume=fmean(measure.share(run.rows[:budget]) for run in runs) if measure else None,
         seconds_per_proposal=fmean(laps) if laps else None,
         epochs=fmean(spent) if spent else None,
-        epochs_to_target=fmean(reached) if reached else None,
+        epochs_to_target=fmean(run.epochs[place] for run, place in reached) if reached and table.curve else None,
+        seconds_to_target=fmean(run.ends[place] for run, place in reached) if reached else None,
         target_share=len(reached) / len(needed) if needed else None,
         stopped_wrongly=fmean(_stopped_wrongly(table, run, budget) for run in runs) if table.curve else None,
     )
 
 
-def _epochs_to(table: Table, run: Run, budget: int, target: float) -> float | None:
-    """Epochs that a search was trained by when the target, or a better value, was reported."""
+def place_of(table: Table, run: Run, budget: int, target: float) -> int | None:
+    """The place in the order of ending at which the target, or a better value, was reported; None if it never was."""
     sign = table.goals[0].sign
-    for epochs, reported in zip(run.epochs[:budget], reported_curve(table, run), strict=False):
+    for place, reported in enumerate(reported_curve(table, run)[:budget]):
         if reported is not None and sign * reported >= sign * target:
-            return epochs
+            return place
     return None
 
 
@@ -128,19 +131,8 @@ def reported_curve(table: Table, run: Run) -> list[float | None]:
 
 def reach(table: Table, runs: Sequence[Run], value: float) -> Reach:
     """How soon `value`, or a better one in the primary goal's direction, is reported."""
-    sign = table.goals[0].sign
-    needed = [
-        next(
-            (
-                n
-                for n, reported in enumerate(curve, start=1)
-                if reported is not None and sign * reported >= sign * value
-            ),
-            None,
-        )
-        for curve in (reported_curve(table, run) for run in runs)
-    ]
-    reached = [n for n in needed if n is not None]
+    needed = [place_of(table, run, len(run.rows), value) for run in runs]
+    reached = [place + 1 for place in needed if place is not None]
     return Reach(median(reached) if reached else None, len(reached))
 
 

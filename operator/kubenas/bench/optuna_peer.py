@@ -7,10 +7,9 @@ from typing import Any
 
 import optuna
 
-from kubenas.bench.peers import Peer
+from kubenas.bench.peers import Asked, Peer
 from kubenas.bench.table import Table
 from kubenas.search.tpe import suggested
-from kubenas.space.base import Architecture
 
 
 class Optuna(Peer):
@@ -23,10 +22,10 @@ class Optuna(Peer):
             sampler=getattr(optuna.samplers, sampler)(seed=seed), directions=[goal.goal for goal in table.goals]
         )
 
-    def ask(self) -> tuple[Any, Architecture]:
+    def ask(self) -> Asked:
         """The next trial of the study."""
         trial = self._study.ask()
-        return trial, suggested(self._space, trial)
+        return Asked(trial, suggested(self._space, trial))
 
     def tell(self, token: Any, values: Sequence[float] | None) -> None:
         """The trial's values."""

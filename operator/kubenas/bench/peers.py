@@ -2,74 +2,48 @@
 
 from __future__ import annotations
 
-import heapq
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
-from time import perf_counter
 from typing import Any, Final
 
 from kubenas.api.errors import SpecError
-from kubenas.bench.simulation import Run
 from kubenas.bench.table import Table
 from kubenas.space.base import Architecture
 
-# Proposals outside the space's constraints in a row, before the peer is held to know no other.
-REFUSALS: Final = 100
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A trial that a peer asks for.
+
+    Attributes:
+        token: by which the peer is told of it.
+        start: epochs after which it goes on from an earlier trial's checkpoint; 0 for one that begins anew.
+        end: epochs that it is trained to; None for the table's.
+    """
+
+    token: Any
+    architecture: Architecture
+    start: int = 0
+    end: int | None = None
 
 
 class Peer(ABC):
     """One search by another package."""
 
     @abstractmethod
-    def ask(self) -> tuple[Any, Architecture] | None:
-        """What to evaluate next, and by which token to tell of it; None where nothing is left."""
+    def ask(self) -> Asked | None:
+        """What to evaluate next; None where nothing is left."""
+
+    def report(self, token: Any, epochs: int, value: float) -> bool:  # noqa: ARG002 - for those that stop trials
+        """The first goal's value so far; whether the trial goes on. Who is stopped by that is not told of again."""
+        return True
 
     @abstractmethod
     def tell(self, token: Any, values: Sequence[float] | None) -> None:
         """What came of it: the goals' values, or None where it failed."""
-
-
-def replay(table: Table, peer: Peer, evaluations: int, workers: int) -> Run:
-    """Search `table` until so many evaluations have ended, a constant number of them running.
-
-    A repeated architecture is an evaluation. One outside the space's constraints costs none: it is told at once to
-    be as bad as the table's worst, so that the peer learns of the constraints.
-    """
-    rows: list[int | None] = []
-    laps: list[float] = []
-    running: list[tuple[float, int, Any, int | None]] = []
-    now = 0.0
-    asked = 0
-    while True:
-        while len(running) < workers and asked < evaluations:
-            began = perf_counter()
-            answer = _ask(peer, table)
-            if answer is None:
-                evaluations = asked
-                break
-            laps.append(perf_counter() - began)
-            asked += 1
-            token, architecture = answer
-            row = table.row(architecture)
-            seconds = 0.0 if row is None else float(table.seconds[row])
-            heapq.heappush(running, (now + seconds, asked, token, row))
-        if not running:
-            return Run(rows, laps)
-        now, _, token, row = heapq.heappop(running)
-        peer.tell(token, None if row is None else table.values[row].tolist())
-        rows.append(row)
-
-
-def _ask(peer: Peer, table: Table) -> tuple[Any, Architecture] | None:
-    for _ in range(REFUSALS):
-        answer = peer.ask()
-        if answer is None or table.space.allows(answer[1]):
-            return answer
-        peer.tell(answer[0], table.worst)
-    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,19 +62,54 @@ PEERS: Final[Mapping[str, Package]] = {
     "syne-tune-rea": Package(("syne_tune",), "kubenas.bench.syne_tune_peer:SyneTune", "REA"),
     "syne-tune-bore": Package(("syne_tune",), "kubenas.bench.syne_tune_peer:SyneTune", "BORE"),
 }
+# Those that stop trials early.
+PRUNING: Final[Mapping[str, Package]] = {
+    "optuna-halving": Package(("optuna",), "kubenas.bench.optuna_pruners:Pruned", "SuccessiveHalvingPruner"),
+    "optuna-hyperband": Package(("optuna",), "kubenas.bench.optuna_pruners:Pruned", "HyperbandPruner"),
+    "optuna-median": Package(("optuna",), "kubenas.bench.optuna_pruners:Pruned", "MedianPruner"),
+    "syne-tune-asha": Package(("syne_tune",), "kubenas.bench.syne_tune_peer:Halving", "ASHA"),
+    "syne-tune-asha-bore": Package(("syne_tune",), "kubenas.bench.syne_tune_peer:Halving", "ASHABORE"),
+    "syne-tune-asha-cqr": Package(("syne_tune",), "kubenas.bench.syne_tune_peer:Halving", "ASHACQR"),
+    "syne-tune-bohb": Package(("syne_tune",), "kubenas.bench.syne_tune_peer:Halving", "BOHB"),
+    "neps-asha": Package(("neps",), "kubenas.bench.neps_peer:NePS", "asha"),
+    "neps-async-hyperband": Package(("neps",), "kubenas.bench.neps_peer:NePS", "async_hb"),
+    "neps-hyperband": Package(("neps",), "kubenas.bench.neps_peer:NePS", "hyperband"),
+}
+
+# What packages are installed by, where that is not their name.
+_WHEELS: Final = {"neps": "neural-pipeline-search"}
 
 
-def build_peer(name: str, table: Table, seed: int) -> Peer:
+def is_peer(name: str) -> bool:
+    """Whether another package has the search of that name."""
+    return name in PEERS or name in PRUNING
+
+
+def build_peer(name: str, table: Table, seed: int, eta: int | None = None) -> Peer:
     """The search of that name.
+
+    Args:
+        name: of it.
+        table: to be searched.
+        seed: of its draws.
+        eta: of those with rungs; None for their own default.
 
     Raises:
         SpecError: a package is missing, or the peer cannot search this table.
     """
-    package = PEERS[name]
+    package = PEERS.get(name) or PRUNING[name]
     for needed in package.needs:
         if find_spec(needed) is None:
-            wheel = needed.replace("_", "-")
+            wheel = _WHEELS.get(needed, needed.replace("_", "-"))
             raise SpecError("--algorithms", f"{name} needs {wheel}, which is not installed: pip install {wheel}")
     module, _, driver = package.driver.partition(":")
-    peer: Peer = getattr(import_module(module), driver)(table, package.name, seed)
-    return peer
+    make = getattr(import_module(module), driver)
+    if name in PEERS:
+        peer: Peer = make(table, package.name, seed)
+        return peer
+    if not table.curve:
+        raise SpecError("--algorithms", f"{name} needs values before the last epoch: name their columns by --curve")
+    if len(table.goals) > 1:
+        raise SpecError("--algorithms", f"{name} stops trials by one objective, and there are {len(table.goals)}")
+    pruning: Peer = make(table, package.name, seed, eta)
+    return pruning

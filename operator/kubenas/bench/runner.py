@@ -25,11 +25,13 @@ class Budget:
         evaluations: until so many have ended.
         workers: trials that run at the same time.
         seeds: searches of each algorithm, with the seeds 0, 1, …
+        eta: of those with rungs; None for their own default.
     """
 
     evaluations: int
     workers: int
     seeds: int
+    eta: int | None = None
 
 
 def run_all(
@@ -67,4 +69,4 @@ class _Process:
 
     @classmethod
     def search(cls, name: str, seed: int, budget: Budget) -> Run:
-        return search(name, cls.table, seed, budget.evaluations, budget.workers)
+        return search(name, cls.table, seed, budget.evaluations, budget.workers, budget.eta)

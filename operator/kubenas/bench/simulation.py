@@ -12,6 +12,7 @@ from time import perf_counter
 from typing import Final
 
 from kubenas.api.experiment import NASExperiment
+from kubenas.api.fidelity import Fidelity
 from kubenas.bench.table import Table
 from kubenas.experiment.actions import NewTrial, Plan, WriteTrial
 from kubenas.experiment.ledger import Ledger
@@ -35,12 +36,14 @@ class Run:
         proposing: seconds that each proposal took, in order.
         stopped: rows of the architectures that were stopped early, by their place in the order of ending.
         epochs: that all trials together were trained by each ending; empty where the table has no curve.
+        ends: seconds on the simulated clock from the begin to each ending.
     """
 
     rows: Sequence[int | None]
     proposing: Sequence[float]
     stopped: Mapping[int, int] = field(default_factory=dict)
     epochs: Sequence[float] = ()
+    ends: Sequence[float] = ()
 
 
 class Stopwatch(Strategy):
@@ -64,16 +67,32 @@ class Stopwatch(Strategy):
         return self._strategy.next(history, rng)
 
 
-def simulate(table: Table, strategy: Strategy, evaluations: int, workers: int, scheduler: str = "none") -> Run:
+def simulate(
+    table: Table,
+    strategy: Strategy,
+    evaluations: int,
+    workers: int,
+    scheduler: str = "none",
+    eta: int | None = None,
+) -> Run:
     """Search `table` until so many trials have ended, or the space is used up.
 
     A trial takes the table's seconds, evenly over its epochs; one whose architecture the table lacks fails at once.
     What the table's curve has is read when a trial has come so far, and `scheduler`, whose first rung is the first of
     the curve, may then stop it.
+
+    Args:
+        table: to be searched.
+        strategy: that proposes.
+        evaluations: trials.
+        workers: that run at the same time.
+        scheduler: of `SCHEDULERS`, or none.
+        eta: of a scheduler that has one; None for its default.
     """
-    backend = _Backend(table, strategy, evaluations, workers, scheduler)
+    backend = _Backend(table, strategy, _experiment(table, evaluations, workers, scheduler, eta))
     backend.run()
-    return Run(backend.rows, backend.strategy.laps, backend.stopped, backend.epochs if table.curve else ())
+    epochs = backend.epochs if table.curve else ()
+    return Run(backend.rows, backend.strategy.laps, backend.stopped, epochs, backend.ends)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -90,13 +109,14 @@ class _Event:
 class _Backend:
     """Trials and attempts in memory: an attempt runs from its creation, and ends by itself."""
 
-    def __init__(self, table: Table, strategy: Strategy, evaluations: int, workers: int, scheduler: str) -> None:
+    def __init__(self, table: Table, strategy: Strategy, experiment: NASExperiment) -> None:
         self.rows: list[int | None] = []
         self.stopped: dict[int, int] = {}
         self.epochs: list[float] = []
+        self.ends: list[float] = []
         self.strategy = Stopwatch(strategy)
         self._table = table
-        self._experiment = _experiment(table, evaluations, workers, scheduler)
+        self._experiment = experiment
         spec = self._experiment.spec
         self._stages = [replace(stage, strategy=self.strategy) for stage in resolve(spec)]
         self._ledger = Ledger(table.space, self._stages)
@@ -133,6 +153,7 @@ class _Backend:
         running = sum(self._share(one) * self._table.epochs for one in self._rows)
         self.rows.append(row)
         self.epochs.append(round(self._spent + running, 3))
+        self.ends.append(self._now - BEGIN)
 
     def _share(self, name: str) -> float:
         """How far an attempt has come."""
@@ -205,8 +226,15 @@ def _metric(index: int) -> str:
     return f"objective_{index}"
 
 
-def _experiment(table: Table, evaluations: int, workers: int, scheduler: str) -> NASExperiment:
-    first = {"minEpochs": min(table.curve)} if scheduler != "none" else {}
+def has_eta(scheduler: str) -> bool:
+    """Whether a scheduler has rungs that are `eta` times as far each."""
+    return Fidelity.model_validate({"scheduler": scheduler}).resolved().eta is not None
+
+
+def _experiment(table: Table, evaluations: int, workers: int, scheduler: str, eta: int | None) -> NASExperiment:
+    settings: dict[str, object] = {"minEpochs": min(table.curve)} if scheduler != "none" else {}
+    if eta is not None and has_eta(scheduler):
+        settings["eta"] = eta
     return NASExperiment.model_validate(
         {
             "metadata": {"name": "table"},
@@ -218,7 +246,7 @@ def _experiment(table: Table, evaluations: int, workers: int, scheduler: str) ->
                 # The loop knows the space by its ledger only.
                 "searchSpace": {"parameters": [{"name": "row", "type": "int", "min": 1, "max": len(table)}]},
                 "evaluation": {"epochs": table.epochs},
-                "fidelity": {"scheduler": scheduler, **first},
+                "fidelity": {"scheduler": scheduler, **settings},
                 "trials": {"max": evaluations, "parallelism": workers, "retries": 0, "maxFailures": 100_000},
             },
         }

@@ -122,6 +122,16 @@ class Table:
         row = self._rows.get(architecture)
         return row if row is not None else self._keys.get(self.space.key(architecture))
 
+    def seen(self, row: int, epochs: int) -> float:
+        """The primary goal's value that a training has shown by so many epochs: the last of its curve up to there.
+
+        Raises:
+            ValueError: it has shown none yet.
+        """
+        if epochs >= self.epochs:
+            return float(self.values[row, 0])
+        return float(self.curve[max(rung for rung in self.curve if rung <= epochs)][row])
+
     @property
     def utilities(self) -> NDArray[np.float64]:
         """The goals' values with their signs, so that greater is better."""

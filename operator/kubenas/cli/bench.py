@@ -34,7 +34,7 @@ def bench(
     ] = None,
     features: Annotated[str, typer.Option(help="Columns that the predictor may learn from: a,b,…")] = "",
     algorithms: Annotated[
-        str, typer.Option(help="Strategies, and peers: optuna-tpe, optuna-gp, optuna-nsga2, syne-tune-rea, …-bore.")
+        str, typer.Option(help="Strategies, and peers such as optuna-tpe or syne-tune-asha; an unknown one lists all.")
     ] = "predictor,regularized-evolution,random",
     evaluations: Annotated[str, typer.Option(help="After how many evaluations to report: a,b,…")] = "50,100,300",
     seeds: Annotated[int, typer.Option(min=1, help="Searches of each algorithm.")] = 10,
@@ -46,6 +46,10 @@ def bench(
         str, typer.Option(help="The first objective's columns over epochs: COLUMN:EPOCHS,…; the last is its own.")
     ] = "",
     fidelity: Annotated[str, typer.Option(help="Schedulers that stop trials early, each with each strategy.")] = "none",
+    eta: Annotated[
+        int | None,
+        typer.Option(min=2, max=64, help="Of schedulers and peers with rungs.", show_default="each one's own"),
+    ] = None,
     target: Annotated[float | None, typer.Option(help="Tell how many epochs a reported value takes.")] = None,
     reach: Annotated[float | None, typer.Option(help="Tell how many evaluations a reported value takes.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Picture of the regret: .png or .html.")] = None,
@@ -89,7 +93,7 @@ def bench(
         for name in names:
             check_algorithm(name, read)
         searches = with_fidelity(names, unique(listed(fidelity), "--fidelity"), read)
-        budget = Budget(evaluations=budgets[-1], workers=workers, seeds=seeds)
+        budget = Budget(evaluations=budgets[-1], workers=workers, seeds=seeds, eta=eta)
         runs = _run(source, searches, budget, jobs or os.cpu_count() or 1)
         rows = figures(read, runs, budgets, workers, target)
         out.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")
@@ -162,7 +166,7 @@ def _print(table: Table, runs: Mapping[str, Sequence[Run]], rows: Sequence[Figur
     heads = ["algorithm", *(["fidelity"] if table.curve else []), "evaluations", "reported", "at the optimum"]
     heads += ["hypervolume"] if len(table.goals) > 1 else []
     heads += [f"evaluations to {number_text(value)}"] if value is not None else []
-    heads += ["epochs", "epochs to the target", "stopped wrongly"] if table.curve else []
+    heads += ["epochs", "epochs to the target", "seconds to it", "stopped wrongly"] if table.curve else []
     grid = Grid(*heads, "ms a proposal", box=None, padding=(0, 2, 0, 0))
     for row in rows:
         cells = [
@@ -179,7 +183,7 @@ def _print(table: Table, runs: Mapping[str, Sequence[Run]], rows: Sequence[Figur
             median = "" if needed.evaluations is None else f"{needed.evaluations:g} "
             cells.append(f"{median}({needed.seeds} of {row.seeds} seeds)")
         if table.curve:
-            cells += [_epochs(row.epochs), _to_target(row), f"{row.stopped_wrongly or 0:.0%}"]
+            cells += [_epochs(row.epochs), _to_target(row), _seconds(row), f"{row.stopped_wrongly or 0:.0%}"]
         seconds = row.seconds_per_proposal
         grid.add_row(*cells, "" if seconds is None else f"{seconds * 1000:.2f}")
     console = log_console()
@@ -200,6 +204,10 @@ def _epochs(epochs: float | None) -> str:
 def _to_target(row: Figures) -> str:
     share = row.target_share
     return "" if share is None else f"{_epochs(row.epochs_to_target)} ({share:.0%} of seeds)".strip()
+
+
+def _seconds(row: Figures) -> str:
+    return "" if row.seconds_to_target is None else f"{row.seconds_to_target:.4g}"
 
 
 def _spread(row: Figures) -> str:
