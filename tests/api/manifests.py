@@ -344,6 +344,13 @@ WRONG: Final = [
     Wrong(
         "checkpoints always", "spec.storage.checkpointEvery", "0s", "spec.storage.checkpointEvery", "write for example"
     ),
+    Wrong(
+        "keep some",
+        "spec.storage",
+        {"volumeClaim": "artifacts", "keep": "some"},
+        "spec.storage.keep",
+        'supported values: "all"',
+    ),
     Wrong("empty claim", "spec.storage.volumeClaim", "", "spec.storage.volumeClaim", "at least 1 char"),
     # trial template and the rest
     Wrong("template no object", "spec.trialTemplate", "pod.yaml", "spec.trialTemplate", "must be of type object"),

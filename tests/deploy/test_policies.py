@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kubenas.cluster.pods import PodDefaults
+from kubenas.cluster.removal import removal_manifest
+from kubenas.experiment.actions import Removal
 from tests.cluster.conditions import until
 from tests.deploy.test_manifests import applied
 from tests.operator.harness import experiment
+from tests.operator.test_pods import experiment as with_uid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -180,8 +184,15 @@ def test_the_operators_pods_have_its_labels(
 
 @pytest.mark.parametrize(
     "owner",
-    [None, {"kind": "Job"}, {"apiVersion": "example.com/v1"}, {"name": "nas-1"}, {"controller": False}],
-    ids=["none", "kind", "group", "name", "controller"],
+    [
+        None,
+        {"kind": "Job"},
+        {"apiVersion": "example.com/v1"},
+        {"name": "nas-1"},
+        {"kind": "NASExperiment"},
+        {"controller": False},
+    ],
+    ids=["none", "kind", "group", "name", "another's experiment", "controller"],
 )
 def test_the_operators_pods_belong_to_their_trials(
     owner: dict[str, Any] | None, installed: str, place: str, control_plane: ControlPlane
@@ -190,6 +201,15 @@ def test_the_operators_pods_belong_to_their_trials(
     (reference,) = document["metadata"]["ownerReferences"]
     document["metadata"]["ownerReferences"] = [reference | owner] if owner else []
     assert "owned by their NASTrial" in refusal(control_plane, installed, document, place)
+
+
+def test_a_pod_that_removes_checkpoints_is_admitted(installed: str, place: str, control_plane: ControlPlane) -> None:
+    of = with_uid(storage={"volumeClaim": "artifacts", "keep": "best"})
+    document = removal_manifest(of, Removal((0,), 0), PodDefaults("none"))
+    document["metadata"]["namespace"] = place
+    assert refusal(control_plane, installed, document, place) == ""
+    document["metadata"]["ownerReferences"][0]["name"] = "other"
+    assert "owned by their NASTrial or NASExperiment" in refusal(control_plane, installed, document, place)
 
 
 def test_others_pods_are_not_the_policies_business(installed: str, place: str, control_plane: ControlPlane) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
@@ -24,7 +24,17 @@ from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.plan import Observed, plan
 from kubenas.experiment.resolution import resolve, with_strategies
 from kubenas.experiment.stages import ResolvedStage, stage_of
-from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Readings, Trial, Waiting, earliest, trial_number
+from kubenas.experiment.state import (
+    Attempt,
+    AttemptPhase,
+    Fault,
+    Readings,
+    Trial,
+    Waiting,
+    checkpoint_of,
+    earliest,
+    trial_number,
+)
 from kubenas.space.base import Space
 from kubenas.space.load import build_space
 from tests.experiment.builders import GPU, NOW
@@ -126,6 +136,8 @@ class World:
         self.trials: dict[int, Trial] = {}
         self.attempts: dict[str, Attempt] = {}
         self.deleted_trials = 0
+        # Trials whose checkpoints were removed.
+        self.removed: set[int] = set()
         self.crashes = 0
         # Whose pods or trials have changed since the controller last heard of them.
         self.unseen_attempts: set[str] = set()
@@ -161,8 +173,20 @@ class World:
 
     def create_trial(self, trial: Trial) -> Trial:
         assert trial.number not in self.trials, "a number is given twice"
+        if not self.deleted_trials:
+            needed = {*(c.resume_from for c in trial.candidates), trial.supernet} - {None}
+            gone = {
+                checkpoint_of("nas", number, c.id) for number in self.removed for c in self.trials[number].candidates
+            }
+            assert not needed & gone, "what a trial goes on from was removed"
         self.trials[trial.number] = replace(trial, resource_version=f"{next(self._versions)}")
         return self.trials[trial.number]
+
+    def remove(self, trials: Collection[int]) -> None:
+        """Checkpoints of trials; what was removed before, too."""
+        assert all(self.trials[number].finished for number in trials if number in self.trials), "of one that runs"
+        assert self.deleted_trials or self.removed <= {*trials}, "what was removed is needed again"
+        self.removed |= {*trials}
 
     def start(self, trial: Trial) -> Attempt | None:
         name = trial.attempt_name
@@ -396,6 +420,7 @@ class Controller:
             *(partial(self._stop, attempt) for attempt in todo.stop),
             *(partial(self._start, trial) for trial in todo.start),
             *(partial(self._create, new) for new in todo.create),
+            *([partial(self._remove, todo.remove.trials)] if todo.remove else []),
         ]
         self.world.rng.shuffle(steps)
         for step in steps:
@@ -418,6 +443,10 @@ class Controller:
         written = self.world.create_trial(Trial.new(new.name, new.spec))
         self.ledger.put(written)
         self._start(written)
+
+    def _remove(self, trials: Collection[int]) -> None:
+        self._may_crash()
+        self.world.remove(trials)
 
     def _start(self, trial: Trial) -> None:
         self._may_crash()

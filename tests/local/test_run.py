@@ -282,6 +282,16 @@ async def test_an_interrupted_attempt_goes_on_from_its_checkpoint(tmp_path: Path
     assert (first.status.attempt, first.status.failures) == (2, 0)
 
 
+async def test_checkpoints_of_what_was_outdone_are_removed(tmp_path: Path) -> None:
+    writes = "open(os.environ['KUBENAS_CHECKPOINT_DIR'] + '/weights', 'w').close(); finish()"
+    storage = {"volumeClaim": "artifacts", "keep": "best"}
+    run, _ = await ran(experiment(trainer(tmp_path, writes), trials={"max": 4}, storage=storage), tmp_path / "state")
+    best = run.experiment.status.best
+    assert best is not None
+    assert [folder.name for folder in (tmp_path / "state" / "checkpoints").iterdir()] == [best.trial]
+    assert run.experiment.status.checkpoints_removed == 3
+
+
 async def test_a_second_stop_kills_and_waits_for_the_end(tmp_path: Path) -> None:
     script = trainer(
         tmp_path,

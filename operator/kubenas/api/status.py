@@ -142,6 +142,9 @@ class ExperimentStatus(Model):
         default=None, ge=0, description="Trials that may run at the same time now, where trials.autoscale decides it."
     )
     cost: Cost | None = Field(default=None, description="What has been spent.")
+    checkpoints_removed: int | None = Field(
+        default=None, ge=0, description="Trials whose checkpoints were removed, as storage.keep asks for."
+    )
     selector: str | None = Field(
         default=None, max_length=1024, description="Label selector of the trials' pods, for autoscalers."
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -14,6 +14,8 @@ from kubenas.api.rule import Rule
 # A bucket and a prefix of plain names: no credentials, no options, no way out of the prefix.
 _URL: Final = r"^(s3|gs)://[a-z0-9][-a-z0-9_.]{1,220}[a-z0-9](/[A-Za-z0-9_][-A-Za-z0-9_.]*)*$"
 _SECRET: Final = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"  # noqa: S105 - the pattern of a name
+
+KeptCheckpoints: TypeAlias = Literal["all", "best", "front", "none"]
 
 
 class Storage(Ruled):
@@ -65,4 +67,9 @@ class Storage(Ruled):
         default=None,
         description="Longest time between two checkpoints, for example 10m: one is written within an epoch too, after "
         "the step that is then done. Only after each epoch if absent.",
+    )
+    keep: KeptCheckpoints = Field(
+        default="all",
+        description="Whose checkpoints stay: of all trials, of the best, of the Pareto front and the best, or of none. "
+        "The others' are removed by a pod of the experiment, each once nothing can go on from it; supernets stay.",
     )

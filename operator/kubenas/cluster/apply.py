@@ -21,9 +21,10 @@ from kubenas.cluster.names import experiments, pods, trials
 from kubenas.cluster.observe import trial_of
 from kubenas.cluster.ownership import controller_uid
 from kubenas.cluster.pods import PodDefaults, pod_manifest, trial_manifest
+from kubenas.cluster.removal import removal_manifest, removal_pod_name
 from kubenas.cluster.store import Store
 from kubenas.cluster.turns import Turn
-from kubenas.experiment.actions import Announcement, NewTrial, Plan, WriteTrial
+from kubenas.experiment.actions import Announcement, NewTrial, Plan, Removal, WriteTrial
 from kubenas.experiment.plan import Observed
 from kubenas.experiment.stages import ResolvedStage, stage_of
 from kubenas.experiment.state import Attempt, Fault, Trial, earliest
@@ -79,6 +80,8 @@ class Applier:
             *(self._start(experiment, stages, trial) for trial in plan.start),
             *(self._write_trial(experiment, write) for write in plan.write),
         ]
+        if plan.remove is not None:
+            steps.append(self._remove_checkpoints(experiment, plan.remove))
         tasks = [asyncio.create_task(step) for step in steps]
         for attempt in plan.stop:
             if attempt.name not in self._stopping and not self._store.has_left(attempt):
@@ -206,6 +209,33 @@ class Applier:
             self._refuse(error)
         else:
             self._store.refusal = None
+
+    async def _remove_checkpoints(self, experiment: NASExperiment, removal: Removal) -> None:
+        """Start a pod that does it, in place of the one before: it removes what that one was to remove, too."""
+        if removal.before:
+            await self._delete_removal_pod(experiment, removal.before)
+        manifest = removal_manifest(experiment, removal, self._defaults)
+        try:
+            await self._client.create(pods(self._namespace), manifest, strict=True)
+        except ApiError as error:
+            if error.reason == "AlreadyExists":
+                return
+            if error.code not in _REFUSALS:
+                raise
+            # The search goes on without it; the next one is for these trials, too.
+            message = f"storage.keep: no checkpoints are removed, as their pod was refused: {error}"
+            await announce(self._client, experiment, Announcement("Warning", "CheckpointsNotRemoved", message))
+
+    async def _delete_removal_pod(self, experiment: NASExperiment, trials: int) -> None:
+        path = pods(self._namespace, removal_pod_name(experiment, trials))
+        try:
+            there = await self._client.get(path)
+        except ApiError as error:
+            if error.code != 404:
+                raise
+            return
+        if controller_uid(there, "NASExperiment") == experiment.metadata.uid:
+            await self._client.delete(path, there["metadata"]["uid"])
 
     def _refuse(self, error: ApiError) -> None:
         """Note what a person has to mend; all else is tried again as it is."""

@@ -33,6 +33,18 @@ from kubenas.experiment.state import Trial
 
 # The user of the trial image; fsGroup gives it the volumes.
 _USER = 65532
+RESTRICTED_POD = {
+    "runAsNonRoot": True,
+    "runAsUser": _USER,
+    "runAsGroup": _USER,
+    "fsGroup": _USER,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+RESTRICTED_CONTAINER = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "readOnlyRootFilesystem": True,
+}
 _CHECKPOINTS = "/checkpoints"
 _DATA = "/data"
 _GRACE_SECONDS = 60
@@ -61,7 +73,7 @@ def trial_manifest(experiment: NASExperiment, name: str, spec: TrialSpec) -> dic
                 EXPERIMENT_LABEL: experiment.metadata.name,
                 EXPERIMENT_UID_LABEL: experiment.metadata.uid,
             },
-            "ownerReferences": [_owner("NASExperiment", experiment.metadata.name, experiment.metadata.uid)],
+            "ownerReferences": [owner_reference("NASExperiment", experiment.metadata.name, experiment.metadata.uid)],
         },
         "spec": spec.dump(),
     }
@@ -75,7 +87,7 @@ def pod_manifest(
     `token` is a secret of the attempt, by which the operator proves itself to its trainer.
     """
     template = experiment.spec.trial_template
-    document = trial_document(experiment.metadata.name, experiment.spec, stage, trial, _checkpoints(experiment))
+    document = trial_document(experiment.metadata.name, experiment.spec, stage, trial, checkpoints_at(experiment))
     base = _pod_spec(
         experiment, defaults, trial, document, token if stage.rungs and len(trial.candidates) > 1 else None
     )
@@ -99,7 +111,7 @@ def pod_manifest(
                 "karpenter.sh/do-not-disrupt": "true",
                 **template.metadata.annotations,
             },
-            "ownerReferences": [_owner("NASTrial", trial.name, trial.uid)],
+            "ownerReferences": [owner_reference("NASTrial", trial.name, trial.uid)],
         },
         "spec": merged(base, substitute(template.spec, trial.candidates)),
     }
@@ -112,48 +124,29 @@ def _pod_spec(
     port = "results" if trial.is_batch else "metrics"
     waits = [{"name": SCRAPE_LIMIT_VARIABLE, "value": str(_scrape_limit(experiment))}] if trial.is_batch else []
     proof = [] if token is None else [{"name": STOP_TOKEN_VARIABLE, "value": token}]
-    storage = experiment.spec.storage
-    volume: dict[str, Any] = {"name": "checkpoints"}
-    mount = {"name": "checkpoints", "mountPath": _CHECKPOINTS}
-    if storage and storage.volume_claim:
-        volume["persistentVolumeClaim"] = {"claimName": storage.volume_claim}
-        mount["subPath"] = _own_folder(experiment)
-    else:
-        volume["emptyDir"] = {}
-    # Of the bucket alone: what is in `env` cannot be changed by it.
-    credentials = [{"secretRef": {"name": storage.secret}}] if storage and storage.secret else []
+    volume, mount, credentials = storage_parts(experiment)
     return {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": _GRACE_SECONDS,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": _USER,
-            "runAsGroup": _USER,
-            "fsGroup": _USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": RESTRICTED_POD,
         "containers": [
             {
                 "name": TRAINER,
                 "image": defaults.image,
                 "env": [
                     {"name": TRIAL_VARIABLE, "value": escaped(document)},
-                    {"name": CHECKPOINT_VARIABLE, "value": f"{_checkpoints(experiment)}/{trial.name}"},
+                    {"name": CHECKPOINT_VARIABLE, "value": f"{checkpoints_at(experiment)}/{trial.name}"},
                     {"name": DATA_VARIABLE, "value": _DATA},
                     {"name": "HOME", "value": "/tmp"},  # noqa: S108 - the pod's own emptyDir
                     *waits,
                     *proof,
                 ],
-                **({"envFrom": credentials} if credentials else {}),
+                **credentials,
                 "ports": [{"name": port, "containerPort": METRICS_PORT}],
                 "resources": {"limits": {defaults.gpu_resource: 1}},
-                "securityContext": {
-                    "allowPrivilegeEscalation": False,
-                    "capabilities": {"drop": ["ALL"]},
-                    "readOnlyRootFilesystem": True,
-                },
+                "securityContext": RESTRICTED_CONTAINER,
                 # The end of the log says why a trainer without a message has failed.
                 "terminationMessagePolicy": "FallbackToLogsOnError",
                 "volumeMounts": [
@@ -172,12 +165,27 @@ def _pod_spec(
     }
 
 
+def storage_parts(experiment: NASExperiment) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """What a pod reaches checkpoints by: its volume, the mount of its container, and more fields of that."""
+    storage = experiment.spec.storage
+    volume: dict[str, Any] = {"name": "checkpoints"}
+    mount = {"name": "checkpoints", "mountPath": _CHECKPOINTS}
+    if storage and storage.volume_claim:
+        volume["persistentVolumeClaim"] = {"claimName": storage.volume_claim}
+        mount["subPath"] = _own_folder(experiment)
+    else:
+        volume["emptyDir"] = {}
+    # Of the bucket alone: what is in `env` cannot be changed by it.
+    credentials = {"envFrom": [{"secretRef": {"name": storage.secret}}]} if storage and storage.secret else {}
+    return volume, mount, credentials
+
+
 def _own_folder(experiment: NASExperiment) -> str:
     """Others share the claim or the bucket, as may a deleted experiment of the same name have done."""
     return f"{experiment.metadata.name}-{experiment.metadata.uid[:8]}"
 
 
-def _checkpoints(experiment: NASExperiment) -> str:
+def checkpoints_at(experiment: NASExperiment) -> str:
     """Where the folders of all its trials are, as a trial sees it."""
     storage = experiment.spec.storage
     return f"{storage.url}/{_own_folder(experiment)}" if storage and storage.url else _CHECKPOINTS
@@ -188,5 +196,6 @@ def _scrape_limit(experiment: NASExperiment) -> int:
     return 60 + 3 * duration_seconds(experiment.spec.metrics.interval)
 
 
-def _owner(kind: str, name: str, uid: str) -> dict[str, Any]:
+def owner_reference(kind: str, name: str, uid: str) -> dict[str, Any]:
+    """The reference of what belongs to that object, and goes with it."""
     return {"apiVersion": API_VERSION, "kind": kind, "name": name, "uid": uid, "controller": True}

@@ -45,6 +45,19 @@ class NewTrial:
 
 
 @dataclass(frozen=True, slots=True)
+class Removal:
+    """Remove the checkpoints of trials.
+
+    Attributes:
+        trials: numbers of all whose checkpoints nobody needs, those of earlier removals among them.
+        before: how many there were at the last removal.
+    """
+
+    trials: tuple[int, ...]
+    before: int
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Everything to do now.
 
@@ -56,6 +69,7 @@ class Plan:
     stop: tuple[Attempt, ...] = ()
     start: tuple[Trial, ...] = ()
     create: tuple[NewTrial, ...] = ()
+    remove: Removal | None = None
     status: ExperimentStatus | None = None
     # To be said once the status is written.
     announce: tuple[Announcement, ...] = ()

@@ -45,6 +45,8 @@ class Seen:
     # Trials whose attempt runs now.
     running: int
     slots: Capacity
+    # Trials whose checkpoints are removed now, or were before.
+    removed: int | None
 
 
 def conditions_of(experiment: NASExperiment, now: float) -> _Make:

@@ -9,9 +9,10 @@ from datetime import datetime
 from kubenas.api.errors import SpecError
 from kubenas.api.experiment import NASExperiment
 from kubenas.api.status import Imported
-from kubenas.experiment.actions import NewTrial, Plan
+from kubenas.experiment.actions import NewTrial, Plan, Removal
 from kubenas.experiment.capacity import Capacity, capacity, unneeded
 from kubenas.experiment.conditions import Seen
+from kubenas.experiment.kept_checkpoints import removal
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.outcomes import outcomes
 from kubenas.experiment.proposals import asked, current_stage, next_trials, open_trials
@@ -96,10 +97,12 @@ def plan(observed: Observed, now: float) -> Plan:
     if end is None:
         wakes.at(budget_ends_at(experiment, running_gpus, spent, now))
     stage = current_stage(stages, ledger, fill.exhausted)
+    last = None if ledger.unfinished else end
+    remove = _removal(observed, over=last is not None)
     seen = Seen(
         stage=stage,
         stages=stages,
-        end=None if ledger.unfinished else end,
+        end=last,
         problems=observed.problems,
         readings=observed.readings,
         unschedulable=unschedulable(observed.attempts.values(), UNSCHEDULABLE_SECONDS, now, wakes),
@@ -110,6 +113,7 @@ def plan(observed: Observed, now: float) -> Plan:
         starting=bool(fill.start or fill.create),
         running=sum(_runs(observed, trial) for trial in ledger.unfinished.values()),
         slots=slots,
+        removed=len(remove.trials) if remove else experiment.status.checkpoints_removed,
     )
     status = experiment_status(experiment, ledger, seen, now)
     delete = _expired(experiment, status.completion_time, now, wakes)
@@ -118,6 +122,7 @@ def plan(observed: Observed, now: float) -> Plan:
         stop=_stopped(observed),
         start=tuple(fill.start),
         create=tuple(fill.create),
+        remove=remove,
         status=status if status != experiment.status else None,
         announce=tuple(announcements(experiment.status, status)),
         delete=delete,
@@ -158,6 +163,14 @@ def spending(observed: Observed, now: float) -> tuple[float, float]:
             spent += attempt.gpu_seconds(now, shares)
             gpus += attempt.gpus(shares) if attempt.phase is AttemptPhase.RUNNING else 0.0
     return spent, gpus
+
+
+def _removal(observed: Observed, *, over: bool) -> Removal | None:
+    storage = observed.experiment.spec.storage
+    if storage is None or observed.problems:
+        return None
+    before = observed.experiment.status.checkpoints_removed or 0
+    return removal(storage.keep, observed.stages, observed.ledger, before, over=over)
 
 
 def _capacity(observed: Observed, now: float, wakes: Wakes) -> Capacity:

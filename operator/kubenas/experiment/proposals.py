@@ -160,14 +160,21 @@ def _checkpoints(
     if stage.trains_supernet:
         cut_short = ledger.stage(stage.name).pruned
         return {} if cut_short is None else {None: checkpoint_of(name, cut_short, "0")}
-    if stage.source != "kept" or stage.before is None or experiment.spec.storage is None:
+    if experiment.spec.storage is None or stage.before is None or not goes_on_from_checkpoints(stages, stage):
         return {}
-    # What was not trained by itself has no checkpoint, and what a supernet is to hand down is not that of the stage
-    # before.
-    before = stages[stage.before]
-    if stage.evaluation.method != "train" or before.evaluation.method != "train" or stage.evaluation.inherit:
-        return {}
-    return {one.architecture: checkpoint_of(name, one.trial, one.candidate) for one in ledger.kept(before)}
+    kept = ledger.kept(stages[stage.before])
+    return {one.architecture: checkpoint_of(name, one.trial, one.candidate) for one in kept}
+
+
+def goes_on_from_checkpoints(stages: Sequence[ResolvedStage], stage: ResolvedStage) -> bool:
+    """Whether a stage trains on what the one before has kept, where there is storage.
+
+    What was not trained by itself has no checkpoint, and what a supernet is to hand down is not that of the stage
+    before.
+    """
+    if stage.source != "kept" or stage.before is None or stage.evaluation.inherit:
+        return False
+    return {stage.evaluation.method, stages[stage.before].evaluation.method} == {"train"}
 
 
 def _supernet(

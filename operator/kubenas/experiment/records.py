@@ -186,6 +186,10 @@ class StageRecord:
         """What its trials evaluate or have evaluated."""
         return {architecture for known in self._replicates.values() for architecture in known.architectures}
 
+    def completed_architectures(self) -> set[Architecture]:
+        """What its trials have evaluated with all seeds."""
+        return {architecture for known in self._completed() for architecture in known.architectures}
+
     def history(self, make: Callable[[], History], number: int, results_seen: int) -> History:
         """What its strategy may know: candidates in order of ending, then those that still run.
 

@@ -60,6 +60,7 @@ def experiment_status(experiment: NASExperiment, ledger: Ledger, seen: Seen, now
         stage=seen.stage.name,
         slots=seen.slots.slots if experiment.spec.trials.autoscale and not ended else None,
         cost=Cost(gpu_hours=round(ledger.gpu_seconds / 3600, 4)),
+        checkpoints_removed=seen.removed,
         selector=f"{EXPERIMENT_LABEL}={experiment.metadata.name}",
     )
 

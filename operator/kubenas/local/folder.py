@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -172,6 +172,11 @@ class StateFolder:
             finally:
                 with suppress(OSError):
                     probe.unlink()
+
+    def remove_checkpoints(self, trials: Iterable[str]) -> None:
+        """Remove those of trials."""
+        for trial in trials:
+            shutil.rmtree(self.checkpoints(trial), ignore_errors=True)
 
     def remove_leavings(self, trial: str) -> None:
         """Remove what is left of an earlier trial of that name, whose file was deleted by hand."""

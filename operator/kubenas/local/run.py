@@ -21,7 +21,7 @@ from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.plan import Observed, plan, preparation
 from kubenas.experiment.resolution import resolve, with_strategies
 from kubenas.experiment.stages import stage_of
-from kubenas.experiment.state import Attempt, Trial, earliest, trial_number
+from kubenas.experiment.state import Attempt, Trial, earliest, trial_name, trial_number
 from kubenas.experiment.validation import searched_space
 from kubenas.experiment.warm_start import observations
 from kubenas.local.command import Command, import_command, trial_command
@@ -173,6 +173,10 @@ class LocalRun:
             self._start(trial)
         for new in todo.create:
             self._start(self._create(new))
+        if todo.remove:
+            self._folder.remove_checkpoints(
+                trial_name(self.experiment.metadata.name, number) for number in todo.remove.trials
+            )
         # Trainers start now, not once all else is written and planned.
         await asyncio.sleep(0)
         if todo.status:

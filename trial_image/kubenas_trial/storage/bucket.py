@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from kubenas_trial.storage.activity import ACTIVITY
 from kubenas_trial.storage.place import StorageError, full
 
 if TYPE_CHECKING:
@@ -87,6 +88,21 @@ class Bucket:
         with suppress(FileNotFoundError):
             self._again(lambda: obstore.delete(self._store, name))
 
+    def folders(self) -> list[str]:
+        """The names of all folders beside the files."""
+        import obstore  # noqa: PLC0415
+
+        listed = self._again(lambda: obstore.list_with_delimiter(self._store))
+        return sorted(listed["common_prefixes"])
+
+    def remove_folder(self, name: str) -> None:
+        """Remove a folder with all that is in it, if it is there."""
+        import obstore  # noqa: PLC0415
+
+        listed = self._again(lambda: [one for some in obstore.list(self._store, f"{name}/") for one in some])
+        for one in listed:
+            self.remove(one["path"])
+
     def _sizes(self) -> dict[str, int]:
         """Bytes of each file by its name."""
         import obstore  # noqa: PLC0415
@@ -113,6 +129,10 @@ class Bucket:
             FileNotFoundError: there is no such object.
             StorageError: it refuses, or could not be reached for `PATIENCE`.
         """
+        with ACTIVITY.request():
+            return self._tried(request)
+
+    def _tried(self, request: Callable[[], T]) -> T:
         deadline, pause = time.monotonic() + PATIENCE.total_seconds(), _FIRST_PAUSE
         while True:
             try:
@@ -135,6 +155,7 @@ class Bucket:
                     raise StorageError(
                         "StorageUnavailable", f"{self._url}: could not be reached for {PATIENCE}: {said}"
                     ) from None
+                ACTIVITY.unreachable = True
                 _LOG.warning("%s cannot be reached, tried again in %.1f s: %s", self._url, pause, said)
                 time.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)

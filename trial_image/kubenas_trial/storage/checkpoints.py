@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from kubenas_trial.errors import InvalidTrialError
+from kubenas_trial.storage.activity import ACTIVITY
 from kubenas_trial.storage.bucket import Bucket
 from kubenas_trial.storage.folder import Folder
 from kubenas_trial.storage.place import Place, StorageError
@@ -36,9 +37,10 @@ class CheckpointStore:
     def __init__(self, at: str | Path, every: float | None = None) -> None:
         """Be `due` where no checkpoint was tried to be written for `every` seconds."""
         self.at, self._every = str(at), every
+        ACTIVITY.used = True
         self._tried = time.monotonic()
         where, _, self._name = self.at.rpartition("/")
-        self._place: Place = Bucket(where) if "://" in where else Folder(Path(at).parent)
+        self._place = place_at(where if "://" in where else str(Path(at).parent))
         self._stem, dot, suffix = self._name.partition(".")
         self._suffix = dot + suffix
         self._pattern = re.compile(rf"{re.escape(self._stem)}\.(\d{{8,}})-([0-9a-f]{{64}}){re.escape(self._suffix)}")
@@ -57,6 +59,10 @@ class CheckpointStore:
         try:
             number = max(self._versions(), default=(0, ""))[0] + 1
             written = self._place.write(fill, lambda file: f"{self._stem}.{number:08}-{_sha256(file)}{self._suffix}")
+            ACTIVITY.count("written")
+        except StorageError:
+            ACTIVITY.count("failed")
+            raise
         finally:
             self._tried = time.monotonic()
         for _, name in sorted(self._versions())[:-_KEPT]:
@@ -76,7 +82,9 @@ class CheckpointStore:
                     with self._place.reading(name) as file:
                         checked = self._pattern.fullmatch(name)
                         if checked is None or _sha256(file) == checked[2]:
-                            return read(file)
+                            found = read(file)
+                            ACTIVITY.count("read")
+                            return found
                 except FileNotFoundError:
                     # Whoever trains on has removed it since it was listed.
                     vanished = True
@@ -108,6 +116,11 @@ class CheckpointStore:
 
     def _path(self, name: str) -> str:
         return self.at.removesuffix(self._name) + name
+
+
+def place_at(where: str) -> Place:
+    """The place that a path or a URL names."""
+    return Bucket(where) if "://" in where else Folder(Path(where))
 
 
 def _sha256(file: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -67,6 +68,24 @@ class Folder:
         """Remove a file, if it is there."""
         try:
             (self._path / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise self._told(error) from error
+
+    def folders(self) -> list[str]:
+        """The names of all folders beside the files."""
+        try:
+            return sorted(entry.name for entry in os.scandir(self._path) if entry.is_dir(follow_symlinks=False))
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise self._told(error) from error
+
+    def remove_folder(self, name: str) -> None:
+        """Remove a folder with all that is in it, if it is there; of a link nothing that it leads to."""
+        try:
+            shutil.rmtree(self._path / name)
+        except FileNotFoundError:
+            return
         except OSError as error:
             raise self._told(error) from error
 

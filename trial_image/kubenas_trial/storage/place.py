@@ -50,6 +50,12 @@ class Place(Protocol):
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
 
+    def folders(self) -> list[str]:
+        """The names of all folders beside the files."""
+
+    def remove_folder(self, name: str) -> None:
+        """Remove a folder with all that is in it, if it is there."""
+
 
 def full(where: str, error: OSError) -> StorageError | None:
     """What to say where `error` is for want of room."""
