@@ -9,7 +9,7 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard
 
 from dashboards import links, variables
-from dashboards.panels import devices, fleet, judging, operator, progress, results, spending, trial
+from dashboards.panels import devices, fleet, judging, operator, progress, results, spending, storage, trial
 from dashboards.queries import EXPERIMENT, FLEET, OPERATOR, REPLICAS, TRIAL
 
 Rows = Mapping[str, Sequence[Builder[dashboard.Panel]]]
@@ -73,6 +73,7 @@ def _experiment() -> dashboard.Dashboard:
             judging.peak_memory(),
         ],
         "State": [progress.conditions(), progress.reasons()],
+        "Checkpoints": [storage.checkpoints(), storage.unreachable()],
         "Time and cost": [
             spending.gpu_hours_over_time(),
             spending.time_by_phase(),

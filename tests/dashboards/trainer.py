@@ -27,6 +27,8 @@ def main(seconds: float) -> None:
     with Trial.from_environment() as trial:
         method = trial.document.evaluation.method
         for candidate in trial.candidates:
+            # Shown from then on; nothing is written here.
+            trial.checkpoints(candidate)
             if candidate.given is None:
                 # What the supernet is trained in.
                 trial.report(candidate, step=1, loss=0.0)

@@ -11,12 +11,17 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
+from kubenas_trial import exposition
 from kubenas_trial.errors import InvalidTrialError
-from kubenas_trial.storage import bucket
-from kubenas_trial.storage.checkpoints import CheckpointStore
+from kubenas_trial.exposition import Exposition
+from kubenas_trial.storage import bucket, checkpoints
+from kubenas_trial.storage.activity import ACTIVITY, Activity
+from kubenas_trial.storage.checkpoints import CheckpointStore, place_at
 from kubenas_trial.storage.place import StorageError
+from kubenas_trial.storage.remove import remove
 from tests.trial.s3 import BUCKET, S3, Wire, environment_of
 
 At = Callable[[str], str]
@@ -135,6 +140,70 @@ def test_a_reader_finds_one_whole_however_often_others_are_written(at: At) -> No
     assert seen
 
 
+def test_of_trials_the_ones_that_are_named_are_removed(at: At) -> None:
+    root = at("0").rpartition("/")[0]
+    for name in ("digits-0", "digits-1", "digits-2", "digits-10", "digits-1-1", "digits-01", "other-1"):
+        CheckpointStore(f"{root}/{name}/0.safetensors").save(filled(name))
+        CheckpointStore(f"{root}/{name}/models/0.onnx").save(filled(name))
+    CheckpointStore(f"{root}/digits-1.safetensors").save(filled("a file"))
+    assert remove(root, "digits", "0-1,10-12") == 3
+    assert place_at(root).folders() == ["digits-01", "digits-1-1", "digits-2", "other-1"]
+    assert remove(root, "digits", "0-1,10-12") == 0
+    assert CheckpointStore(f"{root}/digits-2/0.safetensors").load(Path.read_text) == "digits-2"
+    assert CheckpointStore(f"{root}/digits-1.safetensors").load(Path.read_text) == "a file"
+
+
+def test_nothing_but_numbers_names_what_is_removed(at: At) -> None:
+    root = at("0").rpartition("/")[0]
+    CheckpointStore(f"{root}/digits-1/0.safetensors").save(filled("any"))
+    for text in ("", "../1", "1,", "-1", "1-", "1-2-3", "*"):
+        with pytest.raises(ValueError, match="is no range of numbers"):
+            remove(root, "digits", text)
+    assert place_at(root).folders() == ["digits-1"]
+
+
+def test_a_link_is_not_followed_where_folders_are_removed(tmp_path: Path) -> None:
+    """Another trial of the experiment may write any to the volume."""
+    CheckpointStore(tmp_path / "else" / "0.safetensors").save(filled("kept"))
+    root = tmp_path / "checkpoints"
+    CheckpointStore(root / "digits-1" / "0.safetensors").save(filled("any"))
+    (root / "digits-2").symlink_to(tmp_path / "else")
+    (root / "digits-1" / "link").symlink_to(tmp_path / "else")
+    assert remove(str(root), "digits", "1-2") == 1
+    assert CheckpointStore(tmp_path / "else" / "0.safetensors").load(Path.read_text) == "kept"
+
+
+def test_a_trial_tells_what_becomes_of_its_checkpoints(at: At, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Activity()
+    monkeypatch.setattr(checkpoints, "ACTIVITY", told)
+    assert not told.used
+    store = CheckpointStore(at("0.safetensors"))
+    assert store.load(Path.read_text) is None
+    assert told.used
+    assert told.checkpoints == {"written": 0, "failed": 0, "read": 0}
+    store.save(filled("first"))
+    store.save(filled("second"))
+    store.load(Path.read_text)
+    assert told.checkpoints == {"written": 2, "failed": 0, "read": 1}
+
+
+def test_what_becomes_of_checkpoints_is_shown_and_is_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Activity()
+    for module in (checkpoints, exposition):
+        monkeypatch.setattr(module, "ACTIVITY", told)
+    with Exposition(0) as shown:
+        shown.update("0", 1, {"accuracy": 0.5})
+        url, before = f"http://127.0.0.1:{shown.port}/metrics", shown.digest()
+        assert "checkpoints" not in httpx.get(url).text
+        CheckpointStore(tmp_path / "0.safetensors").save(filled("first"))
+        told.unreachable = True
+        lines = httpx.get(url, headers={"Accept": "text/plain; version=0.0.4"}).text.splitlines()
+        assert shown.digest() == before
+    assert 'kubenas_trial_checkpoints_total{outcome="written"} 1.0' in lines
+    assert 'kubenas_trial_checkpoints_total{outcome="failed"} 0.0' in lines
+    assert "kubenas_trial_storage_unreachable 1.0" in lines
+
+
 WRITER = """
 import sys
 from pathlib import Path
@@ -208,8 +277,10 @@ def test_a_bucket_that_cannot_be_reached_is_waited_for(
         while wire.refused < 2:
             assert thread.is_alive()
             threading.Event().wait(0.01)
+        assert ACTIVITY.unreachable
         wire.mend()
         thread.join()
+        assert not ACTIVITY.unreachable
         assert store.load(Path.read_text) == "second"
     assert "cannot be reached, tried again in 0.5 s" in caplog.text
 
@@ -218,11 +289,14 @@ def test_a_bucket_that_stays_away_is_an_error(s3: S3, monkeypatch: pytest.Monkey
     from datetime import timedelta
 
     monkeypatch.setattr(bucket, "PATIENCE", timedelta(0))
+    told = Activity()
+    monkeypatch.setattr(checkpoints, "ACTIVITY", told)
     with Wire(s3.port) as wire, environment_of(s3.environment(wire.port)):
         wire.cut()
-        with pytest.raises(StorageError, match="could not be reached for") as told:
+        with pytest.raises(StorageError, match="could not be reached for") as error:
             CheckpointStore(f"s3://{BUCKET}/away/0.safetensors").save(filled("any"))
-    assert told.value.reason == "StorageUnavailable"
+    assert error.value.reason == "StorageUnavailable"
+    assert told.checkpoints["failed"] == 1
 
 
 def test_a_folder_that_cannot_be_written_to_says_so(tmp_path: Path) -> None:

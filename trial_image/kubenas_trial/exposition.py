@@ -15,14 +15,18 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
+
+from kubenas_trial.storage.activity import ACTIVITY
 
 VALUE = "kubenas_trial_value"
 STEP = "kubenas_trial_step"
 FAILURE = "kubenas_trial_failure"
 RUNG = "kubenas_trial_rung"
+CHECKPOINTS = "kubenas_trial_checkpoints"
+UNREACHABLE = "kubenas_trial_storage_unreachable"
 _LARGEST_FORM = 4096
 # The text format.
 _TEXT = "text/plain; version=0.0.4"
@@ -78,6 +82,21 @@ class _Curves(Collector):
             yield failed
 
 
+class _Storage(Collector):
+    """What was done with checkpoints; nothing where there are none."""
+
+    def collect(self) -> Iterator[Metric]:
+        if not ACTIVITY.used:
+            return
+        counts = CounterMetricFamily(CHECKPOINTS, "Checkpoints by what became of them.", labels=("outcome",))
+        for outcome, count in ACTIVITY.checkpoints.items():
+            counts.add_metric((outcome,), count)
+        yield counts
+        yield GaugeMetricFamily(
+            UNREACHABLE, "Whether the storage cannot be reached.", value=float(ACTIVITY.unreachable)
+        )
+
+
 class Exposition:
     """Serves what is reported, and knows when the final values have been read.
 
@@ -91,8 +110,11 @@ class Exposition:
             OSError: the port cannot be listened on; the message names it.
         """
         self._curves = _Curves()
-        self._registry = CollectorRegistry()
-        self._registry.register(self._curves)
+        # Of what is reported alone, and with all else that is served.
+        self._reported, self._registry = CollectorRegistry(), CollectorRegistry()
+        for registry in (self._reported, self._registry):
+            registry.register(self._curves)
+        self._registry.register(_Storage())
         self._token = token
         self._stopped = frozenset[str]()
         self._final = False
@@ -133,9 +155,9 @@ class Exposition:
         self._curves.fail(candidate, reason)
 
     def digest(self) -> str:
-        """SHA-256 of the samples in the text format: their lines, sorted, with line feeds between them."""
+        """SHA-256 of the reported samples in the text format: their lines, sorted, with line feeds between them."""
         encode, _ = choose_encoder(_TEXT)
-        lines = [line for line in encode(self._registry).decode().splitlines() if not line.startswith("#")]
+        lines = [line for line in encode(self._reported).decode().splitlines() if not line.startswith("#")]
         return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
     def wait_final_scrape(self, limit: float) -> bool:
