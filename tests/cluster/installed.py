@@ -34,9 +34,9 @@ def search_namespace(cluster: Cluster, name: str) -> None:
 
 
 @contextmanager
-def shared_claim(cluster: Cluster, namespace: str) -> Iterator[str]:
+def shared_claim(cluster: Cluster, namespace: str, kind: str = "claim") -> Iterator[str]:
     """A claim in a namespace whose volume every node has: a folder of the claim's name, beside the cluster's own."""
-    name = f"claim-{namespace}"
+    name = f"{kind}-{namespace}"
     folder = cluster.folder / name
     folder.mkdir()
     folder.chmod(0o777)
@@ -62,6 +62,27 @@ def shared_claim(cluster: Cluster, namespace: str) -> Iterator[str]:
     cluster.kubectl("create", f"--namespace={namespace}", "--filename=-", stdin=json.dumps(claim))
     yield name
     cluster.kubectl("delete", f"--namespace={namespace}", f"pvc/{name}", f"pv/{name}", "--wait=false")
+
+
+def digits(name: str, **spec: Any) -> dict[str, Any]:
+    """A search among small networks on handwritten digits."""
+    return {
+        "apiVersion": "kubenas.io/v1alpha1",
+        "kind": "NASExperiment",
+        "metadata": {"name": name},
+        "spec": {
+            "objectives": [{"metric": "accuracy"}],
+            "task": {
+                "name": "image-classification",
+                "dataset": {"name": "digits"},
+                "settings": {"batchSize": 64, "network": {"channels": 4, "cellsPerStack": 1}},
+            },
+            "searchSpace": {"preset": "nasbench201"},
+            "search": {"algorithm": "random", "seed": 1},
+            "metrics": {"source": "Pod", "interval": "1s"},
+            **spec,
+        },
+    }
 
 
 def get(cluster: Cluster, *what: str) -> Any:

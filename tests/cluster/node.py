@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.cluster import containerd
@@ -12,7 +13,6 @@ from tests.cluster.namespace import Namespace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from tests.cluster.images import Built
     from tests.cluster.run_folder import RunFolder
@@ -91,6 +91,17 @@ class Node:
         if self._namespace:
             self._namespace.close()
             self._namespace = None
+
+    @property
+    def root(self) -> Path:
+        """The root folder as its programs see it: with what is mounted there alone. While it is on."""
+        assert self._namespace is not None
+        return Path(f"/proc/{self._namespace.pid}/root")
+
+    def mount_small_disk(self, folder: Path) -> None:
+        """Mount an empty file system of 1 MiB, to which all may write, on a folder of this node."""
+        assert self._namespace is not None
+        self._namespace.run("mount", "-t", "tmpfs", "-o", "size=1m,mode=777", "none", str(folder))
 
     def check(self) -> None:
         """Fail where one of its programs has ended."""

@@ -11,7 +11,7 @@ import pytest
 
 from tests.cluster.cluster import Cluster
 from tests.cluster.conditions import until
-from tests.cluster.installed import OPERATOR_NAMESPACE, get, search_namespace, shared_claim
+from tests.cluster.installed import OPERATOR_NAMESPACE, digits, get, search_namespace, shared_claim
 
 pytestmark = pytest.mark.node
 
@@ -30,24 +30,7 @@ def kubenas(installed_cluster: Cluster) -> Iterator[Cluster]:
 
 def apply(kubenas: Cluster, name: str, **spec: Any) -> None:
     """A search among small networks on handwritten digits."""
-    document = {
-        "apiVersion": "kubenas.io/v1alpha1",
-        "kind": "NASExperiment",
-        "metadata": {"name": name},
-        "spec": {
-            "objectives": [{"metric": "accuracy"}],
-            "task": {
-                "name": "image-classification",
-                "dataset": {"name": "digits"},
-                "settings": {"batchSize": 64, "network": {"channels": 4, "cellsPerStack": 1}},
-            },
-            "searchSpace": {"preset": "nasbench201"},
-            "search": {"algorithm": "random", "seed": 1},
-            "metrics": {"source": "Pod", "interval": "1s"},
-            **spec,
-        },
-    }
-    kubenas.kubectl("apply", WHERE, "--filename=-", stdin=json.dumps(document))
+    kubenas.kubectl("apply", WHERE, "--filename=-", stdin=json.dumps(digits(name, **spec)))
 
 
 def shown(kubenas: Cluster, pod: str) -> dict[str, float]:

@@ -1,7 +1,12 @@
-"""A real S3 server, moto's, in a process of its own, and a way to it that a test can cut."""
+"""A real S3 server, moto's, in a process of its own, and a way to it that a test can cut.
+
+``python -m tests.trial.s3 URL`` makes the bucket and the user at a server that was started with `OPEN`, and prints
+what a pod's Secret has.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -18,6 +23,8 @@ import httpx
 import pytest
 
 BUCKET = "artifacts"
+# A server's environment: nobody is refused, until the bucket and the user are made.
+OPEN = {"INITIAL_NO_AUTH_ACTION_COUNT": "1000000"}
 _PATIENCE_SECONDS = 60
 _ALLOWED = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}'
 
@@ -26,22 +33,27 @@ _ALLOWED = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:
 class S3:
     """The server, with a bucket and a user who may use it."""
 
-    port: int
+    endpoint: str
     key: str
     secret: str
+
+    @property
+    def port(self) -> int:
+        """Of the server."""
+        return int(self.endpoint.rpartition(":")[2])
 
     def environment(self, port: int | None = None) -> dict[str, str]:
         """What a pod is given by its Secret."""
         return {
             "AWS_ACCESS_KEY_ID": self.key,
             "AWS_SECRET_ACCESS_KEY": self.secret,
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port or self.port}",
+            "AWS_ENDPOINT_URL": self.endpoint if port is None else f"http://127.0.0.1:{port}",
         }
 
     @property
     def client(self) -> Any:
         """boto's."""
-        return _client("s3", self.port, self.key, self.secret)
+        return _client("s3", self.endpoint, self.key, self.secret)
 
     def keys(self, prefix: str) -> list[str]:
         """Of all objects below `prefix`, in order."""
@@ -49,10 +61,10 @@ class S3:
         return sorted(one["Key"] for one in listed.get("Contents", ()))
 
 
-def _client(service: str, port: int, key: str, secret: str) -> Any:
+def _client(service: str, endpoint: str, key: str, secret: str) -> Any:
     return boto3.client(
         service,
-        endpoint_url=f"http://127.0.0.1:{port}",
+        endpoint_url=endpoint,
         region_name="us-east-1",
         aws_access_key_id=key,
         aws_secret_access_key=secret,
@@ -69,33 +81,38 @@ def _free_port() -> int:
 def s3() -> Iterator[S3]:
     """One for all tests; it refuses credentials that it has not given out."""
     port = _free_port()
-    address = f"http://127.0.0.1:{port}/moto-api"
     process = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-        env={**os.environ, "INITIAL_NO_AUTH_ACTION_COUNT": "1000000"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        server("127.0.0.1", port), env={**os.environ, **OPEN}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        while True:
-            try:
-                httpx.get(address)
-                break
-            except httpx.TransportError:
-                assert process.poll() is None
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
-        _client("s3", port, "any", "any").create_bucket(Bucket=BUCKET)
-        iam = _client("iam", port, "any", "any")
-        iam.create_user(UserName="trainer")
-        iam.put_user_policy(UserName="trainer", PolicyName="all", PolicyDocument=_ALLOWED)
-        made = iam.create_access_key(UserName="trainer")["AccessKey"]
-        httpx.post(f"{address}/reset-auth", content="0").raise_for_status()
-        yield S3(port, made["AccessKeyId"], made["SecretAccessKey"])
+        yield made(f"http://127.0.0.1:{port}")
     finally:
         process.kill()
         process.wait()
+
+
+def server(address: str, port: int) -> list[str]:
+    """The command that serves, in the environment `OPEN`."""
+    return [sys.executable, "-m", "moto.server", "-H", address, "-p", str(port)]
+
+
+def made(endpoint: str) -> S3:
+    """A server, once it answers, with the bucket and the user; it refuses all others from then on."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            httpx.get(f"{endpoint}/moto-api")
+            break
+        except httpx.TransportError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    _client("s3", endpoint, "any", "any").create_bucket(Bucket=BUCKET)
+    iam = _client("iam", endpoint, "any", "any")
+    iam.create_user(UserName="trainer")
+    iam.put_user_policy(UserName="trainer", PolicyName="all", PolicyDocument=_ALLOWED)
+    key = iam.create_access_key(UserName="trainer")["AccessKey"]
+    httpx.post(f"{endpoint}/moto-api/reset-auth", content="0").raise_for_status()
+    return S3(endpoint, key["AccessKeyId"], key["SecretAccessKey"])
 
 
 class Wire:
@@ -171,3 +188,7 @@ def environment_of(variables: dict[str, str]) -> Iterator[None]:
         for name, value in variables.items():
             patch.setenv(name, value)
         yield
+
+
+if __name__ == "__main__":
+    print(json.dumps(made(sys.argv[1]).environment()))
