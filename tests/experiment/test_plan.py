@@ -43,6 +43,17 @@ def numbers(made: Plan) -> list[int]:
 # Filling the slots
 
 
+def test_a_pod_that_is_gone_is_not_made_again_under_its_name() -> None:
+    """What follows is another attempt, once that is written; the slot is kept for it."""
+    gone = trial(0, phase="Running", pod="nas-0-1")
+    made = planned(experiment(trials={"max": 8, "parallelism": 2}), trials=[gone])
+    assert [write.status.attempt for write in made.write] == [2]
+    assert made.start == ()
+    assert numbers(made) == [1]
+    then = planned(experiment(trials={"max": 1}), trials=[replace(gone, status=made.write[0].status)])
+    assert [one.attempt_name for one in then.start] == ["nas-0-2"]
+
+
 def test_the_first_trials() -> None:
     made = planned(experiment(trials={"max": 8, "parallelism": 3}))
     assert [new.name for new in made.create] == ["nas-0", "nas-1", "nas-2"]

@@ -61,7 +61,8 @@ def capacity(
     for trial in waiting:
         if retry_at(trial.status) > now:
             wakes.at(retry_at(trial.status))
-        elif trial.name not in held:
+        elif trial.name not in held and trial.status.pod is None:
+            # One whose pod was there and is gone waits until it is written that another attempt follows.
             due.append(trial)
     # A trial that waits for its retry keeps its slot, or failures would pile up more of them.
     reserved = sum(trial.name not in held for trial in waiting)
