@@ -466,12 +466,12 @@ def run(experiment: NASExperiment, chances: Chances, seed: int, nodes: Nodes | N
     for _ in range(RECONCILES_IN_ALL):
         try:
             controller.hear(chances.delivery)
-            todo = _settle(controller)
+            todo = settle(controller)
         except CrashError:
             world.crashes += 1
             controller = Controller(world)
             continue
-        if world.experiment.status.completion_time is not None and not _alive(world.attempts):
+        if world.experiment.status.completion_time is not None and not alive(world.attempts):
             return world
         if controller.hear(0.5) or world.unseen_attempts or world.unseen_trials:
             continue
@@ -487,7 +487,7 @@ def run(experiment: NASExperiment, chances: Chances, seed: int, nodes: Nodes | N
     raise AssertionError("the experiment does not end")
 
 
-def _settle(controller: Controller) -> Plan:
+def settle(controller: Controller) -> Plan:
     """Reconcile until there is nothing to do: then nothing must be left to write, however often it is asked."""
     for _ in range(RECONCILES):
         todo, acted = controller.reconcile()
@@ -498,5 +498,5 @@ def _settle(controller: Controller) -> Plan:
     raise AssertionError("there is always something to do")
 
 
-def _alive(attempts: Mapping[str, Attempt]) -> bool:
+def alive(attempts: Mapping[str, Attempt]) -> bool:
     return any(a.phase is not AttemptPhase.ENDED for a in attempts.values())
