@@ -229,6 +229,7 @@ class ControlPlane:
                 # its limits of old would make garbage collection slower than what the tests measure
                 "--kube-api-qps=1000",
                 "--kube-api-burst=1000",
+                "--horizontal-pod-autoscaler-sync-period=1s",
                 *self._controller_manager_flags,
             ],
         )
