@@ -98,6 +98,24 @@ def prometheus_operator() -> Path:
     return folder
 
 
+def karpenter() -> Path:
+    """The folder with Karpenter for kwok's nodes and its CRDs in ``crds``, built first where needed (2 minutes)."""
+    with _build_folder("karpenter") as (folder, unfinished):
+        if unfinished:
+            _compile("karpenter", unfinished / "karpenter", "sigs.k8s.io/karpenter/kwok")
+            source = Path(_go("karpenter", "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/karpenter").strip())
+            (unfinished / "crds").mkdir()
+            for part in ("pkg", "kwok"):
+                for crd in (source / part / "apis" / "crds").glob("*.yaml"):
+                    shutil.copy(crd, unfinished / "crds")
+    return folder
+
+
+def kwok() -> Path:
+    """The folder with kwok, which plays the kubelet of nodes that are objects only (some 2 minutes on two cores)."""
+    return _built("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok")
+
+
 def krew() -> Path:
     """kubectl's manager of plugins, built first where needed (some 15 seconds on two cores)."""
     return _built("krew", "krew", "sigs.k8s.io/krew/cmd/krew") / "krew"
@@ -156,5 +174,8 @@ def _go(module: str, *arguments: str) -> str:
 
 
 if __name__ == "__main__":
-    built = (kubernetes(), coredns(), prometheus(), promtool(), prometheus_operator(), helm(), helm_docs(), krew())
+    built = (
+        *(kubernetes(), coredns(), prometheus(), promtool(), prometheus_operator()),
+        *(helm(), helm_docs(), krew(), karpenter(), kwok()),
+    )
     print(*built, sep="\n")
