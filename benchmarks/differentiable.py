@@ -24,13 +24,12 @@ from time import process_time
 from typing import Any, Final
 
 import torch
-from PIL import Image
 
+from benchmarks.tones import tones
 from kubenas.api.space import SearchSpace
 from kubenas.api.task import Task as TaskSpec
 from kubenas.space.base import Architecture
 from kubenas.space.load import build_space
-from kubenas_trial.datasets.data import Examples
 from kubenas_trial.differentiable.collapse import Signs, last_good
 from kubenas_trial.differentiable.search import Search
 from kubenas_trial.document import Evaluation
@@ -92,24 +91,6 @@ class Setting:
     dataset: Callable[[Path], dict[str, str]]
 
 
-def _tones(folder: Path) -> dict[str, str]:
-    """The spectra of keyword spotting's tones as images, in folders of splits and classes."""
-    images = folder / "tones"
-    if not images.exists():
-        spec = TaskSpec.model_validate({"name": "keyword-spotting", "dataset": {"name": "tones"}})
-        data = load_task(spec, None, torch.device("cpu")).data
-        for split in ("train", "val", "test"):
-            examples: Examples = data.validation if split == "val" else getattr(data, split)
-            batch = examples[list(range(len(examples)))]
-            # Normalized: three deviations to each side are black and white.
-            pixels = ((batch.inputs[0] + 3) / 6 * 255).clamp(0, 255).byte()
-            for number, (pixel, label) in enumerate(zip(pixels, batch.targets[0].tolist(), strict=True)):
-                path = images / split / data.classes[label] / f"{number}.png"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(pixel.numpy()).save(path)
-    return {"path": str(images)}
-
-
 TASKS: Final[Mapping[str, Setting]] = {
     "digits": Setting(
         8, {"batchSize": 64, "network": {"channels": 8, "cellsPerStack": 1}}, lambda _: {"name": "digits"}
@@ -118,7 +99,7 @@ TASKS: Final[Mapping[str, Setting]] = {
     "tones": Setting(
         12,
         {"batchSize": 32, "network": {"channels": 8, "cellsPerStack": 1}, "imageSize": 12, "augmentation": False},
-        _tones,
+        tones,
     ),
 }
 # Two cells a stack: skips alone fail the sooner in deeper networks.

@@ -34,6 +34,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 
+from benchmarks.tones import tones
 from kubenas.api.space import SearchSpace
 from kubenas.api.task import Dataset
 from kubenas.api.task import Task as TaskSpec
@@ -64,7 +65,8 @@ class Setting:
     """What is trained.
 
     Attributes:
-        task, dataset, preset, settings: as in an experiment.
+        task, preset, settings: as in an experiment.
+        dataset: the same, made in a folder where it is not there yet.
         epochs: of training alone.
         metric: by which architectures are ranked.
         sign: 1 where greater is better, else -1.
@@ -72,7 +74,7 @@ class Setting:
     """
 
     task: str
-    dataset: str
+    dataset: Callable[[Path], Mapping[str, str]]
     preset: str
     settings: Mapping[str, Any]
     epochs: int
@@ -84,7 +86,7 @@ class Setting:
 SETTINGS: Final[Mapping[str, Setting]] = {
     "digits": Setting(
         "image-classification",
-        "digits",
+        lambda _: {"name": "digits"},
         "nasbench201",
         {"network": {"channels": 4, "cellsPerStack": 1}},
         epochs=12,
@@ -100,9 +102,26 @@ SETTINGS: Final[Mapping[str, Setting]] = {
             "fairnas+rate": 7,
         },
     ),
+    "tones": Setting(
+        "image-classification",
+        tones,
+        "nasbench201",
+        {"batchSize": 32, "network": {"channels": 8, "cellsPerStack": 1}, "imageSize": 12, "augmentation": False},
+        epochs=12,
+        metric="accuracy",
+        sign=1,
+        rules={
+            "single-path": 28,
+            "fairnas": 7,
+            "sandwich": 8,
+            "few-shot": 28,
+            "single-path+rate": 28,
+            "fairnas+rate": 7,
+        },
+    ),
     "alice": Setting(
         "language-model",
-        "alice",
+        lambda _: {"name": "alice"},
         "transformer-decoder",
         {
             "network": {"width": 0.0625, "dropout": 0},
@@ -131,7 +150,9 @@ class Bench:
 
     def __init__(self, name: str, setting: Setting, folder: Path) -> None:
         self.name, self.setting = name, setting
-        spec = TaskSpec(name=setting.task, dataset=Dataset(name=setting.dataset), settings=dict(setting.settings))
+        spec = TaskSpec(
+            name=setting.task, dataset=Dataset.model_validate(setting.dataset(folder)), settings=dict(setting.settings)
+        )
         self.task = load_task(spec, None, torch.device("cpu"))
         self.spec = SearchSpace.model_validate({"preset": setting.preset})
         self.space = build_space(self.spec)
