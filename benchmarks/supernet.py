@@ -65,7 +65,7 @@ class Setting:
     """What is trained.
 
     Attributes:
-        task, preset, settings: as in an experiment.
+        task, space, settings: as in an experiment.
         dataset: the same, made in a folder where it is not there yet.
         epochs: of training alone.
         metric: by which architectures are ranked.
@@ -75,7 +75,7 @@ class Setting:
 
     task: str
     dataset: Callable[[Path], Mapping[str, str]]
-    preset: str
+    space: Mapping[str, Any]
     settings: Mapping[str, Any]
     epochs: int
     metric: str
@@ -83,11 +83,20 @@ class Setting:
     rules: Mapping[str, int]
 
 
+# Of examples/supernet-sandwich.yaml.
+_SIZES: Final = {
+    "macro": {
+        "stages": [
+            {"name": "first", "depth": [1, 2], "width": [8, 12, 16], "kernel": [3, 5], "expansion": [1, 2, 3]},
+            {"name": "second", "depth": [1, 2, 3], "width": [16, 24, 32], "kernel": [3, 5], "expansion": [1, 2, 3]},
+        ]
+    }
+}
 SETTINGS: Final[Mapping[str, Setting]] = {
     "digits": Setting(
         "image-classification",
         lambda _: {"name": "digits"},
-        "nasbench201",
+        {"preset": "nasbench201"},
         {"network": {"channels": 4, "cellsPerStack": 1}},
         epochs=12,
         metric="accuracy",
@@ -105,7 +114,7 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     "tones": Setting(
         "image-classification",
         tones,
-        "nasbench201",
+        {"preset": "nasbench201"},
         {"batchSize": 32, "network": {"channels": 8, "cellsPerStack": 1}, "imageSize": 12, "augmentation": False},
         epochs=12,
         metric="accuracy",
@@ -119,10 +128,28 @@ SETTINGS: Final[Mapping[str, Setting]] = {
             "fairnas+rate": 7,
         },
     ),
+    "sizes": Setting(
+        "image-classification",
+        lambda _: {"name": "digits"},
+        _SIZES,
+        {"batchSize": 64, "network": {"channels": 8}},
+        epochs=6,
+        metric="accuracy",
+        sign=1,
+        # One path a step, three, four, two, one.
+        rules={
+            "single-path": 14,
+            "fairnas": 5,
+            "sandwich": 4,
+            "progressive-shrinking": 7,
+            "few-shot": 14,
+            "single-path+rate": 14,
+        },
+    ),
     "alice": Setting(
         "language-model",
         lambda _: {"name": "alice"},
-        "transformer-decoder",
+        {"preset": "transformer-decoder"},
         {
             "network": {"width": 0.0625, "dropout": 0},
             "length": 32,
@@ -154,7 +181,7 @@ class Bench:
             name=setting.task, dataset=Dataset.model_validate(setting.dataset(folder)), settings=dict(setting.settings)
         )
         self.task = load_task(spec, None, torch.device("cpu"))
-        self.spec = SearchSpace.model_validate({"preset": setting.preset})
+        self.spec = SearchSpace.model_validate(setting.space)
         self.space = build_space(self.spec)
         self._file = folder / f"{name}.jsonl"
         rows = map(json.loads, self._file.read_text(encoding="utf-8").splitlines()) if self._file.exists() else ()
@@ -181,7 +208,7 @@ class Bench:
         sizes = [row["params"] for row in alone[0]]
         values = [[row[metric] for row in rows] for rows in alone]
         print(
-            f"{self.name}, {len(seeds)} seeds: {len(reference)} of {self.setting.preset}, {self.setting.epochs} epochs "
+            f"{self.name}, {len(seeds)} seeds: {len(reference)} architectures, {self.setting.epochs} epochs "
             f"alone: {metric} {min(map(abs, reference)):.3f} to {max(map(abs, reference)):.3f}, {whole:.0f} s; tau of "
             f"two trainings {_spread([_tau(*pair) for pair in pairwise(values)])}, of the parameters "
             f"{_tau(sizes, reference):.2f}"
