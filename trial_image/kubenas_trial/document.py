@@ -37,7 +37,7 @@ class Evaluation(_Part):
     proxies: tuple[str, ...] = DEFAULT_PROXIES
     combine: Combination = "log-rank-sum"
     input: Literal["noise", "data"] = "noise"
-    rule: SupernetRule = "fairnas"
+    rule: SupernetRule = "sandwich"
     complexity_aware_rate: bool = False
     sampler: Sampler = "drnas"
     order: Literal["first", "second"] = "first"

@@ -32,7 +32,7 @@ _TRAINING: Final = ("train", "supernet", "differentiable")
 _DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
     "train": {"epochs": 12},
     "zero-cost": {"proxies": ["default"], "combine": "log-rank-sum", "input": "noise"},
-    "supernet": {"epochs": 50, "rule": "fairnas", "complexity_aware_rate": False},
+    "supernet": {"epochs": 50, "rule": "sandwich", "complexity_aware_rate": False},
     "differentiable": {
         "epochs": 50,
         "sampler": "drnas",
@@ -116,7 +116,7 @@ class Evaluation(Ruled):
         default=None, description="zero-cost: what the network is shown; noise, which needs no data set, if absent."
     )
     rule: SupernetRule | None = Field(
-        default=None, description="supernet: which sub-networks a training step samples; fairnas if absent."
+        default=None, description="supernet: which sub-networks a training step samples; sandwich if absent."
     )
     complexity_aware_rate: bool | None = Field(
         default=None,
