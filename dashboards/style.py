@@ -17,6 +17,7 @@ GREEN, YELLOW, ORANGE, RED, BLUE, PURPLE, GREY = "green", "yellow", "orange", "r
 PHASES = {
     "Pending": GREY,
     "Running": BLUE,
+    "Measuring": "light-blue",
     "Suspended": YELLOW,
     "Succeeded": GREEN,
     "Pruned": PURPLE,

@@ -20,6 +20,7 @@ VERSIONS = {kind: crd["spec"]["versions"][0] for kind, crd in CRDS.items()}
 # Maps of names that KubeNAS does not choose: labels and annotations, as ObjectMeta has them.
 # Lists of objects that are replaced as a whole: no one field tells them apart, or there may be a thousand.
 WHOLE = {
+    "spec.objectives[].measuredOn.tolerations",
     "spec.searchSpace.costs[].terms[].values",
     "spec.candidates",
     "status.results",
@@ -27,12 +28,15 @@ WHOLE = {
 }
 MAPS = {
     "spec.budget.deviceShares",
+    "spec.objectives[].measuredOn.nodeSelector",
     "spec.trialTemplate.metadata.labels",
     "spec.trialTemplate.metadata.annotations",
 }
 # What others define: the trainer's settings, a PodSpec, an architecture of any space.
 FREE = {
     "NASExperiment": {
+        "spec.objectives[].measuredOn.resources",
+        "spec.objectives[].measuredOn.tolerations[]",
         "spec.task.settings",
         "spec.search.settings",
         "spec.trialTemplate.spec",

@@ -14,11 +14,12 @@ from pydantic import TypeAdapter, ValidationError
 from kubenas.api.base import DURATION, Duration, Metadata, Ruled
 from kubenas.api.cell import Cell
 from kubenas.api.costs import CostValue
+from kubenas.api.device import Device
 from kubenas.api.errors import SpecError, problems_of
 from kubenas.api.evaluation import Evaluation
 from kubenas.api.experiment import Autoscale, ExperimentSpec, NASExperiment
 from kubenas.api.fidelity import Fidelity
-from kubenas.api.objective import Objective
+from kubenas.api.objective import MAX_OBJECTIVES, Objective
 from kubenas.api.parameter import Condition, Parameter, Repeat
 from kubenas.api.rule import ItemRule, Rule
 from kubenas.api.search import Search
@@ -61,6 +62,14 @@ stages = st.builds(
     trials=st.builds(StageTrials, max=st.sampled_from([None, 1])),
     keep=st.sampled_from([None, Keep(top=1)]),
 )
+on_a_device = st.sampled_from([None, Device(node_selector={"board": "phone"})])
+objective_lists = st.lists(
+    st.builds(Objective, metric=valid.metric_names, measured_on=on_a_device),
+    min_size=1,
+    max_size=MAX_OBJECTIVES,
+    unique_by=lambda objective: objective.metric,
+)
+storages = st.sampled_from([None, Storage(volume_claim="kept")])
 stage_lists = st.lists(stages, max_size=MAX_STAGES, unique_by=lambda stage: stage.name)
 object_names = st.from_regex(r"[-.a-zA-Z0-9]{1,4}", fullmatch=True) | st.integers(50, 54).map("n".__mul__)
 
@@ -73,7 +82,10 @@ MODELS: dict[type[Ruled], Drawn] = {
     Dataset: mutated(valid.datasets),
     Evaluation: mutated(valid.evaluations),
     Fidelity: mutated(valid.fidelities),
-    ExperimentSpec: mutated(VALID_EXPERIMENT.map(lambda one: one.spec), {"stages": stage_lists}),
+    ExperimentSpec: mutated(
+        VALID_EXPERIMENT.map(lambda one: one.spec),
+        {"stages": stage_lists, "objectives": objective_lists, "storage": storages},
+    ),
     Keep: mutated(valid.keeps),
     NASExperiment: mutated(VALID_EXPERIMENT, {"metadata": st.builds(Metadata, name=object_names)}),
     Objective: mutated(

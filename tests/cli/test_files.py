@@ -187,6 +187,14 @@ def test_what_would_never_end(file: Path, old: str, new: str, expected: str) -> 
     assert line.startswith(expected)
 
 
+def test_devices_are_not_measured_on_here(file: Path) -> None:
+    device = "  - {metric: board_ms, goal: minimize, measuredOn: {nodeSelector: {board: phone}}}\n"
+    text = VALID.replace("  task:", f"{device}  storage: {{volumeClaim: kept}}\n  task:")
+    file.write_text(text)
+    (line,) = refused("run", file)
+    assert ": spec.objectives[1].measuredOn: needs a cluster with that node: remove it to run here" in line
+
+
 def test_a_state_that_cannot_be_written(tmp_path: Path, file: Path) -> None:
     file.write_text(VALID)
     (tmp_path / "state").write_text("a file")

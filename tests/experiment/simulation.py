@@ -19,6 +19,7 @@ from typing import Any
 from kubenas.api.experiment import NASExperiment
 from kubenas.api.trial import Candidate, TrialStatus
 from kubenas.experiment.actions import NewTrial, Plan, WriteTrial
+from kubenas.experiment.benchmarks import Benchmark
 from kubenas.experiment.curves import gathered
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.plan import Observed, plan
@@ -72,6 +73,9 @@ class Chances:
     reading: float = 1.0
     # Of a sample that is there, in each reading.
     sample: float = 1.0
+    # Of a measurement on a device: that it fails, and that its node goes away in between.
+    measurement_failure: float = 0.0
+    away: float = 0.0
 
 
 @dataclass
@@ -81,6 +85,14 @@ class Nodes:
     most: int
     there: int = 0
     coming: int = 0
+
+
+@dataclass
+class Board:
+    """A node that measures one candidate at a time; at times it is away, and after `last` for good."""
+
+    there: bool = True
+    last: float | None = None
 
 
 PROXIES = ("nwot", "synflow")
@@ -135,6 +147,8 @@ class World:
         self.now = NOW
         self.trials: dict[int, Trial] = {}
         self.attempts: dict[str, Attempt] = {}
+        self.benchmarks: dict[str, Attempt] = {}
+        self.board = Board()
         self.deleted_trials = 0
         # Trials whose checkpoints were removed.
         self.removed: set[int] = set()
@@ -162,8 +176,11 @@ class World:
                 assert metric.value == learned(candidate, result.step), "a value is not what the trainer showed"
                 continue
             told = entry(self.space, stage_of(self.stages, there), there, candidate)
-            reported = sorted(told["metrics"].items())
-            assert [(m.name, m.value) for m in result.metrics] == reported, "a result is not what the trainer reported"
+            values = {m.name: m.value for m in result.metrics}
+            for one in status.measurements:
+                if one.candidate == result.candidate and one.node is not None:
+                    assert values.pop(one.metric) == drawn(candidate.architecture, one.metric), "no device said so"
+            assert values == told["metrics"], "a result is not what the trainer reported"
             assert result.architecture == told.get("architecture"), "it has another architecture"
         changed = replace(there, status=status, resource_version=f"{next(self._versions)}")
         self.trials[trial.number] = changed
@@ -211,6 +228,61 @@ class World:
             self._at(self.rng.uniform(0, 20), lambda: self.stop(name))
         return self.attempts[name]
 
+    def measure(self, made: Benchmark) -> Attempt | None:
+        if made.trial.number not in self.trials:
+            return None
+        if made.name not in self.benchmarks:
+            alive = [one for one in self.benchmarks.values() if one.phase is not AttemptPhase.ENDED]
+            assert not alive, "two candidates are measured at once"
+            self.benchmarks[made.name] = Attempt(
+                made.name, made.trial.name, AttemptPhase.WAITING, created=self.now, benchmark=made.number
+            )
+            self._at(self.rng.uniform(0, 3), lambda: self._take(made))
+        return self.benchmarks[made.name]
+
+    def _take(self, made: Benchmark) -> None:
+        """Run a benchmark, as soon as the board is there."""
+        one = self.benchmarks.get(made.name)
+        if one is None or one.phase is not AttemptPhase.WAITING or one.gone_by is not None:
+            return
+        if self.board.last is not None and self.now > self.board.last:
+            self.board.there = False
+        if not self.board.there:
+            self._measured(made.name, waiting=Waiting("Unschedulable", "the board is away", one.created))
+            if self.board.last is None:
+                self._at(self.rng.uniform(0, 300), lambda: self._return(made))
+            return
+        self._measured(made.name, phase=AttemptPhase.RUNNING, started=self.now, node="board", waiting=None)
+        self._at(self.rng.uniform(0, 20), lambda: self._answer(made))
+        if self.rng.random() < self.chances.away:
+            self._at(self.rng.uniform(0, 20), lambda: self._board_leaves(made))
+
+    def _return(self, made: Benchmark) -> None:
+        self.board.there = True
+        self._take(made)
+
+    def _board_leaves(self, made: Benchmark) -> None:
+        """The board goes away, with what it measures."""
+        self.board.there = False
+        one = self.benchmarks.get(made.name)
+        if one is not None and one.phase is AttemptPhase.RUNNING:
+            lost = Fault("NodeLost", "the board is away")
+            self._measured(made.name, phase=AttemptPhase.ENDED, ended=self.now, exit_code=137, disruption=lost)
+
+    def _answer(self, made: Benchmark) -> None:
+        one = self.benchmarks.get(made.name)
+        if one is None or one.phase is not AttemptPhase.RUNNING:
+            return
+        candidate = next(each for each in made.trial.candidates if each.id == made.candidate)
+        value = drawn(candidate.architecture, made.objective.metric)
+        failed = self.rng.random() < self.chances.measurement_failure
+        message = "boom" if failed else json.dumps({made.objective.metric: value})
+        self._measured(made.name, phase=AttemptPhase.ENDED, ended=self.now, exit_code=int(failed), message=message)
+
+    def _measured(self, name: str, **changes: object) -> None:
+        self.benchmarks[name] = replace(self.benchmarks[name], **changes)  # type: ignore[arg-type]
+        self.unseen_attempts.add(name)
+
     @property
     def pending(self) -> list[str]:
         """Pods without a node, the oldest first."""
@@ -218,6 +290,11 @@ class World:
         return [a.name for a in sorted(waiting, key=lambda a: a.created)]
 
     def stop(self, name: str) -> None:
+        if name in self.benchmarks:
+            if self.benchmarks[name].gone_by is None:
+                self._measured(name, gone_by=self.now + 30)
+                self._at(self.rng.uniform(0, 10), lambda: self._forget_benchmark(name))
+            return
         attempt = self.attempts.get(name)
         if attempt is None or attempt.gone_by is not None:
             return
@@ -279,6 +356,10 @@ class World:
         self.attempts[name] = replace(self.attempts[name], **changes)  # type: ignore[arg-type]
         self.unseen_attempts.add(name)
 
+    def _forget_benchmark(self, name: str) -> None:
+        self.benchmarks.pop(name, None)
+        self.unseen_attempts.add(name)
+
     def _forget(self, name: str) -> None:
         self.attempts.pop(name, None)
         self.unseen_attempts.add(name)
@@ -291,6 +372,8 @@ class World:
         self.unseen_trials.add(number)
         for name in [n for n, a in self.attempts.items() if a.trial == trial.name]:
             self._forget(name)
+        for name in [n for n, a in self.benchmarks.items() if a.trial == trial.name]:
+            self._forget_benchmark(name)
 
     def _schedule(self) -> None:
         """Give each node a pod, and ask for a node for each pod that is left."""
@@ -363,12 +446,14 @@ class Controller:
         for trial in trials:
             self.ledger.put(trial)
         self.attempts = dict(world.attempts)
+        self.benchmarks = dict(world.benchmarks)
         self.readings = Readings()
         world.unseen_attempts.clear()
         world.unseen_trials.clear()
 
     def observed(self) -> Observed:
-        return Observed(self.world.experiment, self.stages, self.ledger, dict(self.attempts), self.readings)
+        attempts, benchmarks = dict(self.attempts), dict(self.benchmarks)
+        return Observed(self.world.experiment, self.stages, self.ledger, attempts, self.readings, benchmarks)
 
     def hear(self, chance: float) -> bool:
         """Take in what has changed, each change with a chance; whether there was any."""
@@ -377,11 +462,11 @@ class Controller:
             if world.rng.random() < chance:
                 heard = True
                 world.unseen_attempts.remove(name)
-                attempt = world.attempts.get(name)
-                if attempt is None:
-                    self.attempts.pop(name, None)
-                else:
-                    self.attempts[name] = attempt
+                for known, there in ((self.attempts, world.attempts), (self.benchmarks, world.benchmarks)):
+                    if name in there:
+                        known[name] = there[name]
+                    else:
+                        known.pop(name, None)
         for number in sorted(world.unseen_trials):
             if world.rng.random() < chance:
                 heard = True
@@ -398,7 +483,8 @@ class Controller:
             self._carry_out(todo)
         except ConflictError:
             self.hear(1.0)
-        acted = (todo.write, todo.stop, todo.start, todo.create, todo.status) != ((), (), (), (), None)
+        steps = (todo.write, todo.stop, todo.start, todo.create, todo.measure)
+        acted = any(steps) or todo.status is not None
         return todo, acted
 
     def read(self) -> None:
@@ -421,6 +507,7 @@ class Controller:
             *(partial(self._start, trial) for trial in todo.start),
             *(partial(self._create, new) for new in todo.create),
             *([partial(self._remove, todo.remove.trials)] if todo.remove else []),
+            *(partial(self._measure, made) for made in todo.measure),
         ]
         self.world.rng.shuffle(steps)
         for step in steps:
@@ -436,7 +523,10 @@ class Controller:
     def _stop(self, attempt: Attempt) -> None:
         self._may_crash()
         self.world.stop(attempt.name)
-        self.attempts[attempt.name] = self.world.attempts.get(attempt.name, attempt)
+        known, there = (self.attempts, self.world.attempts)
+        if attempt.benchmark is not None:
+            known, there = (self.benchmarks, self.world.benchmarks)
+        known[attempt.name] = there.get(attempt.name, attempt)
 
     def _create(self, new: NewTrial) -> None:
         self._may_crash()
@@ -447,6 +537,12 @@ class Controller:
     def _remove(self, trials: Collection[int]) -> None:
         self._may_crash()
         self.world.remove(trials)
+
+    def _measure(self, made: Benchmark) -> None:
+        self._may_crash()
+        attempt = self.world.measure(made)
+        if attempt is not None:
+            self.benchmarks[made.name] = attempt
 
     def _start(self, trial: Trial) -> None:
         self._may_crash()
@@ -471,7 +567,7 @@ def run(experiment: NASExperiment, chances: Chances, seed: int, nodes: Nodes | N
             world.crashes += 1
             controller = Controller(world)
             continue
-        if world.experiment.status.completion_time is not None and not alive(world.attempts):
+        if world.experiment.status.completion_time is not None and not alive(world.attempts | world.benchmarks):
             return world
         if controller.hear(0.5) or world.unseen_attempts or world.unseen_trials:
             continue

@@ -212,7 +212,7 @@ def test_a_summary_says_what_the_experiment_and_its_status_say() -> None:
     assert (said.front_size, said.hypervolume, said.front) == (None, None, ())
     assert said.failures == {"Timeout": 1}
     assert said.started == NOW
-    of_other_methods = {"Converged", "ProxyUseful", "RankingReliable"}
+    of_other_methods = {"Converged", "DevicesAvailable", "ProxyUseful", "RankingReliable"}
     assert {kind for kind, _, _ in said.conditions} == set(CONDITIONS) - of_other_methods
 
 

@@ -12,8 +12,11 @@ from kubenas.experiment.statuses import PERMANENT
 
 # A call that gives a reason, and which of its arguments that is.
 _GIVES = {"Fault": 0, "Verdict": 1, "Finding": 1, "_UnusableError": 1}
-# What only `kubenas run` says of a trial, what a disrupted attempt ends with, and ends of trials that are no failures.
-_ELSEWHERE = {"RunInterrupted", "NoImprovement", "NodeLost", "StoppedEarly", "Succeeded"}
+# What only `kubenas run` says of a trial, what a disrupted attempt ends with, ends of trials that are no failures, and
+# what only benchmarks say.
+_ELSEWHERE = {"RunInterrupted", "NodeLost", "NoImprovement", "NotMeasured", "StoppedEarly", "Succeeded"} | {
+    "BenchmarkFailed"
+}
 
 
 def calls() -> Iterator[tuple[str, ast.Call]]:

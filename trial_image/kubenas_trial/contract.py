@@ -18,8 +18,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 from kubenas.space.base import Space, Value
 from kubenas.space.load import build_space
@@ -30,7 +31,7 @@ from kubenas_trial.errors import InvalidTrialError, NonFiniteMetricError, TrialE
 from kubenas_trial.exposition import Exposition
 from kubenas_trial.results import EPOCH, Results
 from kubenas_trial.sigterm import Sigterm
-from kubenas_trial.storage.checkpoints import CheckpointStore
+from kubenas_trial.storage.checkpoints import CheckpointStore, place_at
 from kubenas_trial.termination import Failed, Result, error_message, exposed_message, results_message, write
 
 __all__ = ["Candidate", "InvalidTrialError", "NonFiniteMetricError", "Trial", "TrialError"]
@@ -210,6 +211,23 @@ class Trial:
         if self._checkpoints is None:
             return None
         return CheckpointStore(f"{self._checkpoints}/{candidate.id}{suffix}", self.document.checkpoint_every)
+
+    def export(self, candidate: Candidate, write: Callable[[Path], None]) -> None:
+        """Keep the network of `candidate` for a device to measure, where `document.export` asks for it.
+
+        Args:
+            candidate: one of the trial's.
+            write: writes it to a file, as ONNX.
+
+        Raises:
+            InvalidTrialError: there is no storage that a device could read it from.
+            StorageError: it cannot be written.
+        """
+        if self._exposition is None:
+            return
+        if self._checkpoints is None:
+            raise InvalidTrialError("KUBENAS_CHECKPOINT_DIR is not set: there is no storage to export a network to")
+        place_at(self._checkpoints).write(write, lambda _: f"{candidate.id}.onnx")
 
     def _give_up(self, candidate: str, error: TrialError) -> None:
         self._results.fail(candidate, error)

@@ -97,6 +97,8 @@ class TrialDocument(EvaluationDocument):
     rungs: RungsDocument = RungsDocument()
     # Seconds between checkpoints, within an epoch too.
     checkpoint_every: Annotated[float, Field(gt=0)] | None = None
+    # What devices need of each candidate.
+    export: Literal["onnx"] | None = None
     candidates: Annotated[list[CandidateDocument], Field(min_length=1), BeforeValidator(_unpacked)]
 
 

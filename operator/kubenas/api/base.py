@@ -134,6 +134,7 @@ ArchitectureName = Annotated[
     BeforeValidator(lambda name: name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 1]}…"),
     Field(max_length=MAX_NAME, description="The architecture in one line, cut short after 1,024 characters."),
 ]
+LabelValue = Annotated[str, Field(max_length=63, pattern=r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$")]
 MetricName = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from kubenas.api.base import API_VERSION, Duration, FreeObject, Metadata, Model, Ruled
+from kubenas.api.base import API_VERSION, Duration, FreeObject, LabelValue, Metadata, Model, Ruled
 from kubenas.api.evaluation import MAX_CANDIDATES, Evaluation
 from kubenas.api.fidelity import Fidelity
 from kubenas.api.objective import MAX_OBJECTIVES, Objective
@@ -20,7 +20,6 @@ from kubenas.api.status import MAX_WARM_STARTS, ExperimentStatus
 from kubenas.api.storage import Storage
 from kubenas.api.task import Task
 
-LabelValue = Annotated[str, Field(max_length=63, pattern=r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$")]
 AnnotationValue = Annotated[str, Field(max_length=65_536)]
 
 ResourceName = Annotated[str, Field(max_length=316)]
@@ -155,8 +154,23 @@ class TrialTemplate(Model):
 class ExperimentSpec(Ruled):
     """What is searched, how, and for how long."""
 
-    rules: ClassVar[Sequence[ItemRule[Stage] | Unique]] = [
+    rules: ClassVar[Sequence[ItemRule[Any] | Rule[ExperimentSpec] | Unique]] = [
         Unique("objectives", "metric"),
+        ItemRule[Objective](
+            items="objectives",
+            cel="self.exists(o, !has(o.measuredOn))",
+            subject="measuredOn",
+            message="is of every objective: one at least must be what trials report",
+            field="measuredOn",
+            holds=lambda objectives, index: index > 0 or any(one.measured_on is None for one in objectives),
+        ),
+        Rule(
+            cel="has(self.storage) || !self.objectives.exists(o, has(o.measuredOn))",
+            subject="storage",
+            message="is required by objectives with measuredOn, as devices read the exported networks from there",
+            field="storage",
+            holds=lambda spec: spec.storage is not None or all(one.measured_on is None for one in spec.objectives),
+        ),
         *STAGE_RULES,
         Unique("stages", "name"),
         Unique("warmStart", "experiment"),

@@ -8,6 +8,7 @@ from typing import ClassVar, Final, Literal
 from pydantic import Field
 
 from kubenas.api.base import MetricName, Ruled
+from kubenas.api.device import Device
 from kubenas.api.rule import Rule
 
 MAX_OBJECTIVES: Final = 8
@@ -42,7 +43,7 @@ class Objective(Ruled):
         ),
     ]
 
-    metric: MetricName = Field(description="Name of a metric that the trainer reports.")
+    metric: MetricName = Field(description="Name of a metric that the trainer, or a device, reports.")
     goal: Literal["maximize", "minimize"] = Field(default="maximize", description="Which direction is better.")
     target: float | None = Field(
         default=None, description="The experiment has succeeded once one architecture reaches every target."
@@ -58,4 +59,9 @@ class Objective(Ruled):
     reference: float | None = Field(
         default=None,
         description="The worst value that still counts in the hypervolume of several objectives.",
+    )
+    measured_on: Device | None = Field(
+        default=None,
+        description="Measured not by trials but on these nodes, once a training has ended and the other objectives "
+        "leave its candidate a chance. In stages with evaluation.method train, of which the last has this objective.",
     )

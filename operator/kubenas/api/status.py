@@ -23,6 +23,7 @@ class Counts(Model):
 
     pending: int = Field(default=0, ge=0, description="Trials whose pod does not run yet.")
     running: int = Field(default=0, ge=0, description="Trials whose pod runs.")
+    measuring: int = Field(default=0, ge=0, description="Trials that wait for devices to measure their candidates.")
     succeeded: int = Field(default=0, ge=0, description="Trials with a result.")
     pruned: int = Field(default=0, ge=0, description="Trials stopped before their end.")
     failed: int = Field(default=0, ge=0, description="Trials that failed for good.")
@@ -103,7 +104,8 @@ class ExperimentStatus(Model):
         default_factory=list,
         max_length=16,
         description="Accepted, Running, MetricsAvailable, ProposalsAvailable, Reconciled, TrialsScheduled, "
-        "Generalizes, Suspended, Succeeded, Failed; of cheap ways to judge ProxyUseful, RankingReliable, Converged.",
+        "Generalizes, Suspended, Succeeded, Failed; of cheap ways to judge ProxyUseful, RankingReliable, Converged; of "
+        "objectives with measuredOn DevicesAvailable.",
         json_schema_extra=keyed("type"),
     )
     start_time: Time | None = Field(default=None, description="When the first trial was started.")

@@ -13,6 +13,7 @@ from kubenas.api.base import (
     FreeObject,
     Message,
     Metadata,
+    MetricName,
     MetricValue,
     Model,
     Time,
@@ -21,7 +22,7 @@ from kubenas.api.evaluation import MAX_CANDIDATES, MAX_SEEDS, MAX_TRAINED
 from kubenas.api.objective import MAX_OBJECTIVES
 from kubenas.api.rule import WHOLE, Transition, keyed
 
-Phase = Literal["Pending", "Running", "Succeeded", "Pruned", "Failed"]
+Phase = Literal["Pending", "Running", "Measuring", "Succeeded", "Pruned", "Failed"]
 Source = Literal["TerminationMessage", "Prometheus", "Pod"]
 
 # Points of a learning curve that are thinned out as it grows, and those at rungs, which are kept.
@@ -29,6 +30,7 @@ MAX_CURVE_POINTS = 32
 MAX_RUNGS = 16
 MAX_RUNG_POINTS = MAX_RUNGS * MAX_TRAINED
 MAX_METRICS = 64
+MAX_MEASUREMENTS = MAX_TRAINED * (MAX_OBJECTIVES - 1)
 # Of all candidates together: more could not be read in one turn of the operator's event loop.
 MAX_VALUES = 14 * MAX_CANDIDATES
 # The largest whole number that every JSON reader takes for what it is.
@@ -142,6 +144,29 @@ class Failure(Model):
     time: Time = Field(description="When.")
 
 
+class MeasurementFailure(Model):
+    """Why a measurement failed."""
+
+    reason: str = Field(max_length=63, description="One CamelCase word for programs.")
+    message: Message = Field(max_length=512, description="What happened, for people.")
+    time: Time = Field(description="When.")
+
+
+class Measurement(Model):
+    """One objective of one candidate that is measured on a device."""
+
+    candidate: str = Field(max_length=63, description="The candidate's id.")
+    metric: MetricName = Field(description="The objective's metric.")
+    queued_time: Time = Field(description="When its training had ended.")
+    attempt: int = Field(default=1, ge=1, description="The attempt that runs or ran last, from 1: a pod each.")
+    failures: int = Field(default=0, ge=0, description="Attempts that failed; disrupted ones do not count.")
+    node: str | None = Field(default=None, max_length=253, description="The node that has measured it.")
+    completion_time: Time | None = Field(default=None, description="When it was measured, or given up.")
+    last_failure: MeasurementFailure | None = Field(
+        default=None, description="Why the last attempt failed; of one that was given up, why it has no value."
+    )
+
+
 class TrialStatus(Model):
     """How the trial goes; written by the operator only."""
 
@@ -187,6 +212,12 @@ class TrialStatus(Model):
         description="Candidates that are stopped early while others of the trial go on; their results are what they "
         "came to.",
         json_schema_extra=keyed("candidate"),
+    )
+    measurements: list[Measurement] = Field(
+        default_factory=list,
+        max_length=MAX_MEASUREMENTS,
+        description="Objectives that are measured on devices, where its training leaves its candidates a chance.",
+        json_schema_extra=keyed("candidate", "metric"),
     )
     curve: list[Point] = Field(
         default_factory=list,

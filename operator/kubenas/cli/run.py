@@ -47,5 +47,11 @@ def _refuse_what_cannot_run(experiment: NASExperiment, file: Path) -> None:
         fail(f"{file}: spec.suspend: is true, so that no trial would run: set it to false")
     if experiment.spec.trials.parallelism == 0:
         fail(f"{file}: spec.trials.parallelism: is 0, so that no trial would run: set it to at least 1")
+    for index, objective in enumerate(experiment.spec.objectives):
+        if objective.measured_on is not None:
+            fail(
+                f"{file}: spec.objectives[{index}].measuredOn: needs a cluster with that node: remove it to run here "
+                "(task.settings.measure: [onnx_latency_ms] measures on this machine)"
+            )
     if uses_own_trainer(experiment.spec) and find_spec("torch") is None:
         fail("KubeNAS' own trainer needs torch, which is not installed: pip install 'kubenas[trial]'")

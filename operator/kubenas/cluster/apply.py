@@ -14,6 +14,7 @@ from kubenas.api.base import API_VERSION
 from kubenas.api.experiment import NASExperiment
 from kubenas.api.status import ExperimentStatus
 from kubenas.api.trial import TrialStatus
+from kubenas.cluster.benchmarks import benchmark_manifest
 from kubenas.cluster.client import ApiError, Client, Object
 from kubenas.cluster.election import NotLeaderError
 from kubenas.cluster.events import announce
@@ -25,6 +26,7 @@ from kubenas.cluster.removal import removal_manifest, removal_pod_name
 from kubenas.cluster.store import Store
 from kubenas.cluster.turns import Turn
 from kubenas.experiment.actions import Announcement, NewTrial, Plan, Removal, WriteTrial
+from kubenas.experiment.benchmarks import Benchmark
 from kubenas.experiment.plan import Observed
 from kubenas.experiment.stages import ResolvedStage, stage_of
 from kubenas.experiment.state import Attempt, Fault, Trial, earliest
@@ -78,6 +80,7 @@ class Applier:
         steps = [
             *(self._create(experiment, stages, new) for new in plan.create),
             *(self._start(experiment, stages, trial) for trial in plan.start),
+            *(self._measure(experiment, benchmark) for benchmark in plan.measure),
             *(self._write_trial(experiment, write) for write in plan.write),
         ]
         if plan.remove is not None:
@@ -203,6 +206,12 @@ class Applier:
             manifest = await asyncio.to_thread(pod_manifest, experiment, stage, trial, self._defaults, token_hex())
         else:
             manifest = pod_manifest(experiment, stage, trial, self._defaults, token_hex())
+        await self._make_pod(manifest)
+
+    async def _measure(self, experiment: NASExperiment, benchmark: Benchmark) -> None:
+        await self._make_pod(benchmark_manifest(experiment, benchmark, self._defaults))
+
+    async def _make_pod(self, manifest: Object) -> None:
         try:
             self._store.put_pod(await self._made(pods(self._namespace), manifest))
         except ApiError as error:

@@ -28,8 +28,12 @@ class KnownPods:
         self._attempts: dict[str, Attempt] = {}
 
     def attempts(self) -> dict[str, Attempt]:
-        """Those that exist now, by name; a copy."""
-        return dict(self._attempts)
+        """Attempts at trials that exist now, by name."""
+        return {name: one for name, one in self._attempts.items() if one.benchmark is None}
+
+    def benchmarks(self) -> dict[str, Attempt]:
+        """Attempts to measure candidates on devices that exist now, by name."""
+        return {name: one for name, one in self._attempts.items() if one.benchmark is not None}
 
     def put(self, attempt: Attempt) -> bool:
         """Take in an attempt; whether it says anything new."""
@@ -89,5 +93,7 @@ class KnownPods:
 
 
 def _observe_phases(before: Attempt | None, after: Attempt) -> None:
+    if after.benchmark is not None:
+        return
     for phase, seconds in phases_ended(before, after):
         TRIAL_PHASES.labels(phase).observe(seconds)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from kubenas.api.base import GROUP, VERSION
-from kubenas.experiment.contract import TRAINER
+from kubenas.experiment.contract import BENCHMARK, TRAINER
 from kubenas.experiment.status import EXPERIMENT_LABEL
 
 TRIAL_LABEL = "kubenas.io/trial"
 ATTEMPT_LABEL = "kubenas.io/attempt"
+# Of a pod that measures a candidate on a device: the number of the objective.
+BENCHMARK_LABEL = "kubenas.io/benchmark"
 # Tells the objects of an experiment from those of a deleted one of the same name.
 EXPERIMENT_UID_LABEL = "kubenas.io/experiment-uid"
 MANAGED_BY = {"app.kubernetes.io/managed-by": "kubenas"}
@@ -17,6 +19,8 @@ API = f"/apis/{GROUP}/{VERSION}"
 __all__ = [
     "API",
     "ATTEMPT_LABEL",
+    "BENCHMARK",
+    "BENCHMARK_LABEL",
     "EXPERIMENT_LABEL",
     "EXPERIMENT_UID_LABEL",
     "MANAGED_BY",

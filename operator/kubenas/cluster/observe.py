@@ -8,7 +8,7 @@ from typing import Any
 from kubenas.api.trial import TrialSpec, TrialStatus
 from kubenas.cluster.client import Object
 from kubenas.cluster.devices import devices
-from kubenas.cluster.names import TRAINER, TRIAL_LABEL
+from kubenas.cluster.names import BENCHMARK, BENCHMARK_LABEL, TRAINER, TRIAL_LABEL
 from kubenas.cluster.ownership import controller_uid
 from kubenas.experiment.contract import STOP_TOKEN_VARIABLE
 from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Trial, Waiting
@@ -17,6 +17,8 @@ _IMAGE_REASONS = frozenset({"ImagePullBackOff", "InvalidImageName", "ErrImageNev
 _START_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
 # Who deletes pods of lost nodes.
 _NODE_LOST = frozenset({"DeletionByTaintManager", "DeletionByPodGC"})
+# The containers that decide how far a pod is.
+_PROGRAMS = (TRAINER, BENCHMARK)
 # Conditions that say that the cluster takes the pod away (TerminationTarget: Kueue's preemption).
 _DISRUPTIONS = ("DisruptionTarget", "TerminationTarget")
 # Reasons of a pod's failure that are its node's: shut down, as spot nodes are, lost, or needed for a critical pod.
@@ -79,8 +81,14 @@ def attempt_of(pod: Object) -> Attempt:
         gone_by=_optional(metadata.get("deletionTimestamp")),
         lingers=phase is AttemptPhase.ENDED and not over and _others_go_on(status),
         devices=devices(spec),
+        benchmark=_benchmark(metadata["labels"]),
         token=_token(spec),
     )
+
+
+def _benchmark(labels: Object) -> int | None:
+    number = str(labels.get(BENCHMARK_LABEL, ""))
+    return int(number) if number.isdecimal() else None
 
 
 def _token(spec: Object) -> str:
@@ -92,13 +100,13 @@ def _token(spec: Object) -> str:
 
 def _state_of_trainer(status: Object) -> Object:
     statuses = status.get("containerStatuses") or []
-    return next((s.get("state") or {} for s in statuses if s.get("name") == TRAINER), {})
+    return next((s.get("state") or {} for s in statuses if s.get("name") in _PROGRAMS), {})
 
 
 def _others_go_on(status: Object) -> bool:
     """Whether sidecars hold the pod. A pod whose containers have all ended is over in a moment, and keeps its log."""
     statuses = status.get("containerStatuses") or []
-    return any("terminated" not in (s.get("state") or {}) for s in statuses if s.get("name") != TRAINER)
+    return any("terminated" not in (s.get("state") or {}) for s in statuses if s.get("name") not in _PROGRAMS)
 
 
 def _waiting(conditions: list[Object]) -> Waiting | None:

@@ -90,6 +90,7 @@ class Store:
             ledger=self._ledger,
             stages=self._stages,
             attempts=self._pods.attempts(),
+            benchmarks=self._pods.benchmarks(),
             readings=self.readings,
             problems=[*self.problems, *self.warm_start_problems],
             refusal=self.refusal,

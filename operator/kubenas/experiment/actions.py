@@ -8,6 +8,7 @@ from typing import Final, Literal
 from kubenas.api.status import ExperimentStatus
 from kubenas.api.text import clean
 from kubenas.api.trial import TrialSpec, TrialStatus
+from kubenas.experiment.benchmarks import Benchmark
 from kubenas.experiment.state import Attempt, Trial
 
 # Characters that an event of Kubernetes holds.
@@ -69,6 +70,7 @@ class Plan:
     stop: tuple[Attempt, ...] = ()
     start: tuple[Trial, ...] = ()
     create: tuple[NewTrial, ...] = ()
+    measure: tuple[Benchmark, ...] = ()
     remove: Removal | None = None
     status: ExperimentStatus | None = None
     # To be said once the status is written.

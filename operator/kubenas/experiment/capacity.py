@@ -51,7 +51,8 @@ def capacity(
         wakes.at(attempt.gone_by and attempt.gone_by + LOST_SECONDS)
     # The attempts of a trial share its checkpoints: one at a time.
     held = {attempt.trial for attempt in leaving}
-    in_order = [trial for _, trial in sorted(unfinished.items())]
+    # Devices have queues of their own.
+    in_order = [trial for _, trial in sorted(unfinished.items()) if not trial.measuring]
     active = [trial for trial in in_order if trial.attempt_name in attempts]
     waiting = [trial for trial in in_order if trial.attempt_name not in attempts]
     scale = slots(trials, [attempts[trial.attempt_name] for trial in active], leaving, now, wakes)
@@ -78,7 +79,7 @@ def capacity(
 
 def unneeded(unfinished: Mapping[int, Trial], attempts: Mapping[str, Attempt]) -> list[Attempt]:
     """Attempts that no trial needs any more; what has become of them is written down already."""
-    current = {trial.attempt_name for trial in unfinished.values()}
+    current = {trial.attempt_name for trial in unfinished.values() if not trial.measuring}
     return [attempt for name, attempt in attempts.items() if name not in current]
 
 

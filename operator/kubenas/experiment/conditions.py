@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -15,8 +15,9 @@ from kubenas.experiment.generalization import generalization
 from kubenas.experiment.judged import Judged
 from kubenas.experiment.judgements import findings
 from kubenas.experiment.ledger import Ledger
+from kubenas.experiment.measuring import Devices, on_devices
 from kubenas.experiment.stages import ResolvedStage
-from kubenas.experiment.state import Attempt, Readings, moment
+from kubenas.experiment.state import Attempt, Readings, Trial, moment
 from kubenas.experiment.verdict import Verdict
 
 # (type, whether it holds, reason, message) -> condition
@@ -44,6 +45,9 @@ class Seen:
     starting: bool
     # Trials whose attempt runs now.
     running: int
+    # Trials that devices are to measure.
+    measuring: Sequence[Trial]
+    devices: Devices
     slots: Capacity
     # Trials whose checkpoints are removed now, or were before.
     removed: int | None
@@ -89,6 +93,7 @@ def conditions(
         _proposals(seen, condition),
         _reconciled(seen, condition),
         _scheduled(seen, condition),
+        *_devices(ledger, seen, condition),
         _generalizes(experiment, seen, finalists, condition),
         *(condition(kind, one.holds, one.reason, one.message) for kind, one in told),
     ]
@@ -173,3 +178,28 @@ def _scheduled(seen: Seen, condition: _Make) -> Condition:
         said = f"No further trials are started until there are nodes for those that wait. {said}"
         return condition("TrialsScheduled", False, "NodesUnavailable", said[:32768])
     return condition("TrialsScheduled", False, "Unschedulable", said[:32768])
+
+
+def _devices(ledger: Ledger, seen: Seen, condition: _Make) -> Iterator[Condition]:
+    """Whether devices measure; nothing where no objective is measured on one."""
+    if not on_devices(seen.stages[-1]):
+        return
+    outstanding = [one for trial in seen.measuring for one in trial.status.measurements if one.completion_time is None]
+    failures = [(one.last_failure.time.timestamp(), one) for one in outstanding if one.last_failure is not None]
+    last = ledger.unmeasured
+    if seen.devices.away:
+        away = min(seen.devices.away.values(), key=lambda one: one.name)
+        said = away.waiting.message if away.waiting else "no node has its labels, or all are taken"
+        message = f"No node takes pod {away.name}; {len(outstanding)} measurements wait: {said}"
+        yield condition("DevicesAvailable", False, "DeviceUnavailable", message[:32768])
+    elif failures:
+        _, one = max(failures, key=lambda failed: failed[0])
+        why = f"{one.last_failure.reason}: {one.last_failure.message}" if one.last_failure else ""
+        message = f"{one.metric} is measured again after {one.failures} failed attempts: {why}"
+        yield condition("DevicesAvailable", False, "MeasurementFailed", message)
+    elif last is not None and last.fault is not None and last.at > max(ledger.measured_at.values(), default=0.0):
+        message = f"The last measurement of {last.metric} was given up: {last.fault.reason}: {last.fault.message}"
+        reason = "DeviceUnavailable" if last.fault.reason == "DeviceUnavailable" else "MeasurementFailed"
+        yield condition("DevicesAvailable", False, reason, message)
+    else:
+        yield condition("DevicesAvailable", True, "Available", "Devices measure candidates once they are trained.")

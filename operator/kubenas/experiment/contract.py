@@ -27,6 +27,11 @@ STOP_TOKEN_VARIABLE = "KUBENAS_STOP_TOKEN"  # noqa: S105 - the variable's name
 METRICS_PORT = 8080
 # The container that is the trial's program; users' templates name it to change it.
 TRAINER = "trainer"
+# Of a pod that measures a candidate on a device: its container, the exported network, and the metric to leave.
+BENCHMARK = "benchmark"
+MODEL_VARIABLE = "KUBENAS_MODEL"
+METRIC_VARIABLE = "KUBENAS_METRIC"
+CANDIDATE_VARIABLE = "KUBENAS_CANDIDATE"
 
 
 def trial_document(
@@ -50,12 +55,20 @@ def trial_document(
             **evaluation_document(spec, stage),
             "searchSpace": spec.search_space.dump(),
             **_checkpointing(spec),
+            **({"export": "onnx"} if len(stage.reported) < len(stage.objectives) else {}),
             **({"supernet": f"{checkpoints}/{trial.supernet}"} if checkpoints and trial.supernet else {}),
             **({"rungs": {"epochs": stage.rungs, "metrics": stage.required}} if stage.rungs else {}),
             "candidates": _candidates(trial.remaining, stage, checkpoints),
         },
         separators=(",", ":"),
     )
+
+
+def candidate_document(trial: Trial, candidate: str) -> str:
+    """The JSON object by which a benchmark may tell what it measures."""
+    architecture = next(one.architecture for one in trial.candidates if one.id == candidate)
+    document = {"trial": trial.name, "candidate": candidate, "architecture": architecture}
+    return json.dumps(document, separators=(",", ":"))
 
 
 def _checkpointing(spec: ExperimentSpec) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from statistics import fmean, stdev
 
 from kubenas.api.objective import Objective
 from kubenas.api.trial import Source
-from kubenas.experiment.objectives import feasible, score, stood_for, values
+from kubenas.experiment.objectives import feasible, improved, score, stood_for, values, violation
 from kubenas.fidelity.base import RungCurve, Value
 from kubenas.search.base import Observation, Score
 from kubenas.space.base import Architecture
@@ -26,6 +26,8 @@ class Judged:
         trainings: metrics of each training with a result, where there were several.
         rung: where it was stopped early, the highest rung that it was seen at, in epochs, and what it had come to
             there. Its strategy sees that; nothing else counts it as a result.
+        unmeasured: where only limits are not known of it, as no device has measured them: what it comes to if it keeps
+            them. Its strategy sees that; nothing else counts it as a result.
     """
 
     trial: int
@@ -37,6 +39,7 @@ class Judged:
     values: tuple[float, ...] = ()
     trainings: tuple[Mapping[str, float], ...] = ()
     rung: tuple[int, Value] | None = None
+    unmeasured: Value | None = None
 
     @property
     def rank(self) -> tuple[Score, int, int]:
@@ -55,6 +58,8 @@ class Judged:
         if self.rung is not None:
             epochs, there = self.rung
             return Observation(self.architecture, there.score, there.values, self.metrics, epochs)
+        if self.unmeasured is not None:
+            return Observation(self.architecture, self.unmeasured.score, self.unmeasured.values, self.metrics)
         return Observation(self.architecture, self.score, self.values, self.metrics)
 
     def judged_before(self, objectives: Sequence[Objective]) -> Observation:
@@ -91,10 +96,21 @@ def judged(
     """
     if not (whole and objectives and all(o.metric in metrics for o in objectives)):
         rung = (max(curve), curve[max(curve)]) if curve and not whole else None
-        return Judged(trial, candidate, architecture, metrics, None, source, rung=rung)
+        unmeasured = _unmeasured(objectives, metrics) if whole else None
+        return Judged(trial, candidate, architecture, metrics, None, source, rung=rung, unmeasured=unmeasured)
     return Judged(
         trial, candidate, architecture, metrics, score(objectives, metrics), source, values(objectives, metrics)
     )
+
+
+def _unmeasured(objectives: Sequence[Objective], metrics: Mapping[str, float]) -> Value | None:
+    """What a candidate comes to if it keeps the limits that no device has measured; None where more is not known."""
+    missing = [one for one in objectives if one.metric not in metrics]
+    if not missing or any(one.measured_on is None or one in improved(objectives) for one in missing):
+        return None
+    broken = violation((one for one in objectives if one.metric in metrics), metrics)
+    own = values(objectives, metrics)
+    return Value((-broken, own[0]), own)
 
 
 def averaged(objectives: Sequence[Objective], trainings: Sequence[Judged]) -> Judged:

@@ -31,7 +31,7 @@ def metric_problems(spec: ExperimentSpec, space: Space) -> Iterator[SpecError]:
     more = f", and by task.settings.measure {', '.join(measures)}" if measures else ""
     for index, objective in enumerate(spec.objectives):
         metric = objective.metric
-        if metric in reported:
+        if metric in reported or objective.measured_on is not None:
             continue
         if metric in further:
             message = f"{metric} is measured only where task.settings.measure lists {further[metric]}: add it there"

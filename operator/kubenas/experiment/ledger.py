@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from kubenas.api.metric_names import of_proxies
 from kubenas.api.objective import Objective
 from kubenas.experiment.curves import curves_of
+from kubenas.experiment.ended import Ended, Measured, shortened
 from kubenas.experiment.judged import Judged, distinct, judged, spread_evenly
 from kubenas.experiment.judgements import Judgements, judgements
 from kubenas.experiment.objectives import stood_for
 from kubenas.experiment.records import StageRecord
-from kubenas.experiment.replicates import Ended, Replicates
+from kubenas.experiment.replicates import Replicates
 from kubenas.experiment.rungs import rung_curves
 from kubenas.experiment.stages import ResolvedStage, stage_named
 from kubenas.experiment.state import FINISHED, Fault, Trial, trial_number
@@ -56,6 +57,9 @@ class Ledger:
         # Whole milliseconds, as statuses have them: their sum does not depend on the order.
         self._gpu_milliseconds = 0
         self.last_order = 0
+        # When devices last gave a value, by metric, and the last measurement without one.
+        self.measured_at: dict[str, float] = {}
+        self.unmeasured: Measured | None = None
         # When a trial last ended, in seconds since the epoch.
         self.last_completed: float | None = None
         # Until another trial ends.
@@ -79,7 +83,7 @@ class Ledger:
             self.unfinished.pop(trial.number, None)
             curves = self._rung_curves(trial)
             candidates = self._judged(trial, parsed, curves)
-            self._end(_shortened(trial, candidates, self._whole_curves(trial, candidates, curves)))
+            self._end(shortened(trial, candidates, self._whole_curves(trial, candidates, curves)))
         else:
             self.unfinished[trial.number] = trial
 
@@ -114,6 +118,11 @@ class Ledger:
         self.last_order = max(self.last_order, ended.order)
         if ended.completed is not None:
             self.last_completed = max(self.last_completed or 0.0, ended.completed)
+        for one in ended.measurements:
+            if one.fault is None:
+                self.measured_at[one.metric] = max(one.at, self.measured_at.get(one.metric, 0.0))
+            elif self.unmeasured is None or one.at >= self.unmeasured.at:
+                self.unmeasured = one
         self.stage(ended.stage).end(ended, latest=latest)
 
     def __len__(self) -> int:
@@ -281,25 +290,3 @@ def _judged_by(stage: ResolvedStage, one: Observation) -> Observation:
     """A result of another experiment, by a stage's own objectives."""
     found = stood_for(stage.objectives, one.metrics, one.known_score)
     return Observation(one.architecture, *found, one.metrics)
-
-
-def _shortened(trial: Trial, candidates: tuple[Judged, ...], curves: Mapping[Training, RungCurve]) -> Ended:
-    """What is kept of an ended trial."""
-    status = trial.status
-    fault = None
-    if status.phase != "Succeeded" and status.conditions:
-        fault = Fault(status.conditions[0].reason, f"{trial.name}: {status.conditions[0].message}")
-    return Ended(
-        number=trial.number,
-        seed=trial.seed,
-        order=status.order or 0,
-        results_seen=trial.results_seen,
-        phase=status.phase or "Failed",
-        stage=trial.stage,
-        gpu_seconds=status.gpu_seconds,
-        completed=status.completion_time.timestamp() if status.completion_time else None,
-        resource_version=trial.resource_version,
-        fault=fault,
-        candidates=candidates,
-        rung_curves=curves,
-    )

@@ -18,17 +18,22 @@ def score(objectives: Sequence[Objective], metrics: Mapping[str, float]) -> Scor
         KeyError: an objective's metric is missing.
     """
     primary = objectives[0]
-    return (-_violation(objectives, metrics), _sign(primary) * metrics[primary.metric])
+    return (-violation(objectives, metrics), _sign(primary) * metrics[primary.metric])
 
 
-def _violation(objectives: Iterable[Objective], metrics: Mapping[str, float]) -> float:
-    violation = 0.0
+def violation(objectives: Iterable[Objective], metrics: Mapping[str, float]) -> float:
+    """By how much limits are broken, relative to them.
+
+    Raises:
+        KeyError: the metric of one with a limit is missing.
+    """
+    excesses = 0.0
     for objective in objectives:
         if objective.limit is None:
             continue
         excess = _sign(objective) * (objective.limit - metrics[objective.metric])
-        violation += max(0.0, excess) / max(abs(objective.limit), 1e-12)
-    return violation
+        excesses += max(0.0, excess) / max(abs(objective.limit), 1e-12)
+    return excesses
 
 
 def stood_for(
@@ -42,8 +47,8 @@ def stood_for(
         other: its score by the other objectives.
     """
     known = {o.metric: metrics.get(o.metric, _sign(o) * other[1]) for o in objectives}
-    violation = _violation((o for o in objectives if o.metric in metrics), metrics)
-    return (-violation, _sign(objectives[0]) * known[objectives[0].metric]), values(objectives, known)
+    broken = violation((o for o in objectives if o.metric in metrics), metrics)
+    return (-broken, _sign(objectives[0]) * known[objectives[0].metric]), values(objectives, known)
 
 
 def best_value(objectives: Sequence[Objective], results: Sequence[Result]) -> float | None:

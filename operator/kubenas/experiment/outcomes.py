@@ -13,6 +13,7 @@ from kubenas.experiment.actions import Announcement, WriteTrial
 from kubenas.experiment.curves import joined
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.lifecycle import NO_IMPROVEMENT, Step, advance, prune, release
+from kubenas.experiment.measuring import Devices, advance_measuring, given_up, queued
 from kubenas.experiment.objectives import best_value
 from kubenas.experiment.rules import Rules
 from kubenas.experiment.rungs import rung_curves, trained
@@ -39,6 +40,7 @@ def outcomes(
     readings: Readings,
     end: Verdict | None,
     surplus: Collection[str],
+    devices: Devices,
     now: float,
     wakes: Wakes,
 ) -> Outcomes:
@@ -47,6 +49,7 @@ def outcomes(
     Args:
         end: the experiment's, if it has ended: trials that still run are then stopped.
         surplus: names of trials that have no slot any more.
+        devices: what measures candidates whose training has ended.
         now: seconds since the epoch.
         wakes: is told when something is due for a trial.
     """
@@ -54,22 +57,25 @@ def outcomes(
     order, stops = ledger.last_order, _stops(stages, ledger, readings)
     writes: list[WriteTrial] = []
     read_now = False
+    over = None if end is None else Fault(end.reason, f"The experiment has ended: {end.message}")
+    measures = end is None or end.measures
     for trial in ledger.unfinished.values():
-        rules = rules_of.get(trial.stage) or _rules(spec, None)
+        stage, rules = stage_named(stages, trial.stage), rules_of.get(trial.stage) or _rules(spec, None)
         attempt = attempts.get(trial.attempt_name)
-        step = advance(trial, attempt, readings, rules, now)
-        stopped = _stopped(trial, stops)
-        why = (
-            _fault(trial, stopped, rules)
-            if end is None
-            else Fault(end.reason, f"The experiment has ended: {end.message}")
-        )
-        released = spec.suspend or trial.name in surplus
-        step = _overruled(trial, attempt, step, readings, rules, why, released=released, now=now)
-        step = _noted(trial, attempt, step, stopped)
-        wakes.at(step.wake_at)
-        read_now = read_now or step.read_now
-        status = step.status
+        if trial.measuring:
+            status = _measured(trial, devices, rules.retries, None if measures else over, now, wakes)
+        else:
+            step = advance(trial, attempt, readings, rules, now)
+            stopped = _stopped(trial, stops)
+            why = over or _fault(trial, stopped, rules)
+            released = spec.suspend or trial.name in surplus
+            step = _overruled(trial, attempt, step, readings, rules, why, released=released, now=now)
+            step = _noted(trial, attempt, step, stopped)
+            wakes.at(step.wake_at)
+            read_now = read_now or step.read_now
+            status = step.status
+            if status is not None and status.phase == "Succeeded" and stage is not None and measures:
+                status = queued(stage, ledger.stage(stage.name).front, status, now)
         if status is None:
             continue
         if status.completion_time is not None:
@@ -77,6 +83,15 @@ def outcomes(
             status = status.model_copy(update={"order": order, "value": _value(stages, trial, status, rules)})
         writes.append(WriteTrial(trial, status, _failure(trial, status)))
     return Outcomes(tuple(writes), read_now)
+
+
+def _measured(
+    trial: Trial, devices: Devices, retries: int, why: Fault | None, now: float, wakes: Wakes
+) -> TrialStatus | None:
+    """What becomes of a trial that is measured; `why` it is given up, if it is."""
+    status = advance_measuring(trial, devices, retries, now, wakes)
+    over = status is not None and status.completion_time is not None
+    return status if why is None or over else given_up(status or trial.status, why, now)
 
 
 def _stops(stages: Sequence[ResolvedStage], ledger: Ledger, readings: Readings) -> dict[Training, Stop]:
@@ -95,7 +110,8 @@ def _stops(stages: Sequence[ResolvedStage], ledger: Ledger, readings: Readings) 
             curves = rung_curves(stage, trial.number, known)
             seen |= curves
             over = trained(trial.candidates, known)
-            running |= {training for training in curves if training.candidate not in over}
+            if not trial.measuring:
+                running |= {training for training in curves if training.candidate not in over}
         if running:
             of_all = {**ledger.stage(stage.name).rung_curves, **seen}
             stops = stage.scheduler.stops(of_all, running)

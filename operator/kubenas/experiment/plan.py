@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from kubenas.api.errors import SpecError
@@ -14,6 +14,7 @@ from kubenas.experiment.capacity import Capacity, capacity, unneeded
 from kubenas.experiment.conditions import Seen
 from kubenas.experiment.kept_checkpoints import removal
 from kubenas.experiment.ledger import Ledger
+from kubenas.experiment.measuring import devices, due, needed
 from kubenas.experiment.outcomes import outcomes
 from kubenas.experiment.proposals import asked, current_stage, next_trials, open_trials
 from kubenas.experiment.scaling import unschedulable
@@ -36,6 +37,7 @@ class Observed:
     Attributes:
         stages: resolved, with their strategies.
         attempts: by name; those that exist now.
+        benchmarks: attempts to measure candidates on devices, by name; those that exist now.
         problems: what is wrong with the specification; nothing new is started while there are any.
         refusal: why the backend does not take attempts at present.
         unreadable: what is wrong with objects of the experiment that had to be left out.
@@ -47,6 +49,7 @@ class Observed:
     ledger: Ledger
     attempts: Mapping[str, Attempt]
     readings: Readings
+    benchmarks: Mapping[str, Attempt] = field(default_factory=dict)
     problems: Sequence[SpecError] = ()
     refusal: str | None = None
     unreadable: Sequence[str] = ()
@@ -86,7 +89,11 @@ def plan(observed: Observed, now: float) -> Plan:
     end = verdict(experiment, stages, ledger, spent, None, now)
     slots = _capacity(observed, now, wakes)
     surplus = {trial.name for trial in slots.surplus}
-    found = outcomes(experiment.spec, stages, ledger, observed.attempts, observed.readings, end, surplus, now, wakes)
+    measured = [trial for trial in ledger.unfinished.values() if trial.measuring]
+    known = devices(stages[-1], measured, observed.benchmarks, ledger.measured_at, _resumed(experiment), now, wakes)
+    found = outcomes(
+        experiment.spec, stages, ledger, observed.attempts, observed.readings, end, surplus, known, now, wakes
+    )
     if len(found.writes) > MOST_AT_ONCE:
         wakes.at(now)
     fill = _Fill()
@@ -94,6 +101,9 @@ def plan(observed: Observed, now: float) -> Plan:
         fill = _fill(observed, slots, now, wakes)
         if fill.exhausted is not None:
             end = verdict(experiment, stages, ledger, spent, fill.exhausted, now)
+    changing = {write.trial.name for write in found.writes}
+    waiting = [] if observed.idle else [trial for trial in measured if trial.name not in changing]
+    measure = tuple(due(waiting, known, now, wakes))
     if end is None:
         wakes.at(budget_ends_at(experiment, running_gpus, spent, now))
     stage = current_stage(stages, ledger, fill.exhausted)
@@ -112,6 +122,8 @@ def plan(observed: Observed, now: float) -> Plan:
         imported=observed.imported,
         starting=bool(fill.start or fill.create),
         running=sum(_runs(observed, trial) for trial in ledger.unfinished.values()),
+        measuring=measured,
+        devices=known,
         slots=slots,
         removed=len(remove.trials) if remove else experiment.status.checkpoints_removed,
     )
@@ -119,9 +131,10 @@ def plan(observed: Observed, now: float) -> Plan:
     delete = _expired(experiment, status.completion_time, now, wakes)
     return Plan(
         write=found.writes[:MOST_AT_ONCE],
-        stop=_stopped(observed),
+        stop=(*_stopped(observed), *_unneeded_benchmarks(observed, measured)),
         start=tuple(fill.start),
         create=tuple(fill.create),
+        measure=measure,
         remove=remove,
         status=status if status != experiment.status else None,
         announce=tuple(announcements(experiment.status, status)),
@@ -159,7 +172,8 @@ def spending(observed: Observed, now: float) -> tuple[float, float]:
     for trial in observed.ledger.unfinished.values():
         spent += trial.status.gpu_seconds
         attempt = observed.attempts.get(trial.attempt_name)
-        if attempt:
+        # Of one that has come to its end, the status has it.
+        if attempt and not trial.measuring:
             spent += attempt.gpu_seconds(now, shares)
             gpus += attempt.gpus(shares) if attempt.phase is AttemptPhase.RUNNING else 0.0
     return spent, gpus
@@ -209,6 +223,17 @@ def _stopped(observed: Observed) -> tuple[Attempt, ...]:
         for attempt in unneeded(observed.ledger.unfinished, observed.attempts)
         if attempt.gone_by is None and (attempt.holds_devices or not observed.ledger.has_failed(attempt.trial))
     )
+
+
+def _unneeded_benchmarks(observed: Observed, measured: Sequence[Trial]) -> tuple[Attempt, ...]:
+    wanted = set() if observed.experiment.spec.suspend else needed(observed.stages[-1], measured)
+    return tuple(one for name, one in observed.benchmarks.items() if name not in wanted and one.gone_by is None)
+
+
+def _resumed(experiment: NASExperiment) -> float:
+    """When the experiment was last seen not to be suspended any more."""
+    found = (one for one in experiment.status.conditions if one.type == "Suspended" and one.status == "False")
+    return max((one.last_transition_time.timestamp() for one in found), default=0.0)
 
 
 def _expired(experiment: NASExperiment, completed: datetime | None, now: float, wakes: Wakes) -> bool:

@@ -9,6 +9,7 @@ from kubenas.api.status import ExperimentStatus
 from kubenas.experiment.capacity import capacity
 from kubenas.experiment.judged import Judged
 from kubenas.experiment.judgements import Judgements
+from kubenas.experiment.measuring import on_devices
 from kubenas.experiment.objectives import improved
 from kubenas.experiment.plan import Observed, spending
 from kubenas.experiment.proposals import total_trials
@@ -105,6 +106,8 @@ def _trials(observed: Observed, status: ExperimentStatus) -> dict[tuple[str, str
         counts = status.counts if status.counts is not None and status.stage == stage.name else None
         found[name, "Pending"] = counts.pending if counts else 0
         found[name, "Running"] = counts.running if counts else 0
+        if on_devices(stage):
+            found[name, "Measuring"] = counts.measuring if counts else 0
         for phase, count in observed.ledger.stage(stage.name).phases.items():
             found[name, phase] = count
     return found

@@ -42,6 +42,7 @@ FAILURES: Final = frozenset(
 CONDITIONS: Final[Mapping[str, frozenset[str]]] = {
     "Accepted": frozenset({"InvalidSpec", "Valid"}),
     "Converged": frozenset({"Collapsed", "Converged", "NotEndedYet"}),
+    "DevicesAvailable": frozenset({"Available", "DeviceUnavailable", "MeasurementFailed"}),
     "Failed": frozenset(
         {
             "BudgetExhausted",
@@ -52,6 +53,7 @@ CONDITIONS: Final[Mapping[str, frozenset[str]]] = {
             "MetricMissing",
             "NoTrialSucceeded",
             "NotEnded",
+            "NothingMeasured",
             "ResultsTooLarge",
             "SupernetFailed",
         }

@@ -8,10 +8,11 @@ from typing import Final
 
 from kubenas.api.objective import Objective
 from kubenas.experiment.combination import Combination
+from kubenas.experiment.ended import Ended
 from kubenas.experiment.front import Front
 from kubenas.experiment.judged import Judged, ranked
 from kubenas.experiment.kept_history import KeptHistory
-from kubenas.experiment.replicates import Ended, Replicates
+from kubenas.experiment.replicates import Replicates
 from kubenas.experiment.state import FINISHED
 from kubenas.fidelity.base import RungCurve, Training
 from kubenas.search.base import History, Observation, Strategy

@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from kubenas.api.objective import Objective
+from kubenas.experiment.ended import Ended
 from kubenas.experiment.judged import Judged, averaged
-from kubenas.experiment.state import Fault
-from kubenas.fidelity.base import RungCurve, Training
 from kubenas.space.base import Architecture
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """What is kept of an ended trial."""
-
-    number: int
-    seed: int
-    order: int
-    results_seen: int
-    phase: str
-    stage: str | None
-    gpu_seconds: float
-    completed: float | None
-    resource_version: str
-    fault: Fault | None
-    candidates: tuple[Judged, ...]
-    rung_curves: Mapping[Training, RungCurve] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def rung_curves(stage: ResolvedStage, number: int, curves: Curves) -> dict[Training, RungCurve]:
-    """The values of a trial's candidates at the rungs that they were seen at, with all objectives.
+    """The values of a trial's candidates at the rungs that they were seen at, with all objectives that trials report.
 
     Args:
         stage: the trial's.
@@ -28,7 +28,7 @@ def rung_curves(stage: ResolvedStage, number: int, curves: Curves) -> dict[Train
     for candidate, curve in curves.items():
         seen = {epoch: curve[step] for epoch, step in steps_at(curve, stage.rungs).items()}
         found[Training(number, candidate)] = {
-            epoch: Value(score(stage.objectives, metrics), values(stage.objectives, metrics))
+            epoch: Value(score(stage.reported, metrics), values(stage.reported, metrics))
             for epoch, metrics in seen.items()
             if all(name in metrics for name in stage.required)
         }

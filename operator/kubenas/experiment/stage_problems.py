@@ -32,6 +32,7 @@ def stage_problems(spec: ExperimentSpec) -> Iterator[SpecError]:
     yield from _methods(spec, stages)
     yield from _schedulers(spec, stages)
     yield from _scores(spec)
+    yield from _devices(spec, stages[-1])
 
 
 def _sizes(spec: ExperimentSpec, stages: Sequence[ResolvedStage]) -> Iterator[SpecError]:
@@ -169,6 +170,23 @@ def _scores(spec: ExperimentSpec) -> Iterator[SpecError]:
                     f"has no meaning for {SCORE}, which puts candidates in order and changes with each of them: remove "
                     "it, or name one of the proxies",
                 )
+
+
+def _devices(spec: ExperimentSpec, last: ResolvedStage) -> Iterator[SpecError]:
+    """Devices that get no network to measure."""
+    if last.scheduler is not None and last.scheduler.completes and len(last.reported) < len(last.objectives):
+        name = last.path if last.path and spec.stages[-1].fidelity else ""
+        yield SpecError(
+            f"{name}fidelity.scheduler",
+            "ends trainings before their networks are exported for measuredOn: set it to another one, or to none",
+        )
+    for index, objective in enumerate(spec.objectives):
+        if objective.measured_on is not None and last.evaluation.method != "train":
+            yield SpecError(
+                f"objectives[{index}].measuredOn",
+                f"needs trained networks, and {last.evaluation_field}.method of the last stage is "
+                f"{last.evaluation.method}: set it to train",
+            )
 
 
 def _own(stages: Sequence[ResolvedStage]) -> Iterator[ResolvedStage]:

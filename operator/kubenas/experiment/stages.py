@@ -97,11 +97,16 @@ class ResolvedStage:
         return self.scheduler.rungs if self.scheduler else ()
 
     @property
+    def reported(self) -> tuple[Objective, ...]:
+        """The objectives that trials know, as no device measures them."""
+        return tuple(o for o in self.objectives if o.measured_on is None)
+
+    @property
     def required(self) -> tuple[str, ...]:
         """Metrics that each result must have."""
         # The score is made of what trials report.
         made = (SCORE,) if self.combination else ()
-        return tuple(o.metric for o in self.objectives if o.metric not in made)
+        return tuple(o.metric for o in self.reported if o.metric not in made)
 
 
 def stage_named(stages: Sequence[ResolvedStage], name: str | None) -> ResolvedStage | None:

@@ -72,6 +72,11 @@ class Trial:
         return self.status.phase in FINISHED
 
     @property
+    def measuring(self) -> bool:
+        """Whether its training has ended, and devices are to measure its candidates."""
+        return self.status.phase == "Measuring"
+
+    @property
     def is_batch(self) -> bool:
         """Whether it scores more candidates than a termination message has room for: `/metrics` shows the results."""
         return len(self.candidates) > MAX_TRAINED
@@ -141,6 +146,8 @@ class Attempt:
     # Tell it, and the trial that it was made for, from others of the same name, where the backend can.
     uid: str = ""
     trial_uid: str = ""
+    # Of one that measures a candidate on a device: which objective, by its number.
+    benchmark: int | None = None
     # What its trainer knows the operator by.
     token: str = field(default="", repr=False)
 
@@ -206,8 +213,9 @@ class Readings:
 
 
 def past_attempts(trial: Trial) -> list[str]:
-    """Names of a trial's earlier attempts, and of the last of one that has ended."""
-    return [attempt_name(trial.name, number) for number in range(1, trial.status.attempt + trial.finished)]
+    """Names of a trial's earlier attempts, and of the last of one that has ended, or at least its training."""
+    over = trial.finished or trial.measuring
+    return [attempt_name(trial.name, number) for number in range(1, trial.status.attempt + over)]
 
 
 def attempt_name(trial: str, attempt: int) -> str:

@@ -27,8 +27,9 @@ def experiment_status(experiment: NASExperiment, ledger: Ledger, seen: Seen, now
     """The status that the experiment should have now."""
     old = experiment.status
     counts = Counts(
-        pending=len(ledger.unfinished) - seen.running,
+        pending=len(ledger.unfinished) - seen.running - len(seen.measuring),
         running=seen.running,
+        measuring=len(seen.measuring),
         succeeded=ledger.count("Succeeded"),
         pruned=ledger.count("Pruned"),
         failed=ledger.count("Failed"),
@@ -120,6 +121,7 @@ _WORTH_TELLING = frozenset(
         ("ProposalsAvailable", "False"),
         ("Reconciled", "False"),
         ("TrialsScheduled", "False"),
+        ("DevicesAvailable", "False"),
         ("Generalizes", "False"),
         ("ProxyUseful", "False"),
         ("RankingReliable", "False"),

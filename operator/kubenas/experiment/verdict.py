@@ -23,11 +23,16 @@ _DIGITS = re.compile(r"\d+")
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The end of an experiment."""
+    """The end of an experiment.
+
+    Attributes:
+        measures: whether devices still measure what has been trained by then.
+    """
 
     succeeded: bool
     reason: str
     message: str
+    measures: bool = False
 
 
 def best_candidate(stages: Sequence[ResolvedStage], ledger: Ledger) -> Judged | None:
@@ -92,7 +97,7 @@ def verdict(
         return _completed(ledger, best, exhausted=stage is exhausted)
     spent = _spent_budget(experiment, gpu_seconds, now)
     if spent:
-        return Verdict(best is not None, "BudgetExhausted", spent)
+        return Verdict(best is not None, "BudgetExhausted", spent, measures=True)
     return None
 
 
@@ -151,6 +156,10 @@ def _completed(ledger: Ledger, best: Judged | None, *, exhausted: bool) -> Verdi
         fault = ledger.last_fault()
         last = f" The last one: {fault.reason}: {fault.message}" if fault else ""
         return Verdict(False, "NoTrialSucceeded", f"None of {len(ledger)} trials has a result.{last}")
+    if best is None and ledger.unmeasured is not None and not ledger.measured_at:
+        last = f"{ledger.unmeasured.fault.reason}: {ledger.unmeasured.fault.message}" if ledger.unmeasured.fault else ""
+        message = f"No candidate of {succeeded} trials has a value of {ledger.unmeasured.metric}. The last one: {last}"
+        return Verdict(False, "NothingMeasured", message)
     limits = "" if best else " No architecture is within every limit."
     if exhausted:
         return Verdict(True, "SearchSpaceExhausted", f"Every architecture of the space was tried.{limits}")

@@ -62,6 +62,24 @@ def measure(
 
 
 @latency.command()
+def onnx(
+    model: Annotated[str, typer.Argument(help="ONNX file, or its URL in a bucket.", show_default=False)],
+    threads: Annotated[int, typer.Option(min=1, help="Threads of one operation.")] = 1,
+    batch_size: Annotated[int, typer.Option(min=1, help="Examples of a pass.")] = 1,
+    length: Annotated[int, typer.Option(min=1, help="Of sequences whose length the model leaves open.")] = 64,
+) -> None:
+    """Measure an exported network on this device's CPU, by onnxruntime; what objectives with measuredOn run there.
+
+    Median and quartiles in ms: in the termination message where KUBENAS_METRIC names the metric, else printed.
+    """
+    prepare_threads()
+    from kubenas_trial.measure.onnx_latency import leave, measure_onnx
+
+    with failures_told():
+        leave(measure_onnx(model, threads, batch_size, length))
+
+
+@latency.command()
 def fit(
     table: Annotated[Path, typer.Argument(help="CSV file of measured architectures.", show_default=False)],
     space: Annotated[str, typer.Option(help="Search space: a preset or a YAML file.", show_default=False)],

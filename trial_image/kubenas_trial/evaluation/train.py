@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
@@ -46,7 +47,9 @@ def evaluate(task: Task[Any, Any], trial: Trial, reporter: Reporter) -> None:
     should_stop = trial.should_stop if world_size() == 1 else lambda _: False
     for candidate in trial.candidates:
         try:
-            train(task, trial.document.search_space, candidate, trial.seed, reporter, supernet, should_stop)
+            network = train(task, trial.document.search_space, candidate, trial.seed, reporter, supernet, should_stop)
+            if trial.document.export and rank() == 0 and not should_stop(candidate):
+                trial.export(candidate, lambda path, network=network: _export(task, network, path))  # type: ignore[misc]
         except Exception as error:
             # The others would no longer be at the same step.
             if world_size() > 1:
@@ -111,6 +114,13 @@ def train(
         candidate, epochs.done, **(training.memory | epochs.metrics), **test, **after_training(task, network)
     )
     return network
+
+
+def _export(task: Task[Any, Any], network: nn.Module, path: Path) -> None:
+    # The libraries of ONNX take seconds to import.
+    from kubenas_trial.measure.export import export_onnx  # noqa: PLC0415
+
+    export_onnx(network, task.example(2), path)
 
 
 def _inherited(task: Task[Any, Any], trial: Trial) -> Supernet | None:

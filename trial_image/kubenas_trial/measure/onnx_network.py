@@ -24,10 +24,13 @@ class OnnxNetwork(nn.Module):
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        self._names = [each.name for each in self._session.get_inputs()]
+        # Name, type and sizes of each input; a size that may vary is a name, or None.
+        self.inputs = [(each.name, each.type, each.shape) for each in self._session.get_inputs()]
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """What the network gives, on the device of the first input."""
         arrays = (each.numpy(force=True) for each in inputs)
-        [output] = self._session.run(None, dict(zip(self._names, arrays, strict=True)))
+        [output] = self._session.run(
+            None, {name: array for (name, _, _), array in zip(self.inputs, arrays, strict=True)}
+        )
         return torch.from_numpy(output).to(inputs[0].device)

@@ -1,0 +1,61 @@
+"""Where an objective is measured: on a device of its own, by a pod that runs the exported network."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from kubenas.api.base import Duration, FreeObject, LabelValue, Model
+
+# What the trial image has: onnxruntime on the CPU, one example at a time.
+BENCHMARK: Final = ("kubenas-trial", "latency", "onnx", "$(KUBENAS_MODEL)")
+
+_LabelKey = Annotated[str, Field(max_length=316)]
+_Argument = Annotated[str, Field(max_length=4096)]
+
+
+class Device(Model):
+    """The nodes that a metric is measured on, and what measures it there."""
+
+    node_selector: dict[_LabelKey, LabelValue] = Field(
+        min_length=1,
+        max_length=16,
+        description="Labels of the nodes. Two measurements never run on one node at the same time, whosever they are.",
+    )
+    tolerations: list[FreeObject] = Field(
+        default_factory=list,
+        max_length=16,
+        description="Tolerations, as in a pod: nodes that measure should be tainted, so that nothing else runs there.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
+    image: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=1024,
+        description="Image of the benchmark, for the node's architecture; the operator's trial image if absent.",
+    )
+    command: list[_Argument] = Field(
+        default_factory=lambda: list(BENCHMARK),
+        min_length=1,
+        max_length=64,
+        description="The benchmark: measures the ONNX file $(KUBENAS_MODEL), and leaves one JSON object with the "
+        "metric in the termination message.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
+    resources: FreeObject = Field(
+        default_factory=dict,
+        description="Resources of the benchmark's container, as in a pod, for example {limits: {nvidia.com/gpu: 1}}; "
+        "half a CPU and at most 2Gi of memory if absent.",
+    )
+    parallelism: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Measurements of this experiment at the same time, where several nodes have the labels.",
+    )
+    timeout: Duration = Field(default="10m", description="Longest run time of one measurement.")
+    max_wait: Duration = Field(
+        default="1h",
+        description="How long a measurement waits while no node takes it; then its candidate has no value.",
+    )

@@ -1,0 +1,307 @@
+"""Which candidates are measured on devices, and what comes of it: functions of what is written down.
+
+A trial whose training has left a candidate a chance is Measuring, and holds no slot, until each of its measurements has
+a value or is given up. Only then has it ended: a strategy sees its result once, and whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from kubenas.api.base import MetricValue, duration_seconds
+from kubenas.api.device import Device
+from kubenas.api.objective import Objective
+from kubenas.api.trial import MAX_METRICS, Measurement, MeasurementFailure, Result, TrialStatus
+from kubenas.experiment.benchmarks import Benchmark, read_benchmark
+from kubenas.experiment.bounds import MESSAGE_BYTES, cut
+from kubenas.experiment.front import Front
+from kubenas.experiment.lifecycle import LOST_SECONDS
+from kubenas.experiment.objectives import improved, values, violation
+from kubenas.experiment.stages import ResolvedStage
+from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Trial, moment
+from kubenas.experiment.statuses import MAX_RETRY_SECONDS
+from kubenas.experiment.wakes import Wakes
+
+# A device that takes no pod for so long is away.
+AWAY_SECONDS: Final = 60.0
+# The kubelet ends a benchmark at its time limit; one that it cannot end is given up so much later.
+_GRACE_SECONDS: Final = 30.0
+_MESSAGE: Final = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Devices:
+    """The devices of an experiment, by the number of the objective that is measured there.
+
+    Attributes:
+        stage: the one whose objectives are measured there: the last.
+        benchmarks: by name; those that exist now.
+        free: how many further benchmarks may be started.
+        away: the benchmark that no node has taken for `AWAY_SECONDS`, where none runs.
+        since: when a measurement last had a value, or the experiment was resumed; waiting counts from then at the
+            earliest.
+    """
+
+    stage: ResolvedStage
+    benchmarks: Mapping[str, Attempt]
+    free: Mapping[int, int]
+    away: Mapping[int, Attempt]
+    since: Mapping[int, float]
+
+
+def on_devices(stage: ResolvedStage) -> list[tuple[int, Objective, Device]]:
+    """A stage's objectives that are measured on devices, with their numbers among all."""
+    own = stage.objectives
+    return [(number, one, one.measured_on) for number, one in enumerate(own) if one.measured_on is not None]
+
+
+def devices(
+    stage: ResolvedStage,
+    trials: Iterable[Trial],
+    benchmarks: Mapping[str, Attempt],
+    measured_at: Mapping[str, float],
+    resumed: float,
+    now: float,
+    wakes: Wakes,
+) -> Devices:
+    """What is known of the devices of a stage.
+
+    Args:
+        trials: those that are measured.
+        benchmarks: by name; those that exist now.
+        measured_at: when ended trials last had a value, by metric.
+        resumed: when the experiment was last resumed.
+        wakes: is told when a device comes to be away.
+    """
+    free, away, since = dict[int, int](), dict[int, Attempt](), dict[int, float]()
+    done = [one for trial in trials for one in trial.status.measurements if one.node is not None]
+    for number, objective, device in on_devices(stage):
+        own = [one for one in benchmarks.values() if one.benchmark == number]
+        alive = [one for one in own if one.phase is not AttemptPhase.ENDED]
+        free[number] = max(0, device.parallelism - len(alive))
+        ended = [one.completion_time for one in done if one.metric == objective.metric and one.completion_time]
+        times = [time.timestamp() for time in ended]
+        since[number] = max([measured_at.get(objective.metric, 0.0), resumed, *times])
+        waiting = [one for one in alive if one.node is None and one.gone_by is None]
+        first = min(waiting, key=lambda one: (one.created, one.name), default=None)
+        if first is not None and len(waiting) == len(alive):
+            if now >= first.created + AWAY_SECONDS:
+                away[number] = first
+            else:
+                wakes.at(first.created + AWAY_SECONDS)
+    return Devices(stage, benchmarks, free, away, since)
+
+
+def queued(stage: ResolvedStage, front: Front, status: TrialStatus, now: float) -> TrialStatus:
+    """The status of a trial whose training has ended with results: to be measured, as far as that is worth it.
+
+    Args:
+        front: what the stage has found so far.
+        status: the trial's, ended.
+    """
+    wanted = on_devices(stage)
+    names = {objective.metric for _, objective, _ in wanted}
+    results = [_without(result, names) for result in status.results]
+    early = {one.candidate for one in status.stopped_candidates}
+    measurements = [
+        Measurement(candidate=result.candidate, metric=objective.metric, queued_time=moment(now))
+        for result in results
+        if result.candidate not in early and worth_measuring(stage.objectives, front, _metrics(result))
+        for _, objective, _ in wanted
+    ]
+    if not measurements:
+        return status.model_copy(update={"results": results})
+    conditions = [one.model_copy(update={"status": "False", "reason": "Measuring"}) for one in status.conditions]
+    changes = {"phase": "Measuring", "completion_time": None, "results": results, "measurements": measurements}
+    return status.model_copy(update={**changes, "conditions": conditions})
+
+
+def worth_measuring(objectives: Sequence[Objective], front: Front, metrics: Mapping[str, float]) -> bool:
+    """Whether a candidate could be on the front, or the best, whatever a device says of it.
+
+    Not where it breaks a limit on what is known; nor, where devices only decide about limits, where another candidate
+    is as good in all that is traded off.
+    """
+    known = [one for one in objectives if one.metric in metrics]
+    if violation(known, metrics) > 0:
+        return False
+    if any(one.metric not in metrics for one in improved(objectives)):
+        return True
+    own = values(objectives, metrics)
+    return not any(all(a >= b for a, b in zip(member.values, own, strict=True)) for member in front.members)
+
+
+def advance_measuring(trial: Trial, known: Devices, retries: int, now: float, wakes: Wakes) -> TrialStatus | None:
+    """The next status of a trial that is measured; None where it stays as it is.
+
+    Args:
+        retries: further attempts at a measurement after a failed one.
+        wakes: is told when something is due.
+    """
+    status, read = trial.status, dict[str, dict[str, float]]()
+    numbers = {objective.metric: (number, objective, device) for number, objective, device in on_devices(known.stage)}
+    measurements = list[Measurement]()
+    for one in status.measurements:
+        if one.completion_time is not None or one.metric not in numbers:
+            measurements.append(one)
+            continue
+        number, objective, device = numbers[one.metric]
+        attempt = known.benchmarks.get(Benchmark.of(trial, one, objective, number).name)
+        fault = _over(attempt, device, now, wakes)
+        if attempt is not None and fault is None and _has_ended(attempt, now):
+            reading = read_benchmark(attempt, one.metric)
+            if reading.fault is None:
+                read.setdefault(one.candidate, {}).update(reading.values)
+                changes = {"node": attempt.node or "", "completion_time": moment(now), "last_failure": None}
+                measurements.append(one.model_copy(update=changes))
+                continue
+            if attempt.disruption is not None or attempt.gone_by is not None:
+                measurements.append(one.model_copy(update={"attempt": one.attempt + 1}))
+                continue
+            fault = reading.fault
+        if fault is not None:
+            measurements.append(_failed(one, fault, retries, now))
+        elif number in known.away and (attempt is None or attempt.node is None):
+            measurements.append(_waited(one, known, number, device, now, wakes))
+        else:
+            measurements.append(one)
+    if measurements == status.measurements:
+        return None
+    results = [_with(result, read.get(result.candidate, {})) for result in status.results]
+    changed = status.model_copy(update={"results": results, "measurements": measurements})
+    return ended(changed, now) if all(one.completion_time for one in measurements) else changed
+
+
+def given_up(status: TrialStatus, why: Fault, now: float) -> TrialStatus:
+    """The end of a trial whose candidates are not measured any more; what is known of them stays."""
+    failure = MeasurementFailure(reason=why.reason, message=cut(why.message, _MESSAGE), time=moment(now))
+    update = {"completion_time": moment(now), "last_failure": failure}
+    measurements = [one if one.completion_time else one.model_copy(update=update) for one in status.measurements]
+    return ended(status.model_copy(update={"measurements": measurements}), now)
+
+
+def ended(status: TrialStatus, now: float) -> TrialStatus:
+    """The end of a trial all of whose measurements have a value, or none for good."""
+    failures = [(one, one.last_failure) for one in status.measurements if one.last_failure is not None]
+    told = [
+        f"{one.metric} of candidate {one.candidate} was not measured: {failure.message}" for one, failure in failures
+    ]
+    why = Fault("NotMeasured", " ".join(told)) if told else Fault("Succeeded", "")
+    conditions = [
+        one.model_copy(
+            update={
+                "status": "True",
+                "reason": why.reason,
+                "message": cut(f"{one.message} {why.message}".strip(), MESSAGE_BYTES),
+                "last_transition_time": moment(now),
+            }
+        )
+        for one in status.conditions
+    ]
+    return status.model_copy(update={"phase": "Succeeded", "completion_time": moment(now), "conditions": conditions})
+
+
+def due(trials: Iterable[Trial], known: Devices, now: float, wakes: Wakes) -> Iterator[Benchmark]:
+    """Benchmarks to be started, on each device those that have waited longest.
+
+    Args:
+        trials: those that are measured.
+        wakes: is told when a retry comes due.
+    """
+    for number, objective, _ in on_devices(known.stage):
+        waiting = list[tuple[float, int, Benchmark]]()
+        for trial in trials:
+            for one in trial.status.measurements:
+                made = Benchmark.of(trial, one, objective, number)
+                if one.metric != objective.metric or one.completion_time is not None or made.name in known.benchmarks:
+                    continue
+                if _retry_at(one) > now:
+                    wakes.at(_retry_at(one))
+                else:
+                    waiting.append((one.queued_time.timestamp(), trial.number, made))
+        for _, _, made in sorted(waiting, key=lambda entry: entry[:2])[: known.free[number]]:
+            yield made
+
+
+def needed(stage: ResolvedStage, trials: Iterable[Trial]) -> set[str]:
+    """Names of the benchmarks that trials wait for."""
+    numbers = {objective.metric: (objective, number) for number, objective, _ in on_devices(stage)}
+    return {
+        Benchmark.of(trial, one, *numbers[one.metric]).name
+        for trial in trials
+        for one in trial.status.measurements
+        if one.completion_time is None and one.metric in numbers
+    }
+
+
+def _has_ended(attempt: Attempt, now: float) -> bool:
+    lost = attempt.gone_by is not None and now >= attempt.gone_by + LOST_SECONDS
+    return lost or attempt.phase is AttemptPhase.ENDED
+
+
+def _over(attempt: Attempt | None, device: Device, now: float, wakes: Wakes) -> Fault | None:
+    """Why a benchmark that has not ended is given up, if it is."""
+    if attempt is None or attempt.phase is AttemptPhase.ENDED:
+        return None
+    if attempt.gone_by is not None:
+        if now < attempt.gone_by + LOST_SECONDS:
+            wakes.at(attempt.gone_by + LOST_SECONDS)
+        return None
+    if attempt.fault is not None:
+        return attempt.fault
+    if attempt.started is None:
+        return None
+    deadline = attempt.started + duration_seconds(device.timeout) + _GRACE_SECONDS
+    if now >= deadline:
+        return Fault("Timeout", f"it ran longer than measuredOn.timeout ({device.timeout})")
+    wakes.at(deadline)
+    return None
+
+
+def _failed(one: Measurement, fault: Fault, retries: int, now: float) -> Measurement:
+    """A measurement after a failed attempt: another one if there are retries left, else it has no value."""
+    failure = MeasurementFailure(reason=fault.reason[:63], message=cut(fault.message, _MESSAGE), time=moment(now))
+    failed = one.model_copy(update={"failures": one.failures + 1, "last_failure": failure})
+    if failed.failures > retries:
+        return failed.model_copy(update={"completion_time": moment(now)})
+    return failed.model_copy(update={"attempt": one.attempt + 1})
+
+
+def _waited(one: Measurement, known: Devices, number: int, device: Device, now: float, wakes: Wakes) -> Measurement:
+    """A measurement whose device is away, and which is given up once that has been so for too long."""
+    until = max(one.queued_time.timestamp(), known.since[number]) + duration_seconds(device.max_wait)
+    if now < until:
+        wakes.at(until)
+        return one
+    waiting = known.away[number].waiting
+    said = f": {waiting.message}" if waiting and waiting.message else ""
+    message = cut(f"no node took it for measuredOn.maxWait ({device.max_wait}){said}", _MESSAGE)
+    failure = MeasurementFailure(reason="DeviceUnavailable", message=message, time=moment(now))
+    return one.model_copy(update={"completion_time": moment(now), "last_failure": failure})
+
+
+def _retry_at(one: Measurement) -> float:
+    if one.last_failure is None:
+        return 0.0
+    return one.last_failure.time.timestamp() + min(2.0**one.failures, MAX_RETRY_SECONDS)
+
+
+def _metrics(result: Result) -> dict[str, float]:
+    return {one.name: one.value for one in result.metrics}
+
+
+def _without(result: Result, names: set[str]) -> Result:
+    """A result without what the trainer says of the devices' metrics."""
+    kept = [one for one in result.metrics if one.name not in names]
+    return result if len(kept) == len(result.metrics) else result.model_copy(update={"metrics": kept})
+
+
+def _with(result: Result, read: Mapping[str, float]) -> Result:
+    """A result with what a device has measured, the objective's metric first where there is not room for all."""
+    if not read:
+        return result
+    known = [one for one in result.metrics if one.name not in read][: MAX_METRICS - 1]
+    more = [MetricValue(name=name, value=value) for name, value in read.items()][: MAX_METRICS - len(known)]
+    return result.model_copy(update={"metrics": sorted([*known, *more], key=lambda one: one.name)})

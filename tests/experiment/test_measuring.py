@@ -1,0 +1,279 @@
+"""Objectives that are measured on devices: what is worth it, what is decided when, what is told."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from kubenas.api.experiment import NASExperiment
+from kubenas.api.trial import TrialStatus
+from kubenas.experiment.actions import Plan
+from kubenas.experiment.plan import Observed, plan
+from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Trial, Waiting
+from kubenas.experiment.validation import validate_spec
+from tests.experiment.builders import NOW, ended, experiment, observed, results, status_of, succeeded, trial
+
+BOARD = {"nodeSelector": {"board": "phone"}}
+LATENCY = {"metric": "latency_ms", "goal": "minimize", "measuredOn": BOARD}
+LIMITED = {**LATENCY, "limit": 20}
+NAME = "nas-0-device-1-0-1"
+
+
+def measured(*objectives: dict[str, Any], **spec: Any) -> NASExperiment:
+    given = {"objectives": [{"metric": "accuracy"}, *objectives], "storage": {"volumeClaim": "kept"}}
+    return experiment(**{**given, "trials": {"max": 4, "parallelism": 1}, **spec})
+
+
+def condition(made: Plan, kind: str) -> tuple[str, str, str]:
+    found = next(one for one in status_of(made).conditions if one.type == kind)
+    return found.status, found.reason, found.message
+
+
+def benchmark(of: Trial, name: str = NAME, **changes: Any) -> Attempt:
+    made = Attempt(name, of.name, AttemptPhase.WAITING, created=NOW, benchmark=1)
+    return replace(made, **changes)
+
+
+def measuring(number: int = 0, **metrics: float) -> Trial:
+    """A trial that is measured since now, as the plan itself makes it."""
+    of = replace(trial(number, phase="Running"), name=f"nas-{number}", uid=f"uid-{number}")
+    made = plan(observed(measured(LATENCY), [of], [ended(of, results({"accuracy": 0.9, **metrics}))]), NOW)
+    (write,) = made.write
+    return replace(of, status=write.status)
+
+
+def seen(of: NASExperiment, trials: list[Trial], *benchmarks: Attempt) -> Observed:
+    return replace(observed(of, trials), benchmarks={one.name: one for one in benchmarks})
+
+
+def written(made: Plan) -> TrialStatus:
+    (write,) = made.write
+    return write.status
+
+
+def test_a_trained_candidate_waits_for_its_device_and_holds_no_slot() -> None:
+    of, known = measured(LATENCY), measuring(latency_ms=3.0)
+    assert known.status.phase == "Measuring"
+    assert [m.name for m in known.status.results[0].metrics] == ["accuracy"], "the trainer knows nothing of the device"
+    assert known.status.order is None
+    made = plan(seen(of, [known]), NOW)
+    assert [one.name for one in made.measure] == [NAME]
+    assert [one.spec.number for one in made.create] == [1], "the slot is another trial's"
+    counts = status_of(made).counts
+    assert counts is not None
+    assert (counts.measuring, counts.running, counts.pending, counts.succeeded) == (1, 0, 0, 0)
+    assert condition(made, "DevicesAvailable")[0] == "True"
+
+
+def test_the_pod_that_has_trained_goes() -> None:
+    known = measuring()
+    made = plan(observed(measured(LATENCY), [known], [ended(known)]), NOW)
+    assert [one.name for one in made.stop] == ["nas-0-1"]
+
+
+def test_what_a_device_says_joins_the_result_and_ends_the_trial() -> None:
+    known = measuring()
+    said = json.dumps({"latency_ms": 12.5, "latency_ms_upper": 14, "accuracy": 1.0, "other": 1})
+    made = benchmark(known, phase=AttemptPhase.ENDED, exit_code=0, message=said, node="board-1")
+    status = written(plan(seen(measured(LATENCY), [known], made), NOW + 5))
+    assert (status.phase, status.order) == ("Succeeded", 1)
+    values = {m.name: m.value for m in status.results[0].metrics}
+    assert values == {"accuracy": 0.9, "latency_ms": 12.5, "latency_ms_upper": 14.0}
+    assert status.measurements[0].node == "board-1"
+    after = plan(seen(measured(LATENCY), [replace(known, status=status)], made), NOW + 6)
+    assert after.stop == (made,)
+    best = status_of(after).best
+    assert best is not None
+    assert {m.name: m.value for m in best.metrics}["latency_ms"] == 12.5
+
+
+@pytest.mark.parametrize(
+    ("objectives", "accuracy", "known", "worth"),
+    [
+        ([LATENCY], 0.1, [succeeded(0, 1, 0.9, latency_ms=1.0)], True),
+        ([LIMITED], 0.1, [succeeded(0, 1, 0.9, latency_ms=1.0)], False),
+        ([LIMITED], 0.95, [succeeded(0, 1, 0.9, latency_ms=1.0)], True),
+        ([LIMITED], 0.1, [succeeded(0, 1, 0.9, latency_ms=99.0)], True),
+        ([LIMITED], 0.1, [succeeded(0, 1, 0.9)], True),
+        ([LATENCY, {"metric": "params", "goal": "minimize", "limit": 5}], 0.95, [], False),
+        ([LATENCY, {"metric": "params", "goal": "minimize", "limit": 50}], 0.95, [], True),
+        (
+            [LIMITED, {"metric": "params", "goal": "minimize"}],
+            0.1,
+            [succeeded(0, 1, 0.9, latency_ms=1, params=11)],
+            True,
+        ),
+        (
+            [LIMITED, {"metric": "params", "goal": "minimize"}],
+            0.1,
+            [succeeded(0, 1, 0.9, latency_ms=1, params=9)],
+            False,
+        ),
+    ],
+)
+def test_only_what_could_be_best_or_on_the_front_is_measured(
+    objectives: list[dict[str, Any]], accuracy: float, known: list[Trial], worth: bool
+) -> None:
+    """An unlimited latency can make up for any accuracy; a limit cannot, nor can anything make up for another one."""
+    of, last = measured(*objectives), trial(1, phase="Running")
+    report = ended(last, results({"accuracy": accuracy, "params": 10.0}))
+    status = written(plan(observed(of, [*known, last], [report]), NOW))
+    assert status.phase == ("Measuring" if worth else "Succeeded")
+    assert bool(status.measurements) is worth
+
+
+def test_a_strategy_sees_what_is_known_of_a_candidate_whose_limit_was_not_measured() -> None:
+    of = measured(LIMITED)
+    ledger = observed(of, [succeeded(0, 1, 0.9, latency_ms=1.0), succeeded(1, 2, 0.5)]).ledger
+    scores = [one.score for one in ledger.history(observed(of).stages[0]).observations]
+    assert scores == [(0.0, 0.9), (0.0, 0.5)]
+    assert [one.trial for one in ledger.ranked(observed(of).stages[0], ended=True)] == [0], "it is no result"
+    several = measured(LATENCY)
+    ledger = observed(several, [succeeded(0, 1, 0.9)]).ledger
+    assert [one.score for one in ledger.history(observed(several).stages[0]).observations] == [None]
+
+
+def test_devices_measure_one_at_a_time_those_first_that_have_waited_longest() -> None:
+    of = measured(LATENCY, trials={"max": 9, "parallelism": 0})
+    first, second = measuring(0), measuring(1)
+    assert [one.name for one in plan(seen(of, [second, first]), NOW).measure] == [NAME]
+    busy = benchmark(first, phase=AttemptPhase.RUNNING, started=NOW, node="board-1")
+    assert plan(seen(of, [second, first], busy), NOW + 1).measure == ()
+    leaving = replace(busy, gone_by=NOW + 30)
+    assert plan(seen(of, [second], leaving), NOW + 1).measure == (), "it may still disturb another one"
+    several = measured({**LATENCY, "measuredOn": {**BOARD, "parallelism": 2}}, trials={"max": 9, "parallelism": 0})
+    assert len(plan(seen(several, [second, first]), NOW).measure) == 2
+
+
+def test_a_failed_measurement_is_repeated_after_a_pause_and_then_has_no_value() -> None:
+    of = measured(LATENCY, trials={"max": 1, "retries": 1})
+    known = measuring()
+    broken = benchmark(known, phase=AttemptPhase.ENDED, exit_code=3, message="no such operator")
+    status = written(plan(seen(of, [known], broken), NOW))
+    (one,) = status.measurements
+    assert (status.phase, one.attempt, one.failures, one.completion_time) == ("Measuring", 2, 1, None)
+    known = replace(known, status=status)
+    soon = plan(seen(of, [known]), NOW + 1)
+    assert (soon.measure, soon.wake_at) == ((), NOW + 2)
+    assert condition(soon, "DevicesAvailable")[:2] == ("False", "MeasurementFailed")
+    (again,) = plan(seen(of, [known]), NOW + 2).measure
+    assert again.name == "nas-0-device-1-0-2"
+    broken = benchmark(known, again.name, phase=AttemptPhase.ENDED, exit_code=0, message='{"latency_ms": "fast"}')
+    status = written(plan(seen(of, [known], broken), NOW + 5))
+    assert (status.phase, status.conditions[0].reason) == ("Succeeded", "NotMeasured")
+    assert "latency_ms of candidate 0 was not measured" in status.conditions[0].message
+    assert [m.name for m in status.results[0].metrics] == ["accuracy"], "what is known of it stays"
+    over = plan(seen(of, [replace(known, status=status)]), NOW + 6)
+    assert condition(over, "Failed")[:2] == ("True", "NothingMeasured")
+    assert condition(over, "DevicesAvailable")[:2] == ("False", "MeasurementFailed")
+
+
+@pytest.mark.parametrize(
+    ("message", "exit_code", "fault", "reason"),
+    [
+        ("", 0, None, "MetricMissing"),
+        ("12.5", 0, None, "MetricMissing"),
+        ('{"latency": 1}', 0, None, "MetricMissing"),
+        ('{"latency_ms": true}', 0, None, "NonFiniteMetric"),
+        ('{"latency_ms": 1e999}', 0, None, "NonFiniteMetric"),
+        ('{"latency_ms": 1}', 1, None, "NonZeroExit"),
+        ('{"error": {"reason": "InvalidTrial", "message": "no file"}}', 1, None, "BenchmarkFailed"),
+        ("", 137, Fault("OutOfMemory", "too much"), "OutOfMemory"),
+        ("[" * 5000, 0, None, "MetricMissing"),
+    ],
+)
+def test_what_a_benchmark_leaves_is_told_where_it_is_no_value(
+    message: str, exit_code: int, fault: Fault | None, reason: str
+) -> None:
+    known = measuring()
+    left = benchmark(known, phase=AttemptPhase.ENDED, exit_code=exit_code, message=message, fault=fault)
+    (one,) = written(plan(seen(measured(LATENCY), [known], left), NOW)).measurements
+    assert one.last_failure is not None
+    assert one.last_failure.reason == reason
+    assert one.completion_time is None
+
+
+def test_a_disrupted_benchmark_is_repeated_and_no_failure() -> None:
+    known = measuring()
+    taken = Fault("DeletionByTaintManager", "the node is gone")
+    left = benchmark(known, phase=AttemptPhase.ENDED, exit_code=137, disruption=taken)
+    (one,) = written(plan(seen(measured(LATENCY), [known], left), NOW)).measurements
+    assert (one.attempt, one.failures, one.last_failure) == (2, 0, None)
+
+
+def test_a_benchmark_that_never_ends_is_given_up_in_time() -> None:
+    known = measuring()
+    of = measured({**LATENCY, "measuredOn": {**BOARD, "timeout": "10s"}})
+    runs = benchmark(known, phase=AttemptPhase.RUNNING, started=NOW, node="board-1")
+    made = plan(seen(of, [known], runs), NOW + 39)
+    assert (made.write, made.wake_at) == ((), NOW + 40)
+    (one,) = written(plan(seen(of, [known], runs), NOW + 40)).measurements
+    assert one.last_failure is not None
+    assert one.last_failure.reason == "Timeout"
+
+
+def test_a_device_that_is_away_delays_only_measurements_and_not_for_ever() -> None:
+    away = {**LATENCY, "measuredOn": {**BOARD, "maxWait": "1h"}}
+    of = measured(away, trials={"max": 9, "parallelism": 1})
+    known = [measuring(0), measuring(1)]
+    waits = benchmark(known[0], waiting=Waiting("Unschedulable", "0/3 nodes are available", NOW))
+    soon = plan(seen(of, known, waits), NOW + 59)
+    assert condition(soon, "DevicesAvailable")[0] == "True"
+    late = plan(seen(of, known, waits), NOW + 60)
+    said = condition(late, "DevicesAvailable")
+    assert said[:2] == ("False", "DeviceUnavailable")
+    assert "2 measurements wait: 0/3 nodes are available" in said[2]
+    assert [one.spec.number for one in late.create] == [2], "trials go on"
+    assert plan(seen(of, known, waits), NOW + 3599).write == ()
+    given_up = plan(seen(of, known, waits), NOW + 3600)
+    assert [write.status.phase for write in given_up.write] == ["Succeeded", "Succeeded"]
+    assert [write.status.measurements[0].last_failure.reason for write in given_up.write if write.status] == [  # type: ignore[union-attr]
+        "DeviceUnavailable"
+    ] * 2
+
+
+def test_a_device_that_works_has_nobody_given_up_however_long_its_queue_is() -> None:
+    of = measured(LATENCY, trials={"max": 9, "parallelism": 0})
+    known = [measuring(0), measuring(1)]
+    runs = benchmark(known[0], phase=AttemptPhase.RUNNING, started=NOW + 7200, node="board-1")
+    assert plan(seen(of, known, runs), NOW + 7200).write == ()
+
+
+def test_an_experiment_goes_on_until_devices_have_measured_what_is_trained() -> None:
+    of = measured(LATENCY, trials={"max": 1}, budget={"gpuHours": 1e-6})
+    known = replace(measuring(), status=measuring().status.model_copy(update={"gpu_seconds": 3600.0}))
+    made = plan(seen(of, [known]), NOW)
+    assert [one.name for one in made.measure] == [NAME]
+    assert made.write == ()
+    assert condition(made, "Succeeded")[0] == "False"
+    assert status_of(made).completion_time is None
+
+
+def test_nothing_is_measured_for_an_experiment_that_has_reached_its_goal() -> None:
+    of = measured(LATENCY, objectives=[{"metric": "accuracy", "target": 0.8}, LATENCY])
+    known = measuring(1)
+    status = written(plan(seen(of, [succeeded(0, 1, 0.9, latency_ms=1.0), known]), NOW))
+    assert (status.phase, status.conditions[0].reason) == ("Succeeded", "NotMeasured")
+    assert "The experiment has ended" in status.conditions[0].message
+
+
+def test_suspended_experiments_measure_nothing() -> None:
+    of, known = measured(LATENCY, suspend=True), measuring()
+    runs = benchmark(known, phase=AttemptPhase.RUNNING, started=NOW, node="board-1")
+    made = plan(seen(of, [known], runs), NOW)
+    assert (made.stop, made.measure) == ((runs,), ())
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "words"),
+    [
+        ({"evaluation": {"method": "zero-cost", "proxies": ["nwot"]}}, "objectives[1].measuredOn", "set it to train"),
+        ({"fidelity": {"scheduler": "patience"}, "evaluation": {"epochs": 9}}, "fidelity.scheduler", "exported"),
+    ],
+)
+def test_devices_need_networks(changes: dict[str, Any], field: str, words: str) -> None:
+    found = [one for one in validate_spec(measured(LATENCY, **changes).spec).problems if one.field == field]
+    assert words in found[0].message
