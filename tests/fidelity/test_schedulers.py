@@ -71,19 +71,32 @@ def test_asha_never_stops_who_is_among_the_best_at_its_highest_rung(curves: dict
         here = [other[rung].score for other in curves.values() if rung in other]
         worse_or_equal = sum(score <= curve[rung].score for score in here)
         among_the_best = worse_or_equal > len(here) - max(1, len(here) // 3)
-        assert (training in stopped) is (not among_the_best and len(here) >= 3)
+        assert (training in stopped) is (not among_the_best)
 
 
 def test_asha_judges_again_who_came_early() -> None:
     asha = ASHA(EPOCHS, min_epochs=1, eta=3)
     assert asha.rungs == (1, 3, 9, 27)
-    curves = scored(0.1, 0.2)
+    curves = scored(0.1)
     assert asha.stops(curves, curves) == {}
+    curves = scored(0.1, 0.2)
+    assert asha.stops(curves, curves).keys() == {one(0)}
     curves = scored(0.1, 0.2, 0.3)
     assert asha.stops(curves, curves).keys() == {one(0), one(1)}
     further = curves | {one(1): {1: worth(0.2), 3: worth(0.9)}}
     assert asha.stops(further, further).keys() == {one(0)}, "it is judged at its highest rung"
     assert asha.stops(curves, [one(2)]) == {}
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=40), st.integers(2, 64))
+def test_the_best_goes_on_and_few_with_a_large_eta(values: list[int], eta: int) -> None:
+    """However few are known: of those equal to the last that goes on, all do."""
+    curves = scored(*map(float, values))
+    go_on = curves.keys() - ASHA(EPOCHS, min_epochs=1, eta=eta).stops(curves, curves).keys()
+    count = max(1, len(values) // eta)
+    assert {one.trial for one in go_on} == {
+        trial for trial, value in enumerate(values) if value >= sorted(values, reverse=True)[count - 1]
+    }
 
 
 def test_a_violated_limit_is_worse_than_any_value() -> None:

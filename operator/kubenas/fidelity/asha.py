@@ -12,10 +12,11 @@ from kubenas.fidelity.ranks import at_rung, better_ones
 class ASHA(Scheduler):
     """At each rung the best 1/eta go on.
 
-    Li et al., "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020. The first `eta - 1` candidates at a
-    rung go on, as there is nothing to compare them with yet; they are judged again with each one that comes after them.
-    Other implementations of stopping judge a candidate once, when it comes to a rung: what goes on there depends on the
-    order of arrival, and a bad one that came early trains to the end.
+    Li et al., "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020. Of fewer than `eta` candidates at a
+    rung the best goes on: with a large `eta`, as rungs far apart ask for, the first ones would else be trained to the
+    end whatever they are. Candidates are judged again with each one that comes after them. Other implementations of
+    stopping judge a candidate once, when it comes to a rung: what goes on there depends on the order of arrival, and a
+    bad one that came early trains to the end.
 
     Several objectives are compared by non-dominated sorting.
     """
@@ -30,9 +31,7 @@ class ASHA(Scheduler):
         for rung in self.rungs:
             here = [one for one in running if highest(curves.get(one, {}), self.rungs) == rung]
             known = at_rung(curves, rung) if here else {}
-            go_on = len(known) // self._eta
-            if go_on == 0:
-                continue
+            go_on = max(1, len(known) // self._eta)
             better = better_ones(known)
             for one in here:
                 if better[one] >= go_on:
