@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders import bargauge, stat, timeseries
 
-from dashboards.queries import EXPERIMENT, RANGE, REPLICAS, once, quantile
+from dashboards.queries import EXPERIMENT, RANGE, REPLICAS, once, quantile, total
 from dashboards.style import (
     BLUE,
     GREEN,
     ORANGE,
+    PURPLE,
     as_limit,
     bars,
     coloured,
@@ -47,17 +48,22 @@ def gpu_hours_over_time() -> timeseries.Panel:
 
 
 def slots() -> timeseries.Panel:
-    """Slots busy against allowed."""
+    """Slots allowed against those that are held, and trials that run and that wait."""
     busy, allowed = (once(EXPERIMENT.of(f"kubenas_experiment_slots_{which}")) for which in ("busy", "allowed"))
+    trials = total(
+        once(EXPERIMENT.of("kubenas_experiment_trials", 'phase=~"Running|Pending"'), "stage", "phase"), "phase"
+    )
     panel = lines(
         "Slots busy and allowed",
-        "Trials that hold a slot, of those that may run at a time (trials.parallelism). Slots that stay free while the "
-        "search runs are GPUs that wait: see the conditions ProposalsAvailable and TrialsScheduled.",
+        "Trials that hold a slot, of those that may run at a time: trials.parallelism, or what trials.autoscale finds "
+        "nodes for. Those that wait have a slot and no node or no container yet. Slots that stay free while the search "
+        "runs are GPUs that wait: see the conditions ProposalsAvailable and TrialsScheduled.",
         "short",
     )
     panel = stepped(counted(panel).fill_opacity(30))
     panel.with_target(line(busy, "busy")).with_target(line(allowed, "allowed", "B"))
-    return as_limit(coloured(panel, {"busy": BLUE}), "allowed", GREEN)
+    panel.with_target(line(trials, "{{phase}}", "C"))
+    return as_limit(coloured(panel, {"busy": BLUE, "Running": PURPLE, "Pending": ORANGE}), "allowed", GREEN)
 
 
 def failures() -> timeseries.Panel:

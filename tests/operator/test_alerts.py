@@ -91,6 +91,7 @@ def test_experiments_that_go_wrong_and_a_killed_operator_are_told_of(
         ("KubeNASBudgetNearlySpent", "gpu-hours", "spending"),
         ("KubeNASQueueStuck", "unscheduled", "unschedulable"),
         ("KubeNASQueueStuck", "waiting", "queued"),
+        ("KubeNASNodesUnavailable", "autoscale", "growing"),
     }
     with prometheus(workspace, port_of(reserved)) as client:
         workspace.apply(experiment("failing", trials={"max": 4, "parallelism": 4, "retries": 0, "maxFailures": 3}))
@@ -105,6 +106,9 @@ def test_experiments_that_go_wrong_and_a_killed_operator_are_told_of(
         workspace.apply(experiment("unschedulable"))
         workspace.set_pod("unschedulable-0-1", endings.unschedulable("0/3 nodes are available"))
         workspace.apply(experiment("queued"))
+        workspace.apply(experiment("growing", trials={"max": 4, "autoscale": {"max": 2, "maxPending": 2}}))
+        workspace.set_pod("growing-0-1", endings.running())
+        workspace.set_pod("growing-1-1", endings.unschedulable("0/3 nodes are available", seconds=601))
         workspace.apply(experiment("suspended", suspend=True))
         until(lambda: expected <= fired(client))
         assert not [alert for alert in fired(client) if alert[2] in {"healthy", "suspended"}]
