@@ -99,15 +99,18 @@ def prometheus_operator() -> Path:
 
 
 def karpenter() -> Path:
-    """The folder with Karpenter for kwok's nodes and its CRDs in ``crds``, built first where needed (2 minutes)."""
-    with _build_folder("karpenter") as (folder, unfinished):
+    """The folder with Karpenter for kwok's nodes, built first where needed (some 2 minutes on two cores)."""
+    return _built("karpenter", "karpenter", "sigs.k8s.io/karpenter/kwok")
+
+
+def karpenter_crds() -> Path:
+    """The folder with Karpenter's CRDs and those of its provider for kwok, from the module's sources."""
+    with _build_folder("karpenter", "karpenter-crds") as (folder, unfinished):
         if unfinished:
-            _compile("karpenter", unfinished / "karpenter", "sigs.k8s.io/karpenter/kwok")
             source = Path(_go("karpenter", "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/karpenter").strip())
-            (unfinished / "crds").mkdir()
             for part in ("pkg", "kwok"):
                 for crd in (source / part / "apis" / "crds").glob("*.yaml"):
-                    shutil.copy(crd, unfinished / "crds")
+                    shutil.copy(crd, unfinished)
     return folder
 
 

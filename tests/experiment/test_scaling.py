@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from kubenas.experiment.scaling import NO_NODE_SECONDS
 from kubenas.experiment.state import Attempt, AttemptPhase, Trial, Waiting
+from tests import docs
 from tests.experiment.builders import NOW, experiment, planned, running, status_of, trial
 from tests.experiment.simulation import Chances, Nodes, run
 from tests.properties import examples
@@ -70,6 +71,14 @@ def test_it_is_looked_at_again_when_a_pod_will_have_waited_for_long() -> None:
     made = planned(experiment(trials=scaled(autoscale={"max": 1})), trials=[trial(0)], attempts=[one])
     assert made.wake_at is not None
     assert made.wake_at <= NOW + 7
+
+
+def test_what_the_docs_give_an_experiment_for_karpenter_is_valid() -> None:
+    (given,) = docs.fragments("autoscaling.md", "trialTemplate")
+    spec = experiment(**given).spec
+    assert spec.trials.autoscale is not None
+    assert spec.trials.autoscale.max_pending == 8
+    assert spec.trial_template.spec["tolerations"][0]["key"] == "nvidia.com/gpu"
 
 
 def test_zero_pauses_with_autoscale_too() -> None:
