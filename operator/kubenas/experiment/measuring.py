@@ -85,12 +85,12 @@ def devices(
         times = [time.timestamp() for time in ended]
         since[number] = max([measured_at.get(objective.metric, 0.0), resumed, *times])
         waiting = [one for one in alive if one.node is None and one.gone_by is None]
-        first = min(waiting, key=lambda one: (one.created, one.name), default=None)
+        first = min(waiting, key=lambda one: (_waits_since(one), one.name), default=None)
         if first is not None and len(waiting) == len(alive):
-            if now >= first.created + AWAY_SECONDS:
+            if now >= _waits_since(first) + AWAY_SECONDS:
                 away[number] = first
             else:
-                wakes.at(first.created + AWAY_SECONDS)
+                wakes.at(_waits_since(first) + AWAY_SECONDS)
     return Devices(stage, benchmarks, free, away, since)
 
 
@@ -280,6 +280,10 @@ def _waited(one: Measurement, known: Devices, number: int, device: Device, now: 
     message = cut(f"no node took it for measuredOn.maxWait ({device.max_wait}){said}", _MESSAGE)
     failure = MeasurementFailure(reason="DeviceUnavailable", message=message, time=moment(now))
     return one.model_copy(update={"completion_time": moment(now), "last_failure": failure})
+
+
+def _waits_since(attempt: Attempt) -> float:
+    return attempt.waiting.since if attempt.waiting is not None else attempt.created
 
 
 def _retry_at(one: Measurement) -> float:

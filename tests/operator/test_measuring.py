@@ -1,0 +1,109 @@
+"""Candidates are measured on devices, also by an operator that was killed in between."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.cluster.conditions import until
+from tests.operator import endings
+from tests.operator.harness import Workspace, experiment
+
+if TYPE_CHECKING:
+    from tests.operator.api import Object
+
+pytestmark = pytest.mark.control_plane
+
+POD = "nas-0-device-1-0-1"
+
+
+def measured(**spec: Any) -> Object:
+    device = {"nodeSelector": {"board": "phone"}, "tolerations": [{"key": "board", "operator": "Exists"}]}
+    latency = {"metric": "board_ms", "goal": "minimize", "measuredOn": {**device, "maxWait": "1s"}}
+    return experiment(
+        objectives=[{"metric": "accuracy"}, latency], storage={"volumeClaim": "kept"}, **{"trials": {"max": 1}, **spec}
+    )
+
+
+def benchmark(status: Object) -> Object:
+    """What a node says of a benchmark's pod."""
+    renamed = [{**one, "name": "benchmark"} for one in status.get("containerStatuses", ())]
+    return {**status, **({"containerStatuses": renamed} if renamed else {})}
+
+
+def test_what_a_device_says_joins_the_result_though_operators_are_killed(workspace: Workspace) -> None:
+    operator = workspace.operator().start().wait_ready()
+    workspace.apply(measured(trials={"max": 2, "parallelism": 1}))
+    workspace.wait_pod("nas-0-1")
+    workspace.set_pod("nas-0-1", endings.exited(0, endings.results(accuracy=0.5)))
+    pod = workspace.wait_pod(POD)
+    workspace.wait_pod("nas-1-1")
+    operator.kill()
+    workspace.take_lease_away()
+    assert workspace.trial("nas-0")["status"]["phase"] == "Measuring"
+    spec, (container,) = pod["spec"], pod["spec"]["containers"]
+    assert spec["nodeSelector"] == {"board": "phone"}
+    assert {"key": "board", "operator": "Exists"} in spec["tolerations"]
+    assert (spec["automountServiceAccountToken"], spec["securityContext"]["runAsNonRoot"]) == (False, True)
+    assert container["command"] == ["kubenas-trial", "latency", "onnx", "$(KUBENAS_MODEL)"]
+    variables = {one["name"]: one["value"] for one in container["env"]}
+    assert variables["KUBENAS_MODEL"] == "/checkpoints/nas-0/0.onnx"
+    assert variables["KUBENAS_METRIC"] == "board_ms"
+    candidate = json.loads(variables["KUBENAS_CANDIDATE"])
+    assert candidate["architecture"] == workspace.trial("nas-0")["spec"]["candidates"][0]["architecture"]
+    assert [one["readOnly"] for one in container["volumeMounts"] if one["mountPath"] == "/checkpoints"] == [True]
+
+    workspace.set_pod(POD, benchmark(endings.exited(0, json.dumps({"board_ms": 12.5}))))
+    operator.start().wait_ready()
+    status = workspace.wait_trial("nas-0", lambda status: status.get("phase") == "Succeeded")
+    assert {one["name"]: one["value"] for one in status["results"][0]["metrics"]} == {"accuracy": 0.5, "board_ms": 12.5}
+    workspace.set_pod("nas-1-1", endings.exited(0, endings.results(accuracy=0.75)))
+    workspace.wait_pod("nas-1-device-1-0-1")
+    workspace.set_pod("nas-1-device-1-0-1", benchmark(endings.exited(0, json.dumps({"board_ms": 25}))))
+    workspace.wait_condition("Succeeded")
+    assert [one["trial"] for one in workspace.status()["paretoFront"]] == ["nas-1", "nas-0"]
+    until(lambda: workspace.pods() == [])
+    assert sorted(workspace.created("pods")) == ["nas-0-1", POD, "nas-1-1", "nas-1-device-1-0-1"]
+
+
+def test_a_device_that_is_away_is_told_of_and_no_reason_to_hang(workspace: Workspace) -> None:
+    workspace.operator().start().wait_ready()
+    workspace.apply(measured())
+    workspace.wait_pod("nas-0-1")
+    workspace.set_pod("nas-0-1", endings.exited(0, endings.results(accuracy=0.5)))
+    workspace.wait_pod(POD)
+    until(lambda: workspace.status()["counts"].get("measuring") == 1)
+    assert workspace.condition("DevicesAvailable")["status"] == "True"
+    workspace.set_pod(POD, endings.unschedulable("0/3 nodes are available"))
+    told = workspace.wait_condition("Failed")
+    assert told["reason"] == "NothingMeasured"
+    assert workspace.condition("DevicesAvailable")["reason"] == "DeviceUnavailable"
+    status = workspace.trial("nas-0")["status"]
+    assert (status["phase"], status["conditions"][0]["reason"]) == ("Succeeded", "NotMeasured")
+    assert "0/3 nodes are available" in status["conditions"][0]["message"]
+    assert status["results"][0]["metrics"] == [{"name": "accuracy", "value": 0.5}]
+    until(lambda: workspace.pods() == [])
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ({"storage": None}, "storage is required by objectives with measuredOn"),
+        (
+            {"objectives": [{"metric": "board_ms", "measuredOn": {"nodeSelector": {"a": "b"}}}]},
+            "measuredOn is of every",
+        ),
+        (
+            {"objectives": [{"metric": "a"}, {"metric": "b", "measuredOn": {"nodeSelector": {}}}]},
+            "should have at least 1 properties",
+        ),
+    ],
+)
+def test_the_apiserver_says_what_is_missing(workspace: Workspace, spec: dict[str, Any], words: str) -> None:
+    document = measured()
+    document["spec"] |= spec
+    document["spec"] = {name: value for name, value in document["spec"].items() if value is not None}
+    with pytest.raises(AssertionError, match=words):
+        workspace.apply(document)
