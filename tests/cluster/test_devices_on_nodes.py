@@ -8,9 +8,11 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.cluster.cluster import Cluster
 from tests.cluster.conditions import until
+from tests.cluster.control_plane import REPOSITORY
 from tests.cluster.images import BASE
 from tests.cluster.installed import get, search_namespace, shared_claim
 from tests.operator.harness import experiment
@@ -111,3 +113,21 @@ def measured(trial: dict[str, Any]) -> tuple[float, float]:
     assert values["board_ms"] == trial["spec"]["number"]
     assert (measurement["node"], measurement["failures"]) == (DEVICE, 0)
     return values["board_ms_began"], values["board_ms_ended"]
+
+
+def test_the_example_measures_what_it_trains(kubenas: Cluster) -> None:
+    """With KubeNAS' own trainer and benchmark."""
+    document = yaml.safe_load((REPOSITORY / "examples" / "device-latency.yaml").read_text())
+    document["spec"]["evaluation"]["epochs"] = 1
+    document["spec"]["trials"] = {"max": 2, "parallelism": 1}
+    where = f"--namespace={NAMESPACES[0]}"
+    kubenas.kubectl("label", "node", DEVICE, f"{LABEL}=phone", "--overwrite")
+    with shared_claim(kubenas, NAMESPACES[0], "example") as claim:
+        document["spec"]["storage"]["volumeClaim"] = claim
+        kubenas.kubectl("apply", where, "--filename=-", stdin=json.dumps(document))
+        kubenas.kubectl("wait", where, "--for=condition=Succeeded", "nas/device-latency", "--timeout=500s")
+    front = get(kubenas, "nas/device-latency", where)["status"]["paretoFront"]
+    assert front
+    for member in front:
+        values = {one["name"]: one["value"] for one in member["metrics"]}
+        assert 0 < values["board_ms_lower"] <= values["board_ms"] <= values["board_ms_upper"]

@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kubenas.api.experiment import NASExperiment
 from kubenas.api.trial import TrialStatus
@@ -15,6 +17,7 @@ from kubenas.experiment.plan import Observed, plan
 from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Trial, Waiting
 from kubenas.experiment.validation import validate_spec
 from tests.experiment.builders import NOW, ended, experiment, observed, results, status_of, succeeded, trial
+from tests.properties import examples
 
 BOARD = {"nodeSelector": {"board": "phone"}}
 LATENCY = {"metric": "latency_ms", "goal": "minimize", "measuredOn": BOARD}
@@ -225,7 +228,7 @@ def test_a_device_that_is_away_delays_only_measurements_and_not_for_ever() -> No
     late = plan(seen(of, known, waits), NOW + 60)
     said = condition(late, "DevicesAvailable")
     assert said[:2] == ("False", "DeviceUnavailable")
-    assert "2 measurements wait: 0/3 nodes are available" in said[2]
+    assert said[2] == f"2 measurements wait: no node takes pod {NAME}: 0/3 nodes are available"
     assert [one.spec.number for one in late.create] == [2], "trials go on"
     assert plan(seen(of, known, waits), NOW + 3599).write == ()
     given_up = plan(seen(of, known, waits), NOW + 3600)
@@ -233,6 +236,34 @@ def test_a_device_that_is_away_delays_only_measurements_and_not_for_ever() -> No
     assert [write.status.measurements[0].last_failure.reason for write in given_up.write if write.status] == [  # type: ignore[union-attr]
         "DeviceUnavailable"
     ] * 2
+
+
+def test_a_benchmark_that_is_refused_hangs_no_experiment() -> None:
+    of = measured(LATENCY, trials={"max": 1})
+    refused = replace(seen(of, [measuring()]), refusal="pods is forbidden: exceeded quota")
+    made = plan(refused, NOW)
+    assert [one.name for one in made.measure] == [NAME], "it is tried again"
+    assert condition(made, "DevicesAvailable") == (
+        "False",
+        "DeviceUnavailable",
+        "1 measurements wait: a pod is refused: pods is forbidden: exceeded quota",
+    )
+    assert made.wake_at == NOW + 3600
+    status = written(plan(refused, NOW + 3600))
+    assert (status.phase, status.conditions[0].reason) == ("Succeeded", "NotMeasured")
+
+
+@given(st.dictionaries(st.text() | st.text().map("latency_ms_".__add__), st.floats() | st.integers() | st.text()))
+@examples(50)
+def test_whatever_a_benchmark_leaves_can_be_written_down(said: dict[str, Any]) -> None:
+    known = measuring()
+    left = benchmark(
+        known, phase=AttemptPhase.ENDED, exit_code=0, message=json.dumps({**said, "latency_ms": 1.5}), node="board-1"
+    )
+    status = written(plan(seen(measured(LATENCY), [known], left), NOW))
+    values = {m.name: m.value for m in TrialStatus.model_validate(status.dump()).results[0].metrics}
+    assert (values["accuracy"], values["latency_ms"]) == (0.9, 1.5)
+    assert all(name == "accuracy" or name.startswith("latency_ms") for name in values)
 
 
 def test_a_device_that_works_has_nobody_given_up_however_long_its_queue_is() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -15,6 +16,8 @@ from kubenas.experiment.state import Attempt, Fault, Trial
 # Metrics beside the objective's that are kept of one measurement, such as quartiles.
 _MOST_BESIDE: Final = 8
 _TAIL: Final = 300
+# As any metric's.
+_NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,62}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ def read_benchmark(attempt: Attempt, metric: str) -> Reading:
     text = attempt.message.strip()
     document = _json_object(text)
     if attempt.exit_code == 0 and document is not None and _number(document.get(metric)) is not None:
-        names = [metric, *sorted(str(name) for name in document if str(name).startswith(f"{metric}_"))]
+        names = [metric, *sorted(name for name in document if name.startswith(f"{metric}_") and _NAME.fullmatch(name))]
         known = {name: number for name in names if (number := _number(document[name])) is not None}
         return Reading(dict([*known.items()][: 1 + _MOST_BESIDE]))
     return Reading(fault=attempt.fault or _fault(attempt, document, text, metric))

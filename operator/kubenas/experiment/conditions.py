@@ -188,9 +188,8 @@ def _devices(ledger: Ledger, seen: Seen, condition: _Make) -> Iterator[Condition
     failures = [(one.last_failure.time.timestamp(), one) for one in outstanding if one.last_failure is not None]
     last = ledger.unmeasured
     if seen.devices.away:
-        away = min(seen.devices.away.values(), key=lambda one: one.name)
-        said = away.waiting.message if away.waiting else "no node has its labels, or all are taken"
-        message = f"No node takes pod {away.name}; {len(outstanding)} measurements wait: {said}"
+        why = seen.devices.away[min(seen.devices.away)]
+        message = f"{len(outstanding)} measurements wait: {why}"
         yield condition("DevicesAvailable", False, "DeviceUnavailable", message[:32768])
     elif failures:
         _, one = max(failures, key=lambda failed: failed[0])

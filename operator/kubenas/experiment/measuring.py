@@ -39,7 +39,7 @@ class Devices:
         stage: the one whose objectives are measured there: the last.
         benchmarks: by name; those that exist now.
         free: how many further benchmarks may be started.
-        away: the benchmark that no node has taken for `AWAY_SECONDS`, where none runs.
+        away: why nothing is measured there: no node has taken a benchmark for `AWAY_SECONDS`, or it is refused.
         since: when a measurement last had a value, or the experiment was resumed; waiting counts from then at the
             earliest.
     """
@@ -47,7 +47,7 @@ class Devices:
     stage: ResolvedStage
     benchmarks: Mapping[str, Attempt]
     free: Mapping[int, int]
-    away: Mapping[int, Attempt]
+    away: Mapping[int, str]
     since: Mapping[int, float]
 
 
@@ -63,6 +63,7 @@ def devices(
     benchmarks: Mapping[str, Attempt],
     measured_at: Mapping[str, float],
     resumed: float,
+    refusal: str | None,
     now: float,
     wakes: Wakes,
 ) -> Devices:
@@ -73,9 +74,10 @@ def devices(
         benchmarks: by name; those that exist now.
         measured_at: when ended trials last had a value, by metric.
         resumed: when the experiment was last resumed.
+        refusal: why the backend does not take attempts at present.
         wakes: is told when a device comes to be away.
     """
-    free, away, since = dict[int, int](), dict[int, Attempt](), dict[int, float]()
+    free, away, since = dict[int, int](), dict[int, str](), dict[int, float]()
     done = [one for trial in trials for one in trial.status.measurements if one.node is not None]
     for number, objective, device in on_devices(stage):
         own = [one for one in benchmarks.values() if one.benchmark == number]
@@ -88,9 +90,12 @@ def devices(
         first = min(waiting, key=lambda one: (_waits_since(one), one.name), default=None)
         if first is not None and len(waiting) == len(alive):
             if now >= _waits_since(first) + AWAY_SECONDS:
-                away[number] = first
+                said = first.waiting.message if first.waiting is not None else ""
+                away[number] = f"no node takes pod {first.name}{f': {said}' if said else ''}"
             else:
                 wakes.at(_waits_since(first) + AWAY_SECONDS)
+        elif not alive and refusal is not None:
+            away[number] = f"a pod is refused: {refusal}"
     return Devices(stage, benchmarks, free, away, since)
 
 
@@ -275,9 +280,8 @@ def _waited(one: Measurement, known: Devices, number: int, device: Device, now: 
     if now < until:
         wakes.at(until)
         return one
-    waiting = known.away[number].waiting
-    said = f": {waiting.message}" if waiting and waiting.message else ""
-    message = cut(f"no node took it for measuredOn.maxWait ({device.max_wait}){said}", _MESSAGE)
+    said = f"it has waited longer than measuredOn.maxWait ({device.max_wait}): {known.away[number]}"
+    message = cut(said, _MESSAGE)
     failure = MeasurementFailure(reason="DeviceUnavailable", message=message, time=moment(now))
     return one.model_copy(update={"completion_time": moment(now), "last_failure": failure})
 

@@ -90,7 +90,16 @@ def plan(observed: Observed, now: float) -> Plan:
     slots = _capacity(observed, now, wakes)
     surplus = {trial.name for trial in slots.surplus}
     measured = [trial for trial in ledger.unfinished.values() if trial.measuring]
-    known = devices(stages[-1], measured, observed.benchmarks, ledger.measured_at, _resumed(experiment), now, wakes)
+    known = devices(
+        stages[-1],
+        measured,
+        observed.benchmarks,
+        ledger.measured_at,
+        _resumed(experiment),
+        observed.refusal,
+        now,
+        wakes,
+    )
     found = outcomes(
         experiment.spec, stages, ledger, observed.attempts, observed.readings, end, surplus, known, now, wakes
     )
