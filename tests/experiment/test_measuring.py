@@ -207,6 +207,25 @@ def test_a_disrupted_benchmark_is_repeated_and_no_failure() -> None:
     assert (one.attempt, one.failures, one.last_failure) == (2, 0, None)
 
 
+def test_a_device_that_was_unplugged_holds_nothing_up_for_ever() -> None:
+    """Its pod is deleted by the cluster, and stays until the node says that it has ended, which may be never."""
+    known, of = measuring(), measured(LATENCY, trials={"max": 1})
+    lost = benchmark(known, phase=AttemptPhase.RUNNING, started=NOW, node="board-1", gone_by=NOW + 300)
+    made = plan(seen(of, [known], lost), NOW + 314)
+    assert (made.write, made.measure, made.wake_at) == ((), (), NOW + 315)
+    (one,) = written(plan(seen(of, [known], lost), NOW + 315)).measurements
+    assert (one.attempt, one.failures) == (2, 0)
+    known = replace(known, status=known.status.model_copy(update={"measurements": [one]}))
+    (again,) = plan(seen(of, [known], lost), NOW + 316).measure
+    waits = benchmark(known, again.name, created=NOW + 316)
+    assert condition(plan(seen(of, [known], lost, waits), NOW + 376), "DevicesAvailable")[:2] == (
+        "False",
+        "DeviceUnavailable",
+    )
+    given_up = written(plan(seen(of, [known], lost, waits), NOW + 3600))
+    assert given_up.conditions[0].reason == "NotMeasured"
+
+
 def test_a_benchmark_that_never_ends_is_given_up_in_time() -> None:
     known = measuring()
     of = measured({**LATENCY, "measuredOn": {**BOARD, "timeout": "10s"}})

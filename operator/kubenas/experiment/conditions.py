@@ -11,11 +11,11 @@ from kubenas.api.errors import SpecError
 from kubenas.api.experiment import NASExperiment
 from kubenas.api.status import Imported
 from kubenas.experiment.capacity import Capacity
+from kubenas.experiment.device_queues import Devices, on_devices
 from kubenas.experiment.generalization import generalization
 from kubenas.experiment.judged import Judged
 from kubenas.experiment.judgements import findings
 from kubenas.experiment.ledger import Ledger
-from kubenas.experiment.measuring import Devices, on_devices
 from kubenas.experiment.stages import ResolvedStage
 from kubenas.experiment.state import Attempt, Readings, Trial, moment
 from kubenas.experiment.verdict import Verdict

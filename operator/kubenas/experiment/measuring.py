@@ -6,8 +6,7 @@ a value or is given up. Only then has it ended: a strategy sees its result once,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from kubenas.api.base import MetricValue, duration_seconds
@@ -16,87 +15,17 @@ from kubenas.api.objective import Objective
 from kubenas.api.trial import MAX_METRICS, Measurement, MeasurementFailure, Result, TrialStatus
 from kubenas.experiment.benchmarks import Benchmark, read_benchmark
 from kubenas.experiment.bounds import MESSAGE_BYTES, cut
+from kubenas.experiment.device_queues import Devices, has_ended, on_devices
 from kubenas.experiment.front import Front
 from kubenas.experiment.lifecycle import LOST_SECONDS
 from kubenas.experiment.objectives import improved, values, violation
 from kubenas.experiment.stages import ResolvedStage
 from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Trial, moment
-from kubenas.experiment.statuses import MAX_RETRY_SECONDS
 from kubenas.experiment.wakes import Wakes
 
-# A device that takes no pod for so long is away.
-AWAY_SECONDS: Final = 60.0
 # The kubelet ends a benchmark at its time limit; one that it cannot end is given up so much later.
 _GRACE_SECONDS: Final = 30.0
 _MESSAGE: Final = 512
-
-
-@dataclass(frozen=True, slots=True)
-class Devices:
-    """The devices of an experiment, by the number of the objective that is measured there.
-
-    Attributes:
-        stage: the one whose objectives are measured there: the last.
-        benchmarks: by name; those that exist now.
-        free: how many further benchmarks may be started.
-        away: why nothing is measured there: no node has taken a benchmark for `AWAY_SECONDS`, or it is refused.
-        since: when a measurement last had a value, or the experiment was resumed; waiting counts from then at the
-            earliest.
-    """
-
-    stage: ResolvedStage
-    benchmarks: Mapping[str, Attempt]
-    free: Mapping[int, int]
-    away: Mapping[int, str]
-    since: Mapping[int, float]
-
-
-def on_devices(stage: ResolvedStage) -> list[tuple[int, Objective, Device]]:
-    """A stage's objectives that are measured on devices, with their numbers among all."""
-    own = stage.objectives
-    return [(number, one, one.measured_on) for number, one in enumerate(own) if one.measured_on is not None]
-
-
-def devices(
-    stage: ResolvedStage,
-    trials: Iterable[Trial],
-    benchmarks: Mapping[str, Attempt],
-    measured_at: Mapping[str, float],
-    resumed: float,
-    refusal: str | None,
-    now: float,
-    wakes: Wakes,
-) -> Devices:
-    """What is known of the devices of a stage.
-
-    Args:
-        trials: those that are measured.
-        benchmarks: by name; those that exist now.
-        measured_at: when ended trials last had a value, by metric.
-        resumed: when the experiment was last resumed.
-        refusal: why the backend does not take attempts at present.
-        wakes: is told when a device comes to be away.
-    """
-    free, away, since = dict[int, int](), dict[int, str](), dict[int, float]()
-    done = [one for trial in trials for one in trial.status.measurements if one.node is not None]
-    for number, objective, device in on_devices(stage):
-        own = [one for one in benchmarks.values() if one.benchmark == number]
-        alive = [one for one in own if one.phase is not AttemptPhase.ENDED]
-        free[number] = max(0, device.parallelism - len(alive))
-        ended = [one.completion_time for one in done if one.metric == objective.metric and one.completion_time]
-        times = [time.timestamp() for time in ended]
-        since[number] = max([measured_at.get(objective.metric, 0.0), resumed, *times])
-        waiting = [one for one in alive if one.node is None and one.gone_by is None]
-        first = min(waiting, key=lambda one: (_waits_since(one), one.name), default=None)
-        if first is not None and len(waiting) == len(alive):
-            if now >= _waits_since(first) + AWAY_SECONDS:
-                said = first.waiting.message if first.waiting is not None else ""
-                away[number] = f"no node takes pod {first.name}{f': {said}' if said else ''}"
-            else:
-                wakes.at(_waits_since(first) + AWAY_SECONDS)
-        elif not alive and refusal is not None:
-            away[number] = f"a pod is refused: {refusal}"
-    return Devices(stage, benchmarks, free, away, since)
 
 
 def queued(stage: ResolvedStage, front: Front, status: TrialStatus, now: float) -> TrialStatus:
@@ -155,7 +84,7 @@ def advance_measuring(trial: Trial, known: Devices, retries: int, now: float, wa
         number, objective, device = numbers[one.metric]
         attempt = known.benchmarks.get(Benchmark.of(trial, one, objective, number).name)
         fault = _over(attempt, device, now, wakes)
-        if attempt is not None and fault is None and _has_ended(attempt, now):
+        if attempt is not None and fault is None and has_ended(attempt, now):
             reading = read_benchmark(attempt, one.metric)
             if reading.fault is None:
                 read.setdefault(one.candidate, {}).update(reading.values)
@@ -208,44 +137,6 @@ def ended(status: TrialStatus, now: float) -> TrialStatus:
     return status.model_copy(update={"phase": "Succeeded", "completion_time": moment(now), "conditions": conditions})
 
 
-def due(trials: Iterable[Trial], known: Devices, now: float, wakes: Wakes) -> Iterator[Benchmark]:
-    """Benchmarks to be started, on each device those that have waited longest.
-
-    Args:
-        trials: those that are measured.
-        wakes: is told when a retry comes due.
-    """
-    for number, objective, _ in on_devices(known.stage):
-        waiting = list[tuple[float, int, Benchmark]]()
-        for trial in trials:
-            for one in trial.status.measurements:
-                made = Benchmark.of(trial, one, objective, number)
-                if one.metric != objective.metric or one.completion_time is not None or made.name in known.benchmarks:
-                    continue
-                if _retry_at(one) > now:
-                    wakes.at(_retry_at(one))
-                else:
-                    waiting.append((one.queued_time.timestamp(), trial.number, made))
-        for _, _, made in sorted(waiting, key=lambda entry: entry[:2])[: known.free[number]]:
-            yield made
-
-
-def needed(stage: ResolvedStage, trials: Iterable[Trial]) -> set[str]:
-    """Names of the benchmarks that trials wait for."""
-    numbers = {objective.metric: (objective, number) for number, objective, _ in on_devices(stage)}
-    return {
-        Benchmark.of(trial, one, *numbers[one.metric]).name
-        for trial in trials
-        for one in trial.status.measurements
-        if one.completion_time is None and one.metric in numbers
-    }
-
-
-def _has_ended(attempt: Attempt, now: float) -> bool:
-    lost = attempt.gone_by is not None and now >= attempt.gone_by + LOST_SECONDS
-    return lost or attempt.phase is AttemptPhase.ENDED
-
-
 def _over(attempt: Attempt | None, device: Device, now: float, wakes: Wakes) -> Fault | None:
     """Why a benchmark that has not ended is given up, if it is."""
     if attempt is None or attempt.phase is AttemptPhase.ENDED:
@@ -284,16 +175,6 @@ def _waited(one: Measurement, known: Devices, number: int, device: Device, now: 
     message = cut(said, _MESSAGE)
     failure = MeasurementFailure(reason="DeviceUnavailable", message=message, time=moment(now))
     return one.model_copy(update={"completion_time": moment(now), "last_failure": failure})
-
-
-def _waits_since(attempt: Attempt) -> float:
-    return attempt.waiting.since if attempt.waiting is not None else attempt.created
-
-
-def _retry_at(one: Measurement) -> float:
-    if one.last_failure is None:
-        return 0.0
-    return one.last_failure.time.timestamp() + min(2.0**one.failures, MAX_RETRY_SECONDS)
 
 
 def _metrics(result: Result) -> dict[str, float]:

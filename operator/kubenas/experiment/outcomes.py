@@ -11,9 +11,10 @@ from kubenas.api.objective import Objective
 from kubenas.api.trial import StoppedCandidate, TrialStatus
 from kubenas.experiment.actions import Announcement, WriteTrial
 from kubenas.experiment.curves import joined
+from kubenas.experiment.device_queues import Devices
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.lifecycle import NO_IMPROVEMENT, Step, advance, prune, release
-from kubenas.experiment.measuring import Devices, advance_measuring, given_up, queued
+from kubenas.experiment.measuring import advance_measuring, given_up, queued
 from kubenas.experiment.objectives import best_value
 from kubenas.experiment.rules import Rules
 from kubenas.experiment.rungs import rung_curves, trained

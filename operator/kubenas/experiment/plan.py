@@ -12,9 +12,9 @@ from kubenas.api.status import Imported
 from kubenas.experiment.actions import NewTrial, Plan, Removal
 from kubenas.experiment.capacity import Capacity, capacity, unneeded
 from kubenas.experiment.conditions import Seen
+from kubenas.experiment.device_queues import devices, due, needed
 from kubenas.experiment.kept_checkpoints import removal
 from kubenas.experiment.ledger import Ledger
-from kubenas.experiment.measuring import devices, due, needed
 from kubenas.experiment.outcomes import outcomes
 from kubenas.experiment.proposals import asked, current_stage, next_trials, open_trials
 from kubenas.experiment.scaling import unschedulable

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from kubenas.api.status import ExperimentStatus
 from kubenas.experiment.capacity import capacity
+from kubenas.experiment.device_queues import on_devices
 from kubenas.experiment.judged import Judged
 from kubenas.experiment.judgements import Judgements
-from kubenas.experiment.measuring import on_devices
 from kubenas.experiment.objectives import improved
 from kubenas.experiment.plan import Observed, spending
 from kubenas.experiment.proposals import total_trials
