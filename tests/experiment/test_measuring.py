@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubenas.api.experiment import NASExperiment
-from kubenas.api.trial import TrialStatus
+from kubenas.api.trial import MAX_MEASUREMENTS, TrialStatus
 from kubenas.experiment.actions import Plan
 from kubenas.experiment.plan import Observed, plan
 from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Trial, Waiting
@@ -270,6 +270,22 @@ def test_a_benchmark_that_is_refused_hangs_no_experiment() -> None:
     assert made.wake_at == NOW + 3600
     status = written(plan(refused, NOW + 3600))
     assert (status.phase, status.conditions[0].reason) == ("Succeeded", "NotMeasured")
+
+
+def test_measurements_are_bounded_whatever_benchmarks_say() -> None:
+    devices = [{**LATENCY, "metric": f"{letter * 63}"} for letter in "bcdefgh"]
+    of, known = measured(*devices), trial(0, candidates=16, phase="Running")
+    made = plan(observed(of, [known], [ended(known, results(*[{"accuracy": 0.9}] * 16))]), NOW)
+    known = replace(known, status=written(made))
+    assert len(known.status.measurements) == MAX_MEASUREMENTS
+    names = [f"nas-0-device-{number}-{candidate}-1" for number in range(1, 8) for candidate in range(16)]
+    left = [
+        Attempt(name, known.name, AttemptPhase.ENDED, created=NOW, exit_code=1, message='"' * 4096, benchmark=1)
+        for name in names
+    ]
+    status = written(plan(seen(of, [known], *left), NOW))
+    assert all(one.last_failure is not None for one in status.measurements)
+    assert len(json.dumps(status.dump()["measurements"], separators=(",", ":"))) < 96 * 1024
 
 
 @given(st.dictionaries(st.text() | st.text().map("latency_ms_".__add__), st.floats() | st.integers() | st.text()))

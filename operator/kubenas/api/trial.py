@@ -148,7 +148,7 @@ class MeasurementFailure(Model):
     """Why a measurement failed."""
 
     reason: str = Field(max_length=63, description="One CamelCase word for programs.")
-    message: Message = Field(max_length=512, description="What happened, for people.")
+    message: Message = Field(max_length=200, description="What happened, for people.")
     time: Time = Field(description="When.")
 
 

@@ -77,8 +77,9 @@ def _print_one(console: Console, experiment: NASExperiment) -> None:
     counts = status.counts
     stage = f", stage {status.stage}" if status.stage else ""
     console.print(f"[bold]{experiment.metadata.name}[/]: {status.phase}{stage}, {status.progress} trials")
+    measuring = f"{counts.measuring} measuring, " if counts.measuring else ""
     console.print(
-        f"{counts.pending} pending, {counts.running} running, {counts.succeeded} succeeded, "
+        f"{counts.pending} pending, {counts.running} running, {measuring}{counts.succeeded} succeeded, "
         f"{counts.pruned} pruned, {counts.failed} failed; {status.cost.gpu_hours if status.cost else 0:g} GPU hours\n"
     )
     for condition in status.conditions:

@@ -15,7 +15,7 @@ from kubenas.experiment.state import Attempt, Fault, Trial
 
 # Metrics beside the objective's that are kept of one measurement, such as quartiles.
 _MOST_BESIDE: Final = 8
-_TAIL: Final = 300
+_TAIL: Final = 150
 # As any metric's.
 _NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,62}")
 

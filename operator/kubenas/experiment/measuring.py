@@ -25,7 +25,8 @@ from kubenas.experiment.wakes import Wakes
 
 # The kubelet ends a benchmark at its time limit; one that it cannot end is given up so much later.
 _GRACE_SECONDS: Final = 30.0
-_MESSAGE: Final = 512
+# A trial may have a hundred.
+_MESSAGE: Final = 200
 
 
 def queued(stage: ResolvedStage, front: Front, status: TrialStatus, now: float) -> TrialStatus:
