@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -12,7 +14,9 @@ from kubenas.bench.figures import figures
 from kubenas.bench.simulation import Run, simulate
 from kubenas.bench.table import Goal, Rung, Source, Table, parse_curve
 from kubenas.fidelity.load import SCHEDULERS
+from kubenas.search.base import History, Observation
 from kubenas.search.random import RandomSearch
+from kubenas.space.base import Architecture
 from tests.bench.tables import ALL, write
 
 EPOCHS = 27
@@ -62,6 +66,30 @@ def test_losers_are_stopped_and_take_the_epochs_to_their_rung(tmp_path: Path, sc
     assert len(whole) * EPOCHS + len(run.stopped) <= run.epochs[-1]
     assert list(run.epochs) == sorted(run.epochs)
     assert max(whole) > max(run.stopped.values()), "early values tell the order here"
+
+
+class Noting(RandomSearch):
+    """Notes what it was shown last."""
+
+    seen: Sequence[Observation] = ()
+
+    def next(self, history: History, rng: Random) -> Architecture | None:
+        self.seen = history.scored
+        return super().next(history, rng)
+
+
+def test_a_strategy_sees_values_at_all_rungs(tmp_path: Path) -> None:
+    table = curved(tmp_path)
+    strategy = Noting(table.space, 1)
+    simulate(table, strategy, 30, 4, "asha")
+    assert {one.epochs for one in strategy.seen} == {1, 3, None}
+    for one in strategy.seen:
+        row = table.row(one.architecture)
+        assert row is not None
+        reached = [epochs for epochs in table.curve if epochs <= (one.epochs or EPOCHS)]
+        known = {epochs: float(table.curve[epochs][row]) for epochs in reached}
+        assert one.rungs == {epochs: ((0.0, value), (value,)) for epochs, value in known.items()}
+        assert one.known_score[1] == (known[one.epochs] if one.epochs else table.values[row, 0])
 
 
 def test_what_was_stopped_wrongly_is_counted(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from statistics import fmean, stdev
 
 from kubenas.api.objective import Objective
@@ -26,6 +26,7 @@ class Judged:
         trainings: metrics of each training with a result, where there were several.
         rung: where it was stopped early, the highest rung that it was seen at, in epochs, and what it had come to
             there. Its strategy sees that; nothing else counts it as a result.
+        curve: what it had come to at rungs, for the strategy; empty where it has failed.
         unmeasured: where only limits are not known of it, as no device has measured them: what it comes to if it keeps
             them. Its strategy sees that; nothing else counts it as a result.
     """
@@ -39,6 +40,7 @@ class Judged:
     values: tuple[float, ...] = ()
     trainings: tuple[Mapping[str, float], ...] = ()
     rung: tuple[int, Value] | None = None
+    curve: RungCurve = field(default_factory=dict)
     unmeasured: Value | None = None
 
     @property
@@ -57,10 +59,10 @@ class Judged:
         """What a strategy sees of it."""
         if self.rung is not None:
             epochs, there = self.rung
-            return Observation(self.architecture, there.score, there.values, self.metrics, epochs)
+            return Observation(self.architecture, there.score, there.values, self.metrics, epochs, self.curve)
         if self.unmeasured is not None:
             return Observation(self.architecture, self.unmeasured.score, self.unmeasured.values, self.metrics)
-        return Observation(self.architecture, self.score, self.values, self.metrics)
+        return Observation(self.architecture, self.score, self.values, self.metrics, rungs=self.curve)
 
     def judged_before(self, objectives: Sequence[Objective]) -> Observation:
         """What the strategy of a later stage, with objectives of its own, sees of one with a score."""
@@ -94,13 +96,11 @@ def judged(
         whole: whether it has come to its end; values of others are not compared.
         curve: its values at rungs.
     """
+    found = Judged(trial, candidate, architecture, metrics, None, source, curve=curve or {})
     if not (whole and objectives and all(o.metric in metrics for o in objectives)):
         rung = (max(curve), curve[max(curve)]) if curve and not whole else None
-        unmeasured = _unmeasured(objectives, metrics) if whole else None
-        return Judged(trial, candidate, architecture, metrics, None, source, rung=rung, unmeasured=unmeasured)
-    return Judged(
-        trial, candidate, architecture, metrics, score(objectives, metrics), source, values(objectives, metrics)
-    )
+        return replace(found, rung=rung, unmeasured=_unmeasured(objectives, metrics) if whole else None)
+    return replace(found, score=score(objectives, metrics), values=values(objectives, metrics))
 
 
 def _unmeasured(objectives: Sequence[Objective], metrics: Mapping[str, float]) -> Value | None:

@@ -261,7 +261,7 @@ class Ledger:
             source = result.source if result else None
             whole = trial.status.phase == "Succeeded" and name not in stopped
             cut_short = trial.status.phase == "Pruned" or name in stopped
-            curve = curves.get(Training(trial.number, name)) if cut_short else None
+            curve = curves.get(Training(trial.number, name)) if whole or cut_short else None
             found.append(
                 judged(objectives, trial.number, name, architecture, metrics, source, whole=whole, curve=curve)
             )

@@ -34,6 +34,7 @@ class Observation:
         metrics: all that is known of it.
         epochs: after how many epochs score and values are what it had come to, where it was stopped early; None where
             it was trained to the end. Those of one that was stopped are, in general, worse than they would have become.
+        rungs: score and values after so many epochs, where it was judged by a scheduler.
     """
 
     architecture: Architecture
@@ -41,6 +42,7 @@ class Observation:
     values: tuple[float, ...] = ()
     metrics: Mapping[str, float] = field(default_factory=dict, hash=False)
     epochs: int | None = None
+    rungs: Mapping[int, tuple[Score, tuple[float, ...]]] = field(default_factory=dict, hash=False)
 
     @property
     def objectives(self) -> tuple[float, ...]:

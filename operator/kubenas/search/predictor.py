@@ -19,6 +19,7 @@ from kubenas.search.encoding import Encoder
 from kubenas.search.models import Models
 from kubenas.search.pool import PROMISING, Pool
 from kubenas.search.refit_schedule import REFITS, fitted_at
+from kubenas.search.rungs import models_of, tried
 from kubenas.search.transfer import calibrates, informative
 from kubenas.search.unseen import draw_unseen
 from kubenas.space.base import Architecture, InvalidArchitectureError, Space
@@ -98,6 +99,8 @@ class Predictor(Strategy):
     A model of earlier results is the prior mean of that of the own ones, see `PriorMean`, so that their scales need not
     be alike. Where there are `initial` of them, of the first `initial` proposals only one in four is drawn. They are
     left out where even their own scores cannot be predicted, see `informative`.
+
+    Where trainings are stopped early, values at different rungs are not compared: see `models_of`.
 
     Zero-cost proxies of earlier stages are features of architectures beside their encoding. Where the history has a
     pool, nothing else is proposed until none of it is left; its scores are earlier results where there are no others.
@@ -209,14 +212,16 @@ def rank(space: Space, known: Known, observations: Sequence[Observation], seed: 
     rng = Random(f"{seed}/{len(observations)}")
     numbers = rng.randrange(2**31)
     earlier = known.models
-    models = Models(known.encoder, observations, numbers, earlier) if observations or earlier is None else earlier
+    models = models_of(known.encoder, observations, numbers, earlier) if observations or earlier is None else earlier
     best = models.known[0]
     if len(best.objectives) == 1 or not best.feasible:
-        return _rank_by_improvement(space, known, models, rng)
-    return _rank_by_hypervolume(space, known, models, rng, numbers)
+        return _rank_by_improvement(space, known, models, observations, rng)
+    return _rank_by_hypervolume(space, known, models, observations, rng, numbers)
 
 
-def _rank_by_improvement(space: Space, known: Known, models: Models, rng: Random) -> Ranking:
+def _rank_by_improvement(
+    space: Space, known: Known, models: Models, observations: Sequence[Observation], rng: Random
+) -> Ranking:
     encoder, earlier = known.encoder, known.models
     best = float(models.normal_scores[0])
 
@@ -224,7 +229,7 @@ def _rank_by_improvement(space: Space, known: Known, models: Models, rng: Random
         mean, deviation = models.score.predict(encoder.blocks(architectures))
         return np.stack([mean, log_expected_improvement(mean, deviation, best)], axis=1)
 
-    observed = [] if models is earlier else models.architectures
+    observed = [] if models is earlier else tried(observations, models.architectures)
     before = earlier.architectures if earlier else []
     pool = Pool(space, observed, predict, lambda rows: rows, rng, before, known.pool)
     return Ranking(*(_ordered(pool, column) for column in (0, 1)))
@@ -237,7 +242,9 @@ def _ordered(pool: Pool, column: int) -> list[Architecture]:
     return [pool.architectures[index] for index in indices]
 
 
-def _rank_by_hypervolume(space: Space, known: Known, models: Models, rng: Random, numbers: int) -> Ranking:
+def _rank_by_hypervolume(
+    space: Space, known: Known, models: Models, observations: Sequence[Observation], rng: Random, numbers: int
+) -> Ranking:
     encoder, earlier = known.encoder, known.models
     objectives, limits = len(models.objectives), models.limits
 
@@ -258,7 +265,7 @@ def _rank_by_hypervolume(space: Space, known: Known, models: Models, rng: Random
         """How far each reaches along some directions, at one deviation above its mean."""
         return lengths_along(rows[:, :objectives] + rows[:, objectives:-1], directions) * rows[:, -1:]
 
-    observed = [] if models is earlier else models.front_first()
+    observed = [] if models is earlier else tried(observations, models.front_first())
     pool = Pool(space, observed, predict, promise, rng, earlier.front_first() if earlier else [], known.pool)
     if not pool.architectures:
         return Ranking([], [])
