@@ -320,6 +320,20 @@ def test_node_lost(kubenas: Cluster, claim: str, undisturbed: str) -> None:
     assert weights(checkpoint.load(folder / "0.safetensors")) == undisturbed
 
 
+def test_node_restarted(kubenas: Cluster, claim: str, undisturbed: str) -> None:
+    """So fast that nobody misses it: its kubelet finds the container dead, and may not admit the pod again."""
+    apply(kubenas, "restarted", {"volumeClaim": claim})
+    folder = kubenas.folder / claim / folder_of(kubenas, "restarted")
+    begun(folder)
+    node = get(kubenas, "pod/restarted-0-1", WHERE)["spec"]["nodeName"]
+    kubenas.stop_node(node)
+    last = newest(folder)
+    kubenas.start_node(node)
+    assert resumed(kubenas, "restarted") == last
+    ended(kubenas, "restarted")
+    assert weights(checkpoint.load(folder / "0.safetensors")) == undisturbed
+
+
 def test_the_best_is_kept(kubenas: Cluster, claim: str) -> None:
     """What removes the others is a pod that the namespace's restricted standard and KubeNAS' own policies admit."""
     document = digits(

@@ -14,7 +14,7 @@ from kubenas.api.trial import MAX_CURVE_POINTS, Failure, TrialStatus
 from kubenas.experiment import ends, lifecycle
 from kubenas.experiment.lifecycle import Step, advance, prune, release
 from kubenas.experiment.rules import Rules
-from kubenas.experiment.state import Attempt, AttemptPhase, Curves, Fault, Readings, Trial
+from kubenas.experiment.state import Attempt, AttemptPhase, Curves, Fault, Readings, Trial, moment
 from kubenas.experiment.statuses import MAX_RETRY_SECONDS, retry_at
 from tests.experiment.builders import NOW, ended, error, results, running, trial
 
@@ -119,6 +119,13 @@ DRAINED = Fault("PreemptionByScheduler", "a pod of higher priority")
         pytest.param(trial(), ended(trial(), error("TrainerError")), 1, id="failed by its own word, exit 0"),
         pytest.param(trial(), ended(trial(), exit_code=143, disruption=DRAINED), 0, id="preempted"),
         pytest.param(trial(), ended(trial(), disruption=DRAINED), 0, id="preempted, exit 0"),
+        pytest.param(trial(), ended(trial(), fault=Fault("PodRejected", "no device")), 1, id="not admitted"),
+        pytest.param(
+            trial(pod="nas-0-1", start_time=moment(NOW - 9)),
+            ended(trial(), fault=Fault("PodRejected", "no device")),
+            0,
+            id="not admitted again by a node that was restarted",
+        ),
         pytest.param(trial(disruption="NodeLost", pod="nas-0-1"), None, 0, id="node lost, pod gone"),
         pytest.param(trial(), running(trial(), gone_by=NOW - 60), 1, id="deleted, on a node that does not answer"),
         pytest.param(trial(), ended(trial(), gone_by=NOW + 9), 1, id="deleted, exit 0"),

@@ -14,9 +14,15 @@ from kubenas.experiment.statuses import PERMANENT
 _GIVES = {"Fault": 0, "Verdict": 1, "Finding": 1, "_UnusableError": 1}
 # What only `kubenas run` says of a trial, what a disrupted attempt ends with, ends of trials that are no failures, and
 # what only benchmarks say.
-_ELSEWHERE = {"RunInterrupted", "NodeLost", "NoImprovement", "NotMeasured", "StoppedEarly", "Succeeded"} | {
-    "BenchmarkFailed"
-}
+_ELSEWHERE = {
+    "ContainerLost",
+    "RunInterrupted",
+    "NodeLost",
+    "NoImprovement",
+    "NotMeasured",
+    "StoppedEarly",
+    "Succeeded",
+} | {"BenchmarkFailed"}
 
 
 def calls() -> Iterator[tuple[str, ast.Call]]:

@@ -134,6 +134,14 @@ def test_a_node_that_shuts_down_is_a_disruption_without_a_condition(said: str, r
     assert (seen.disruption.reason, seen.fault) == (reason, None)
 
 
+@pytest.mark.parametrize("reason", ["Unknown", "ContainerStatusUnknown"])
+def test_a_container_whose_end_nobody_knows_was_lost_with_its_node(reason: str) -> None:
+    lost = {"terminated": {"exitCode": 255, "reason": reason, "message": "no task"}}
+    seen = attempt_of(pod(status("Failed", lost)))
+    assert seen.disruption is not None
+    assert (seen.phase, seen.disruption.reason, seen.fault) == (AttemptPhase.ENDED, "ContainerLost", None)
+
+
 def test_what_a_kubelet_says_of_a_running_pod_is_no_end() -> None:
     seen = attempt_of(pod(status("Running", RUNS, reason="NodeLost")))
     assert (seen.phase, seen.fault, seen.disruption) == (AttemptPhase.RUNNING, None, None)

@@ -29,6 +29,8 @@ _TAKEN_AWAY = {
     "NodeLost": "NodeLost",
     "Preempting": "Preempting",
 }
+# What is said of a container of which nobody knows how it ended, as after a restart of its node.
+_UNKNOWN_ENDS = frozenset({"Unknown", "ContainerStatusUnknown"})
 
 
 def version(document: Object) -> int:
@@ -56,7 +58,7 @@ def attempt_of(pod: Object) -> Attempt:
     running = state.get("running") or {}
     over = status.get("phase") in ("Succeeded", "Failed")
     phase = AttemptPhase.ENDED if over or terminated else AttemptPhase.RUNNING if running else AttemptPhase.WAITING
-    disruption, fault = _disruption(status), None
+    disruption, fault = _disruption(status, terminated), None
     if phase is AttemptPhase.WAITING:
         fault = _start_fault(status, state)
     elif phase is AttemptPhase.ENDED and disruption is None:
@@ -129,7 +131,7 @@ def _scheduled(conditions: list[Object]) -> float | None:
     return None
 
 
-def _disruption(status: Object) -> Fault | None:
+def _disruption(status: Object, terminated: Object) -> Fault | None:
     """Why the cluster takes the pod away, or has done so."""
     for condition in status.get("conditions") or []:
         if condition.get("type") in _DISRUPTIONS and condition.get("status") == "True":
@@ -138,6 +140,8 @@ def _disruption(status: Object) -> Fault | None:
     # What the kubelet says without a condition.
     if status.get("phase") == "Failed" and status.get("reason") in _TAKEN_AWAY:
         return Fault(_TAKEN_AWAY[status["reason"]], status.get("message", ""))
+    if terminated.get("reason") in _UNKNOWN_ENDS:
+        return Fault("ContainerLost", terminated.get("message", ""))
     return None
 
 

@@ -115,7 +115,11 @@ def _ended(trial: Trial, attempt: Attempt, readings: Readings, rules: Rules, now
         said = Fault("StoppedEarly" if phase == "Pruned" else "Succeeded", results_told(len(kept), failed))
         return Step(finished(trial, attempt, phase, said, kept, curve, rules, now, report.left_out, failed))
     disruption = attempt.disruption.reason if attempt.disruption else trial.status.disruption
-    if disruption is not None:
+    # A node that was restarted may not admit what has run on it, as its devices are not there yet.
+    expelled = (
+        attempt.fault is not None and attempt.fault.reason == "PodRejected" and trial.status.start_time is not None
+    )
+    if disruption is not None or expelled:
         return Step(next_attempt(trial, attempt, readings, rules, now))
     fault = fault_of(attempt, report.fault)
     open_ended = rules.finds and any(candidate.architecture is None for candidate in trial.candidates)
