@@ -44,6 +44,16 @@ def test_what_has_no_result_stays_until_its_stage_has_ended() -> None:
     assert found("best", *ENDED, *others, over=True) == [0, 1, 2, 3, 5, 6, 7]
 
 
+def test_a_candidate_that_was_stopped_beside_others_stays_too() -> None:
+    values = [{"name": "accuracy", "value": 0.1}, {"name": "latency_ms", "value": 9.0}]
+    both = [{"candidate": one, "step": 3, "source": "Pod", "metrics": values} for one in ("0", "1")]
+    stopped = [{"candidate": "1", "epoch": 1, "message": "it was behind"}]
+    mixed = trial(6, candidates=2, phase="Succeeded", order=7, results=both, stoppedCandidates=stopped)
+    assert found("best", *ENDED, mixed) == [0, 1, 2, 3, 5]
+    whole = trial(6, candidates=2, phase="Succeeded", order=7, results=both)
+    assert found("best", *ENDED, whole) == [0, 1, 2, 3, 5, 6]
+
+
 def test_where_nothing_has_a_result_all_stays() -> None:
     others = [trial(0, phase="Failed", order=1), trial(1, phase="Pruned", order=2)]
     assert found("best", *others, over=True) == []

@@ -63,7 +63,11 @@ def removal_manifest(experiment: NASExperiment, removal: Removal, defaults: PodD
                 "command": ["python", "-m", "kubenas_trial.storage.remove"],
                 "args": [checkpoints_at(experiment), metadata.name, ranges(removal.trials)],
                 **credentials,
-                "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}},
+                # Both, as quotas may ask for them.
+                "resources": {
+                    "requests": {"cpu": "100m", "memory": "128Mi"},
+                    "limits": {"cpu": "1", "memory": "512Mi"},
+                },
                 "securityContext": RESTRICTED_CONTAINER,
                 "terminationMessagePolicy": "FallbackToLogsOnError",
                 "volumeMounts": [mount],

@@ -36,9 +36,9 @@ def removal(
 def removable(keep: KeptCheckpoints, stages: Sequence[ResolvedStage], ledger: Ledger, *, over: bool) -> tuple[int, ...]:
     """Numbers of the trials whose checkpoints nobody needs, in order.
 
-    Such are trials that were outdone, which further results do not change, and that no stage goes on from. What has no
-    result, as it failed or was stopped early, waits for the end of its stage. Supernets always stay: a larger bound of
-    an experiment that has ended would need them.
+    Such are trials that were outdone, which further results do not change, and that no stage goes on from. One with a
+    candidate without a result, as that failed or was stopped early, waits for the end of its stage. Supernets always
+    stay: a larger bound of an experiment that has ended would need them.
     """
     current = current_stage(stages, ledger)
     needed = set[int]()
@@ -57,7 +57,8 @@ def removable(keep: KeptCheckpoints, stages: Sequence[ResolvedStage], ledger: Le
         if of is None or of.trains_supernet or of.epochs is None or of.name in undecided:
             continue
         trials = ledger.stage(of.name).of(number)
-        judged = ended.phase == "Succeeded" and trials is not None and trials.complete(of.seeds)
+        whole = ended.phase == "Succeeded" and all(one.score is not None for one in ended.candidates)
+        judged = whole and trials is not None and trials.complete(of.seeds)
         if number not in needed and (judged or over or of.index < current.index):
             found.append(number)
     return tuple(found)
