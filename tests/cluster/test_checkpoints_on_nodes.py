@@ -23,11 +23,13 @@ from kubenas_trial.checkpoint import Checkpoint
 from tests.cluster.cluster import CONTROL_PLANE, Cluster
 from tests.cluster.conditions import until
 from tests.cluster.control_plane import REPOSITORY
+from tests.cluster.images import TRIAL
 from tests.cluster.installed import OPERATOR_NAMESPACE, digits, get, search_namespace, shared_claim
 from tests.trial.s3 import BUCKET, OPEN, server
 
 pytestmark = pytest.mark.node
 
+PAGE = REPOSITORY / "docs" / "checkpoints.md"
 NAMESPACE = "checkpoints"
 WHERE = f"--namespace={NAMESPACE}"
 # Long ones, so that most checkpoints are within one.
@@ -334,8 +336,17 @@ def test_node_restarted(kubenas: Cluster, claim: str, undisturbed: str) -> None:
     assert weights(checkpoint.load(folder / "0.safetensors")) == undisturbed
 
 
-def test_the_best_is_kept(kubenas: Cluster, claim: str) -> None:
-    """What removes the others is a pod that the namespace's restricted standard and KubeNAS' own policies admit."""
+def documented_pod(claim: str) -> str:
+    """The pod by which docs/checkpoints.md gets weights from a volume, with this cluster's names in it."""
+    (found,) = re.findall(r"```yaml\n(apiVersion: v1\nkind: Pod\n.*?)```", PAGE.read_text(), re.DOTALL)
+    replaced = found.replace("REGISTRY/kubenas-trial:v0.1.0", TRIAL.name).replace("nas-artifacts", claim)
+    assert TRIAL.name in replaced
+    assert claim in replaced
+    return replaced
+
+
+def test_the_best_is_kept_and_its_weights_are_got(kubenas: Cluster, claim: str, tmp_path: Path) -> None:
+    """Both by pods that the namespace's restricted standard and KubeNAS' own policies admit."""
     document = digits(
         "kept",
         evaluation={"epochs": 1},
@@ -353,6 +364,11 @@ def test_the_best_is_kept(kubenas: Cluster, claim: str) -> None:
         "wait", WHERE, "pod/kept-checkpoints-2", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s"
     )
     assert "checkpoints of 2 trials were removed" in kubenas.kubectl("logs", WHERE, "kept-checkpoints-2")
-    assert checkpoint.load(folder / best / "0.safetensors").step == 1
+    kubenas.kubectl("create", WHERE, "--filename=-", stdin=documented_pod(claim))
+    kubenas.kubectl("wait", WHERE, "pod/weights", "--for=condition=Ready", "--timeout=120s")
+    got = f"kubectl exec {WHERE} weights -- tar c -C /artifacts/{folder.name}/{best} . | tar x -C {tmp_path}"
+    kubenas.run("bash", "-o", "pipefail", "-c", got)
+    kubenas.kubectl("delete", WHERE, "pod/weights", "--now")
+    assert checkpoint.load(tmp_path / "0.safetensors").step == 1
     kubenas.kubectl("delete", WHERE, "nas/kept", "--timeout=60s")
     until(lambda: get(kubenas, "pods", WHERE, "--selector=kubenas.io/experiment=kept")["items"] == [])
