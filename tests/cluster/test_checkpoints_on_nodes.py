@@ -339,7 +339,7 @@ def test_node_restarted(kubenas: Cluster, claim: str, undisturbed: str) -> None:
 def documented_pod(claim: str) -> str:
     """The pod by which docs/checkpoints.md gets weights from a volume, with this cluster's names in it."""
     (found,) = re.findall(r"```yaml\n(apiVersion: v1\nkind: Pod\n.*?)```", PAGE.read_text(), re.DOTALL)
-    replaced = found.replace("REGISTRY/kubenas-trial:v0.1.0", TRIAL.name).replace("nas-artifacts", claim)
+    replaced: str = found.replace("REGISTRY/kubenas-trial:v0.1.0", TRIAL.name).replace("nas-artifacts", claim)
     assert TRIAL.name in replaced
     assert claim in replaced
     return replaced

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.control_plane, pytest.mark.usefixtures("operator")]
 TRIALS = 20
 
 
-def searched(workspace: Workspace, **spec: object) -> Object:
+def searched(workspace: Workspace, **spec: Any) -> Object:
     """The status of a search that keeps the best alone."""
     workspace.apply(
         experiment(

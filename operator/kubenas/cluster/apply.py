@@ -15,27 +15,25 @@ from kubenas.api.experiment import NASExperiment
 from kubenas.api.status import ExperimentStatus
 from kubenas.api.trial import TrialStatus
 from kubenas.cluster.benchmarks import benchmark_manifest
-from kubenas.cluster.client import ApiError, Client, Object
+from kubenas.cluster.client import REFUSALS, ApiError, Client, Object
 from kubenas.cluster.election import NotLeaderError
 from kubenas.cluster.events import announce
 from kubenas.cluster.names import experiments, pods, trials
 from kubenas.cluster.observe import trial_of
 from kubenas.cluster.ownership import controller_uid
 from kubenas.cluster.pods import PodDefaults, pod_manifest, trial_manifest
-from kubenas.cluster.removal import removal_manifest, removal_pod_name
+from kubenas.cluster.removal import start_removal
 from kubenas.cluster.store import Store
 from kubenas.cluster.turns import Turn
-from kubenas.experiment.actions import Announcement, NewTrial, Plan, Removal, WriteTrial
+from kubenas.experiment.actions import Announcement, NewTrial, Plan, WriteTrial
 from kubenas.experiment.benchmarks import Benchmark
 from kubenas.experiment.plan import Observed
 from kubenas.experiment.stages import ResolvedStage, stage_of
 from kubenas.experiment.state import Attempt, Fault, Trial, earliest
 from kubenas.experiment.status import announcements, rejected, unreconciled
 
-# At most one status write of an experiment in this time, but for its end.
+# At most one status write of an experiment in this time, but for its end and removals.
 STATUS_SECONDS = 1.0
-# Answers to a pod that could be mended by the user: no pod at all, against a quota or a policy, not valid.
-_REFUSALS = frozenset({400, 403, 422})
 _NAME_TAKEN = "NameTaken"
 
 _LOG = logging.getLogger(__name__)
@@ -84,7 +82,7 @@ class Applier:
             *(self._write_trial(experiment, write) for write in plan.write),
         ]
         if plan.remove is not None:
-            steps.append(self._remove_checkpoints(experiment, plan.remove))
+            steps.append(start_removal(self._client, experiment, plan.remove, self._defaults))
         tasks = [asyncio.create_task(step) for step in steps]
         for attempt in plan.stop:
             if attempt.name not in self._stopping and not self._store.has_left(attempt):
@@ -219,36 +217,9 @@ class Applier:
         else:
             self._store.refusal = None
 
-    async def _remove_checkpoints(self, experiment: NASExperiment, removal: Removal) -> None:
-        """Start a pod that does it, in place of the one before: it removes what that one was to remove, too."""
-        if removal.before:
-            await self._delete_removal_pod(experiment, removal.before)
-        manifest = removal_manifest(experiment, removal, self._defaults)
-        try:
-            await self._client.create(pods(self._namespace), manifest, strict=True)
-        except ApiError as error:
-            if error.reason == "AlreadyExists":
-                return
-            if error.code not in _REFUSALS:
-                raise
-            # The search goes on without it; the next one is for these trials, too.
-            message = f"storage.keep: no checkpoints are removed, as their pod was refused: {error}"
-            await announce(self._client, experiment, Announcement("Warning", "CheckpointsNotRemoved", message))
-
-    async def _delete_removal_pod(self, experiment: NASExperiment, trials: int) -> None:
-        path = pods(self._namespace, removal_pod_name(experiment, trials))
-        try:
-            there = await self._client.get(path)
-        except ApiError as error:
-            if error.code != 404:
-                raise
-            return
-        if controller_uid(there, "NASExperiment") == experiment.metadata.uid:
-            await self._client.delete(path, there["metadata"]["uid"])
-
     def _refuse(self, error: ApiError) -> None:
         """Note what a person has to mend; all else is tried again as it is."""
-        if error.code not in _REFUSALS and error.reason != _NAME_TAKEN:
+        if error.code not in REFUSALS and error.reason != _NAME_TAKEN:
             raise error
         self._refused = error
         self._store.refusal = str(error)
@@ -276,7 +247,9 @@ class Applier:
     ) -> float | None:
         now = time.time()
         ends = status.completion_time is not None and experiment.status.completion_time is None
-        if now < self._status_at + STATUS_SECONDS and not ends:
+        # Else the next reconcile would remove them once more.
+        removed = status.checkpoints_removed != experiment.status.checkpoints_removed
+        if now < self._status_at + STATUS_SECONDS and not (ends or removed):
             return self._status_at + STATUS_SECONDS
         self._status_at = now
         metadata, path = experiment.metadata, experiments(*self._store.key)

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import urlencode
 
 import aiohttp
@@ -18,6 +18,8 @@ from kubenas.cluster.operator_metrics import OBJECT_BYTES, REQUESTS
 Object: TypeAlias = dict[str, Any]
 Verb: TypeAlias = Literal["get", "create", "update", "delete"]
 
+# Answers to a pod that could be mended by the user: no pod at all, against a quota or a policy, not valid.
+REFUSALS: Final = frozenset({400, 403, 422})
 _METHODS: dict[Verb, str] = {"get": "GET", "create": "POST", "update": "PUT", "delete": "DELETE"}
 # Objects of a page, the first one and all others, which grow by so much at most; and what its bytes should be.
 _FIRST_PAGE = 25

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from kubenas.api.experiment import NASExperiment
+from kubenas.cluster.client import REFUSALS, ApiError, Client
+from kubenas.cluster.events import announce
 from kubenas.cluster.names import (
     ATTEMPT_LABEL,
     EXPERIMENT_LABEL,
@@ -13,7 +15,9 @@ from kubenas.cluster.names import (
     MANAGED_BY,
     TRAINER,
     TRIAL_LABEL,
+    pods,
 )
+from kubenas.cluster.ownership import controller_uid
 from kubenas.cluster.pods import (
     RESTRICTED_CONTAINER,
     RESTRICTED_POD,
@@ -22,7 +26,7 @@ from kubenas.cluster.pods import (
     owner_reference,
     storage_parts,
 )
-from kubenas.experiment.actions import Removal
+from kubenas.experiment.actions import Announcement, Removal
 from kubenas.experiment.merge import merged
 
 # What of a user's template says by whom and where a pod may be run, not what it does. No node selector: a node with a
@@ -30,6 +34,39 @@ from kubenas.experiment.merge import merged
 _OF_POD: Final = ("securityContext", "serviceAccountName", "imagePullSecrets", "tolerations")
 _OF_TRAINER: Final = ("name", "envFrom", "securityContext")
 _DEADLINE_SECONDS: Final = 3600
+
+
+async def start_removal(client: Client, experiment: NASExperiment, removal: Removal, defaults: PodDefaults) -> None:
+    """Start a pod that does it, in place of the one before: it removes what that one was to remove, too.
+
+    Raises:
+        ApiError: the apiserver refuses for a reason that may pass by itself.
+    """
+    namespace = experiment.metadata.namespace
+    if removal.before:
+        await _delete(client, experiment, removal.before)
+    try:
+        await client.create(pods(namespace), removal_manifest(experiment, removal, defaults), strict=True)
+    except ApiError as error:
+        if error.reason == "AlreadyExists":
+            return
+        if error.code not in REFUSALS:
+            raise
+        # The search goes on without it; the next one is for these trials, too.
+        message = f"storage.keep: no checkpoints are removed, as their pod was refused: {error}"
+        await announce(client, experiment, Announcement("Warning", "CheckpointsNotRemoved", message))
+
+
+async def _delete(client: Client, experiment: NASExperiment, trials: int) -> None:
+    path = pods(experiment.metadata.namespace, removal_pod_name(experiment, trials))
+    try:
+        there = await client.get(path)
+    except ApiError as error:
+        if error.code != 404:
+            raise
+        return
+    if controller_uid(there, "NASExperiment") == experiment.metadata.uid:
+        await client.delete(path, there["metadata"]["uid"])
 
 
 def removal_pod_name(experiment: NASExperiment, trials: int) -> str:
