@@ -85,7 +85,7 @@ def since_last_result() -> stat.Panel:
 def trials_by_phase() -> timeseries.Panel:
     """Trials by phase over time."""
     trials = total(once(EXPERIMENT.of("kubenas_experiment_trials"), "stage", "phase"), "phase")
-    panel = lines("Trials by phase", "How many trials wait, run and have ended, and how they ended.", "short")
+    panel = lines("Trials by phase", "How many trials wait, run, wait for devices (Measuring) and have ended.", "short")
     return coloured(counted(stacked(panel)), PHASES).with_target(line(trials, "{{phase}}"))
 
 
@@ -95,8 +95,8 @@ def conditions() -> statetimeline.Panel:
     return (
         timeline(
             "Conditions",
-            "The experiment's conditions over time. Accepted, MetricsAvailable, ProposalsAvailable, Reconciled and "
-            "TrialsScheduled are True while all is well; Failed and Suspended are False.",
+            "The experiment's conditions over time. Accepted, DevicesAvailable, MetricsAvailable, ProposalsAvailable, "
+            "Reconciled and TrialsScheduled are True while all is well; Failed and Suspended are False.",
             width=14,
         )
         .mappings(named(status))
