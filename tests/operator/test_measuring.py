@@ -47,7 +47,7 @@ def test_what_a_device_says_joins_the_result_though_operators_are_killed(workspa
     assert spec["nodeSelector"] == {"board": "phone"}
     assert {"key": "board", "operator": "Exists"} in spec["tolerations"]
     assert (spec["automountServiceAccountToken"], spec["securityContext"]["runAsNonRoot"]) == (False, True)
-    assert container["command"] == ["kubenas-trial", "latency", "onnx", "$(KUBENAS_MODEL)"]
+    assert container["command"] == ["python", "-m", "kubenas_trial.cli.main", "latency", "onnx", "$(KUBENAS_MODEL)"]
     variables = {one["name"]: one["value"] for one in container["env"]}
     assert variables["KUBENAS_MODEL"] == "/checkpoints/nas-0/0.onnx"
     assert variables["KUBENAS_METRIC"] == "board_ms"

@@ -9,7 +9,7 @@ from pydantic import Field
 from kubenas.api.base import Duration, FreeObject, LabelValue, Model
 
 # What the trial image has: onnxruntime on the CPU, one example at a time.
-BENCHMARK: Final = ("kubenas-trial", "latency", "onnx", "$(KUBENAS_MODEL)")
+BENCHMARK: Final = ("python", "-m", "kubenas_trial.cli.main", "latency", "onnx", "$(KUBENAS_MODEL)")
 
 _LabelKey = Annotated[str, Field(max_length=316)]
 _Argument = Annotated[str, Field(max_length=4096)]
