@@ -76,6 +76,7 @@ def _experiment() -> dashboard.Dashboard:
         "Checkpoints": [storage.checkpoints(), storage.unreachable()],
         "Time and cost": [
             spending.gpu_hours_over_time(),
+            spending.cost_by_class(),
             spending.time_by_phase(),
             operator.proposal_time(REPLICAS),
             results.front_over_time(),

@@ -25,6 +25,8 @@ from dashboards.style import (
 
 _SPENT = once(EXPERIMENT.of("kubenas_experiment_device_seconds_total"))
 _BUDGET = once(EXPERIMENT.of("kubenas_experiment_device_seconds_budget"))
+_COST = once(EXPERIMENT.of("kubenas_experiment_cost"), "class")
+_COST_BUDGET = once(EXPERIMENT.of("kubenas_experiment_cost_budget"))
 
 
 def gpu_hours() -> stat.Panel:
@@ -45,6 +47,20 @@ def gpu_hours_over_time() -> timeseries.Panel:
     panel = lines("GPU hours", "Device hours spent so far, and the budget where there is one (budget.gpuHours).", "h")
     panel.min(0).with_target(line(f"{_SPENT} / 3600", "spent")).with_target(line(f"{_BUDGET} / 3600", "budget", "B"))
     return as_limit(coloured(panel, {"spent": BLUE}), "budget")
+
+
+def cost_by_class() -> timeseries.Panel:
+    """Cost over time by price class, beside the budget."""
+    panel = stacked(
+        lines(
+            "Cost by class",
+            "What attempts have cost by budget.prices, by the priceClass of their pods, and budget.cost where it is "
+            "set. Empty without prices.",
+            "short",
+        )
+    )
+    panel.min(0).with_target(line(_COST, "{{class}}")).with_target(line(_COST_BUDGET, "budget", "B"))
+    return as_limit(panel, "budget")
 
 
 def slots() -> timeseries.Panel:

@@ -29,8 +29,11 @@ WHOLE = {
 MAPS = {
     "spec.budget.deviceShares",
     "spec.objectives[].measuredOn.nodeSelector",
+    "spec.budget.prices",
     "spec.trialTemplate.metadata.labels",
     "spec.trialTemplate.metadata.annotations",
+    "spec.trialTemplate.alternatives[].metadata.labels",
+    "spec.trialTemplate.alternatives[].metadata.annotations",
 }
 # What others define: the trainer's settings, a PodSpec, an architecture of any space.
 FREE = {
@@ -40,6 +43,7 @@ FREE = {
         "spec.task.settings",
         "spec.search.settings",
         "spec.trialTemplate.spec",
+        "spec.trialTemplate.alternatives[].spec",
         "status.best.architecture",
         "status.paretoFront[].architecture",
         "status.finalists[].architecture",

@@ -32,7 +32,8 @@ from kubenas.api.stage import Keep, Stage, StageTrials
 from kubenas.api.status import Best, Counts, ExperimentStatus, Measured
 from kubenas.api.storage import Storage
 from kubenas.api.task import Dataset, Task
-from kubenas.api.trial import Candidate, Failure, Point, Result, TrialSpec, TrialStatus
+from kubenas.api.template import Alternative, TrialTemplate
+from kubenas.api.trial import Candidate, ClassSeconds, Failure, Point, Result, TrialSpec, TrialStatus
 
 names = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True)
 metric_names = st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,20}", fullmatch=True).filter(lambda name: name[:5] != "test_")
@@ -256,7 +257,27 @@ experiment_specs = made(
         autoscale=optional(autoscales),
         scale_down=st.sampled_from(["Finish", "Pause"]),
     ),
-    budget=made(Budget, gpu_hours=optional(st.floats(0.1, 1e9)), wall_clock=optional(durations)),
+    budget=made(
+        Budget,
+        gpu_hours=optional(st.floats(0.1, 1e9)),
+        cost=optional(st.floats(0.1, 1e9)),
+        prices=st.just({"spot": 0.5, "on-demand": 3.0}),
+        wall_clock=optional(durations),
+    ),
+    trial_template=made(
+        TrialTemplate,
+        price_class=st.just("spot"),
+        spec=free_objects,
+        alternatives=distinct(
+            made(
+                Alternative,
+                after_disruptions=st.integers(1, 1000),
+                price_class=st.sampled_from(["spot", "on-demand"]),
+                spec=free_objects,
+            ),
+            "after_disruptions",
+        ),
+    ),
     storage=optional(
         made(Storage, volume_claim=names, checkpoint_every=optional(durations))
         | made(Storage, url=st.just("s3://artifacts/nas"), secret=optional(names), checkpoint_every=optional(durations))
@@ -308,7 +329,11 @@ trial_statuses = made(
     phase=optional(st.sampled_from(["Pending", "Running", "Succeeded", "Pruned", "Failed"])),
     conditions=conditions,
     completion_time=optional(times),
+    disruptions=st.integers(0, 9),
     gpu_seconds=st.floats(0, 1e9),
+    class_seconds=distinct(
+        made(ClassSeconds, price_class=st.sampled_from(["a", "b"]), seconds=st.floats(0, 1e9)), "price_class"
+    ),
     results=distinct(
         made(Result, candidate=names, step=st.integers(0, 99), metrics=metrics, source=st.just("TerminationMessage")),
         "candidate",

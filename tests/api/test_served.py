@@ -12,8 +12,18 @@ import yaml
 from kubenas.api.base import Condition, Metadata, MetricValue
 from kubenas.api.evaluation import MAX_CANDIDATES
 from kubenas.api.experiment import NASExperiment
-from kubenas.api.status import Best, Cost, Counts, ExperimentStatus, Measured
-from kubenas.api.trial import Candidate, FailedCandidate, Failure, NASTrial, Point, Result, TrialSpec, TrialStatus
+from kubenas.api.status import Best, ClassCost, Cost, Counts, ExperimentStatus, Measured
+from kubenas.api.trial import (
+    Candidate,
+    ClassSeconds,
+    FailedCandidate,
+    Failure,
+    NASTrial,
+    Point,
+    Result,
+    TrialSpec,
+    TrialStatus,
+)
 from kubenas.api.validate import read_experiment
 from kubenas.experiment.bounds import OBJECT_BYTES
 from tests.api.conftest import ROOT
@@ -79,15 +89,15 @@ def test_an_experiment_s_status_is_kept_as_written(namespace: str, api: Api) -> 
             architecture={"activation": "relu", "depth": 3, "width": 0.5},
             metrics=[Measured(name=v.name, value=v.value, spread=0.5) for v in VALUES],
         ),
-        cost=Cost(gpu_hours=1.25),
+        cost=Cost(gpu_hours=1.25, total=0.5, classes=[ClassCost(price_class="spot", hours=1.25, cost=0.5)]),
         selector="kubenas.io/experiment=digits",
     )
     kept = api.replace_status({**document, "status": status.dump()}, namespace)
     assert kept["status"] == status.dump()
     assert NASExperiment.model_validate(kept).status == status
-    columns = api.kubectl("get", "nas", f"--namespace={namespace}").splitlines()
-    assert columns[0].split() == ["NAME", "PHASE", "DONE", "RUNNING", "BEST", "AGE"]
-    assert columns[1].split()[:5] == ["digits", "Succeeded", "8/8", "0", "0.93"]
+    columns = api.kubectl("get", "nas", f"--namespace={namespace}", "--output=wide").splitlines()
+    assert columns[0].split() == ["NAME", "PHASE", "DONE", "RUNNING", "BEST", "GPU", "HOURS", "COST", "AGE"]
+    assert columns[1].split()[:7] == ["digits", "Succeeded", "8/8", "0", "0.93", "1.25", "0.5"]
 
 
 def test_a_trial_is_kept_as_written(namespace: str, api: Api) -> None:
@@ -107,7 +117,11 @@ def test_a_trial_is_kept_as_written(namespace: str, api: Api) -> None:
             node="gpu-1",
             start_time=NOW,
             completion_time=NOW,
+            disruptions=2,
+            price_class="spot",
+            gpus=1.0,
             gpu_seconds=12.5,
+            class_seconds=[ClassSeconds(price_class="spot", seconds=12.5)],
             order=3,
             value=1e-7,  # the loss, where that is the primary objective
             results=[Result(candidate="0", step=12, metrics=VALUES, source="TerminationMessage")],
@@ -122,8 +136,20 @@ def test_a_trial_is_kept_as_written(namespace: str, api: Api) -> None:
     assert kept["status"] == trial.status.dump()
     assert NASTrial.model_validate(kept).status == trial.status
     columns = api.kubectl("get", "nastrial", f"--namespace={namespace}", "--output=wide").splitlines()
-    assert columns[0].split() == ["NAME", "PHASE", "ATTEMPT", "VALUE", "SOURCE", "FAILURE", "NODE", "AGE"]
-    assert columns[1].split()[:7] == ["digits-4", "Failed", "2", "1e-07", "TerminationMessage", "OutOfMemory", "gpu-1"]
+    assert columns[0].split() == [
+        "NAME",
+        "PHASE",
+        "ATTEMPT",
+        "VALUE",
+        "SOURCE",
+        "FAILURE",
+        "DISRUPTIONS",
+        "CLASS",
+        "NODE",
+        "AGE",
+    ]
+    assert columns[1].split()[:6] == ["digits-4", "Failed", "2", "1e-07", "TerminationMessage", "OutOfMemory"]
+    assert columns[1].split()[6:9] == ["2", "spot", "gpu-1"]
 
 
 def test_a_trial_of_the_largest_batch_is_kept_as_written(namespace: str, api: Api) -> None:

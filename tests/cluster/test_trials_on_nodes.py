@@ -12,7 +12,7 @@ from tests.cluster.charts import Release
 from tests.cluster.cluster import Cluster
 from tests.cluster.conditions import until
 from tests.cluster.images import BASE
-from tests.cluster.installed import OPERATOR_NAMESPACE, VALUES, get, search_namespace
+from tests.cluster.installed import OPERATOR_NAMESPACE, VALUES, get, search_namespace, shared_claim
 from tests.cluster.test_cluster import pod
 from tests.operator.harness import experiment
 
@@ -123,6 +123,63 @@ def test_curves_of_attempts_are_not_mixed(kubenas: Cluster) -> None:
     assert curve == {1: 0.5, 2: 0.6}
     (result,) = status["results"]
     assert (result["source"], result["metrics"]) == ("TerminationMessage", [{"name": "accuracy", "value": 0.9}])
+
+
+# Each attempt trains a step, from the checkpoint of the one before it; three are a whole training.
+STEPS = """
+import pathlib, time
+file = pathlib.Path(os.environ["KUBENAS_CHECKPOINT_DIR"]) / "steps"
+file.parent.mkdir(parents=True, exist_ok=True)
+steps = 1 + (int(file.read_text()) if file.exists() else 0)
+file.write_text(str(steps))
+if steps < 3:
+    time.sleep(3600)
+finish(steps / 10)
+"""
+
+
+def test_a_trial_whose_spot_node_is_drained_twice_goes_on_on_demand_from_its_checkpoint(kubenas: Cluster) -> None:
+    capacity = "karpenter.sh/capacity-type"
+    for node, kind in (("node-1", "spot"), ("node-2", "on-demand")):
+        kubenas.kubectl("label", "node", node, f"{capacity}={kind}")
+    trainer = {
+        "name": "trainer",
+        "image": BASE,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["python3", "-c", RESULT + STEPS],
+    }
+    pod_spec = {"terminationGracePeriodSeconds": 1, "containers": [trainer], "nodeSelector": {capacity: "spot"}}
+    on_demand = {"nodeSelector": {capacity: "on-demand"}}
+    with shared_claim(kubenas, NAMESPACE) as claim:
+        apply(
+            kubenas,
+            "spot",
+            trials={"max": 1, "retries": 0},
+            storage={"volumeClaim": claim},
+            budget={"cost": 100, "prices": {"spot": 1, "on-demand": 3}},
+            trialTemplate={
+                "priceClass": "spot",
+                "spec": pod_spec,
+                "alternatives": [{"afterDisruptions": 2, "priceClass": "on-demand", "spec": on_demand}],
+            },
+        )
+        for attempt in ("1", "2"):
+            until(lambda n=attempt: [f.read_text() for f in (kubenas.folder / claim).glob("*/*/steps")] == [n])  # type: ignore[misc]
+            assert get(kubenas, f"pod/spot-0-{attempt}", WHERE)["spec"]["nodeName"] == "node-1"
+            kubenas.kubectl(
+                "drain",
+                "node-1",
+                "--pod-selector=kubenas.io/experiment=spot",
+                "--delete-emptydir-data",
+                "--timeout=60s",
+            )
+            kubenas.kubectl("uncordon", "node-1")
+        wait(kubenas, "spot", "Succeeded")
+    status = trial_status(kubenas, "spot-0")
+    assert (status["node"], status["priceClass"]) == ("node-2", "on-demand")
+    assert (status["attempt"], status["disruptions"], status["failures"]) == (3, 2, 0)
+    assert status["results"][0]["metrics"] == [{"name": "accuracy", "value": 0.3}], "it went on from its checkpoint"
+    assert {one["priceClass"] for one in status["classSeconds"]} >= {"spot"}
 
 
 SIDECAR = """

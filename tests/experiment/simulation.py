@@ -17,6 +17,7 @@ from random import Random
 from typing import Any
 
 from kubenas.api.experiment import NASExperiment
+from kubenas.api.status import Cost, ExperimentStatus
 from kubenas.api.trial import Candidate, TrialStatus
 from kubenas.experiment.actions import NewTrial, Plan, WriteTrial
 from kubenas.experiment.benchmarks import Benchmark
@@ -158,6 +159,11 @@ class World:
         self.unseen_trials: set[int] = set()
         # When attempts end.
         self.ends: dict[str, float] = {}
+        # By attempt, of which class it is, and from when to when it has run, or until the controller gave it up.
+        self.classes: dict[str, str | None] = {}
+        self.ran: dict[str, tuple[float, float | None]] = {}
+        # Trials that were made although the budget was spent.
+        self.late = 0
         self._versions = count(1)
         self._tick = count()
         self._events: list[tuple[float, int, Callable[[], None]]] = []
@@ -188,6 +194,13 @@ class World:
             self._at(self.rng.uniform(0, 60), lambda: self._delete_trial(trial.number))
         return changed
 
+    def write_status(self, status: ExperimentStatus) -> None:
+        before, after = self.experiment.status.cost or Cost(), status.cost or Cost()
+        hours = {one.price_class: one.hours for one in after.classes}
+        assert after.gpu_hours >= before.gpu_hours, "GPU hours fall"
+        assert all(hours.get(one.price_class, 0.0) >= one.hours for one in before.classes), "hours of a class fall"
+        self.experiment = self.experiment.model_copy(update={"status": status})
+
     def create_trial(self, trial: Trial) -> Trial:
         assert trial.number not in self.trials, "a number is given twice"
         if not self.deleted_trials:
@@ -196,6 +209,7 @@ class World:
                 checkpoint_of("nas", number, c.id) for number in self.removed for c in self.trials[number].candidates
             }
             assert not needed & gone, "what a trial goes on from was removed"
+        self.late += self._is_spent()
         self.trials[trial.number] = replace(trial, resource_version=f"{next(self._versions)}")
         return self.trials[trial.number]
 
@@ -219,7 +233,10 @@ class World:
             assert len(alive) < trials.autoscale.max, "more pods than allowed"
             assert len(self.pending) < trials.autoscale.max_pending, "more pods without a node than allowed"
         assert all(a.trial != trial.name for a in alive), "two attempts of a trial at once"
-        self.attempts[name] = Attempt(name, trial.name, AttemptPhase.WAITING, created=self.now, devices=GPU)
+        self.classes[name] = self.experiment.spec.trial_template.after(trial.status.disruptions)[-1].price_class
+        self.attempts[name] = Attempt(
+            name, trial.name, AttemptPhase.WAITING, created=self.now, devices=GPU, price_class=self.classes[name]
+        )
         if self.nodes is None:
             self._at(self.rng.uniform(0, 3), lambda: self._run(name, trial))
         else:
@@ -302,6 +319,25 @@ class World:
         grace = 0.0 if attempt.phase is AttemptPhase.ENDED else self.rng.uniform(0, 10)
         self._at(grace, lambda: self._forget(name))
 
+    def seconds(self) -> dict[str | None, float]:
+        """How long pods of each class have run."""
+        found: dict[str | None, float] = {}
+        for name, (start, end) in self.ran.items():
+            found[self.classes[name]] = found.get(self.classes[name], 0.0) + (self.now if end is None else end) - start
+        return found
+
+    def paid(self, name: str) -> None:
+        """Nothing is to be paid of an attempt from now on."""
+        start, end = self.ran.get(name, (self.now, self.now))
+        if end is None:
+            self.ran[name] = (start, self.now)
+
+    def _is_spent(self) -> bool:
+        budget = self.experiment.spec.budget
+        cost = sum(seconds / 3600 * budget.prices.get(name or "", 0.0) for name, seconds in self.seconds().items())
+        hours = sum(self.seconds().values()) / 3600
+        return cost >= (budget.cost or 1e9) or hours >= (budget.gpu_hours or 1e9)
+
     # What happens by itself
 
     def step(self, until: float | None) -> bool:
@@ -361,6 +397,7 @@ class World:
         self.unseen_attempts.add(name)
 
     def _forget(self, name: str) -> None:
+        self.paid(name)
         self.attempts.pop(name, None)
         self.unseen_attempts.add(name)
         if self.nodes is not None:
@@ -400,7 +437,8 @@ class World:
     def _run(self, name: str, trial: Trial) -> None:
         if name in self.attempts:
             self._change(name, phase=AttemptPhase.RUNNING, started=self.now)
-            if self.rng.random() < self.chances.disruption:
+            self.ran[name] = (self.now, None)
+            if self.classes[name] != "on-demand" and self.rng.random() < self.chances.disruption:
                 self._at(self.rng.uniform(0, 20), lambda: self._disrupt(name))
             takes = self.rng.uniform(0, 20)
             self.ends[name] = self.now + takes
@@ -426,6 +464,7 @@ class World:
             stage = stage_of(self.stages, trial)
             values = [entry(self.space, stage, trial, c) for c in trial.candidates]
             message = "" if self.rng.random() < self.chances.silence else json.dumps({"results": values})
+        self.paid(name)
         self._change(name, phase=AttemptPhase.ENDED, ended=self.now, exit_code=exit_code, message=message)
         if self.nodes is not None:
             self._at(0.0, self._schedule)
@@ -514,7 +553,7 @@ class Controller:
             step()
         if todo.status is not None:
             self._may_crash()
-            self.world.experiment = self.world.experiment.model_copy(update={"status": todo.status})
+            self.world.write_status(todo.status)
 
     def _write(self, write: WriteTrial) -> None:
         self._may_crash()
@@ -522,6 +561,7 @@ class Controller:
 
     def _stop(self, attempt: Attempt) -> None:
         self._may_crash()
+        self.world.paid(attempt.name)
         self.world.stop(attempt.name)
         known, there = (self.attempts, self.world.attempts)
         if attempt.benchmark is not None:

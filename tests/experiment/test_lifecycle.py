@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kubenas.api.trial import MAX_CURVE_POINTS, Failure, TrialStatus
+from kubenas.api.trial import MAX_CLASSES, MAX_CURVE_POINTS, Failure, TrialStatus
 from kubenas.experiment import ends, lifecycle
 from kubenas.experiment.lifecycle import Step, advance, prune, release
 from kubenas.experiment.rules import Rules
@@ -474,3 +474,33 @@ def test_statuses_fit_the_schema_whatever_trainers_say() -> None:
         status = written(step)
         assert TrialStatus.model_validate_json(status.model_dump_json(exclude_none=True)) == status
     assert len(written(curve).curve) == MAX_CURVE_POINTS
+
+
+def test_pods_that_were_taken_away_are_counted() -> None:
+    disrupted = ended(trial(disruptions=1), exit_code=143, disruption=Fault("DisruptionTarget", "drained"))
+    status = written(looked_at(trial(disruptions=1), disrupted))
+    assert (status.attempt, status.disruptions, status.failures) == (2, 2, 0)
+    failed = written(looked_at(trial(disruptions=1), ended(trial(), exit_code=1)))
+    assert (failed.attempt, failed.disruptions, failed.failures) == (2, 1, 1)
+    released = release(trial(disruptions=1), running(trial()), Readings(), RULES, NOW)
+    assert released is not None
+    assert (released.attempt, released.disruptions) == (2, 1)
+
+
+def test_a_pod_that_vanished_is_paid_as_what_it_was() -> None:
+    """As those of a lost node may while no operator runs."""
+    known = trial(pod="nas-0-1", start_time=moment(NOW - 60), price_class="spot", gpus=2.0, gpu_seconds=5.0)
+    status = written(looked_at(known, None))
+    assert (status.disruptions, status.price_class, status.gpus) == (1, None, None)
+    assert status.gpu_seconds == 125.0
+    assert [(one.price_class, one.seconds) for one in status.class_seconds] == [("spot", 60.0)]
+
+
+def test_a_trial_has_no_more_price_classes_than_its_status_has_room_for() -> None:
+    """However often the template was changed: all time is kept."""
+    many = [{"price_class": f"c{n:02}", "seconds": 1.0} for n in range(MAX_CLASSES)]
+    status = written(
+        looked_at(trial(class_seconds=many, pod="nas-0-1", start_time=moment(NOW - 7), price_class="z"), None)
+    )
+    assert len(status.class_seconds) == MAX_CLASSES
+    assert sum(one.seconds for one in status.class_seconds) == MAX_CLASSES + 7

@@ -10,7 +10,7 @@ import pytest
 from kubenas.api.base import Condition
 from kubenas.api.errors import SpecError
 from kubenas.api.status import ExperimentStatus
-from kubenas.api.trial import FailedCandidate, TrialStatus
+from kubenas.api.trial import ClassSeconds, FailedCandidate, TrialStatus
 from kubenas.experiment.actions import Plan
 from kubenas.experiment.lifecycle import LOST_SECONDS
 from kubenas.experiment.plan import plan
@@ -430,6 +430,63 @@ def test_gpu_hours_count_devices_by_their_shares() -> None:
     assert [(w.status.phase, w.status.gpu_seconds) for w in whole.write] == [("Pruned", 3 * 3600.0)]
 
 
+SPOT = {"priceClass": "spot", "alternatives": [{"afterDisruptions": 2, "priceClass": "on-demand"}]}
+
+
+def test_cost_counts_each_attempt_by_its_class() -> None:
+    """An hour of spot and half an hour on demand are spent by ended attempts, another one runs on demand."""
+    budget = {"cost": 10, "prices": {"spot": 1.0, "on-demand": 4.0}}
+    spent = [
+        {"price_class": "on-demand", "seconds": 1800.0},
+        {"price_class": "spot", "seconds": 3600.0},
+    ]
+    runs = trial(0, attempt=4, disruptions=2, class_seconds=spent)
+    pod = running(runs, started=NOW - 3600, price_class="on-demand")
+    made = planned(experiment(budget=budget, trialTemplate=SPOT), trials=[runs], attempts=[pod])
+    cost = status_of(made).cost
+    assert cost is not None
+    assert cost.total == 7.0
+    assert [(one.price_class, one.hours, one.cost) for one in cost.classes] == [
+        ("on-demand", 1.5, 6.0),
+        ("spot", 1.0, 1.0),
+    ]
+    assert made.wake_at == pytest.approx(NOW + 3 / 4 * 3600)
+    read = Readings(read_at=NOW, curves={runs.attempt_name: {"0": {2: {"accuracy": 0.7}}}})
+    over = planned(
+        experiment(budget=budget, trialTemplate=SPOT), trials=[runs], attempts=[pod], now=NOW + 2700, readings=read
+    )
+    (write,) = over.write
+    assert (write.status.phase, write.status.conditions[0].reason) == ("Pruned", "BudgetExhausted")
+    assert [(one.step, one.metrics[0].value) for one in write.status.results] == [(2, 0.7)], "its value is kept"
+    assert {one.price_class: one.seconds for one in write.status.class_seconds} == {"on-demand": 8100.0, "spot": 3600.0}
+    then = planned(experiment(budget=budget, trialTemplate=SPOT), trials=[replace(runs, status=write.status)])
+    assert condition(then, "Failed").reason == "BudgetExhausted"
+    assert "10.00 are spent by budget.prices, of budget.cost 10." in condition(then, "Failed").message
+
+
+def test_a_price_that_is_corrected_corrects_what_was_spent() -> None:
+    done = succeeded(0, 1, 0.5)
+    spent = [ClassSeconds(price_class="default", seconds=7200.0)]
+    done = replace(done, status=done.status.model_copy(update={"class_seconds": spent}))
+    for price in (0.5, 2.0, 1.0):
+        cost = status_of(planned(experiment(budget={"prices": {"default": price}}), trials=[done])).cost
+        assert cost is not None
+        assert cost.total == 2 * price
+
+
+def test_what_runs_is_told_in_the_status_every_few_minutes() -> None:
+    of = experiment(budget={"prices": {"default": 3.6}})
+    runs = trial(0, pod="nas-0-1", phase="Running", price_class="default", gpus=1.0)
+
+    def told(started: float) -> float | None:
+        pod = running(runs, started=NOW - started, price_class="default")
+        status = planned(of, trials=[runs], attempts=[pod]).status
+        cost = (status or of.status).cost
+        return cost.total if cost else None
+
+    assert [told(seconds) for seconds in (10, 299, 300, 1000)] == pytest.approx([0.0, 0.0, 0.3, 1.0], abs=1e-3)
+
+
 def test_wall_clock() -> None:
     begun = ExperimentStatus(start_time=moment(NOW) - timedelta(seconds=59))
     of = experiment(begun, budget={"wallClock": "60s"})
@@ -507,7 +564,7 @@ def test_a_condition_keeps_the_time_of_its_last_change() -> None:
 def test_an_unchanged_state_writes_nothing() -> None:
     runs = trial(0, phase="Running", pod="nas-0-1", start_time=moment(NOW - 10))
     first = planned(experiment(), trials=[runs], attempts=[running(trial(0))])
-    second = planned(experiment(status_of(first)), trials=[runs], attempts=[running(trial(0))], now=NOW + 500)
+    second = planned(experiment(status_of(first)), trials=[runs], attempts=[running(trial(0))], now=NOW + 250)
     assert second.status is None
     assert second.announce == ()
 

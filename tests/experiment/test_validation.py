@@ -63,6 +63,30 @@ WRONG = [
     ("own label", ("spec.trialTemplate.metadata.labels", {"kubenas.io/trial": "x"}), "labels[kubenas.io/trial]", "own"),
     ("own annotation", ("spec.trialTemplate.metadata.annotations", {"kubenas.io/a": ""}), "annotations[", "own"),
     ("restart policy", (f"{POD}.restartPolicy", "OnFailure"), f"{POD}.restartPolicy", "must be Never"),
+    (
+        "own label of an alternative",
+        (
+            "spec.trialTemplate.alternatives",
+            [{"afterDisruptions": 1, "metadata": {"labels": {"kubenas.io/price-class": "free"}}}],
+        ),
+        "spec.trialTemplate.alternatives[0].metadata.labels[kubenas.io/price-class]",
+        "own",
+    ),
+    (
+        "restart policy of an alternative",
+        ("spec.trialTemplate.alternatives", [{"afterDisruptions": 1, "spec": {"restartPolicy": "Always"}}]),
+        "spec.trialTemplate.alternatives[0].spec.restartPolicy",
+        "must be Never",
+    ),
+    (
+        "trainer deleted by an alternative",
+        (
+            "spec.trialTemplate.alternatives",
+            [{"afterDisruptions": 1, "spec": {"containers": [{"name": "trainer", "$patch": "delete"}]}}],
+        ),
+        "spec.trialTemplate.alternatives[0].spec.containers[0]",
+        "cannot be deleted",
+    ),
     ("containers no list", (f"{POD}.containers", {"trainer": {}}), f"{POD}.containers", "list of objects"),
     ("container no object", (f"{POD}.containers", ["trainer"]), TRAINER, "must be an object"),
     ("container without name", (f"{POD}.containers", [{"image": "x"}]), f"{TRAINER}.name", "is required"),

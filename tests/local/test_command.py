@@ -121,10 +121,11 @@ def test_trials_share_the_cpus() -> None:
 
 def test_what_has_no_meaning_here_is_named() -> None:
     of = experiment(
-        budget={"gpuHours": 1},
+        budget={"gpuHours": 1, "cost": 2, "prices": {"default": 1}},
         ttlSecondsAfterFinished=5,
         trialTemplate={
             "metadata": {"labels": {"team": "a"}},
+            "alternatives": [{"afterDisruptions": 1}],
             "spec": {
                 "nodeSelector": {"gpu": "a100"},
                 "containers": [
@@ -140,7 +141,10 @@ def test_what_has_no_meaning_here_is_named() -> None:
         "trialTemplate.spec.containers[0]",
         "trialTemplate.spec.containers[1].image",
         "trialTemplate.spec.containers[1].env[A].valueFrom",
+        "trialTemplate.alternatives",
         "budget.gpuHours",
+        "budget.cost",
+        "budget.prices",
         "ttlSecondsAfterFinished",
     ]
     assert not_used(experiment().spec) == []

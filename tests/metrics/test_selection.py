@@ -30,6 +30,9 @@ PROGRESS = Progress(
     front_size=None,
     top=(),
     device_seconds=0.0,
+    class_seconds={},
+    costs={},
+    cost_budget=None,
     last_result=None,
     judgements=Judgements(None, None, None),
 )

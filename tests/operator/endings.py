@@ -13,7 +13,7 @@ TRAINER = "trainer"
 
 
 def moment(seconds_ago: float = 0) -> str:
-    return (datetime.now(UTC) - timedelta(seconds=seconds_ago)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _written(datetime.now(UTC) - timedelta(seconds=seconds_ago))
 
 
 def results(**metrics: float) -> str:
@@ -32,14 +32,15 @@ def waiting(reason: str, message: str) -> Object:
     return {"phase": "Pending", "containerStatuses": [_container(state)]}
 
 
-def exited(code: int, message: str = "", reason: str | None = None) -> Object:
-    """The container has ended."""
+def exited(code: int, message: str = "", reason: str | None = None, seconds: int = 0) -> Object:
+    """The container has ended after so long."""
+    ended = datetime.now(UTC)
     terminated = {
         "exitCode": code,
         "reason": reason or ("Error" if code else "Completed"),
         "message": message,
-        "startedAt": moment(),
-        "finishedAt": moment(),
+        "startedAt": _written(ended - timedelta(seconds=seconds)),
+        "finishedAt": _written(ended),
     }
     phase = "Failed" if code else "Succeeded"
     return {"phase": phase, "containerStatuses": [_container({"terminated": terminated})]}
@@ -73,6 +74,10 @@ def disrupted(reason: str, message: str) -> Object:
         "lastTransitionTime": moment(),
     }
     return {"conditions": [condition]}
+
+
+def _written(time: datetime) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _container(state: dict[str, Any]) -> Object:

@@ -26,11 +26,13 @@ def experiment(uid: str = UID, **spec: Any) -> NASExperiment:
     return of.model_copy(update={"metadata": of.metadata.model_copy(update={"uid": uid})})
 
 
+def manifest(of: NASExperiment, trial: Trial) -> dict[str, Any]:
+    defaults = PodDefaults("registry.example/trial@sha256:" + "0" * 64)
+    return pod_manifest(of, resolve(of.spec)[0], trial, defaults, "t")
+
+
 def pod(of: NASExperiment, trial: Trial) -> dict[str, Any]:
-    manifest = pod_manifest(
-        of, resolve(of.spec)[0], trial, PodDefaults("registry.example/trial@sha256:" + "0" * 64), "t"
-    )
-    spec: dict[str, Any] = manifest["spec"]
+    spec: dict[str, Any] = manifest(of, trial)["spec"]
     return spec
 
 
@@ -148,3 +150,43 @@ def test_a_template_changes_the_shared_memory() -> None:
     spec = pod(experiment(trialTemplate={"spec": mine}), builders.trial(0))
     there = [each["name"] for each in trainer(spec)["volumeMounts"] if each["mountPath"] == "/dev/shm"]
     assert there == ["mine"]
+
+
+SPOT = {
+    "priceClass": "spot",
+    "metadata": {"labels": {"kueue.x-k8s.io/queue-name": "spot", "team": "vision"}},
+    "spec": {
+        "nodeSelector": {"karpenter.sh/capacity-type": "spot", "gpu": "l4"},
+        "containers": [{"name": "trainer", "resources": {"limits": {"memory": "16Gi"}}}],
+    },
+    "alternatives": [
+        {"afterDisruptions": 5, "priceClass": "reserved"},
+        {
+            "afterDisruptions": 2,
+            "priceClass": "on-demand",
+            "metadata": {"labels": {"kueue.x-k8s.io/queue-name": "on-demand"}},
+            "spec": {"nodeSelector": {"karpenter.sh/capacity-type": "on-demand"}},
+        },
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("disruptions", "price_class", "capacity", "queue"),
+    [
+        (0, "spot", "spot", "spot"),
+        (1, "spot", "spot", "spot"),
+        (2, "on-demand", "on-demand", "on-demand"),
+        (4, "on-demand", "on-demand", "on-demand"),
+        (5, "reserved", "spot", "spot"),
+    ],
+)
+def test_an_alternative_is_merged_over_the_template(
+    disruptions: int, price_class: str, capacity: str, queue: str
+) -> None:
+    made = manifest(experiment(trialTemplate=SPOT), builders.trial(0, disruptions=disruptions))
+    labels = made["metadata"]["labels"]
+    assert labels["kubenas.io/price-class"] == price_class
+    assert (labels["kueue.x-k8s.io/queue-name"], labels["team"]) == (queue, "vision")
+    assert made["spec"]["nodeSelector"] == {"karpenter.sh/capacity-type": capacity, "gpu": "l4"}
+    assert trainer(made["spec"])["resources"]["limits"]["memory"] == "16Gi"

@@ -107,6 +107,16 @@ def test_the_examples_of_supernets_are_searched_by_the_local_backend(tmp_path: P
     assert results == {"screen-supernet": 1, "screen": 8, "final": trained}
 
 
+def test_the_example_of_spot_nodes_is_searched_by_the_local_backend(tmp_path: Path) -> None:
+    """Where nothing is taken back, and nothing costs."""
+    document = yaml.safe_load((EXAMPLES / "spot.yaml").read_text())
+    document["spec"]["task"]["settings"] |= TINY["image-classification"]
+    document["spec"] |= {"evaluation": {"epochs": 1}, "trials": {"max": 1, "retries": 0}}
+    _, [trial] = searched(document, tmp_path, TIMEOUT)
+    assert trial["status"]["phase"] == "Succeeded"
+    assert trial["status"].get("classSeconds", []) == []
+
+
 def test_the_example_of_a_funnel_is_searched_by_the_local_backend(tmp_path: Path) -> None:
     document = yaml.safe_load((EXAMPLES / "funnel.yaml").read_text())
     document["spec"]["task"]["settings"] |= {"batchSize": 32, **TINY["image-classification"]}

@@ -23,6 +23,8 @@ def custom_resource_definitions() -> list[dict[str, Any]]:
             _column("Done", "string", ".status.progress", "Ended trials of all"),
             _column("Running", "integer", ".status.counts.running", "Trials whose pod runs"),
             _column("Best", "number", ".status.best.value", "Best value of the primary objective"),
+            _column("GPU Hours", "number", ".status.cost.gpuHours", "GPU hours that were spent", priority=1),
+            _column("Cost", "number", ".status.cost.total", "What was spent by budget.prices", priority=1),
             _column("Age", "date", ".metadata.creationTimestamp", "Time since it was created"),
         ],
         subresources={
@@ -42,6 +44,8 @@ def custom_resource_definitions() -> list[dict[str, Any]]:
             _column("Value", "number", ".status.value", "Value of the primary objective"),
             _column("Source", "string", ".status.results[0].source", "Where the value was read", priority=1),
             _column("Failure", "string", ".status.lastFailure.reason", "Why the last failed attempt failed"),
+            _column("Disruptions", "integer", ".status.disruptions", "Pods that were taken away", priority=1),
+            _column("Class", "string", ".status.priceClass", "Price class of its last pod", priority=1),
             _column("Node", "string", ".status.node", "The node that it runs or ran on", priority=1),
             _column("Age", "date", ".metadata.creationTimestamp", "Time since it was created"),
         ],

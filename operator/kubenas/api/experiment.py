@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from kubenas.api.base import API_VERSION, Duration, FreeObject, LabelValue, Metadata, Model, Ruled
+from kubenas.api.base import API_VERSION, Duration, Metadata, Model, Name, Ruled
 from kubenas.api.evaluation import MAX_CANDIDATES, Evaluation
 from kubenas.api.fidelity import Fidelity
 from kubenas.api.objective import MAX_OBJECTIVES, Objective
@@ -19,11 +19,13 @@ from kubenas.api.stage import MAX_STAGES, STAGE_RULES, Stage
 from kubenas.api.status import MAX_WARM_STARTS, ExperimentStatus
 from kubenas.api.storage import Storage
 from kubenas.api.task import Task
-
-AnnotationValue = Annotated[str, Field(max_length=65_536)]
+from kubenas.api.template import TrialTemplate
 
 ResourceName = Annotated[str, Field(max_length=316)]
 DeviceShare = Annotated[float, Field(ge=0, le=1024)]
+Price = Annotated[float, Field(ge=0, le=1e6)]
+
+MAX_PRICES: Final = 16
 
 # A pod is named EXPERIMENT-NUMBER-ATTEMPT, and its name must fit in a label's 63 characters.
 MAX_NAME_LENGTH: Final = 52
@@ -107,6 +109,18 @@ class Budget(Model):
         description="GPU hours that an hour of one device counts, by its resource, or by its claim's name in the pod's "
         "resourceClaims; 1 if absent. For example nvidia.com/gpu.shared: 0.25, rdma/hca: 0, or 4 for a claim of four.",
     )
+    cost: float | None = Field(
+        default=None,
+        gt=0,
+        le=1e12,
+        description="What the hours of all attempts together may cost by prices, running ones included.",
+    )
+    prices: dict[Name, Price] = Field(
+        default_factory=dict,
+        max_length=MAX_PRICES,
+        description="What an hour of one trial's pod costs, by trialTemplate's priceClass, in the currency of cost. "
+        "For example spot: 0.9, on-demand: 2.5.",
+    )
     wall_clock: Duration | None = Field(default=None, description="Time since the start, for example 24h.")
 
 
@@ -129,26 +143,6 @@ class Metrics(Model):
         description="Prometheus: one query for the whole experiment. Pod: the operator scrapes each trial's pod.",
     )
     interval: Duration = Field(default="15s", description="Time between two readings.")
-
-
-class TemplateMetadata(Model):
-    """Labels and annotations added to each trial's pod."""
-
-    labels: dict[str, LabelValue] = Field(
-        default_factory=dict, max_length=64, description="Labels, for example a queue's name."
-    )
-    annotations: dict[str, AnnotationValue] = Field(default_factory=dict, max_length=64, description="Annotations.")
-
-
-class TrialTemplate(Model):
-    """A pod template that is merged over the operator's own (strategic merge: containers by name)."""
-
-    metadata: TemplateMetadata = Field(default_factory=TemplateMetadata, description="Labels and annotations.")
-    spec: FreeObject = Field(
-        default_factory=dict,
-        description="Part of a PodSpec. The trainer's container is called trainer: give its image, resources, "
-        "args or env there; nodeSelector, tolerations and all else as in any pod.",
-    )
 
 
 class ExperimentSpec(Ruled):
@@ -174,6 +168,19 @@ class ExperimentSpec(Ruled):
         *STAGE_RULES,
         Unique("stages", "name"),
         Unique("warmStart", "experiment"),
+        Rule(
+            cel="(!has(self.budget.cost) && self.budget.prices.size() == 0) || "
+            "(self.trialTemplate.priceClass in self.budget.prices && "
+            "self.trialTemplate.alternatives.all(a, a.priceClass in self.budget.prices))",
+            subject="budget.prices",
+            message="must have a price for the priceClass of trialTemplate (default if absent), and for those of "
+            "its alternatives",
+            field="budget.prices",
+            holds=lambda spec: (
+                (spec.budget.cost is None and not spec.budget.prices)
+                or all(one.price_class in spec.budget.prices for one in spec.trial_template.all)
+            ),
+        ),
     ]
 
     objectives: Annotated[

@@ -120,7 +120,8 @@ class Unique:
     def problems(self, model: object) -> Iterator[SpecError]:
         """What is there twice."""
         items = getattr(model, to_snake(self.items)) or ()
-        yield from repeats(self.items, (getattr(item, self.key) for item in items) if self.key else items, self.key)
+        field = to_snake(self.key)
+        yield from repeats(self.items, (getattr(item, field) for item in items) if field else items, self.key)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,10 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from kubenas.api.base import ArchitectureName, Condition, FreeObject, MetricValue, Model, Time
+from kubenas.api.base import ArchitectureName, Condition, FreeObject, MetricValue, Model, Name, Time
 from kubenas.api.objective import MAX_OBJECTIVES
 from kubenas.api.rule import keyed
-from kubenas.api.trial import Source
+from kubenas.api.trial import MAX_CLASSES, Source
 
 MAX_FRONT: Final = 32
 MAX_FINALISTS: Final = 16
@@ -85,10 +85,25 @@ def imported_bytes(results: Sequence[ImportedResult]) -> int:
     return sum(len(json.dumps(result.dump())) + 1 for result in results)
 
 
-class Cost(Model):
-    """What has been spent."""
+class ClassCost(Model):
+    """What the pods of one price class have taken."""
 
-    gpu_hours: float = Field(default=0.0, ge=0, description="GPU hours of ended attempts.")
+    price_class: Name = Field(description="The priceClass of trialTemplate, or of one of its alternatives.")
+    hours: float = Field(ge=0, description="Hours that its pods have run.")
+    cost: float | None = Field(default=None, ge=0, description="What they cost by budget.prices.")
+
+
+class Cost(Model):
+    """What has been spent by ended and running attempts; written a few minutes late while they run."""
+
+    gpu_hours: float = Field(default=0.0, ge=0, description="GPU hours, as budget.gpuHours counts them.")
+    total: float | None = Field(default=None, ge=0, description="What it costs by budget.prices, where there are any.")
+    classes: list[ClassCost] = Field(
+        default_factory=list,
+        max_length=MAX_CLASSES,
+        description="By price class.",
+        json_schema_extra=keyed("priceClass"),
+    )
 
 
 class ExperimentStatus(Model):

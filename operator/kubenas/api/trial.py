@@ -16,6 +16,7 @@ from kubenas.api.base import (
     MetricName,
     MetricValue,
     Model,
+    Name,
     Time,
 )
 from kubenas.api.evaluation import MAX_CANDIDATES, MAX_SEEDS, MAX_TRAINED
@@ -31,6 +32,8 @@ MAX_RUNGS = 16
 MAX_RUNG_POINTS = MAX_RUNGS * MAX_TRAINED
 MAX_METRICS = 64
 MAX_MEASUREMENTS = MAX_TRAINED * (MAX_OBJECTIVES - 1)
+# Price classes, however often an experiment's template was changed.
+MAX_CLASSES = 32
 # Of all candidates together: more could not be read in one turn of the operator's event loop.
 MAX_VALUES = 14 * MAX_CANDIDATES
 # The largest whole number that every JSON reader takes for what it is.
@@ -135,6 +138,13 @@ class Point(Model):
     )
 
 
+class ClassSeconds(Model):
+    """How long pods of one price class have run."""
+
+    price_class: Name = Field(description="The class.")
+    seconds: float = Field(ge=0, description="The time, of all of them together.")
+
+
 class Failure(Model):
     """Why an attempt failed."""
 
@@ -185,7 +195,20 @@ class TrialStatus(Model):
     )
     start_time: Time | None = Field(default=None, description="When this attempt's pod began to run.")
     completion_time: Time | None = Field(default=None, description="When the trial ended.")
+    disruptions: int = Field(
+        default=0,
+        ge=0,
+        description="Attempts whose pods the cluster took away; by them trialTemplate.alternatives are chosen.",
+    )
+    price_class: Name | None = Field(default=None, description="What this attempt's hours count as in budget.prices.")
+    gpus: float | None = Field(default=None, ge=0, description="GPUs that this attempt's devices count for.")
     gpu_seconds: float = Field(default=0.0, ge=0, description="GPU seconds of ended attempts.")
+    class_seconds: list[ClassSeconds] = Field(
+        default_factory=list,
+        max_length=MAX_CLASSES,
+        description="Seconds that ended attempts have run, by price class.",
+        json_schema_extra=keyed("priceClass"),
+    )
     order: int | None = Field(
         default=None, ge=1, description="Its number among the ended trials, in order of ending, from 1."
     )

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from kubenas.api.experiment import NASExperiment
+    from kubenas.api.status import Cost
     from kubenas.cluster.client import Client
 
 
@@ -64,6 +65,14 @@ def _print_all(console: Console, experiments: list[NASExperiment]) -> None:
     console.print(table)
 
 
+def _cost_text(cost: Cost | None) -> str:
+    """What was spent, in hours and by prices."""
+    said = f"{cost.gpu_hours if cost else 0:g} GPU hours"
+    if cost is None or cost.total is None:
+        return said
+    return f"{said}, {cost.total:.2f} spent ({', '.join(f'{one.hours:g} h {one.price_class}' for one in cost.classes)})"
+
+
 def _print_one(console: Console, experiment: NASExperiment) -> None:
     from rich.markup import escape
 
@@ -80,7 +89,7 @@ def _print_one(console: Console, experiment: NASExperiment) -> None:
     measuring = f"{counts.measuring} measuring, " if counts.measuring else ""
     console.print(
         f"{counts.pending} pending, {counts.running} running, {measuring}{counts.succeeded} succeeded, "
-        f"{counts.pruned} pruned, {counts.failed} failed; {status.cost.gpu_hours if status.cost else 0:g} GPU hours\n"
+        f"{counts.pruned} pruned, {counts.failed} failed; {_cost_text(status.cost)}\n"
     )
     for condition in status.conditions:
         console.print(f"{condition.type}={condition.status}  {condition.reason}: {escape(condition.message)}")

@@ -169,6 +169,22 @@ _FAMILIES: Final = (
         lambda s: _one(s.device_seconds_budget),
     ),
     _Family(
+        "kubenas_experiment_class_seconds",
+        "Time that pods of ended and running attempts have run, by price class.",
+        lambda s: [((name,), seconds) for name, seconds in s.class_seconds.items()],
+        ("class",),
+        counter=True,
+    ),
+    _Family(
+        "kubenas_experiment_cost",
+        "What was spent by budget.prices as they are now, by price class.",
+        lambda s: [((name,), cost) for name, cost in s.costs.items()],
+        ("class",),
+    ),
+    _Family(
+        "kubenas_experiment_cost_budget", "What may be spent, where budget.cost is set.", lambda s: _one(s.cost_budget)
+    ),
+    _Family(
         "kubenas_experiment_wall_clock_seconds_budget",
         "Time from the start that the experiment may take, where budget.wallClock is set.",
         lambda s: _one(s.wall_clock_budget),

@@ -10,6 +10,7 @@ TRIAL_LABEL = "kubenas.io/trial"
 ATTEMPT_LABEL = "kubenas.io/attempt"
 # Of a pod that measures a candidate on a device: the number of the objective.
 BENCHMARK_LABEL = "kubenas.io/benchmark"
+PRICE_CLASS_LABEL = "kubenas.io/price-class"
 # Tells the objects of an experiment from those of a deleted one of the same name.
 EXPERIMENT_UID_LABEL = "kubenas.io/experiment-uid"
 MANAGED_BY = {"app.kubernetes.io/managed-by": "kubenas"}
@@ -24,6 +25,7 @@ __all__ = [
     "EXPERIMENT_LABEL",
     "EXPERIMENT_UID_LABEL",
     "MANAGED_BY",
+    "PRICE_CLASS_LABEL",
     "TRAINER",
     "TRIAL_LABEL",
     "experiments",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from kubenas.api.template import DEFAULT_CLASS
 from kubenas.api.trial import TrialSpec, TrialStatus
 from kubenas.cluster.client import Object
 from kubenas.cluster.devices import devices
-from kubenas.cluster.names import BENCHMARK, BENCHMARK_LABEL, TRAINER, TRIAL_LABEL
+from kubenas.cluster.names import BENCHMARK, BENCHMARK_LABEL, PRICE_CLASS_LABEL, TRAINER, TRIAL_LABEL
 from kubenas.cluster.ownership import controller_uid
 from kubenas.experiment.contract import STOP_TOKEN_VARIABLE
 from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Trial, Waiting
@@ -84,6 +85,7 @@ def attempt_of(pod: Object) -> Attempt:
         lingers=phase is AttemptPhase.ENDED and not over and _others_go_on(status),
         devices=devices(spec),
         benchmark=_benchmark(metadata["labels"]),
+        price_class=metadata["labels"].get(PRICE_CLASS_LABEL, DEFAULT_CLASS),
         token=_token(spec),
     )
 

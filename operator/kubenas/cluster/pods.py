@@ -13,6 +13,7 @@ from kubenas.cluster.names import (
     EXPERIMENT_LABEL,
     EXPERIMENT_UID_LABEL,
     MANAGED_BY,
+    PRICE_CLASS_LABEL,
     TRAINER,
     TRIAL_LABEL,
 )
@@ -86,11 +87,13 @@ def pod_manifest(
 
     `token` is a secret of the attempt, by which the operator proves itself to its trainer.
     """
-    template = experiment.spec.trial_template
+    patches = experiment.spec.trial_template.after(trial.status.disruptions)
     document = trial_document(experiment.metadata.name, experiment.spec, stage, trial, checkpoints_at(experiment))
-    base = _pod_spec(
+    spec = _pod_spec(
         experiment, defaults, trial, document, token if stage.rungs and len(trial.candidates) > 1 else None
     )
+    for patch in patches:
+        spec = merged(spec, substitute(patch.spec, trial.candidates))
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -98,22 +101,23 @@ def pod_manifest(
             "name": trial.attempt_name,
             "namespace": experiment.metadata.namespace,
             "labels": {
-                **template.metadata.labels,
+                **{key: value for patch in patches for key, value in patch.metadata.labels.items()},
                 **MANAGED_BY,
                 EXPERIMENT_LABEL: experiment.metadata.name,
                 EXPERIMENT_UID_LABEL: experiment.metadata.uid,
                 TRIAL_LABEL: trial.name,
                 ATTEMPT_LABEL: str(trial.status.attempt),
+                PRICE_CLASS_LABEL: patches[-1].price_class,
             },
             "annotations": {
                 # A trial is cheaper to wait for than to repeat.
                 "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
                 "karpenter.sh/do-not-disrupt": "true",
-                **template.metadata.annotations,
+                **{key: value for patch in patches for key, value in patch.metadata.annotations.items()},
             },
             "ownerReferences": [owner_reference("NASTrial", trial.name, trial.uid)],
         },
-        "spec": merged(base, substitute(template.spec, trial.candidates)),
+        "spec": spec,
     }
 
 

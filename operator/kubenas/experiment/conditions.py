@@ -16,6 +16,7 @@ from kubenas.experiment.generalization import generalization
 from kubenas.experiment.judged import Judged
 from kubenas.experiment.judgements import findings
 from kubenas.experiment.ledger import Ledger
+from kubenas.experiment.spending import Spending
 from kubenas.experiment.stages import ResolvedStage
 from kubenas.experiment.state import Attempt, Readings, Trial, moment
 from kubenas.experiment.verdict import Verdict
@@ -49,6 +50,7 @@ class Seen:
     measuring: Sequence[Trial]
     devices: Devices
     slots: Capacity
+    spending: Spending
     # Trials whose checkpoints are removed now, or were before.
     removed: int | None
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from kubenas.api.trial import TrialStatus
 from kubenas.experiment.judged import Judged
+from kubenas.experiment.spending import Spent
 from kubenas.experiment.state import Fault, Trial
 from kubenas.fidelity.base import RungCurve, Training
 
@@ -30,7 +31,7 @@ class Ended:
     results_seen: int
     phase: str
     stage: str | None
-    gpu_seconds: float
+    spent: Spent
     completed: float | None
     resource_version: str
     fault: Fault | None
@@ -52,7 +53,7 @@ def shortened(trial: Trial, candidates: tuple[Judged, ...], curves: Mapping[Trai
         results_seen=trial.results_seen,
         phase=status.phase or "Failed",
         stage=trial.stage,
-        gpu_seconds=status.gpu_seconds,
+        spent=Spent.of(status),
         completed=status.completion_time.timestamp() if status.completion_time else None,
         resource_version=trial.resource_version,
         fault=fault,

@@ -15,6 +15,7 @@ from kubenas.experiment.objectives import stood_for
 from kubenas.experiment.records import StageRecord
 from kubenas.experiment.replicates import Replicates
 from kubenas.experiment.rungs import rung_curves
+from kubenas.experiment.spending import Spent
 from kubenas.experiment.stages import ResolvedStage, stage_named
 from kubenas.experiment.state import FINISHED, Fault, Trial, trial_number
 from kubenas.fidelity.base import RungCurve, Training, Value
@@ -54,8 +55,8 @@ class Ledger:
         self._counts = dict.fromkeys(sorted(FINISHED), 0)
         self._records: dict[str | None, StageRecord] = {}
         self._last_failed: tuple[int, Fault] | None = None
-        # Whole milliseconds, as statuses have them: their sum does not depend on the order.
-        self._gpu_milliseconds = 0
+        # By ended trials.
+        self.spent = Spent()
         self.last_order = 0
         # When devices last gave a value, by metric, and the last measurement without one.
         self.measured_at: dict[str, float] = {}
@@ -111,7 +112,7 @@ class Ledger:
         self.ended[ended.number] = ended
         self._judgements = None
         self._counts[ended.phase] += 1
-        self._gpu_milliseconds += round(ended.gpu_seconds * 1000)
+        self.spent += ended.spent
         if ended.fault and ended.phase == "Failed" and ended.order >= (self._last_failed or (0,))[0]:
             self._last_failed = (ended.order, ended.fault)
         latest = ended.order >= self.last_order
@@ -127,11 +128,6 @@ class Ledger:
 
     def __len__(self) -> int:
         return len(self.unfinished) + len(self.ended)
-
-    @property
-    def gpu_seconds(self) -> float:
-        """GPU seconds of ended trials."""
-        return self._gpu_milliseconds / 1000
 
     def count(self, phase: str) -> int:
         """Number of ended trials of a phase."""

@@ -37,7 +37,7 @@ def advance(trial: Trial, attempt: Attempt | None, readings: Readings, rules: Ru
     if attempt is None:
         # One that is gone without anyone having seen why, as pods of a lost node may while no operator runs, tells
         # nothing of the trial.
-        return Step(None if status.pod is None else next_attempt(trial, None, readings, rules, now))
+        return Step(None if status.pod is None else next_attempt(trial, None, readings, rules, now, disrupted=True))
     if attempt.phase is AttemptPhase.ENDED:
         return _ended(trial, attempt, readings, rules, now)
     if attempt.fault:
@@ -88,6 +88,8 @@ def _in_between(
         "phase": "Running" if running else "Pending",
         "pod": attempt.name,
         "node": attempt.node,
+        "price_class": attempt.price_class,
+        "gpus": attempt.gpus(rules.shares),
         "start_time": None if attempt.started is None else moment(attempt.started),
         "disruption": attempt.disruption.reason if attempt.disruption else status.disruption,
     }
@@ -120,7 +122,7 @@ def _ended(trial: Trial, attempt: Attempt, readings: Readings, rules: Rules, now
         attempt.fault is not None and attempt.fault.reason == "PodRejected" and trial.status.start_time is not None
     )
     if disruption is not None or expelled:
-        return Step(next_attempt(trial, attempt, readings, rules, now))
+        return Step(next_attempt(trial, attempt, readings, rules, now, disrupted=True))
     fault = fault_of(attempt, report.fault)
     open_ended = rules.finds and any(candidate.architecture is None for candidate in trial.candidates)
     if fault is NO_RESULT and not open_ended:

@@ -13,12 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kubenas.api.evaluation import Evaluation
-    from kubenas.api.experiment import ExperimentSpec, TrialTemplate
+    from kubenas.api.experiment import ExperimentSpec
+    from kubenas.api.template import TrialTemplate
 
 
 def own_program(template: TrialTemplate) -> bool:
     """Whether trials run a program of the user's, which may report what it likes."""
-    containers: Any = template.spec.get("containers")
+    return any(_replaces_trainer(one.spec.get("containers")) for one in template.all)
+
+
+def _replaces_trainer(containers: Any) -> bool:
     return any(
         isinstance(container, Mapping)
         and container.get("name") == TRAINER

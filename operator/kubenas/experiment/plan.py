@@ -18,6 +18,7 @@ from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.outcomes import outcomes
 from kubenas.experiment.proposals import asked, current_stage, next_trials, open_trials
 from kubenas.experiment.scaling import unschedulable
+from kubenas.experiment.spending import Spending, spending
 from kubenas.experiment.stages import ResolvedStage
 from kubenas.experiment.state import Attempt, AttemptPhase, Readings, Trial
 from kubenas.experiment.status import UNSCHEDULABLE_SECONDS, announcements, experiment_status
@@ -85,8 +86,8 @@ def plan(observed: Observed, now: float) -> Plan:
     if experiment.metadata.deletion_timestamp is not None:
         return Plan()
     wakes = Wakes()
-    spent, running_gpus = spending(observed, now)
-    end = verdict(experiment, stages, ledger, spent, None, now)
+    spent = spending_of(observed, now)
+    end = verdict(experiment, stages, ledger, spent.spent, None, now)
     slots = _capacity(observed, now, wakes)
     surplus = {trial.name for trial in slots.surplus}
     measured = [trial for trial in ledger.unfinished.values() if trial.measuring]
@@ -109,12 +110,12 @@ def plan(observed: Observed, now: float) -> Plan:
     if end is None and not observed.idle:
         fill = _fill(observed, slots, now, wakes)
         if fill.exhausted is not None:
-            end = verdict(experiment, stages, ledger, spent, fill.exhausted, now)
+            end = verdict(experiment, stages, ledger, spent.spent, fill.exhausted, now)
     changing = {write.trial.name for write in found.writes}
     waiting = [] if observed.idle else [trial for trial in measured if trial.name not in changing]
     measure = tuple(due(waiting, known, now, wakes))
     if end is None:
-        wakes.at(budget_ends_at(experiment, running_gpus, spent, now))
+        wakes.at(budget_ends_at(experiment, spent, now))
     stage = current_stage(stages, ledger, fill.exhausted)
     last = None if ledger.unfinished else end
     remove = _removal(observed, over=last is not None)
@@ -135,6 +136,7 @@ def plan(observed: Observed, now: float) -> Plan:
         devices=known,
         slots=slots,
         removed=len(remove.trials) if remove else experiment.status.checkpoints_removed,
+        spending=spent,
     )
     status = experiment_status(experiment, ledger, seen, now)
     delete = _expired(experiment, status.completion_time, now, wakes)
@@ -169,23 +171,15 @@ def preparation(observed: Observed, now: float) -> tuple[Strategy, Preparation] 
     question = asked(stage, ledger, trials) if trials > 0 else None
     work = stage.strategy.preparation(*question) if question else None
     # Most strategies take long over nothing: whether the end has come is only asked where one does.
-    if work is None or verdict(experiment, stages, ledger, spending(observed, now)[0], None, now) is not None:
+    if work is None or verdict(experiment, stages, ledger, spending_of(observed, now).spent, None, now) is not None:
         return None
     return stage.strategy, work
 
 
-def spending(observed: Observed, now: float) -> tuple[float, float]:
-    """GPU seconds spent so far by ended and running attempts, and GPUs in use."""
-    spent, gpus = observed.ledger.gpu_seconds, 0.0
-    shares = observed.experiment.spec.budget.device_shares
-    for trial in observed.ledger.unfinished.values():
-        spent += trial.status.gpu_seconds
-        attempt = observed.attempts.get(trial.attempt_name)
-        # Of one that has come to its end, the status has it.
-        if attempt and not trial.measuring:
-            spent += attempt.gpu_seconds(now, shares)
-            gpus += attempt.gpus(shares) if attempt.phase is AttemptPhase.RUNNING else 0.0
-    return spent, gpus
+def spending_of(observed: Observed, now: float) -> Spending:
+    """What has been spent so far by ended and running attempts."""
+    ledger, budget = observed.ledger, observed.experiment.spec.budget
+    return spending(ledger.spent, ledger.unfinished.values(), observed.attempts, budget, now)
 
 
 def _removal(observed: Observed, *, over: bool) -> Removal | None:

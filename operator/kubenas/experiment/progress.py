@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kubenas.api.status import ExperimentStatus
+from kubenas.api.trial import MAX_CLASSES
 from kubenas.experiment.capacity import capacity
 from kubenas.experiment.device_queues import on_devices
 from kubenas.experiment.judged import Judged
 from kubenas.experiment.judgements import Judgements
 from kubenas.experiment.objectives import improved
-from kubenas.experiment.plan import Observed, spending
+from kubenas.experiment.plan import Observed, spending_of
 from kubenas.experiment.proposals import total_trials
+from kubenas.experiment.spending import Spent
 from kubenas.experiment.state import trial_name
 from kubenas.experiment.verdict import front
 from kubenas.experiment.wakes import Wakes
@@ -41,6 +43,7 @@ class Progress:
         front_size: members of the Pareto front; None where nothing is traded off.
         top: the best trials, the best first.
         device_seconds: spent by ended and running attempts.
+        class_seconds: time that their pods have run, by price class.
         last_result: when a trial last ended, in seconds since the epoch.
         judgements: what trainings tell of cheap ways to judge.
     """
@@ -55,6 +58,7 @@ class Progress:
     front_size: int | None
     top: Sequence[Standing]
     device_seconds: float
+    class_seconds: Mapping[str, float]
     last_result: float | None
     judgements: Judgements
 
@@ -74,6 +78,7 @@ def progress(observed: Observed, status: ExperimentStatus, before: Progress | No
     records = [ledger.stage(stage.name) for stage in stages if stage.decides]
     best: Sequence[Judged] = next((top for record in reversed(records) if (top := record.top(ended=ended))), ())
     several = len(improved(spec.objectives)) > 1
+    spent = spending_of(observed, now).spent
     # None has any where the first stage finds architectures by itself.
     search = next((stage.search for stage in stages if stage.search and not stage.made), spec.search)
     return Progress(
@@ -92,10 +97,17 @@ def progress(observed: Observed, status: ExperimentStatus, before: Progress | No
             )
             for one in best
         ),
-        device_seconds=max(spending(observed, now)[0], before.device_seconds if before else 0.0),
+        device_seconds=max(spent.gpu_seconds, before.device_seconds if before else 0.0),
+        class_seconds=_never_less(spent, before.class_seconds if before else {}),
         last_result=ledger.last_completed,
         judgements=ledger.judgements(spec.objectives[0]),
     )
+
+
+def _never_less(spent: Spent, before: Mapping[str, float]) -> dict[str, float]:
+    """Seconds by price class, of as many classes as a status has."""
+    found = {**before, **{name: max(time / 1000, before.get(name, 0.0)) for name, time in spent.classes.items()}}
+    return {name: found[name] for name in sorted(found)[:MAX_CLASSES]}
 
 
 def _trials(observed: Observed, status: ExperimentStatus) -> dict[tuple[str, str], int]:

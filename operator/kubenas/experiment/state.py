@@ -143,6 +143,8 @@ class Attempt:
     lingers: bool = False
     # How many it asks for, by resource or claim.
     devices: Mapping[str, float] = field(default_factory=dict)
+    # What its hours count as in budget.prices; None where they cost nothing, as local ones do.
+    price_class: str | None = None
     # Tell it, and the trial that it was made for, from others of the same name, where the backend can.
     uid: str = ""
     trial_uid: str = ""
@@ -165,11 +167,9 @@ class Attempt:
         """GPUs that its devices count for; each one, where `shares` says nothing else."""
         return sum(count * shares.get(name, 1.0) for name, count in self.devices.items())
 
-    def gpu_seconds(self, now: float, shares: Mapping[str, float]) -> float:
-        """GPU time spent until its end, or until now."""
-        if self.started is None:
-            return 0.0
-        return self.gpus(shares) * max(0.0, (self.ended or now) - self.started)
+    def seconds(self, now: float) -> float:
+        """How long it has run until its end, or until now."""
+        return 0.0 if self.started is None else max(0.0, (self.ended or now) - self.started)
 
 
 @dataclass(frozen=True, slots=True)

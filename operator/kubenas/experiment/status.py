@@ -8,13 +8,14 @@ from typing import Literal
 from kubenas.api.base import Condition
 from kubenas.api.errors import SpecError
 from kubenas.api.experiment import NASExperiment
-from kubenas.api.status import MAX_FINALISTS, MAX_FRONT, Best, Cost, Counts, ExperimentStatus, Measured
+from kubenas.api.status import MAX_FINALISTS, MAX_FRONT, Best, Counts, ExperimentStatus, Measured
 from kubenas.experiment.actions import Announcement
 from kubenas.experiment.conditions import Seen, conditions, conditions_of, listed
 from kubenas.experiment.judged import Judged, distinct, spread_evenly
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.objectives import improved
 from kubenas.experiment.proposals import total_trials
+from kubenas.experiment.spending import cost_of
 from kubenas.experiment.state import Fault, metrics_of, moment, trial_name
 from kubenas.experiment.verdict import best_at_end, best_candidate, front
 
@@ -60,7 +61,7 @@ def experiment_status(experiment: NASExperiment, ledger: Ledger, seen: Seen, now
         hypervolume=traded.hypervolume if traded else None,
         stage=seen.stage.name,
         slots=seen.slots.slots if experiment.spec.trials.autoscale and not ended else None,
-        cost=Cost(gpu_hours=round(ledger.gpu_seconds / 3600, 4)),
+        cost=cost_of(seen.spending, experiment.spec.budget.prices, old.cost),
         checkpoints_removed=seen.removed,
         selector=f"{EXPERIMENT_LABEL}={experiment.metadata.name}",
     )

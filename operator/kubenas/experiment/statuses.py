@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from kubenas.api.base import Condition
 from kubenas.api.trial import FailedCandidate, Failure, Point, Result, TrialStatus
@@ -10,6 +11,7 @@ from kubenas.experiment.batches import in_order, so_far
 from kubenas.experiment.bounds import MESSAGE_BYTES, cut, shortened, within_room
 from kubenas.experiment.curves import merged
 from kubenas.experiment.rules import Rules
+from kubenas.experiment.spending import spent_by
 from kubenas.experiment.state import Attempt, Fault, Readings, Trial, moment
 
 # Longest pause before a retry; it doubles with each failure.
@@ -29,8 +31,13 @@ def retry_at(status: TrialStatus) -> float:
     return status.last_failure.time.timestamp() + min(2.0**status.failures, MAX_RETRY_SECONDS)
 
 
-def next_attempt(trial: Trial, attempt: Attempt | None, readings: Readings, rules: Rules, now: float) -> TrialStatus:
-    """The same trial with its next attempt; a batch keeps what was shown of it, and ends if that is all."""
+def next_attempt(
+    trial: Trial, attempt: Attempt | None, readings: Readings, rules: Rules, now: float, *, disrupted: bool = False
+) -> TrialStatus:
+    """The same trial with its next attempt; a batch keeps what was shown of it, and ends if that is all.
+
+    `disrupted`: whether the cluster took the pod away.
+    """
     results, failed = so_far(trial, readings, rules.required)
     if trial.is_batch and len(results) + len(failed) == len(trial.candidates):
         phase = "Succeeded" if results else "Failed"
@@ -44,8 +51,11 @@ def next_attempt(trial: Trial, attempt: Attempt | None, readings: Readings, rule
             "node": None,
             "start_time": None,
             "disruption": None,
+            "disruptions": trial.status.disruptions + disrupted,
+            "price_class": None,
+            "gpus": None,
             "curve": whole_curve(trial, readings, rules),
-            "gpu_seconds": _gpu_seconds(trial, attempt, rules, now),
+            **_spent(trial, attempt, rules, now),
             "results": within_room(in_order(trial, results), rules.required, len(trial.candidates))[0],
             "failed_candidates": shortened(in_order(trial, failed), len(trial.candidates)),
         }
@@ -110,9 +120,11 @@ def finished(
             "phase": phase,
             "pod": attempt.name if attempt else trial.status.pod,
             "node": attempt.node if attempt else trial.status.node,
+            "price_class": attempt.price_class if attempt else trial.status.price_class,
+            "gpus": attempt.gpus(rules.shares) if attempt else trial.status.gpus,
             "start_time": moment(started) if started is not None else trial.status.start_time,
             "completion_time": moment(ended),
-            "gpu_seconds": _gpu_seconds(trial, attempt, rules, now),
+            **_spent(trial, attempt, rules, now),
             "results": kept,
             "failed_candidates": shortened(in_order(trial, failed), len(trial.candidates)),
             "curve": curve,
@@ -150,6 +162,6 @@ def _left_out(metrics: Sequence[str]) -> str:
     return f" Not kept of them: {'; '.join(metrics[:_NAMED])}{more}." if metrics else ""
 
 
-def _gpu_seconds(trial: Trial, attempt: Attempt | None, rules: Rules, now: float) -> float:
-    spent = attempt.gpu_seconds(now, rules.shares) if attempt else 0.0
-    return round(trial.status.gpu_seconds + spent, 3)
+def _spent(trial: Trial, attempt: Attempt | None, rules: Rules, now: float) -> dict[str, Any]:
+    spent = spent_by(trial, attempt, rules.shares, now)
+    return {"gpu_seconds": spent.gpu_seconds, "class_seconds": spent.class_seconds}

@@ -44,6 +44,8 @@ class Summary:
         front_size: members of the Pareto front; None where nothing is traded off.
         top: the best trials, the best first.
         front: the Pareto front as far as the status has it.
+        class_seconds: time that pods have run, by price class.
+        costs: what that has cost, as prices are now, by price class; of those that have a price.
         failures: failed attempts by reason, which is one of `FAILURES` or "Other".
         rankings: by evaluation method, how it has ranked what was trained; as far as the experiment has it.
     """
@@ -72,6 +74,9 @@ class Summary:
     front: Sequence[FrontMember]
     device_seconds: float
     device_seconds_budget: float | None
+    class_seconds: Mapping[str, float]
+    costs: Mapping[str, float]
+    cost_budget: float | None
     wall_clock_budget: float | None
     failures: Mapping[str, int]
     failures_max: int
@@ -122,6 +127,13 @@ def summary(experiment: NASExperiment, progress: Progress, failures: Mapping[str
         ),
         device_seconds=progress.device_seconds,
         device_seconds_budget=None if spec.budget.gpu_hours is None else spec.budget.gpu_hours * 3600,
+        class_seconds=progress.class_seconds,
+        costs={
+            name: seconds / 3600 * spec.budget.prices[name]
+            for name, seconds in progress.class_seconds.items()
+            if name in spec.budget.prices
+        },
+        cost_budget=spec.budget.cost,
         wall_clock_budget=None if spec.budget.wall_clock is None else float(duration_seconds(spec.budget.wall_clock)),
         failures=failures,
         failures_max=spec.trials.max_failures,

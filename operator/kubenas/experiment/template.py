@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from kubenas.api.base import GROUP
 from kubenas.api.errors import SpecError
-from kubenas.api.experiment import TrialTemplate
+from kubenas.api.template import Alternative, TrialTemplate
 from kubenas.experiment.contract import TRAINER
 from kubenas.experiment.merge import DIRECTIVE, MERGE_KEYS, RETAIN_KEYS
 from kubenas.experiment.placeholders import placeholder_problems
@@ -28,13 +28,22 @@ _QUOTE: Final = "must be a string: put it in quotes"
 def template_problems(
     template: TrialTemplate, decisions: Mapping[str, Decision], candidates_per_trial: int
 ) -> Iterator[SpecError]:
-    """The template's problems, with paths from the template's root.
+    """The template's problems and its alternatives', with paths from the template's root.
 
     Args:
         template: the template.
         decisions: what `$(kubenas.NAME)` may stand for, by name.
         candidates_per_trial: placeholders need it to be 1, since one pod then has one architecture.
     """
+    yield from _patch_problems(template, decisions, candidates_per_trial)
+    for index, alternative in enumerate(template.alternatives):
+        for problem in _patch_problems(alternative, decisions, candidates_per_trial):
+            yield problem.within(f"alternatives[{index}]")
+
+
+def _patch_problems(
+    template: TrialTemplate | Alternative, decisions: Mapping[str, Decision], candidates_per_trial: int
+) -> Iterator[SpecError]:
     for field, keys in (("labels", template.metadata.labels), ("annotations", template.metadata.annotations)):
         for key in keys:
             if not _LABEL_KEY.fullmatch(key):

@@ -13,6 +13,7 @@ from kubenas.experiment.judged import Judged
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.objectives import reached
 from kubenas.experiment.proposals import current_stage, open_trials
+from kubenas.experiment.spending import Spending, Spent, budget_spent, exhausted_at
 from kubenas.experiment.stages import ResolvedStage
 
 # Failures that lie in the experiment, its data or its trainer, and so many alike that end it.
@@ -64,7 +65,7 @@ def verdict(
     experiment: NASExperiment,
     stages: Sequence[ResolvedStage],
     ledger: Ledger,
-    gpu_seconds: float,
+    spent: Spent,
     exhausted: ResolvedStage | None,
     now: float,
 ) -> Verdict | None:
@@ -74,7 +75,7 @@ def verdict(
     or more failures allowed.
 
     Args:
-        gpu_seconds: spent by ended and running attempts.
+        spent: by ended and running attempts.
         exhausted: the stage whose strategy has nothing more to propose.
     """
     spec = experiment.spec
@@ -95,19 +96,18 @@ def verdict(
     stage = current_stage(stages, ledger, exhausted)
     if not ledger.unfinished and open_trials(stages, stage, ledger, exhausted) == 0:
         return _completed(ledger, best, exhausted=stage is exhausted)
-    spent = _spent_budget(experiment, gpu_seconds, now)
-    if spent:
-        return Verdict(best is not None, "BudgetExhausted", spent, measures=True)
+    over = _spent_budget(experiment, spent, now)
+    if over:
+        return Verdict(best is not None, "BudgetExhausted", over, measures=True)
     return None
 
 
-def budget_ends_at(experiment: NASExperiment, running_gpus: float, gpu_seconds: float, now: float) -> float | None:
+def budget_ends_at(experiment: NASExperiment, spending: Spending, now: float) -> float | None:
     """When the budget is spent if all goes on as it does."""
-    budget, start, ends = experiment.spec.budget, experiment.status.start_time, []
+    budget, start = experiment.spec.budget, experiment.status.start_time
+    ends = exhausted_at(budget, spending, now)
     if budget.wall_clock and start:
         ends.append(start.timestamp() + duration_seconds(budget.wall_clock))
-    if budget.gpu_hours and running_gpus > 0:
-        ends.append(now + max(0.0, budget.gpu_hours * 3600 - gpu_seconds) / running_gpus)
     return min(ends, default=None)
 
 
@@ -166,10 +166,10 @@ def _completed(ledger: Ledger, best: Judged | None, *, exhausted: bool) -> Verdi
     return Verdict(True, "TrialsCompleted", f"{succeeded} of {len(ledger)} trials have a result.{limits}")
 
 
-def _spent_budget(experiment: NASExperiment, gpu_seconds: float, now: float) -> str | None:
+def _spent_budget(experiment: NASExperiment, spent: Spent, now: float) -> str | None:
     budget, start = experiment.spec.budget, experiment.status.start_time
-    if budget.gpu_hours is not None and gpu_seconds >= budget.gpu_hours * 3600:
-        return f"{gpu_seconds / 3600:.2f} GPU hours are spent, of budget.gpuHours {budget.gpu_hours:g}."
+    if said := budget_spent(budget, spent):
+        return said
     if budget.wall_clock and start and now >= start.timestamp() + duration_seconds(budget.wall_clock):
         return f"budget.wallClock ({budget.wall_clock}) has passed."
     return None

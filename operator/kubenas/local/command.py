@@ -109,8 +109,15 @@ def not_used(spec: ExperimentSpec) -> list[str]:
                 for variable in container.get("env", ())
                 if "valueFrom" in variable
             ]
-    if spec.budget.gpu_hours is not None:
-        paths.append("budget.gpuHours")
+    if spec.trial_template.alternatives:
+        paths.append("trialTemplate.alternatives")
+    for name, value in (
+        ("gpuHours", spec.budget.gpu_hours),
+        ("cost", spec.budget.cost),
+        ("prices", spec.budget.prices or None),
+    ):
+        if value is not None:
+            paths.append(f"budget.{name}")
     if spec.ttl_seconds_after_finished is not None:
         paths.append("ttlSecondsAfterFinished")
     return paths
