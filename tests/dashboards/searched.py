@@ -102,7 +102,7 @@ def search(pace: Pace) -> dict[str, Any]:
         storage={"volumeClaim": "artifacts"},
         metrics={"source": "Prometheus", "interval": "1s"},
         trials={"max": pace.trials, "parallelism": 3, "retries": 0, "maxFailures": pace.trials},
-        budget={"gpuHours": 1},
+        budget={"gpuHours": 1, "cost": 10, "prices": {"default": 2.5}},
     )
 
 

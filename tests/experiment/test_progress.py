@@ -202,18 +202,33 @@ def test_a_summary_says_what_the_experiment_and_its_status_say() -> None:
         "objectives": OBJECTIVES,
         "search": {"algorithm": "random"},
         "trials": {"max": 7, "parallelism": 3, "maxFailures": 4},
-        "budget": {"gpuHours": 2, "wallClock": "1h"},
+        "budget": {"gpuHours": 2, "wallClock": "1h", "cost": 9, "prices": {"default": 3}},
     }
     said = told(succeeded(0, 1, 0.5, latency=3.0), succeeded(1, 2, 0.7, latency=9.0), failures={"Timeout": 1}, **spec)
     assert (said.algorithm, said.task, said.space) == ("random", "image-classification", "nasbench201")
     assert (said.phase, said.slots_allowed, said.trials_max, said.failures_max) == ("Running", 3, 7, 4)
     assert (said.device_seconds_budget, said.wall_clock_budget) == (7200, 3600)
+    assert (said.class_seconds, said.costs, said.cost_budget) == ({}, {}, 9)
     assert said.best == {"accuracy": 0.5, "latency": 3.0}
     assert (said.front_size, said.hypervolume, said.front) == (None, None, ())
     assert said.failures == {"Timeout": 1}
     assert said.started == NOW
     of_other_methods = {"Converged", "DevicesAvailable", "ProxyUseful", "RankingReliable"}
     assert {kind for kind, _, _ in said.conditions} == set(CONDITIONS) - of_other_methods
+
+
+def test_cost_is_told_by_class_and_of_classes_with_a_price() -> None:
+    spent = [{"price_class": "old", "seconds": 60.0}, {"price_class": "spot", "seconds": 1800.0}]
+    runs = trial(0, class_seconds=spent)
+    of = experiment(budget={"prices": {"spot": 2}}, trialTemplate={"priceClass": "spot"})
+    seen = observed(of, trials=[runs], attempts=[running(runs, started=NOW - 1800, price_class="spot")])
+    made = progress(seen, of.status, None, NOW)
+    said = summary(of, made, {})
+    assert said.class_seconds == {"old": 60, "spot": 3600}
+    assert said.costs == {"spot": 2}
+    # The attempt turns out to have ended sooner.
+    sooner = observed(of, trials=[trial(0, class_seconds=spent)])
+    assert summary(of, progress(sooner, of.status, made, NOW), {}).costs == {"spot": 2}
 
 
 def test_the_front_is_told_of_where_objectives_are_traded_off() -> None:

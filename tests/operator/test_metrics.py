@@ -80,7 +80,7 @@ def searched() -> Object:
             {"name": "train", "evaluation": {"epochs": 3}},
         ],
         trials={"max": SCORED, "parallelism": 4, "retries": 0, "maxFailures": SCORED},
-        budget={"gpuHours": 5, "wallClock": "2h"},
+        budget={"gpuHours": 5, "cost": 50, "prices": {"default": 3.0}, "wallClock": "2h"},
     )
 
 
@@ -251,6 +251,10 @@ def check_values(found: Samples, resource: Object, trials: list[Object]) -> None
     }
     assert one(found, "kubenas_experiment_device_seconds_total") >= sum(t["status"]["gpuSeconds"] for t in trials) > 0
     assert one(found, "kubenas_experiment_device_seconds_budget") == 5 * 3600
+    ran = sum(each["seconds"] for t in trials for each in t["status"]["classSeconds"])
+    assert one(found, "kubenas_experiment_class_seconds_total", **{"class": "default"}) >= ran > 0
+    assert one(found, "kubenas_experiment_cost", **{"class": "default"}) >= ran / 3600 * 3
+    assert one(found, "kubenas_experiment_cost_budget") == 50
     assert one(found, "kubenas_experiment_wall_clock_seconds_budget") == 7200
     assert one(found, "kubenas_proposals_total", strategy="random") == SCORED
     for phase in ("queued", "starting", "running"):

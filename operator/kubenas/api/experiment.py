@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from kubenas.api.base import API_VERSION, Duration, Metadata, Model, Name, Ruled
+from kubenas.api.base import API_VERSION, Duration, Metadata, Model, Ruled
 from kubenas.api.evaluation import MAX_CANDIDATES, Evaluation
 from kubenas.api.fidelity import Fidelity
 from kubenas.api.objective import MAX_OBJECTIVES, Objective
@@ -23,6 +23,8 @@ from kubenas.api.template import TrialTemplate
 
 ResourceName = Annotated[str, Field(max_length=316)]
 DeviceShare = Annotated[float, Field(ge=0, le=1024)]
+# As Name, whose pattern would leave the map without a schema that rules can read.
+PriceClass = Annotated[str, Field(max_length=63)]
 Price = Annotated[float, Field(ge=0, le=1e6)]
 
 MAX_PRICES: Final = 16
@@ -115,7 +117,7 @@ class Budget(Model):
         le=1e12,
         description="What the hours of all attempts together may cost by prices, running ones included.",
     )
-    prices: dict[Name, Price] = Field(
+    prices: dict[PriceClass, Price] = Field(
         default_factory=dict,
         max_length=MAX_PRICES,
         description="What an hour of one trial's pod costs, by trialTemplate's priceClass, in the currency of cost. "
