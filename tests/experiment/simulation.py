@@ -160,7 +160,7 @@ class World:
         # When attempts end.
         self.ends: dict[str, float] = {}
         # By attempt, of which class it is, and from when to when it has run, or until the controller gave it up.
-        self.classes: dict[str, str | None] = {}
+        self.classes: dict[str, str] = {}
         self.ran: dict[str, tuple[float, float | None]] = {}
         # Trials that were made although the budget was spent.
         self.late = 0
@@ -319,9 +319,9 @@ class World:
         grace = 0.0 if attempt.phase is AttemptPhase.ENDED else self.rng.uniform(0, 10)
         self._at(grace, lambda: self._forget(name))
 
-    def seconds(self) -> dict[str | None, float]:
+    def seconds(self) -> dict[str, float]:
         """How long pods of each class have run."""
-        found: dict[str | None, float] = {}
+        found: dict[str, float] = {}
         for name, (start, end) in self.ran.items():
             found[self.classes[name]] = found.get(self.classes[name], 0.0) + (self.now if end is None else end) - start
         return found
@@ -334,7 +334,7 @@ class World:
 
     def _is_spent(self) -> bool:
         budget = self.experiment.spec.budget
-        cost = sum(seconds / 3600 * budget.prices.get(name or "", 0.0) for name, seconds in self.seconds().items())
+        cost = sum(seconds / 3600 * budget.prices.get(name, 0.0) for name, seconds in self.seconds().items())
         hours = sum(self.seconds().values()) / 3600
         return cost >= (budget.cost or 1e9) or hours >= (budget.gpu_hours or 1e9)
 

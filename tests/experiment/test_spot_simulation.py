@@ -56,7 +56,7 @@ CHANCES = st.builds(
 def test_what_has_run_is_counted_once_and_budgets_hold(of: NASExperiment, chances: Chances, seed: int) -> None:
     world = run(of, chances, seed)
     trials = [world.trials[number] for number in sorted(world.trials)]
-    counted: dict[str | None, float] = {}
+    counted: dict[str, float] = {}
     for trial in trials:
         for one in trial.status.class_seconds:
             counted[one.price_class] = counted.get(one.price_class, 0.0) + one.seconds

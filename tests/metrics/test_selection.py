@@ -31,8 +31,6 @@ PROGRESS = Progress(
     top=(),
     device_seconds=0.0,
     class_seconds={},
-    costs={},
-    cost_budget=None,
     last_result=None,
     judgements=Judgements(None, None, None),
 )
