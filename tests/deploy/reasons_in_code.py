@@ -40,13 +40,10 @@ def reasons() -> dict[str, str]:
 
 
 def _of(module: ast.Module) -> Iterator[str]:
-    constants = {
-        target.id: node.value
-        for node in module.body
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
+    constants = _constants(module)
+    for statement in module.body:
+        if isinstance(statement, ast.ImportFrom):
+            constants |= _imported(statement)
     # Words that are compared with are others' reasons.
     compared = {id(word) for node in ast.walk(module) if isinstance(node, ast.Compare) for word in ast.walk(node)}
     for given in _given(module):
@@ -60,6 +57,24 @@ def _of(module: ast.Module) -> Iterator[str]:
                 for word in words
                 if isinstance(word, ast.Constant) and isinstance(word.value, str) and _WORD.fullmatch(word.value)
             )
+
+
+def _constants(module: ast.Module) -> dict[str, ast.expr]:
+    """What a module's names are assigned."""
+    return {
+        target.id: node.value
+        for node in module.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+
+
+def _imported(node: ast.ImportFrom) -> dict[str, ast.expr]:
+    """What the names are assigned that are imported from a module of the operator's."""
+    file = ROOT / "operator" / f"{(node.module or '').replace('.', '/')}.py"
+    known = _constants(ast.parse(file.read_text())) if file.is_file() else {}
+    return {alias.name: known[alias.name] for alias in node.names if alias.name in known}
 
 
 def _given(module: ast.Module) -> Iterator[ast.AST]:
