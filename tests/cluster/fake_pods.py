@@ -96,6 +96,8 @@ class FakePods:
         self._outcome = outcome
         self._selector = selector
         self._driven: dict[str, asyncio.Task[None]] = {}
+        # Pods that a scheduling gate holds: no node takes them before it is gone.
+        self._held: set[str] = set()
         self._writing = asyncio.Semaphore(PATCHES_AT_ONCE)
 
     async def run(self) -> None:
@@ -126,12 +128,16 @@ class FakePods:
             response.raise_for_status()
             async for line in response.content:
                 # most events are of this process's own making: tell them by their first bytes, unparsed
-                if line.startswith((b'{"type":"ADDED"', b'{"type":"DELETED"')):
+                first = (b'{"type":"ADDED"', b'{"type":"DELETED"', *([b'{"type":"MODIFIED"'] if self._held else []))
+                if line.startswith(first):
                     event = json.loads(line)
-                    if event["type"] == "ADDED":
+                    uid = event["object"]["metadata"]["uid"]
+                    if event["type"] == "DELETED":
+                        self._held.discard(uid)
+                        if task := self._driven.get(uid):
+                            task.cancel()
+                    elif event["type"] == "ADDED" or uid in self._held:
                         self._see(event["object"])
-                    elif task := self._driven.get(event["object"]["metadata"]["uid"]):
-                        task.cancel()
                 elif line.startswith(b'{"type":"ERROR"'):
                     return  # too old a version: list again
 
@@ -139,6 +145,10 @@ class FakePods:
         uid = pod["metadata"]["uid"]
         if uid in self._driven or pod.get("status", {}).get("phase") in ("Succeeded", "Failed"):
             return
+        if pod["spec"].get("schedulingGates"):
+            self._held.add(uid)
+            return
+        self._held.discard(uid)
         task = self._driven[uid] = self._tasks.create_task(self._drive(pod))
         task.add_done_callback(lambda _: self._driven.pop(uid))
 

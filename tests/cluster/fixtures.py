@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
-from tests.cluster import programs
+from tests.cluster import kueue_controller, programs
 from tests.cluster.cluster import Cluster
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.installed import install
@@ -55,6 +55,14 @@ def kubernetes_programs(request: pytest.FixtureRequest) -> Path:
 def empty_control_plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
     """Another such API, one for the test: nothing is installed on it."""
     with _running(ControlPlane(), request) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def kueue_control_plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
+    """Another such API with Kueue's controller, one for the session: its webhooks see all pods."""
+    with _running(ControlPlane(), request) as running:
+        _built(lambda: kueue_controller.start(running), request)
         yield running
 
 
