@@ -96,7 +96,7 @@ def conditions() -> statetimeline.Panel:
         timeline(
             "Conditions",
             "The experiment's conditions over time. Accepted, DevicesAvailable, MetricsAvailable, ProposalsAvailable, "
-            "Reconciled and TrialsScheduled are True while all is well; Failed and Suspended are False.",
+            "Reconciled, TrialsAdmitted, TrialsScheduled are True while all is well; Failed and Suspended are False.",
             width=14,
         )
         .mappings(named(status))

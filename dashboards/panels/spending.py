@@ -10,6 +10,7 @@ from dashboards.style import (
     GREEN,
     ORANGE,
     PURPLE,
+    YELLOW,
     as_limit,
     bars,
     coloured,
@@ -65,21 +66,25 @@ def cost_by_class() -> timeseries.Panel:
 
 def slots() -> timeseries.Panel:
     """Slots allowed against those that are held, and trials that run and that wait."""
-    busy, allowed = (once(EXPERIMENT.of(f"kubenas_experiment_slots_{which}")) for which in ("busy", "allowed"))
+    busy, allowed, queued = (
+        once(EXPERIMENT.of(f"kubenas_experiment_slots_{which}")) for which in ("busy", "allowed", "queued")
+    )
     trials = total(
         once(EXPERIMENT.of("kubenas_experiment_trials", 'phase=~"Running|Pending"'), "stage", "phase"), "phase"
     )
     panel = lines(
         "Slots busy and allowed",
         "Trials that hold a slot, of those that may run at a time: trials.parallelism, or what trials.autoscale finds "
-        "nodes for. Those that wait have a slot and no node or no container yet. Slots that stay free while the search "
-        "runs are GPUs that wait: see the conditions ProposalsAvailable and TrialsScheduled.",
+        "nodes for. Those that wait have a slot and no node or no container yet, or a queue holds them (queueName). "
+        "Slots that stay free while the search runs are GPUs that wait: see the conditions ProposalsAvailable, "
+        "TrialsAdmitted and TrialsScheduled.",
         "short",
     )
     panel = stepped(counted(panel).fill_opacity(30))
     panel.with_target(line(busy, "busy")).with_target(line(allowed, "allowed", "B"))
-    panel.with_target(line(trials, "{{phase}}", "C"))
-    return as_limit(coloured(panel, {"busy": BLUE, "Running": PURPLE, "Pending": ORANGE}), "allowed", GREEN)
+    panel.with_target(line(trials, "{{phase}}", "C")).with_target(line(queued, "queued", "D"))
+    colours = {"busy": BLUE, "Running": PURPLE, "Pending": ORANGE, "queued": YELLOW}
+    return as_limit(coloured(panel, colours), "allowed", GREEN)
 
 
 def failures() -> timeseries.Panel:

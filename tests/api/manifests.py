@@ -407,6 +407,14 @@ WRONG: Final = [
         "spec.trialTemplate.alternatives[0].alternatives",
         "unknown field",
     ),
+    Wrong("queue with a space", "spec.queueName", "the gpus", "spec.queueName", "should match"),
+    Wrong(
+        "priority without a queue",
+        "spec.workloadPriorityClass",
+        "high",
+        "spec.workloadPriorityClass",
+        "remove it, or name a queue",
+    ),
     Wrong("suspend no boolean", "spec.suspend", "true", "spec.suspend", "must be of type boolean"),
     Wrong("negative ttl", "spec.ttlSecondsAfterFinished", -1, "spec.ttlSecondsAfterFinished", "greater than or equal"),
 ]

@@ -326,7 +326,7 @@ trial_specs = made(
 )
 trial_statuses = made(
     TrialStatus,
-    phase=optional(st.sampled_from(["Pending", "Running", "Succeeded", "Pruned", "Failed"])),
+    phase=optional(st.sampled_from(["Pending", "Queued", "Running", "Succeeded", "Pruned", "Failed"])),
     conditions=conditions,
     completion_time=optional(times),
     disruptions=st.integers(0, 9),

@@ -12,6 +12,7 @@ from kubenas.api.experiment import NASExperiment
 from kubenas.api.status import ExperimentStatus
 from kubenas.api.trial import Candidate, TrialStatus
 from kubenas.experiment.actions import Plan
+from kubenas.experiment.admission import QueueReason
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.plan import Observed, plan
 from kubenas.experiment.resolution import resolve, with_strategies
@@ -92,6 +93,7 @@ def observed(
     attempts: Sequence[Attempt] = (),
     readings: Readings | None = None,
     problems: Sequence[SpecError] = (),
+    queue_reason: QueueReason | None = None,
 ) -> Observed:
     space = build_space(of.spec.search_space)
     stages = stages_of(of)
@@ -105,6 +107,7 @@ def observed(
         attempts={a.name: a for a in attempts},
         readings=readings or Readings(read_at=NOW),
         problems=problems,
+        queue_reason=queue_reason,
     )
 
 

@@ -520,7 +520,7 @@ def test_an_unschedulable_pod_gets_a_condition_after_a_minute() -> None:
     assert (found.status, found.reason) == ("False", "Unschedulable")
     assert "nas-0-1" in found.message
     assert "insufficient nvidia.com/gpu" in found.message
-    gated = replace(stuck, waiting=replace(why, reason="SchedulingGated"))
+    gated = replace(stuck, waiting=replace(why, reason="Queued"))
     queued = planned(of, trials=[trial(0)], attempts=[gated], now=NOW + 600)
     assert condition(queued, "TrialsScheduled").status == "True"
 
@@ -549,6 +549,7 @@ def test_all_conditions_are_there_from_the_first_look() -> None:
         "Running",
         "Succeeded",
         "Suspended",
+        "TrialsAdmitted",
         "TrialsScheduled",
     }
     assert {c.observed_generation for c in status.conditions} == {4}

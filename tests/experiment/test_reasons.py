@@ -51,6 +51,6 @@ def test_reasons_of_conditions_are_known_by_their_type() -> None:
         for name, call in calls()
         if name == "condition" and (kind := literal(call, 0)) and (reason := literal(call, 2))
     }
-    assert ("TrialsScheduled", "Unschedulable") in given
+    assert ("MetricsAvailable", "NotReadYet") in given
     assert len(given) > 10
     assert all(reason in CONDITIONS[kind] for kind, reason in given)

@@ -27,6 +27,7 @@ PROGRESS = Progress(
     trials_max=1,
     slots_busy=0,
     slots_allowed=1,
+    slots_queued=0,
     front_size=None,
     top=(),
     device_seconds=0.0,

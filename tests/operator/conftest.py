@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cluster.control_plane import REPOSITORY
-from tests.operator.harness import Operator, Workspace, temporary_workspace
+from tests.operator.harness import Operator, Workspace, install_resources, temporary_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def installed(control_plane: ControlPlane) -> ControlPlane:
     """A control plane with the project's resources."""
-    control_plane.kubectl("apply", "--server-side", "--kustomize", str(REPOSITORY / "crds"))
-    control_plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+    install_resources(control_plane)
     return control_plane
 
 

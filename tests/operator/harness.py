@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from tests.cluster.conditions import until
+from tests.cluster.control_plane import REPOSITORY
 from tests.operator import fork
 from tests.operator.api import Api, Object
 
@@ -290,6 +291,12 @@ class Workspace:
         self.api.delete_namespace()
         self.api.close()
         assert not faults, faults
+
+
+def install_resources(control_plane: ControlPlane) -> None:
+    """Install the project's resources."""
+    control_plane.kubectl("apply", "--server-side", "--kustomize", str(REPOSITORY / "crds"))
+    control_plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from kubenas.cluster.apply import Applier
 from kubenas.cluster.client import Client
 from kubenas.cluster.loop import Loop
 from kubenas.cluster.operator import set_up_interpreter
+from kubenas.cluster.queues import QueueWatcher
 from kubenas.cluster.readings import Reader
 from kubenas.cluster.store import Store
 from kubenas.cluster.warm_start import WarmStarter
@@ -69,7 +70,9 @@ async def longest_lag(document: dict[str, Any], trials: list[dict[str, Any]]) ->
     await asyncio.sleep(0.05)
     store, recorder = Store(("team", "nas")), Recorder()
     store.put_experiment(document)
-    loop = Loop(store, cast("Applier", recorder), cast("Reader", None), WarmStarter(cast("Client", None), store))
+    client = cast("Client", None)
+    beside = WarmStarter(client, store), QueueWatcher(client, store)
+    loop = Loop(store, cast("Applier", recorder), cast("Reader", None), *beside)
     running = asyncio.create_task(loop.run())
     for trial in [None, *trials]:
         if trial is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -15,6 +15,7 @@ from kubenas.cluster.client import ApiError
 from kubenas.cluster.loop import Loop
 from kubenas.cluster.operator_metrics import RECONCILE_ERRORS
 from kubenas.cluster.pods import PodDefaults
+from kubenas.cluster.queues import QueueWatcher
 from kubenas.cluster.store import Store
 from kubenas.cluster.warm_start import WarmStarter
 from kubenas.experiment.plan import plan
@@ -23,6 +24,8 @@ from tests.operator.test_store import KEY, document
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from kubenas.cluster.client import Client
+    from kubenas.cluster.readings import Reader
     from kubenas.experiment.actions import Plan
 
 
@@ -62,7 +65,9 @@ async def ran(apiserver: Apiserver, enough: Callable[[], bool]) -> None:
     """Run a loop among many changes until it has done enough."""
     store = Store(KEY)
     store.put_experiment(document("one", 1))
-    loop = Loop(store, Applier(apiserver, store, PodDefaults("image")), None, WarmStarter(apiserver, store))  # type: ignore[arg-type]
+    client = cast("Client", apiserver)
+    applier = Applier(client, store, PodDefaults("image"))
+    loop = Loop(store, applier, cast("Reader", None), WarmStarter(client, store), QueueWatcher(client, store))
     task = asyncio.create_task(loop.run())
 
     async with asyncio.timeout(120):

@@ -14,7 +14,7 @@ from kubenas.cluster.devices import devices
 from kubenas.cluster.observe import attempt_of
 from kubenas.cluster.store import Store
 from kubenas.experiment.plan import plan
-from kubenas.experiment.state import AttemptPhase, Readings
+from kubenas.experiment.state import AttemptPhase, Readings, Waiting
 from tests.operator import endings
 from tests.operator.hostile import owner
 from tests.operator.test_store import KEY, document
@@ -58,6 +58,17 @@ DONE = {"terminated": {"exitCode": 0, "message": endings.results(accuracy=0.5), 
 DONE["terminated"]["finishedAt"] = endings.moment(5)
 BROKEN = {"terminated": {**DONE["terminated"], "exitCode": 1, "message": "boom"}}
 STARTS = {"waiting": {"reason": "PodInitializing"}}
+
+
+def test_a_pod_that_a_gate_holds_is_queued_since_it_was_made() -> None:
+    """The apiserver gives the condition of a pod with gates no time."""
+    gated = {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated", "message": "blocked"}
+    gates = [{"name": "kueue.x-k8s.io/admission"}]
+    for time in ({}, {"lastTransitionTime": None}):
+        seen = attempt_of(pod({"phase": "Pending", "conditions": [gated | time]}, schedulingGates=gates))
+        assert seen.waiting == Waiting("Queued", "blocked", seen.created)
+    # The condition stays until the scheduler has looked at a pod that was admitted.
+    assert attempt_of(pod({"phase": "Pending", "conditions": [gated]})).waiting is None
 
 
 def test_the_trainers_end_is_the_attempts() -> None:

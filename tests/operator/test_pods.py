@@ -190,3 +190,21 @@ def test_an_alternative_is_merged_over_the_template(
     assert (labels["kueue.x-k8s.io/queue-name"], labels["team"]) == (queue, "vision")
     assert made["spec"]["nodeSelector"] == {"karpenter.sh/capacity-type": capacity, "gpu": "l4"}
     assert trainer(made["spec"])["resources"]["limits"]["memory"] == "16Gi"
+
+
+def test_a_pod_of_a_queue_is_held_until_it_is_admitted() -> None:
+    """By its labels Kueue knows it, whatever a template says."""
+    template = {
+        "metadata": {
+            "labels": {"team": "vision", "kueue.x-k8s.io/queue-name": "another"},
+            "annotations": {"kubenas.io/queue": "another"},
+        }
+    }
+    of = experiment(queueName="gpus", workloadPriorityClass="high", trialTemplate=template)
+    made = pod_manifest(of, resolve(of.spec)[0], builders.trial(), PodDefaults("image"), "t")
+    labels = made["metadata"]["labels"]
+    assert (labels["kueue.x-k8s.io/queue-name"], labels["kueue.x-k8s.io/priority-class"]) == ("gpus", "high")
+    assert labels["team"] == "vision"
+    assert made["metadata"]["annotations"]["kubenas.io/queue"] == "gpus/high"
+    assert made["spec"]["schedulingGates"] == [{"name": "kueue.x-k8s.io/admission"}]
+    assert "schedulingGates" not in pod(experiment(), builders.trial())

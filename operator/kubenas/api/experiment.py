@@ -29,6 +29,11 @@ Price = Annotated[float, Field(ge=0, le=1e6)]
 
 MAX_PRICES: Final = 16
 
+# Kueue's, by which it knows a pod's LocalQueue and its WorkloadPriorityClass.
+QUEUE_LABEL: Final = "kueue.x-k8s.io/queue-name"
+PRIORITY_LABEL: Final = "kueue.x-k8s.io/priority-class"
+QueueObjectName = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+
 # A pod is named EXPERIMENT-NUMBER-ATTEMPT, and its name must fit in a label's 63 characters.
 MAX_NAME_LENGTH: Final = 52
 _DNS_LABEL: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
@@ -183,6 +188,13 @@ class ExperimentSpec(Ruled):
                 or all(one.price_class in spec.budget.prices for one in spec.trial_template.all)
             ),
         ),
+        Rule(
+            cel="!has(self.workloadPriorityClass) || has(self.queueName)",
+            message="has no meaning without queueName: remove it, or name a queue",
+            subject="workloadPriorityClass",
+            field="workloadPriorityClass",
+            holds=lambda spec: spec.workload_priority_class is None or spec.queue_name is not None,
+        ),
     ]
 
     objectives: Annotated[
@@ -237,6 +249,16 @@ class ExperimentSpec(Ruled):
     budget: Budget = Field(default_factory=Budget, description="When to stop, whatever has been found.")
     metrics: Metrics = Field(default_factory=Metrics, description="Where values of running trials are read.")
     storage: Storage | None = Field(default=None, description="Where checkpoints live.")
+    queue_name: QueueObjectName | None = Field(
+        default=None,
+        description="LocalQueue of Kueue in the experiment's namespace that each trial's pod goes through. A change "
+        "holds for pods that are not admitted yet, and for all later ones.",
+    )
+    workload_priority_class: QueueObjectName | None = Field(
+        default=None,
+        description="WorkloadPriorityClass of Kueue, by which trials are admitted before others and may preempt them; "
+        "the pods' own priorityClassName if absent.",
+    )
     trial_template: TrialTemplate = Field(
         default_factory=TrialTemplate, description="Pod template merged over the operator's own."
     )

@@ -118,9 +118,9 @@ class ExperimentStatus(Model):
     conditions: list[Condition] = Field(
         default_factory=list,
         max_length=16,
-        description="Accepted, Running, MetricsAvailable, ProposalsAvailable, Reconciled, TrialsScheduled, "
-        "Generalizes, Suspended, Succeeded, Failed; of cheap ways to judge ProxyUseful, RankingReliable, Converged; of "
-        "objectives with measuredOn DevicesAvailable.",
+        description="Accepted, Running, MetricsAvailable, ProposalsAvailable, Reconciled, TrialsAdmitted, "
+        "TrialsScheduled, Generalizes, Suspended, Succeeded, Failed; of cheap ways to judge ProxyUseful, "
+        "RankingReliable, Converged; of objectives with measuredOn DevicesAvailable.",
         json_schema_extra=keyed("type"),
     )
     start_time: Time | None = Field(default=None, description="When the first trial was started.")

@@ -23,7 +23,7 @@ from kubenas.api.evaluation import MAX_CANDIDATES, MAX_SEEDS, MAX_TRAINED
 from kubenas.api.objective import MAX_OBJECTIVES
 from kubenas.api.rule import WHOLE, Transition, keyed
 
-Phase = Literal["Pending", "Running", "Measuring", "Succeeded", "Pruned", "Failed"]
+Phase = Literal["Pending", "Queued", "Running", "Measuring", "Succeeded", "Pruned", "Failed"]
 Source = Literal["TerminationMessage", "Prometheus", "Pod"]
 
 # Points of a learning curve that are thinned out as it grows, and those at rungs, which are kept.

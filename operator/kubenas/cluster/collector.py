@@ -96,6 +96,11 @@ _FAMILIES: Final = (
         lambda s: _one(s.slots_allowed),
     ),
     _Family(
+        "kubenas_experiment_slots_queued",
+        "Slots whose pod waits in a queue for its admission.",
+        lambda s: _one(s.slots_queued),
+    ),
+    _Family(
         "kubenas_experiment_objective_info",
         "The experiment's objectives.",
         lambda s: [((o.metric, o.goal), 1) for o in s.objectives],

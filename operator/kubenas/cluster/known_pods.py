@@ -10,6 +10,7 @@ from kubenas.cluster.client import Object
 from kubenas.cluster.observe import attempt_of
 from kubenas.cluster.operator_metrics import TRIAL_PHASES
 from kubenas.cluster.versions import Versions
+from kubenas.experiment.admission import since_admission
 from kubenas.experiment.phases import phases_ended
 from kubenas.experiment.state import Attempt, Trial, past_attempts
 
@@ -38,6 +39,7 @@ class KnownPods:
     def put(self, attempt: Attempt) -> bool:
         """Take in an attempt; whether it says anything new."""
         known = self._attempts.get(attempt.name)
+        attempt = since_admission(known, attempt, time.time())
         if known == attempt:
             return False
         _observe_phases(known, attempt)

@@ -14,6 +14,7 @@ from kubenas.cluster.apply import Applier, RefusedError
 from kubenas.cluster.client import ApiError
 from kubenas.cluster.election import NotLeaderError
 from kubenas.cluster.operator_metrics import PROPOSAL_SECONDS, PROPOSALS, RECONCILE_ERRORS, RECONCILES
+from kubenas.cluster.queues import QueueWatcher
 from kubenas.cluster.readings import Reader
 from kubenas.cluster.store import Store
 from kubenas.cluster.warm_start import WarmStarter
@@ -68,8 +69,11 @@ class _Decision:
 class Loop:
     """Runs one experiment until it is cancelled."""
 
-    def __init__(self, store: Store, applier: Applier, reader: Reader, warm_starter: WarmStarter) -> None:
+    def __init__(
+        self, store: Store, applier: Applier, reader: Reader, warm_starter: WarmStarter, queues: QueueWatcher
+    ) -> None:
         self._store = store
+        self._queues = queues
         self._warm_starter = warm_starter
         self._applier = applier
         self._reader = reader
@@ -101,6 +105,7 @@ class Loop:
             await self._store.read()
             await self._applier.verify()
             missing = await self._warm_starter.read(_PLANNING)
+            missing = earliest(missing, await self._queues.read())
             with RECONCILES.time():
                 decision = await self._decided()
                 if decision is None or decision.plan is None:

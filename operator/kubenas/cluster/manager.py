@@ -13,6 +13,7 @@ from kubenas.cluster.loop import Loop
 from kubenas.cluster.names import EXPERIMENT_LABEL, TRIAL_LABEL, experiments, pods, trials
 from kubenas.cluster.observe import version
 from kubenas.cluster.pods import PodDefaults
+from kubenas.cluster.queues import QueueWatcher
 from kubenas.cluster.readings import Reader
 from kubenas.cluster.store import Key, Store
 from kubenas.cluster.turns import Turn
@@ -139,7 +140,7 @@ class Manager:
             return
         store = self._stores[key]
         applier = Applier(self._client, store, self._defaults)
-        loop = Loop(store, applier, self._reader, WarmStarter(self._client, store))
+        loop = Loop(store, applier, self._reader, WarmStarter(self._client, store), QueueWatcher(self._client, store))
         self._loops[key] = asyncio.create_task(loop.run(), name=f"experiment {key[0]}/{key[1]}")
 
     def _drop(self, key: Key, uid: str) -> None:

@@ -11,8 +11,13 @@ ATTEMPT_LABEL = "kubenas.io/attempt"
 # Of a pod that measures a candidate on a device: the number of the objective.
 BENCHMARK_LABEL = "kubenas.io/benchmark"
 PRICE_CLASS_LABEL = "kubenas.io/price-class"
+# What queue a pod was made for: its label may be written by others.
+QUEUE_ANNOTATION = "kubenas.io/queue"
 # Tells the objects of an experiment from those of a deleted one of the same name.
 EXPERIMENT_UID_LABEL = "kubenas.io/experiment-uid"
+# Kueue's: on pods that it has taken up, and what holds them until they are admitted.
+KUEUE_MANAGED_LABEL = "kueue.x-k8s.io/managed"
+KUEUE_GATE = "kueue.x-k8s.io/admission"
 MANAGED_BY = {"app.kubernetes.io/managed-by": "kubenas"}
 
 API = f"/apis/{GROUP}/{VERSION}"
@@ -24,8 +29,11 @@ __all__ = [
     "BENCHMARK_LABEL",
     "EXPERIMENT_LABEL",
     "EXPERIMENT_UID_LABEL",
+    "KUEUE_GATE",
+    "KUEUE_MANAGED_LABEL",
     "MANAGED_BY",
     "PRICE_CLASS_LABEL",
+    "QUEUE_ANNOTATION",
     "TRAINER",
     "TRIAL_LABEL",
     "experiments",

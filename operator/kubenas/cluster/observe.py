@@ -9,7 +9,15 @@ from kubenas.api.template import DEFAULT_CLASS
 from kubenas.api.trial import TrialSpec, TrialStatus
 from kubenas.cluster.client import Object
 from kubenas.cluster.devices import devices
-from kubenas.cluster.names import BENCHMARK, BENCHMARK_LABEL, PRICE_CLASS_LABEL, TRAINER, TRIAL_LABEL
+from kubenas.cluster.names import (
+    BENCHMARK,
+    BENCHMARK_LABEL,
+    KUEUE_MANAGED_LABEL,
+    PRICE_CLASS_LABEL,
+    QUEUE_ANNOTATION,
+    TRAINER,
+    TRIAL_LABEL,
+)
 from kubenas.cluster.ownership import controller_uid
 from kubenas.experiment.contract import STOP_TOKEN_VARIABLE
 from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Trial, Waiting
@@ -71,7 +79,7 @@ def attempt_of(pod: Object) -> Attempt:
         trial_uid=controller_uid(pod, "NASTrial") or "",
         phase=phase,
         created=_seconds(metadata["creationTimestamp"]),
-        waiting=_waiting(status.get("conditions") or []) if phase is AttemptPhase.WAITING else None,
+        waiting=_waiting(pod) if phase is AttemptPhase.WAITING else None,
         node=spec.get("nodeName"),
         address=status.get("podIP"),
         scheduled=_scheduled(status.get("conditions") or []),
@@ -86,6 +94,8 @@ def attempt_of(pod: Object) -> Attempt:
         devices=devices(spec),
         benchmark=_benchmark(metadata["labels"]),
         price_class=metadata["labels"].get(PRICE_CLASS_LABEL, DEFAULT_CLASS),
+        queue=(metadata.get("annotations") or {}).get(QUEUE_ANNOTATION),
+        managed=KUEUE_MANAGED_LABEL in metadata["labels"],
         token=_token(spec),
     )
 
@@ -113,17 +123,18 @@ def _others_go_on(status: Object) -> bool:
     return any("terminated" not in (s.get("state") or {}) for s in statuses if s.get("name") not in _PROGRAMS)
 
 
-def _waiting(conditions: list[Object]) -> Waiting | None:
-    for condition in conditions:
-        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
-            # Held by a scheduling gate: queued on purpose, not without a place.
-            gated = condition.get("reason") == "SchedulingGated"
-            return Waiting(
-                "Queued" if gated else "Unschedulable",
-                condition.get("message", ""),
-                _seconds(condition["lastTransitionTime"]),
-            )
-    return None
+def _waiting(pod: Object) -> Waiting | None:
+    created, status = pod["metadata"]["creationTimestamp"], pod.get("status") or {}
+    conditions = status.get("conditions") or []
+    found: Object = next((one for one in conditions if one.get("type") == "PodScheduled"), {})
+    # A condition that came with the pod's gates has no time.
+    since = _seconds(found.get("lastTransitionTime") or created)
+    if pod["spec"].get("schedulingGates"):
+        return Waiting("Queued", found.get("message") or "a scheduling gate holds the pod", since)
+    # Until the scheduler looks at a pod whose gates are gone, its condition tells of them.
+    if found.get("status") != "False" or found.get("reason") == "SchedulingGated":
+        return None
+    return Waiting("Unschedulable", found.get("message", ""), since)
 
 
 def _scheduled(conditions: list[Object]) -> float | None:

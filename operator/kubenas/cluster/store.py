@@ -25,6 +25,7 @@ from kubenas.cluster.ownership import is_attempt, is_trial
 from kubenas.cluster.turns import Turn
 from kubenas.cluster.unreadable import Kind, Unreadable
 from kubenas.cluster.unverified import UnverifiedTrials
+from kubenas.experiment.admission import QueueReason
 from kubenas.experiment.failures import Failures
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.plan import Observed
@@ -80,6 +81,8 @@ class Store:
         self.imported: list[Imported] = []
         self.warm_start_problems: list[SpecError] = []
         self._learned = False
+        # Why an attempt is not admitted by its queue.
+        self.queue_reason: QueueReason | None = None
 
     def observed(self) -> Observed | None:
         """Everything known, or None as long as the experiment itself is not, or `read` has not come to it."""
@@ -95,6 +98,7 @@ class Store:
             problems=[*self.problems, *self.warm_start_problems],
             refusal=self.refusal,
             imported=self.imported,
+            queue_reason=self.queue_reason,
             unreadable=[*self._left_out.messages(), *self._ledger.unreadable()],
         )
 
@@ -116,6 +120,10 @@ class Store:
     def uid(self) -> str:
         """The experiment's uid; empty as long as it is not known."""
         return self._uid
+
+    def attempts(self) -> dict[str, Attempt]:
+        """Those that exist now, by name; a copy."""
+        return self._pods.attempts()
 
     def older_than(self, at: int) -> bool:
         """Whether the experiment was last seen at resource version `at` or before."""

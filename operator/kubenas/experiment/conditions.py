@@ -10,12 +10,14 @@ from kubenas.api.base import Condition
 from kubenas.api.errors import SpecError
 from kubenas.api.experiment import NASExperiment
 from kubenas.api.status import Imported
+from kubenas.experiment.admission import QueueReason, admitted
 from kubenas.experiment.capacity import Capacity
 from kubenas.experiment.device_queues import Devices, on_devices
 from kubenas.experiment.generalization import generalization
 from kubenas.experiment.judged import Judged
 from kubenas.experiment.judgements import findings
 from kubenas.experiment.ledger import Ledger
+from kubenas.experiment.scheduled import scheduled
 from kubenas.experiment.spending import Spending
 from kubenas.experiment.stages import ResolvedStage
 from kubenas.experiment.state import Attempt, Readings, Trial, moment
@@ -36,6 +38,9 @@ class Seen:
     problems: Sequence[SpecError]
     readings: Readings
     unschedulable: Sequence[Attempt]
+    # Attempts that wait for their queue, and what is known of the reason.
+    queued: Sequence[Attempt]
+    queue_reason: QueueReason | None
     refusal: str | None
     # Why proposals are not what they should be.
     proposals: str | None
@@ -88,13 +93,16 @@ def conditions(
     old = {c.type: c for c in experiment.status.conditions}
     condition = conditions_of(experiment, now)
     end, suspended = seen.end, experiment.spec.suspend
-    told = findings(experiment, ledger.judgements(experiment.spec.objectives[0]))
+    told = [
+        ("TrialsAdmitted", admitted(seen.queued, seen.queue_reason)),
+        ("TrialsScheduled", scheduled(seen.refusal, seen.unschedulable, seen.slots.without_nodes)),
+        *findings(experiment, ledger.judgements(experiment.spec.objectives[0])),
+    ]
     found = [
         _accepted(seen, condition),
         _metrics(seen, old.get("MetricsAvailable"), condition),
         _proposals(seen, condition),
         _reconciled(seen, condition),
-        _scheduled(seen, condition),
         *_devices(ledger, seen, condition),
         _generalizes(experiment, seen, finalists, condition),
         *(condition(kind, one.holds, one.reason, one.message) for kind, one in told),
@@ -163,23 +171,6 @@ def _proposals(seen: Seen, condition: _Make) -> Condition:
 def _generalizes(experiment: NASExperiment, seen: Seen, finalists: Sequence[Judged], condition: _Make) -> Condition:
     found = generalization(experiment.spec.objectives[0], seen.stages[-1], finalists)
     return condition("Generalizes", found.holds, found.reason, found.message)
-
-
-def _scheduled(seen: Seen, condition: _Make) -> Condition:
-    if seen.refusal is not None:
-        message = f"A trial or its pod was refused and is tried again; see spec.trialTemplate: {seen.refusal}"
-        return condition("TrialsScheduled", False, "PodRefused", message[:32768])
-    if not seen.unschedulable:
-        return condition("TrialsScheduled", True, "Scheduled", "No pod waits for a node for long.")
-    first = min(seen.unschedulable, key=lambda a: a.name)
-    message = first.waiting.message if first.waiting else ""
-    more = len(seen.unschedulable) - 1
-    others = f" (and {more} more)" if more else ""
-    said = f"No node takes pod {first.name}{others}: {message}"
-    if seen.slots.without_nodes:
-        said = f"No further trials are started until there are nodes for those that wait. {said}"
-        return condition("TrialsScheduled", False, "NodesUnavailable", said[:32768])
-    return condition("TrialsScheduled", False, "Unschedulable", said[:32768])
 
 
 def _devices(ledger: Ledger, seen: Seen, condition: _Make) -> Iterator[Condition]:

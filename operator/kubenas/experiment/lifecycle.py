@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubenas.api.trial import TrialStatus
+from kubenas.experiment.admission import is_queued
 from kubenas.experiment.curves import joined, last_results, merged, missing_objective, whole_results
 from kubenas.experiment.ends import NO_RESULT, READING_SECONDS, end_of, fault_of, reported
 from kubenas.experiment.rules import Rules
@@ -85,7 +86,7 @@ def _in_between(
         return Step(wake_at=earliest(*wakes, settled))
     running = attempt.phase is AttemptPhase.RUNNING
     changes: dict[str, Any] = {
-        "phase": "Running" if running else "Pending",
+        "phase": "Running" if running else "Queued" if is_queued(attempt) else "Pending",
         "pod": attempt.name,
         "node": attempt.node,
         "price_class": attempt.price_class,

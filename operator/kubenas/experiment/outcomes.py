@@ -10,6 +10,7 @@ from kubenas.api.experiment import ExperimentSpec
 from kubenas.api.objective import Objective
 from kubenas.api.trial import StoppedCandidate, TrialStatus
 from kubenas.experiment.actions import Announcement, WriteTrial
+from kubenas.experiment.admission import in_another_queue
 from kubenas.experiment.curves import joined
 from kubenas.experiment.device_queues import Devices
 from kubenas.experiment.ledger import Ledger
@@ -69,7 +70,7 @@ def outcomes(
             step = advance(trial, attempt, readings, rules, now)
             stopped = _stopped(trial, stops)
             why = over or _fault(trial, stopped, rules)
-            released = spec.suspend or trial.name in surplus
+            released = spec.suspend or trial.name in surplus or in_another_queue(spec, attempt)
             step = _overruled(trial, attempt, step, readings, rules, why, released=released, now=now)
             step = _noted(trial, attempt, step, stopped)
             wakes.at(step.wake_at)

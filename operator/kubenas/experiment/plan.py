@@ -10,6 +10,7 @@ from kubenas.api.errors import SpecError
 from kubenas.api.experiment import NASExperiment
 from kubenas.api.status import Imported
 from kubenas.experiment.actions import NewTrial, Plan, Removal
+from kubenas.experiment.admission import QueueReason, queued
 from kubenas.experiment.capacity import Capacity, capacity, unneeded
 from kubenas.experiment.conditions import Seen
 from kubenas.experiment.device_queues import devices, due, needed
@@ -43,6 +44,7 @@ class Observed:
         refusal: why the backend does not take attempts at present.
         unreadable: what is wrong with objects of the experiment that had to be left out.
         imported: what `warmStart` brings, until it is recorded.
+        queue_reason: why an attempt is not admitted by its queue, if that is known.
     """
 
     experiment: NASExperiment
@@ -55,6 +57,7 @@ class Observed:
     refusal: str | None = None
     unreadable: Sequence[str] = ()
     imported: Sequence[Imported] = ()
+    queue_reason: QueueReason | None = None
 
     @property
     def idle(self) -> bool:
@@ -126,6 +129,8 @@ def plan(observed: Observed, now: float) -> Plan:
         problems=observed.problems,
         readings=observed.readings,
         unschedulable=unschedulable(observed.attempts.values(), UNSCHEDULABLE_SECONDS, now, wakes),
+        queued=queued(observed.attempts.values(), now, wakes),
+        queue_reason=observed.queue_reason,
         proposals=stage.strategy.fault if stage.strategy is not None else None,
         refusal=observed.refusal if end is None and not experiment.spec.suspend else None,
         unreadable=observed.unreadable,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from kubenas.api.status import ExperimentStatus
 from kubenas.api.trial import MAX_CLASSES
+from kubenas.experiment.admission import is_queued
 from kubenas.experiment.capacity import capacity
 from kubenas.experiment.device_queues import on_devices
 from kubenas.experiment.judged import Judged
@@ -40,6 +41,7 @@ class Progress:
         trials_max: trials that the experiment will have at most.
         slots_busy: slots that an attempt holds.
         slots_allowed: slots in all.
+        slots_queued: slots whose attempt a queue holds.
         front_size: members of the Pareto front; None where nothing is traded off.
         top: the best trials, the best first.
         device_seconds: spent by ended and running attempts.
@@ -55,6 +57,7 @@ class Progress:
     trials_max: int
     slots_busy: int
     slots_allowed: int
+    slots_queued: int
     front_size: int | None
     top: Sequence[Standing]
     device_seconds: float
@@ -89,6 +92,7 @@ def progress(observed: Observed, status: ExperimentStatus, before: Progress | No
         trials_max=max(total_trials(stages, ledger), len(ledger)),
         slots_busy=slots.busy,
         slots_allowed=slots.slots,
+        slots_queued=sum(map(is_queued, observed.attempts.values())),
         front_size=len(front(stages, ledger).members) if several else None,
         top=tuple(
             Standing(

@@ -97,6 +97,7 @@ CONDITIONS: Final[Mapping[str, frozenset[str]]] = {
         {"BudgetExhausted", "Ended", "GoalReached", "NotEnded", "SearchSpaceExhausted", "TrialsCompleted"}
     ),
     "Suspended": frozenset({"NotSuspended", "Suspended"}),
+    "TrialsAdmitted": frozenset({"Admitted", "QueueNotServed", "Queued"}),
     "TrialsScheduled": frozenset({"NodesUnavailable", "PodRefused", "Scheduled", "Unschedulable"}),
 }
 

@@ -150,6 +150,9 @@ class Attempt:
     trial_uid: str = ""
     # Of one that measures a candidate on a device: which objective, by its number.
     benchmark: int | None = None
+    # What it was queued by when it was made (`queue_of`); whether a queueing controller has taken it up.
+    queue: str | None = None
+    managed: bool = False
     # What its trainer knows the operator by.
     token: str = field(default="", repr=False)
 

@@ -121,6 +121,7 @@ _WORTH_TELLING = frozenset(
         ("MetricsAvailable", "False"),
         ("ProposalsAvailable", "False"),
         ("Reconciled", "False"),
+        ("TrialsAdmitted", "False"),
         ("TrialsScheduled", "False"),
         ("DevicesAvailable", "False"),
         ("Generalizes", "False"),

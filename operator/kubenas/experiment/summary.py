@@ -67,6 +67,7 @@ class Summary:
     trials_max: int
     slots_busy: int
     slots_allowed: int
+    slots_queued: int
     best: Mapping[str, float]
     hypervolume: float | None
     front_size: int | None
@@ -117,6 +118,7 @@ def summary(experiment: NASExperiment, progress: Progress, failures: Mapping[str
         trials=progress.trials,
         trials_max=progress.trials_max,
         slots_busy=progress.slots_busy,
+        slots_queued=progress.slots_queued,
         slots_allowed=progress.slots_allowed if phase == RUNNING else 0,
         best=_values(found.best, names) if found.best else {},
         hypervolume=found.hypervolume,
