@@ -16,6 +16,7 @@ from kubenas.experiment.actions import Plan
 from kubenas.experiment.plan import Observed, plan
 from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Trial, Waiting
 from kubenas.experiment.validation import validate_spec
+from kubenas.fidelity.base import Training, Value
 from tests.experiment.builders import NOW, ended, experiment, observed, results, status_of, succeeded, trial
 from tests.properties import examples
 
@@ -137,6 +138,19 @@ def test_a_strategy_sees_what_is_known_of_a_candidate_whose_limit_was_not_measur
     several = measured(LATENCY)
     ledger = observed(several, [succeeded(0, 1, 0.9)]).ledger
     assert [one.score for one in ledger.history(observed(several).stages[0]).observations] == [None]
+
+
+def test_schedulers_compare_trainings_by_what_trials_report() -> None:
+    """A device's value comes after the training, and would be on another scale than the rungs."""
+    device = {"metric": "board_ms", "goal": "minimize", "measuredOn": BOARD}
+    of = measured(
+        objectives=[device, {"metric": "accuracy", "limit": 0.5}],
+        fidelity={"scheduler": "asha"},
+        evaluation={"epochs": 9},
+    )
+    ledger = observed(of, [succeeded(0, 1, 0.9, board_ms=40.0), succeeded(1, 2, 0.8)]).ledger
+    curves = ledger.stage(None).rung_curves
+    assert curves[Training(0, "0")][9] == Value((0.0, 0.9), (0.9,))
 
 
 def test_devices_measure_one_at_a_time_those_first_that_have_waited_longest() -> None:

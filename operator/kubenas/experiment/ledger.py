@@ -14,11 +14,11 @@ from kubenas.experiment.judgements import Judgements, judgements
 from kubenas.experiment.objectives import stood_for
 from kubenas.experiment.records import StageRecord
 from kubenas.experiment.replicates import Replicates
-from kubenas.experiment.rungs import rung_curves
+from kubenas.experiment.rungs import reported_value, rung_curves
 from kubenas.experiment.spending import Spent
 from kubenas.experiment.stages import ResolvedStage, stage_named
 from kubenas.experiment.state import FINISHED, Fault, Trial, trial_number
-from kubenas.fidelity.base import RungCurve, Training, Value
+from kubenas.fidelity.base import RungCurve, Training
 from kubenas.search.base import History, Observation
 from kubenas.space.base import Architecture, InvalidArchitectureError, Space
 
@@ -272,9 +272,9 @@ class Ledger:
             return curves
         whole = dict(curves)
         for one in candidates:
-            if one.score is not None:
+            if one.score is not None or one.unmeasured is not None:
                 training = Training(trial.number, one.candidate)
-                whole[training] = {**curves.get(training, {}), stage.epochs: Value(one.score, one.values)}
+                whole[training] = {**curves.get(training, {}), stage.epochs: reported_value(stage, one.metrics)}
         return whole
 
     def _rung_curves(self, trial: Trial) -> Mapping[Training, RungCurve]:

@@ -9,7 +9,7 @@ from kubenas.experiment.objectives import score, values
 from kubenas.fidelity.base import RungCurve, Training, Value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from kubenas.api.trial import Candidate
     from kubenas.experiment.stages import ResolvedStage
@@ -28,11 +28,20 @@ def rung_curves(stage: ResolvedStage, number: int, curves: Curves) -> dict[Train
     for candidate, curve in curves.items():
         seen = {epoch: curve[step] for epoch, step in steps_at(curve, stage.rungs).items()}
         found[Training(number, candidate)] = {
-            epoch: Value(score(stage.reported, metrics), values(stage.reported, metrics))
+            epoch: reported_value(stage, metrics)
             for epoch, metrics in seen.items()
             if all(name in metrics for name in stage.required)
         }
     return {training: curve for training, curve in found.items() if curve}
+
+
+def reported_value(stage: ResolvedStage, metrics: Mapping[str, float]) -> Value:
+    """What a training has come to, by the objectives that trials report: devices measure only what has ended.
+
+    Raises:
+        KeyError: one of them is missing.
+    """
+    return Value(score(stage.reported, metrics), values(stage.reported, metrics))
 
 
 def trained(candidates: Iterable[Candidate], curves: Curves) -> set[str]:
