@@ -12,6 +12,9 @@ from tests.operator import endings
 from tests.operator.harness import Workspace, experiment
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.cluster.control_plane import ControlPlane
     from tests.operator.api import Object
 
 pytestmark = pytest.mark.control_plane
@@ -22,9 +25,8 @@ POD = "nas-0-device-1-0-1"
 def measured(**spec: Any) -> Object:
     device = {"nodeSelector": {"board": "phone"}, "tolerations": [{"key": "board", "operator": "Exists"}]}
     latency = {"metric": "board_ms", "goal": "minimize", "measuredOn": {**device, "maxWait": "1s"}}
-    return experiment(
-        objectives=[{"metric": "accuracy"}, latency], storage={"volumeClaim": "kept"}, **{"trials": {"max": 1}, **spec}
-    )
+    objectives = [{"metric": "accuracy"}, latency]
+    return experiment(**{"objectives": objectives, "storage": {"volumeClaim": "kept"}, "trials": {"max": 1}, **spec})
 
 
 def benchmark(status: Object) -> Object:
@@ -85,6 +87,59 @@ def test_a_device_that_is_away_is_told_of_and_no_reason_to_hang(workspace: Works
     assert "0/3 nodes are available" in status["conditions"][0]["message"]
     assert status["results"][0]["metrics"] == [{"name": "accuracy", "value": 0.5}]
     until(lambda: workspace.pods() == [])
+
+
+@pytest.fixture
+def board(installed: ControlPlane) -> Iterator[None]:
+    """A node with the label, and Kubernetes' own scheduler."""
+    labels = {"board": "phone", "kubernetes.io/hostname": "board"}
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "board", "labels": labels}}
+    status = {
+        "allocatable": {"cpu": "8", "memory": "16Gi", "pods": "9"},
+        "conditions": [{"type": "Ready", "status": "True"}],
+    }
+    installed.kubectl("create", "--filename=-", stdin=json.dumps(node))
+    installed.kubectl(
+        "patch", "node", "board", "--subresource=status", "--type=merge", f"--patch={json.dumps({'status': status})}"
+    )
+    kubeconfig = installed.identity("scheduler", ["system:masters"])
+    installed.start(
+        "kube-scheduler", ["kube-scheduler", f"--kubeconfig={kubeconfig}", "--leader-elect=false", "--secure-port=0"]
+    )
+    yield
+    installed.stop("kube-scheduler")
+    installed.kubectl("delete", "node", "board")
+
+
+@pytest.mark.usefixtures("board")
+def test_two_namespaces_never_measure_on_one_node_at_once(workspace: Workspace, other_workspace: Workspace) -> None:
+    """Nor two operators: the scheduler sees to it."""
+    both = [workspace, other_workspace]
+    for one in both:
+        one.operator().start().wait_ready()
+        document = measured(storage={"url": "s3://artifacts"})
+        document["spec"]["objectives"][1]["measuredOn"] |= {"tolerations": [{"operator": "Exists"}], "maxWait": "1h"}
+        one.apply(document)
+    for one in both:
+        one.wait_pod("nas-0-1")
+        one.set_pod("nas-0-1", endings.exited(0, endings.results(accuracy=0.5)))
+        one.wait_pod(POD)
+
+    def nodes() -> list[str | None]:
+        return [one.wait_pod(POD)["spec"].get("nodeName") for one in both]
+
+    def waits_for_the_other(one: Workspace) -> bool:
+        conditions = one.wait_pod(POD).get("status", {}).get("conditions", ())
+        return any("anti-affinity" in condition.get("message", "") for condition in conditions)
+
+    until(lambda: nodes() in (["board", None], [None, "board"]))
+    first, second = both if nodes()[0] else both[::-1]
+    until(lambda: waits_for_the_other(second))
+    first.set_pod(POD, benchmark(endings.exited(0, json.dumps({"board_ms": 1}))))
+    first.wait_condition("Succeeded")
+    until(lambda: second.wait_pod(POD)["spec"].get("nodeName") == "board")
+    second.set_pod(POD, benchmark(endings.exited(0, json.dumps({"board_ms": 2}))))
+    second.wait_condition("Succeeded")
 
 
 @pytest.mark.parametrize(

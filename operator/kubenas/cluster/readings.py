@@ -58,7 +58,8 @@ class Reader:
             return
         readings, began = store.readings, time.time()
         # Copies, as a reconcile in a thread may be changing the ledger.
-        trials = {trial.attempt_name: trial for trial in [*observed.ledger.unfinished.values()]}
+        unfinished = [*observed.ledger.unfinished.values()]
+        trials = {trial.attempt_name: trial for trial in unfinished if not trial.measuring}
         direct = {name: trial for name, trial in trials.items() if readings.source == "Pod" or trial.is_batch}
         fault = None
         try:
