@@ -12,7 +12,7 @@ import os
 import time
 from argparse import ArgumentParser
 from pathlib import Path
-from statistics import fmean, median
+from statistics import fmean
 from typing import Final
 
 from tests.experiment.builders import experiment
@@ -34,7 +34,6 @@ COLUMNS: Final = (
     "at most",
     "of all",
     "operator killed",
-    "a reconcile",
     "seconds of CPU",
 )
 
@@ -58,7 +57,6 @@ def row(world: PooledWorld, trials: int, slots: int) -> str:
         f"{max(account.lost, default=0.0):.0f} s",
         f"{100 * again:.2f} %",
         world.crashes,
-        f"{1e3 * median(account.planning):.0f} ms",
     )
     return " | ".join(map(str, cells))
 

@@ -7,7 +7,6 @@ train on from checkpoints, and each moment is accounted for.
 from __future__ import annotations
 
 import csv
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -60,7 +59,6 @@ class Account:
         filled: when as many pods trained as may for the first time.
         last_start: when the last pod began to train.
         spans: when each pod trained, from and to.
-        planning: seconds of this machine that each reconcile took.
     """
 
     node_seconds: float = 0.0
@@ -71,7 +69,6 @@ class Account:
     filled: float | None = None
     last_start: float = 0.0
     spans: list[tuple[float, float]] = field(default_factory=list)
-    planning: list[float] = field(default_factory=list)
 
     def training(self, since: float, until: float) -> float:
         """Pods that trained at a time, on average over a span."""
@@ -244,9 +241,7 @@ def search(
     for _ in range(TICKS):
         try:
             controller.hear(chances.delivery)
-            begun = time.perf_counter()
             todo = settle(controller)
-            world.account.planning.append(time.perf_counter() - begun)
         except CrashError:
             world.crashes += 1
             controller = Controller(world)
