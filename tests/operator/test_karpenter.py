@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import docs
-from tests.cluster import karpenter_nodes
+from tests.cluster import programs
 
 if TYPE_CHECKING:
     from tests.cluster.control_plane import ControlPlane
@@ -19,7 +19,8 @@ pytestmark = pytest.mark.control_plane
 def test_the_node_pool_of_the_docs_is_valid(control_plane: ControlPlane) -> None:
     """By Karpenter's CRDs and the rules in them; the class of nodes is the cloud's."""
     (pool,) = docs.manifests("autoscaling.md", "NodePool")
-    karpenter_nodes.install_crds(control_plane)
+    control_plane.kubectl("apply", "--server-side", f"--filename={programs.karpenter_crds()}")
+    control_plane.kubectl("wait", "--for=condition=Established", "crd/nodepools.karpenter.sh", "--timeout=60s")
     applied = control_plane.kubectl(
         "create", "--dry-run=server", "--validate=strict", "--output=json", "--filename=-", stdin=json.dumps(pool)
     )
