@@ -107,7 +107,7 @@ bench-supernet: setup ## how supernets rank architectures, by rule (about an hou
 bench-differentiable: setup ## what differentiable searches find, and how one collapses (about an hour; goes on where it was interrupted)
 	$(RUN) python -m benchmarks.differentiable
 
-bench-node-pool: setup ## how busy searches keep 1,000 spot nodes, on a simulated clock (KUBENAS_DATA; about 20 minutes)
+bench-node-pool: setup ## how busy searches keep 1,000 spot nodes, on a simulated clock (KUBENAS_DATA; about 10 minutes)
 	$(RUN) python -m benchmarks.node_pool
 
 bench-memory: setup ## what ways to search and to train take in memory (about 10 minutes)

@@ -65,10 +65,10 @@ def main() -> None:
     """Print the rows of docs/benchmarks.md."""
     parser = ArgumentParser(description="How busy a search keeps spot nodes.")
     parser.add_argument("--nodes", type=int, default=1000)
-    parser.add_argument("--trials", type=int, default=3000)
+    parser.add_argument("--trials", type=int, default=1500)
     parser.add_argument("--max-pending", type=int, nargs="+", default=[100])
     parser.add_argument("--life", type=float, nargs="+", default=[0.0, 7200.0, 1800.0, 600.0], help="0: they stay")
-    parser.add_argument("--tick", type=float, default=2.0, help="seconds between two looks at what has happened")
+    parser.add_argument("--tick", type=float, default=15.0, help="seconds between two looks at what has happened")
     asked = parser.parse_args()
     length = measured_lengths(DATA / "nasbench201_latency.csv", MEAN)
     print(f"| {' | '.join(COLUMNS)} |\n" + "| --- " * len(COLUMNS) + "|")
