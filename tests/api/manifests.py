@@ -254,7 +254,7 @@ WRONG: Final = [
         Wrong(
             f"{field} of {scheduler}",
             "spec.fidelity",
-            {"scheduler": scheduler, field: 5},
+            {"scheduler": scheduler, field: "promotion" if field == "mode" else 5},
             f"spec.fidelity.{field}",
             f"is of scheduler {right} only",
         )
@@ -263,6 +263,7 @@ WRONG: Final = [
             ("median", "eta", "asha or hyperband"),
             ("asha", "minResults", "median or extrapolation"),
             ("asha", "patience", "patience"),
+            ("hyperband", "mode", "asha"),
             ("median", "top", "one-epoch"),
         )
     ),

@@ -197,9 +197,16 @@ fidelities = st.one_of(
     made(Fidelity),
     made(
         Fidelity,
-        scheduler=st.sampled_from(["asha", "hyperband"]),
+        scheduler=st.just("hyperband"),
         min_epochs=optional(counts),
         eta=optional(st.integers(2, 64)),
+    ),
+    made(
+        Fidelity,
+        scheduler=st.just("asha"),
+        min_epochs=optional(counts),
+        eta=optional(st.integers(2, 64)),
+        mode=optional(st.sampled_from(["stopping", "promotion"])),
     ),
     made(Fidelity, scheduler=st.just("median"), min_epochs=optional(counts), min_results=optional(counts)),
     made(

@@ -126,13 +126,16 @@ def entry(space: Space, stage: ResolvedStage, trial: Trial, candidate: Candidate
         return {**whole, "metrics": {proxy: value for proxy, value in values.items() if value > 1 / 8}}
     architecture = found(space, trial) if candidate.architecture is None else candidate.architecture
     brought = {"architecture": architecture} if candidate.architecture is None else {}
-    return {**whole, **brought, "metrics": {"accuracy": drawn(architecture, "")}}
+    value = drawn(architecture, "")
+    if candidate.epochs != stage.epochs:
+        value = learned(candidate, candidate.epochs or 0, stage.epochs or 1)
+    return {**whole, **brought, "metrics": {"accuracy": value}}
 
 
-def learned(candidate: Candidate, epoch: int) -> float:
+def learned(candidate: Candidate, epoch: int, whole: int) -> float:
     """What a candidate has come to after so many epochs: at the end its accuracy, before a noisy part of it."""
-    final, epochs = accuracy(candidate), candidate.epochs or 1
-    return final if epoch == epochs else (final + drawn(candidate.architecture, str(epoch)) / 2) * epoch / epochs
+    final = accuracy(candidate)
+    return final if epoch == whole else (final + drawn(candidate.architecture, str(epoch)) / 2) * epoch / whole
 
 
 class World:
@@ -179,7 +182,9 @@ class World:
             candidate = next(c for c in there.candidates if c.id == result.candidate)
             if status.conditions[0].reason == "NoImprovement":
                 (metric,) = result.metrics
-                assert metric.value == learned(candidate, result.step), "a value is not what the trainer showed"
+                assert metric.value == learned(candidate, result.step, candidate.epochs or 1), (
+                    "a value is not what the trainer showed"
+                )
                 continue
             told = entry(self.space, stage_of(self.stages, there), there, candidate)
             values = {m.name: m.value for m in result.metrics}
@@ -209,6 +214,8 @@ class World:
                 checkpoint_of("nas", number, c.id) for number in self.removed for c in self.trials[number].candidates
             }
             assert not needed & gone, "what a trial goes on from was removed"
+        if trial.continues is not None:
+            self._goes_on(trial)
         self.late += self._is_spent()
         self.trials[trial.number] = replace(trial, resource_version=f"{next(self._versions)}")
         return self.trials[trial.number]
@@ -218,6 +225,19 @@ class World:
         assert all(self.trials[number].finished for number in trials if number in self.trials), "of one that runs"
         assert self.deleted_trials or self.removed <= {*trials}, "what was removed is needed again"
         self.removed |= {*trials}
+
+    def _goes_on(self, trial: Trial) -> None:
+        """Check that a trial goes on from the end of the one before, and nobody else does."""
+        (only,) = trial.candidates
+        before = self.trials.get(trial_number((only.resume_from or "").partition("/")[0]))
+        # One that was deleted has left its checkpoint.
+        if before is not None:
+            assert before.status.phase == "Succeeded", "there may be no checkpoint to go on from"
+            assert before.candidates[0].architecture == only.architecture
+            assert (before.candidates[0].epochs or 0) < (only.epochs or 0)
+            assert trial.continues == before.begun_by
+        twice = [t.name for t in self.trials.values() if t.continues == trial.continues if t.candidates == (only,)]
+        assert not twice, "a training is promoted twice"
 
     def start(self, trial: Trial) -> Attempt | None:
         name = trial.attempt_name
@@ -363,7 +383,8 @@ class World:
                 found[name] = {c.id: {c.epochs or 0: self._values(trial, c)} for c in trial.candidates}
             for candidate, epoch in self.reached(one, trial):
                 if self.rng.random() < self.chances.sample:
-                    values = {"accuracy": learned(candidate, epoch), "epoch": float(epoch)}
+                    whole = stage_of(self.stages, trial).epochs or 1
+                    values = {"accuracy": learned(candidate, epoch, whole), "epoch": float(epoch)}
                     found.setdefault(name, {}).setdefault(candidate.id, {})[epoch] = values
         return found
 

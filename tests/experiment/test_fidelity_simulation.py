@@ -29,6 +29,11 @@ SCHEDULERS: list[dict[str, Any]] = [
     {"scheduler": "extrapolation", "minResults": 3, "chance": 0.3},
     {"scheduler": "one-epoch", "top": 2},
 ]
+PROMOTING: list[dict[str, Any]] = [
+    {"scheduler": "asha", "mode": "promotion", "eta": 2},
+    {"scheduler": "asha", "mode": "promotion", "minEpochs": 3},
+]
+EPOCHS = 12
 CHANCES = st.builds(
     Chances,
     crash=st.sampled_from([0.0, 0.02, 0.2]),
@@ -42,7 +47,7 @@ CHANCES = st.builds(
 
 
 def searched(fidelity: dict[str, Any], **spec: Any) -> NASExperiment:
-    given = {"search": {"algorithm": "regularized-evolution"}, "evaluation": {"epochs": 12}, "fidelity": fidelity}
+    given = {"search": {"algorithm": "regularized-evolution"}, "evaluation": {"epochs": EPOCHS}, "fidelity": fidelity}
     return experiment(**{**given, "trials": {"max": 16, "parallelism": 4, "maxFailures": 1000}, **spec})
 
 
@@ -61,7 +66,7 @@ def test_what_must_hold_whatever_happens(fidelity: dict[str, Any], chances: Chan
         assert trial.status.conditions[0].reason == "StoppedEarly"
         (result,) = trial.status.results
         assert result.step >= first, "it is stopped before the first rung"
-        assert [(m.name, m.value) for m in result.metrics] == [("accuracy", learned(only, result.step))]
+        assert [(m.name, m.value) for m in result.metrics] == [("accuracy", learned(only, result.step, EPOCHS))]
         assert rungs(trial).keys() <= set(stages_of(of)[0].rungs)
     whole = [come_to(trial) for trial in trials if trial.status.phase == "Succeeded"]
     best = world.experiment.status.best
@@ -73,7 +78,7 @@ def test_what_must_hold_whatever_happens(fidelity: dict[str, Any], chances: Chan
 def come_to(trial: Trial) -> float:
     """What a trial with a result has come to, at its end or where it no longer improved."""
     (only,), (result,) = trial.candidates, trial.status.results
-    return learned(only, result.step)
+    return learned(only, result.step, EPOCHS)
 
 
 def rungs(trial: Trial) -> dict[int, float]:
@@ -99,12 +104,17 @@ def assert_the_strategy_saw_values_at_rungs(world: World, trials: list[Trial]) -
         for other in trials[: trial.number]:
             if other not in known:
                 history.propose([space.parse(other.candidates[0].architecture or {})])
+        if trial.continues is not None:
+            continue
         assert stage.search is not None
         (proposal,) = build_strategy(stage.search, space).propose(history, 1)
         assert proposal == space.parse(trial.candidates[0].architecture or {})
 
 
 def observation(trial: Trial, architecture: Any) -> Observation:
+    if trial.status.phase == "Succeeded" and trial.candidates[0].epochs != EPOCHS:
+        value, epochs = come_to(trial), trial.candidates[0].epochs
+        return Observation(architecture, (0.0, value), (value,), epochs=epochs)
     if trial.status.phase == "Succeeded":
         value = come_to(trial)
         return Observation(architecture, (0.0, value), (value,))
@@ -124,12 +134,34 @@ def test_schedulers_stop_some_and_never_all() -> None:
 
 
 @SLOW
+@given(st.sampled_from(PROMOTING), CHANCES, st.sampled_from([0.0, 0.2]), st.sampled_from(["all", "best"]), SEEDS)
+def test_promoted_trainings_go_on_whatever_happens(
+    fidelity: dict[str, Any], chances: Chances, deletion: float, keep: str, seed: int
+) -> None:
+    """An operator that is killed between any two writes promotes each training once, from where it has ended."""
+    of = searched(fidelity, storage={"volumeClaim": "artifacts", "keep": keep})
+    world = run(of, replace(chances, trial_deletion=deletion), seed)
+    (stage,), trials = stages_of(of), [world.trials[number] for number in sorted(world.trials)]
+    assert all(trial.finished for trial in trials)
+    whole = [come_to(t) for t in trials if t.status.phase == "Succeeded" and t.candidates[0].epochs == EPOCHS]
+    best = world.experiment.status.best
+    assert (best.value if best else None) == max(whole, default=None)
+    assert {trial.candidates[0].epochs for trial in trials} <= {*stage.rungs, EPOCHS}
+    assert all(trial.candidates[0].epochs == stage.rungs[0] for trial in trials if trial.continues is None)
+    if deletion == 0.0:
+        assert len([trial for trial in trials if trial.continues is None]) == 16
+        assert whole or any(trial.status.phase == "Failed" for trial in trials), "it ends without a result"
+        assert_the_strategy_saw_values_at_rungs(world, trials)
+    assert Controller(world).reconcile()[1] is False, "a restart after the end finds something to do"
+
+
+@SLOW
 @given(CHANCES, SEEDS)
 def test_one_epoch_ends_with_the_best_after_one_epoch(chances: Chances, seed: int) -> None:
     of = searched({"scheduler": "one-epoch", "top": 2}, search={"algorithm": "random"})
     # What an attempt that failed has shown is forgotten, and what was never read is not known.
     trials = run(of, replace(chances, failure=0.0, reading=1.0, sample=1.0), seed).trials.values()
-    first = {trial.number: learned(trial.candidates[0], 1) for trial in trials if 1 in rungs(trial)}
+    first = {trial.number: learned(trial.candidates[0], 1, EPOCHS) for trial in trials if 1 in rungs(trial)}
     best = sorted(first, key=first.__getitem__)[-2:]
     assert all(trial.status.phase != "Pruned" for trial in trials if trial.number in best)
 

@@ -149,7 +149,7 @@ def test_schedulers_compare_trainings_by_what_trials_report() -> None:
         evaluation={"epochs": 9},
     )
     ledger = observed(of, [succeeded(0, 1, 0.9, board_ms=40.0), succeeded(1, 2, 0.8)]).ledger
-    curves = ledger.stage(None).rung_curves
+    curves = ledger.stage(None).trainings.curves
     assert curves[Training(0, "0")][9] == Value((0.0, 0.9), (0.9,))
 
 

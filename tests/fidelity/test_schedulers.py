@@ -55,7 +55,8 @@ def test_none_stops_before_min_epochs(name: str) -> None:
 
 
 def given_to(fidelity: Fidelity) -> dict[str, float]:
-    return {name: value for name, value in fidelity.resolved() if name != "scheduler" and value is not None}
+    fields = ("scheduler", "mode")
+    return {name: value for name, value in fidelity.resolved() if name not in fields and value is not None}
 
 
 def test_none_is_no_scheduler() -> None:

@@ -16,7 +16,7 @@ Scheduler: TypeAlias = Literal["none", "asha", "hyperband", "median", "patience"
 # What each scheduler has where nothing is said: a default of the schema would be there for all schedulers.
 _DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
     "none": {},
-    "asha": {"min_epochs": 1, "eta": 3},
+    "asha": {"min_epochs": 1, "eta": 3, "mode": "stopping"},
     "hyperband": {"min_epochs": 1, "eta": 3},
     "median": {"min_epochs": 1, "min_results": 5},
     "patience": {"min_epochs": 1, "patience": 10},
@@ -40,7 +40,7 @@ class Fidelity(Ruled):
     """How far candidates are trained before they are judged or stopped."""
 
     rules: ClassVar[Sequence[Rule[Fidelity]]] = [
-        _only(field) for field in ("min_epochs", "eta", "min_results", "patience", "chance", "top")
+        _only(field) for field in ("min_epochs", "eta", "mode", "min_results", "patience", "chance", "top")
     ]
 
     scheduler: Scheduler = Field(
@@ -62,6 +62,11 @@ class Fidelity(Ruled):
         le=64,
         description="asha, hyperband: of how many candidates at a rung one goes on, and how many times as far; 3 if "
         "absent.",
+    )
+    mode: Literal["stopping", "promotion"] | None = Field(
+        default=None,
+        description="asha: whether a candidate trains on until it is stopped at a rung, or its trial ends at each rung "
+        "and it goes on from its checkpoint in another trial once it is promoted; stopping if absent.",
     )
     min_results: int | None = Field(
         default=None,

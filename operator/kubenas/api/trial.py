@@ -80,6 +80,13 @@ class TrialSpec(Model):
         description="Which of the evaluation's seeds it trains with, from 0. Trials of the same candidates follow one "
         "another by number.",
     )
+    continues: int | None = Field(
+        default=None,
+        ge=0,
+        le=1_000_000,
+        description="Number of the trial that has begun this training, where it goes on here: it draws what that one "
+        "would have drawn.",
+    )
     supernet: str | None = Field(
         default=None,
         max_length=1024,

@@ -103,7 +103,7 @@ def evaluation_document(spec: ExperimentSpec, stage: ResolvedStage) -> dict[str,
 
 def _seed(spec: ExperimentSpec, stage: ResolvedStage, trial: Trial) -> int:
     # Scores are compared between trials: what a candidate is shown must not depend on which one it is scored in.
-    drawn = trial.number if stage.epochs is not None else trial.seed
+    drawn = trial.begun_by if stage.epochs is not None else trial.seed
     return trial_seed(spec.search.seed, drawn)
 
 

@@ -26,6 +26,9 @@ class Ended:
     """What is kept of an ended trial."""
 
     number: int
+    # Of the trial that has begun its training, and up to how many epochs it was trained.
+    begun_by: int
+    epochs: int | None
     seed: int
     order: int
     results_seen: int
@@ -48,6 +51,8 @@ def shortened(trial: Trial, candidates: tuple[Judged, ...], curves: Mapping[Trai
         fault = Fault(status.conditions[0].reason, f"{trial.name}: {status.conditions[0].message}")
     return Ended(
         number=trial.number,
+        begun_by=trial.begun_by,
+        epochs=trial.candidates[0].epochs,
         seed=trial.seed,
         order=status.order or 0,
         results_seen=trial.results_seen,

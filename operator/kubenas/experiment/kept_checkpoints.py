@@ -11,6 +11,7 @@ from kubenas.experiment.judged import Judged, distinct
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.proposals import current_stage, goes_on_from_checkpoints
 from kubenas.experiment.stages import ResolvedStage, stage_named
+from kubenas.experiment.trainings import promoter_of
 
 # Trials whose checkpoints are removed together while the search goes on: each removal takes a pod.
 _AT_ONCE: Final = 8
@@ -37,8 +38,8 @@ def removable(keep: KeptCheckpoints, stages: Sequence[ResolvedStage], ledger: Le
     """Numbers of the trials whose checkpoints nobody needs, in order.
 
     Such are trials that were outdone, which further results do not change, and that no stage goes on from. One with a
-    candidate without a result, as that failed or was stopped early, waits for the end of its stage. Supernets always
-    stay: a larger bound of an experiment that has ended would need them.
+    candidate without a result, as that failed or was stopped early, waits for the end of its stage. Supernets, and what
+    may yet be promoted, always stay: a larger bound of an experiment that has ended would need them.
     """
     current = current_stage(stages, ledger)
     needed = set[int]()
@@ -49,6 +50,8 @@ def removable(keep: KeptCheckpoints, stages: Sequence[ResolvedStage], ledger: Le
             trials = ledger.stage(stage.name).of(one.trial)
             needed |= {ended.number for ended in trials.trials.values() if ended} if trials else {one.trial}
         needed |= {one.trial for one in _to_go_on(stages, stage, ledger)}
+        if promoter := promoter_of(stage):
+            needed |= ledger.stage(stage.name).trainings.waiting(promoter)
         if keep != "none" and ledger.stage(stage.name).unscored:
             undecided.add(stage.name)
     found = []

@@ -42,6 +42,13 @@ class KeptHistory:
             for observation in observations:
                 self._history.observe(observation)
 
+    def promote(self, number: int, architectures: list[Architecture]) -> None:
+        """Take in that candidates are to be trained further, by trial `number`, which is not written yet."""
+        if self._history is not None:
+            self._history.propose(architectures)
+            self._proposed.add(number)
+            self._ahead[number] = architectures
+
     def propose(self, strategy: Strategy, number: int, count: int) -> list[Architecture]:
         """The candidates of trial `number`, as the strategy wants them by the history that was asked for last."""
         assert self._history is not None  # noqa: S101 - it was asked for before

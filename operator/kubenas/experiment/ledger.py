@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 
 from kubenas.api.metric_names import of_proxies
 from kubenas.api.objective import Objective
-from kubenas.experiment.curves import curves_of
 from kubenas.experiment.ended import Ended, Measured, shortened
 from kubenas.experiment.judged import Judged, distinct, judged, spread_evenly
 from kubenas.experiment.judgements import Judgements, judgements
 from kubenas.experiment.objectives import stood_for
 from kubenas.experiment.records import StageRecord
 from kubenas.experiment.replicates import Replicates
-from kubenas.experiment.rungs import reported_value, rung_curves
+from kubenas.experiment.rungs import ended_curves, whole_curves
 from kubenas.experiment.spending import Spent
 from kubenas.experiment.stages import ResolvedStage, stage_named
 from kubenas.experiment.state import FINISHED, Fault, Trial, trial_number
+from kubenas.experiment.trainings import ONLY, is_partway, promoter_of
 from kubenas.fidelity.base import RungCurve, Training
 from kubenas.search.base import History, Observation
 from kubenas.space.base import Architecture, InvalidArchitectureError, Space
@@ -82,9 +82,11 @@ class Ledger:
             self._begin(trial, parsed)
         if trial.finished:
             self.unfinished.pop(trial.number, None)
-            curves = self._rung_curves(trial)
-            candidates = self._judged(trial, parsed, curves)
-            self._end(shortened(trial, candidates, self._whole_curves(trial, candidates, curves)))
+            stage = stage_named(self._stages, trial.stage)
+            # What cannot be read teaches nothing.
+            curves = ended_curves(stage, trial) if parsed else {}
+            candidates = self._judged(trial, stage, parsed, curves)
+            self._end(shortened(trial, candidates, whole_curves(stage, trial, candidates, curves)))
         else:
             self.unfinished[trial.number] = trial
 
@@ -102,11 +104,17 @@ class Ledger:
         for old in ended:
             architectures = [one.architecture for one in old.candidates]
             self.stage(old.stage).begin(old.number, old.seed, old.results_seen, architectures)
+            self._begin_training(old.stage, old.begun_by, old.epochs, old.number)
             self._end(old)
 
     def _begin(self, trial: Trial, parsed: Sequence[tuple[str, Architecture]]) -> None:
         architectures = [architecture for _, architecture in parsed]
         self.stage(trial.stage).begin(trial.number, trial.seed, trial.results_seen, architectures)
+        self._begin_training(trial.stage, trial.begun_by, trial.candidates[0].epochs, trial.number)
+
+    def _begin_training(self, stage: str | None, begun_by: int, epochs: int | None, trial: int) -> None:
+        if epochs is not None and promoter_of(stage_named(self._stages, stage)):
+            self.stage(stage).trainings.begin(Training(begun_by, ONLY), epochs, trial)
 
     def _end(self, ended: Ended) -> None:
         self.ended[ended.number] = ended
@@ -242,10 +250,13 @@ class Ledger:
             return []
 
     def _judged(
-        self, trial: Trial, parsed: Sequence[tuple[str, Architecture]], curves: Mapping[Training, RungCurve]
+        self,
+        trial: Trial,
+        stage: ResolvedStage | None,
+        parsed: Sequence[tuple[str, Architecture]],
+        curves: Mapping[Training, RungCurve],
     ) -> tuple[Judged, ...]:
         results = {result.candidate: result for result in trial.status.results}
-        stage = stage_named(self._stages, trial.stage)
         loses = stage is None or stage.scheduler is None or not stage.scheduler.completes
         stopped = {one.candidate for one in trial.status.stopped_candidates} if loses else set()
         objectives, combination = (stage.objectives, stage.combination) if stage else ((), None)
@@ -255,31 +266,14 @@ class Ledger:
             metrics: Mapping[str, float] = {m.name: m.value for m in result.metrics} if result else {}
             metrics = combination.begun(metrics) if combination else metrics
             source = result.source if result else None
-            whole = trial.status.phase == "Succeeded" and name not in stopped
-            cut_short = trial.status.phase == "Pruned" or name in stopped
-            curve = curves.get(Training(trial.number, name)) if whole or cut_short else None
+            cut_short = trial.status.phase == "Pruned" or name in stopped or is_partway(stage, trial)
+            whole = trial.status.phase == "Succeeded" and not cut_short
+            known = curves.get(Training(trial.begun_by, name), {}) if whole or cut_short else {}
+            curve = {epochs: value for epochs, value in known.items() if stage and epochs in stage.rungs}
             found.append(
                 judged(objectives, trial.number, name, architecture, metrics, source, whole=whole, curve=curve)
             )
         return tuple(found)
-
-    def _whole_curves(
-        self, trial: Trial, candidates: Sequence[Judged], curves: Mapping[Training, RungCurve]
-    ) -> Mapping[Training, RungCurve]:
-        """What an ended trial's candidates have come to at rungs, and at the end."""
-        stage = stage_named(self._stages, trial.stage)
-        if stage is None or stage.scheduler is None or stage.epochs is None:
-            return curves
-        whole = dict(curves)
-        for one in candidates:
-            if one.score is not None or one.unmeasured is not None:
-                training = Training(trial.number, one.candidate)
-                whole[training] = {**curves.get(training, {}), stage.epochs: reported_value(stage, one.metrics)}
-        return whole
-
-    def _rung_curves(self, trial: Trial) -> Mapping[Training, RungCurve]:
-        stage = stage_named(self._stages, trial.stage)
-        return rung_curves(stage, trial.number, curves_of(trial.status.curve)) if stage and stage.rungs else {}
 
 
 def _judged_by(stage: ResolvedStage, one: Observation) -> Observation:

@@ -21,6 +21,7 @@ from kubenas.experiment.rules import Rules
 from kubenas.experiment.rungs import rung_curves, trained
 from kubenas.experiment.stages import ResolvedStage, stage_named
 from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Readings, Trial
+from kubenas.experiment.trainings import is_partway, promoter_of
 from kubenas.experiment.verdict import Verdict
 from kubenas.experiment.wakes import Wakes
 from kubenas.fidelity.base import RungCurve, Stop, Training
@@ -76,7 +77,8 @@ def outcomes(
             wakes.at(step.wake_at)
             read_now = read_now or step.read_now
             status = step.status
-            if status is not None and status.phase == "Succeeded" and stage is not None and measures:
+            measured = measures and not is_partway(stage, trial)
+            if status is not None and status.phase == "Succeeded" and stage is not None and measured:
                 status = queued(stage, ledger.stage(stage.name).front, status, now)
         if status is None:
             continue
@@ -100,7 +102,7 @@ def _stops(stages: Sequence[ResolvedStage], ledger: Ledger, readings: Readings) 
     """Trainings that their stages' schedulers stop."""
     found: dict[Training, Stop] = {}
     for stage in stages:
-        if stage.scheduler is None:
+        if stage.scheduler is None or promoter_of(stage):
             continue
         seen: dict[Training, RungCurve] = {}
         running, stopped = set[Training](), set[Training]()
@@ -115,7 +117,7 @@ def _stops(stages: Sequence[ResolvedStage], ledger: Ledger, readings: Readings) 
             if not trial.measuring:
                 running |= {training for training in curves if training.candidate not in over}
         if running:
-            of_all = {**ledger.stage(stage.name).rung_curves, **seen}
+            of_all = {**ledger.stage(stage.name).trainings.curves, **seen}
             stops = stage.scheduler.stops(of_all, running)
             go_on = seen.keys() - stops.keys() - stopped
             if not (go_on or ledger.stage(stage.name).phases["Succeeded"] or stage.scheduler.completes):

@@ -17,6 +17,7 @@ from kubenas.experiment.device_queues import devices, due, needed
 from kubenas.experiment.kept_checkpoints import removal
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.outcomes import outcomes
+from kubenas.experiment.promotions import promoted
 from kubenas.experiment.proposals import asked, current_stage, next_trials, open_trials
 from kubenas.experiment.scaling import unschedulable
 from kubenas.experiment.spending import Spending, spending
@@ -203,21 +204,22 @@ def _fill(observed: Observed, slots: Capacity, now: float, wakes: Wakes) -> _Fil
     """What takes the free slots: attempts that are due, then new trials."""
     stages, ledger = observed.stages, observed.ledger
     exhausted: ResolvedStage | None = None
-    for _ in stages:
+    # Once more than there are stages: where nothing is left to propose, a training may go on.
+    for _ in (*stages, None):
         stage = current_stage(stages, ledger, exhausted)
         count = min(slots.free, open_trials(stages, stage, ledger, exhausted))
-        if count <= 0 or stage is exhausted:
+        if count <= 0 or (stage is exhausted and not promoted(stage, ledger, 0)):
             break
         if count > MOST_AT_ONCE:
             count = MOST_AT_ONCE
             wakes.at(now)
         question = asked(stage, ledger, count)
         if question and stage.strategy is not None and stage.strategy.waits(*question):
-            # Until the answer comes, only what was proposed before can be completed.
-            count = min(count, ledger.stage(stage.name).missing)
+            # Until the answer comes, only what was proposed before can be completed, or go on.
+            count = min(count, ledger.stage(stage.name).missing + len(promoted(stage, ledger, count)))
             if count == 0:
                 break
-        create = next_trials(observed.experiment, stages, stage, ledger, count)
+        create = next_trials(observed.experiment, stages, stage, ledger, count, exhausted)
         if create:
             return _Fill(slots.start, create, exhausted)
         exhausted = stage

@@ -11,8 +11,10 @@ from kubenas.api.trial import Candidate, TrialSpec
 from kubenas.experiment.actions import NewTrial
 from kubenas.experiment.judged import Judged
 from kubenas.experiment.ledger import Ledger
+from kubenas.experiment.promotions import promoted, promoted_again, promotion
 from kubenas.experiment.stages import ResolvedStage, stage_named
 from kubenas.experiment.state import checkpoint_of, trial_name
+from kubenas.experiment.trainings import first_epochs, promoter_of
 from kubenas.search.base import History
 from kubenas.space.base import Architecture
 
@@ -63,10 +65,19 @@ def open_trials(
     Args:
         exhausted: the stage whose strategy has nothing more to propose.
     """
+    new = _open_for_new(stages, stage, ledger, exhausted)
+    return new + len(promoted(stage, ledger, new))
+
+
+def _open_for_new(
+    stages: Sequence[ResolvedStage], stage: ResolvedStage, ledger: Ledger, exhausted: ResolvedStage | None = None
+) -> int:
+    """Of `open_trials`, those of candidates that no trial has yet, or not with all seeds."""
     record = ledger.stage(stage.name)
     if stage.source != "kept":
         # A supernet whose training was cut short by a budget goes on once that allows it.
         made = record.created - (record.phases["Pruned"] if stage.trains_supernet else 0)
+        made = len(record.trainings) if promoter_of(stage) else made
         return max(record.missing, 0 if stage is exhausted else stage.most_trials - made)
     waiting = len(_waiting(stages, stage, ledger))
     return record.missing + -(-waiting // stage.candidates_per_trial) * stage.seeds
@@ -79,7 +90,7 @@ def total_trials(stages: Sequence[ResolvedStage], ledger: Ledger) -> int:
     for stage in stages:
         if stage.index < current.index:
             total += ledger.stage(stage.name).created
-        elif stage is current and stage.source == "kept":
+        elif stage is current and (stage.source == "kept" or promoter_of(stage)):
             total += ledger.stage(stage.name).created + open_trials(stages, stage, ledger)
         else:
             total += stage.most_trials
@@ -97,16 +108,24 @@ def asked(stage: ResolvedStage, ledger: Ledger, trials: int) -> tuple[History, i
     results_seen = ledger.after(number)
     if results_seen is not None:
         # A number is missing below others: it is proposed again with what those above it were proposed with.
-        known = ledger.replicates(stage, number)
+        known = ledger.replicates(stage, number) or promoted_again(stage, ledger, results_seen)
         return None if known else (ledger.history_at(stage, number, results_seen), stage.candidates_per_trial)
-    groups = -(-(trials - ledger.stage(stage.name).missing) // stage.seeds)
+    going_on = len(promoted(stage, ledger, trials))
+    groups = -(-(trials - ledger.stage(stage.name).missing - going_on) // stage.seeds)
     return (ledger.history(stage), groups * stage.candidates_per_trial) if groups > 0 else None
 
 
 def next_trials(
-    experiment: NASExperiment, stages: Sequence[ResolvedStage], stage: ResolvedStage, ledger: Ledger, count: int
+    experiment: NASExperiment,
+    stages: Sequence[ResolvedStage],
+    stage: ResolvedStage,
+    ledger: Ledger,
+    count: int,
+    exhausted: ResolvedStage | None = None,
 ) -> list[NewTrial]:
     """Up to `count` further trials of a stage, in order of their numbers; none where the space is used up.
+
+    Trainings that are promoted come before new candidates.
 
     Trials that are proposed together are written together, so after a crash a number may be missing below others. It
     is then proposed again with what those above it were proposed with, and so comes out the same.
@@ -122,7 +141,15 @@ def next_trials(
     known = ledger.replicates(stage, number)
     group = _Group(known.number, known.results_seen, known.architectures) if known else None
     made: list[NewTrial] = []
+    if results_seen is None:
+        going_on = [*promoted(stage, ledger, _open_for_new(stages, stage, ledger, exhausted))]
+    else:
+        going_on = [*promoted_again(stage, ledger, results_seen)]
     for now in range(number, number + count):
+        if going_on:
+            further = promotion(experiment, stage, ledger, going_on.pop(0), now, results_seen)
+            made.append(NewTrial(trial_name(name, now), further))
+            continue
         if group is None or now - group.first >= stage.seeds:
             if stage.source == "strategy":
                 group = _proposed(stage, ledger, now, results_seen)
@@ -142,10 +169,11 @@ def next_trials(
 def proposed(stages: Sequence[ResolvedStage], create: Sequence[NewTrial]) -> tuple[str, int] | None:
     """Which algorithm has proposed new trials' candidates, and how many; None where none has.
 
-    Further seeds of candidates that were there before, and candidates that the stage before has kept, are not proposed.
+    Further seeds and further trials of candidates that were there before, and candidates that the stage before has
+    kept, are not proposed.
     """
     stage = stage_named(stages, create[0].spec.stage) if create else None
-    candidates = sum(len(new.spec.candidates) for new in create if new.spec.seed == 0)
+    candidates = sum(len(new.spec.candidates) for new in create if new.spec.seed == 0 and new.spec.continues is None)
     return (stage.search.algorithm, candidates) if stage and stage.search and candidates else None
 
 
@@ -220,7 +248,7 @@ def _trial(
                 id=str(index),
                 name=ledger.space.name(architecture) if named and architecture is not None else None,
                 architecture=None if architecture is None else architecture.to_json(),
-                epochs=stage.epochs,
+                epochs=first_epochs(stage),
                 resume_from=checkpoints.get(architecture),
             )
             for index, architecture in enumerate(group.architectures)

@@ -14,7 +14,7 @@ from kubenas.experiment.judged import Judged, ranked
 from kubenas.experiment.kept_history import KeptHistory
 from kubenas.experiment.replicates import Replicates
 from kubenas.experiment.state import FINISHED
-from kubenas.fidelity.base import RungCurve, Training
+from kubenas.experiment.trainings import Trainings
 from kubenas.search.base import History, Observation, Strategy
 from kubenas.space.base import Architecture
 
@@ -36,7 +36,7 @@ class StageRecord:
         succeeded: number of the first trial that has succeeded; None where none has.
         pruned: number of the last trial that was cut short; None where none was.
         phases: number of ended trials by phase.
-        rung_curves: what the trainings of ended trials have come to at rungs.
+        trainings: what those of ended trials have come to at rungs.
     """
 
     def __init__(self, objectives: Sequence[Objective], seeds: int, combination: Combination | None = None) -> None:
@@ -52,7 +52,7 @@ class StageRecord:
         self.succeeded: int | None = None
         self.pruned: int | None = None
         self.phases = dict.fromkeys(sorted(FINISHED), 0)
-        self.rung_curves: dict[Training, RungCurve] = {}
+        self.trainings = Trainings()
         # The best candidate of each of the best trials.
         self._top: list[Judged] = []
         self._created = 0
@@ -111,7 +111,7 @@ class StageRecord:
         known = self._replicates[first]
         known.trials[ended.seed] = ended
         self.phases[ended.phase] += 1
-        self.rung_curves |= ended.rung_curves
+        self.trainings.end(ended.rung_curves, ended.order, ended.number)
         if ended.phase == "Succeeded":
             self.succeeded = ended.number if self.succeeded is None else min(ended.number, self.succeeded)
         if ended.phase == "Pruned":
@@ -223,6 +223,12 @@ class StageRecord:
     def propose(self, strategy: Strategy, number: int, count: int) -> list[Architecture]:
         """The candidates of trial `number`, as the strategy wants them by the history that was asked for last."""
         return self._history.propose(strategy, number, count)
+
+    def promote(self, number: int, trial: int) -> list[Architecture]:
+        """Note that trial `number` is to train the candidates of another one further; which these are."""
+        architectures = list(self._replicates[trial].architectures)
+        self._history.promote(number, architectures)
+        return architectures
 
     def observations(self, objectives: Sequence[Objective]) -> list[Observation]:
         """Candidates with a score as a later strategy sees them, each architecture once, in order of ending."""

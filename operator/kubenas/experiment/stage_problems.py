@@ -11,6 +11,7 @@ from kubenas.api.metric_names import SCORE
 from kubenas.api.trial import MAX_RUNGS
 from kubenas.experiment.resolution import resolve
 from kubenas.experiment.stages import ResolvedStage, kept_at_most
+from kubenas.experiment.trainings import promoter_of
 
 if TYPE_CHECKING:
     from kubenas.api.experiment import ExperimentSpec
@@ -140,6 +141,8 @@ def _schedulers(spec: ExperimentSpec, stages: Sequence[ResolvedStage]) -> Iterat
             )
         if stage.scheduler is None:
             continue
+        if promoter_of(stage):
+            yield from _promotion(spec, stage, field)
         rungs, epochs = stage.scheduler.rungs, stage.evaluation.epochs
         if not rungs:
             yield SpecError(
@@ -156,6 +159,27 @@ def _schedulers(spec: ExperimentSpec, stages: Sequence[ResolvedStage]) -> Iterat
                 f"{stage.candidates_per_trial} candidates show {shown} values at {len(rungs)} rungs, and may show "
                 f"{_SHOWN}: lower it, or set the rungs of {field} further apart",
             )
+
+
+def _promotion(spec: ExperimentSpec, stage: ResolvedStage, field: str) -> Iterator[SpecError]:
+    """What a training that goes on in another trial lacks."""
+    if spec.storage is None:
+        yield SpecError(
+            "storage",
+            f"is required by {field}, which has trainings go on from their checkpoints in other trials; kubenas run "
+            "keeps them in its own folder whatever volume is named",
+        )
+    if stage.seeds > 1:
+        yield SpecError(
+            f"{stage.evaluation_field}.seeds",
+            f"is {stage.seeds}, and trainings that {field} promotes have one: set it to 1, or train with several seeds "
+            "in a stage of its own",
+        )
+    if stage.candidates_per_trial > 1:
+        yield SpecError(
+            "trials.candidatesPerTrial",
+            f"is {stage.candidates_per_trial}, and a trial whose training {field} promotes has one: set it to 1",
+        )
 
 
 def _scores(spec: ExperimentSpec) -> Iterator[SpecError]:

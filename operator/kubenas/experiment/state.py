@@ -44,6 +44,8 @@ class Trial:
     status: TrialStatus
     # Checkpoint of the supernet that it needs.
     supernet: str | None = None
+    # Number of the trial that has begun its training, where that goes on here.
+    continues: int | None = None
 
     @classmethod
     def new(cls, name: str, spec: TrialSpec, *, uid: str = "", resource_version: str = "0") -> Trial:
@@ -64,6 +66,7 @@ class Trial:
             candidates=tuple(spec.candidates),
             status=status,
             supernet=spec.supernet,
+            continues=spec.continues,
         )
 
     @property
@@ -75,6 +78,11 @@ class Trial:
     def measuring(self) -> bool:
         """Whether its training has ended, and devices are to measure its candidates."""
         return self.status.phase == "Measuring"
+
+    @property
+    def begun_by(self) -> int:
+        """Number of the trial that has begun its training: its own, unless that goes on here."""
+        return self.number if self.continues is None else self.continues
 
     @property
     def is_batch(self) -> bool:

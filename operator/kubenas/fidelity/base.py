@@ -66,6 +66,48 @@ class Scheduler(ABC):
         """
 
 
+class Promotion(NamedTuple):
+    """A training that goes on, up to so many epochs."""
+
+    training: Training
+    epochs: int
+
+
+class Promoter(Scheduler):
+    """Which trainings go on from the rung at which their trial has ended.
+
+    Each is trained to the first rung, where its trial ends. One that is promoted goes on from its checkpoint in another
+    trial, to a higher rung or to the end. Nothing is stopped while it runs.
+
+    Attributes:
+        epochs: of a whole training.
+    """
+
+    epochs: int
+
+    def stops(self, curves: RungCurves, running: Collection[Training]) -> dict[Training, Stop]:  # noqa: ARG002
+        """Nobody: trials end at rungs."""
+        return {}
+
+    @abstractmethod
+    def promotions(self, curves: RungCurves, begun: Mapping[Training, int]) -> list[Promotion]:
+        """Which trainings go on now, the first one first: a pure function of what is known.
+
+        Args:
+            curves: of all trainings, at the rungs where their trials have ended.
+            begun: epochs up to which each has been trained, or is being.
+        """
+
+    def last_resort(self, curves: RungCurves, begun: Mapping[Training, int]) -> Promotion | None:
+        """The best of those that have come farthest, to be trained to the end where otherwise none would be."""
+        waiting = [
+            (epochs, curve[epochs].score, one) for one, curve in curves.items() if (epochs := max(curve, default=0))
+        ]
+        waiting = [one for one in waiting if begun.get(one[2]) == one[0] < self.epochs]
+        best = max(waiting, key=lambda one: (one[0], one[1], -one[2].trial), default=None)
+        return None if best is None else Promotion(best[2], self.epochs)
+
+
 def highest(curve: RungCurve, rungs: Collection[int]) -> int | None:
     """The highest rung that a candidate was seen at; None where it was at none."""
     return max((rung for rung in rungs if rung in curve), default=None)

@@ -10,6 +10,7 @@ from kubenas.fidelity.hyperband import Hyperband
 from kubenas.fidelity.median import Median
 from kubenas.fidelity.one_epoch import OneEpoch
 from kubenas.fidelity.patience import Patience
+from kubenas.fidelity.promotion import PromotingASHA
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,5 +33,8 @@ def build_scheduler(fidelity: Fidelity, epochs: int) -> Scheduler | None:
     """The scheduler of `fidelity` for trainings of so many epochs; None where all are trained to the end."""
     if fidelity.scheduler == "none":
         return None
-    settings = {name: value for name, value in fidelity.resolved() if name != "scheduler" and value is not None}
+    fields = ("scheduler", "mode")
+    settings = {name: value for name, value in fidelity.resolved() if name not in fields and value is not None}
+    if fidelity.resolved().mode == "promotion":
+        return PromotingASHA(epochs, **settings)
     return SCHEDULERS[fidelity.scheduler](epochs, **settings)

@@ -22,6 +22,7 @@ def document_of(trial: Trial) -> NASTrial:
             stage=trial.stage,
             seed=trial.seed,
             supernet=trial.supernet,
+            continues=trial.continues,
             candidates=list(trial.candidates),
         ),
         status=trial.status,

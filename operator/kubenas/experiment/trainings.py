@@ -1,0 +1,122 @@
+"""How far the trainings of a stage have come, over all trials that they go on in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from kubenas.fidelity.base import Promoter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kubenas.experiment.stages import ResolvedStage
+    from kubenas.experiment.state import Trial
+    from kubenas.fidelity.base import RungCurve, Training
+
+# The one candidate of each trial of a stage that promotes.
+ONLY: Final = "0"
+
+
+@dataclass(frozen=True, slots=True)
+class Promoted:
+    """A training that is to go on.
+
+    Attributes:
+        training: which.
+        epochs: up to how many.
+        trial: number of the trial that has come farthest with it.
+    """
+
+    training: Training
+    epochs: int
+    trial: int
+
+
+class Trainings:
+    """Those of one stage.
+
+    Attributes:
+        curves: what they have come to at rungs in trials that have ended.
+    """
+
+    def __init__(self) -> None:
+        self.curves: dict[Training, RungCurve] = {}
+        # Epochs up to which each is trained, and by which trial; of stages that promote alone.
+        self._begun: dict[Training, tuple[int, int]] = {}
+        # How far each has come, and by which trial.
+        self._come: dict[Training, tuple[int, int]] = {}
+        # What became known, by the order of endings.
+        self._ended: list[tuple[int, Mapping[Training, RungCurve]]] = []
+        self._due: list[Promoted] | None = None
+
+    def __len__(self) -> int:
+        return len(self._begun)
+
+    def begin(self, training: Training, epochs: int, trial: int) -> None:
+        """Take in a trial that trains up to so many epochs."""
+        self._begun[training] = max(self._begun.get(training, (0, 0)), (epochs, trial))
+        self._due = None
+
+    def end(self, curves: Mapping[Training, RungCurve], order: int, trial: int) -> None:
+        """Take in what an ended trial has come to."""
+        for training, curve in curves.items():
+            self.curves[training] = {**self.curves.get(training, {}), **curve}
+        if self._begun:
+            self._ended.append((order, curves))
+            for training, curve in curves.items():
+                self._come[training] = max(self._come.get(training, (0, 0)), (max(curve), trial))
+            self._due = None
+
+    def waiting(self, promoter: Promoter) -> set[int]:
+        """Numbers of the trials that trainings would go on from: of those that have not come to the end."""
+        return {trial for epochs, trial in self._come.values() if epochs < promoter.epochs}
+
+    def due(self, promoter: Promoter, results_seen: int | None = None) -> list[Promoted]:
+        """Those that are to go on, the first one first.
+
+        Args:
+            promoter: who decides it.
+            results_seen: by so many endings; by all where it is None.
+        """
+        if results_seen is not None:
+            return self._promoted(promoter, self._known(results_seen))
+        if self._due is None:
+            self._due = self._promoted(promoter, self.curves)
+        return self._due
+
+    def last_resort(self, promoter: Promoter) -> list[Promoted]:
+        """The one that goes on to the end where nothing else is left to do and none has come there, if there is one."""
+        begun = {training: epochs for training, (epochs, _) in self._begun.items()}
+        last = promoter.last_resort(self.curves, begun)
+        return [] if last is None else [Promoted(last.training, last.epochs, self._begun[last.training][1])]
+
+    def _promoted(self, promoter: Promoter, curves: Mapping[Training, RungCurve]) -> list[Promoted]:
+        begun = {training: epochs for training, (epochs, _) in self._begun.items()}
+        return [
+            Promoted(one.training, one.epochs, self._begun[one.training][1])
+            for one in promoter.promotions(curves, begun)
+        ]
+
+    def _known(self, results_seen: int) -> dict[Training, RungCurve]:
+        known: dict[Training, RungCurve] = {}
+        for order, curves in self._ended:
+            for training, curve in curves.items() if order <= results_seen else ():
+                known[training] = {**known.get(training, {}), **curve}
+        return known
+
+
+def promoter_of(stage: ResolvedStage | None) -> Promoter | None:
+    """What promotes a stage's trainings; None where each is one trial."""
+    return stage.scheduler if stage is not None and isinstance(stage.scheduler, Promoter) else None
+
+
+def first_epochs(stage: ResolvedStage) -> int | None:
+    """Epochs that a new candidate of a stage is trained before it is judged or ends; None where it is only scored."""
+    promoter = promoter_of(stage)
+    return promoter.rungs[0] if promoter and promoter.rungs else stage.epochs
+
+
+def is_partway(stage: ResolvedStage | None, trial: Trial) -> bool:
+    """Whether a trial ends at a rung, from which its training may go on."""
+    return stage is not None and promoter_of(stage) is not None and trial.candidates[0].epochs != stage.epochs

@@ -1,0 +1,34 @@
+"""Asynchronous successive halving, by promotion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from kubenas.fidelity.base import Promoter, Promotion, RungCurves, Training, geometric
+from kubenas.fidelity.ranks import at_rung, better_ones
+
+
+class PromotingASHA(Promoter):
+    """The best 1/eta of those that have come to a rung go on to the next one, the highest rung first.
+
+    Li et al., "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020, algorithm 2. A candidate that is not
+    promoted waits, and may be promoted once others have come to its rung that are worse.
+
+    Several objectives are compared by non-dominated sorting.
+    """
+
+    def __init__(self, epochs: int, *, min_epochs: int, eta: int) -> None:
+        self.rungs = geometric(min_epochs, eta, epochs)
+        self.epochs = epochs
+        self._eta: Final = eta
+
+    def promotions(self, curves: RungCurves, begun: Mapping[Training, int]) -> list[Promotion]:
+        """Those that are among the best at a rung and have not been promoted from there."""
+        found: list[Promotion] = []
+        for rung, following in reversed([*zip(self.rungs, (*self.rungs[1:], self.epochs), strict=True)]):
+            known = at_rung(curves, rung)
+            better = better_ones(known)
+            best = sorted(known, key=lambda one: (better[one], one))[: len(known) // self._eta]
+            found += [Promotion(one, following) for one in best if begun.get(one) == rung]
+        return found
