@@ -259,8 +259,8 @@ WRONG: Final = [
             f"is of scheduler {right} only",
         )
         for scheduler, field, right in (
-            ("none", "minEpochs", "asha or hyperband or median or patience or extrapolation or one-epoch"),
-            ("median", "eta", "asha or hyperband"),
+            ("none", "minEpochs", "asha or pasha or hyperband or median or patience or extrapolation or one-epoch"),
+            ("median", "eta", "asha or pasha or hyperband"),
             ("asha", "minResults", "median or extrapolation"),
             ("asha", "patience", "patience"),
             ("hyperband", "mode", "asha"),

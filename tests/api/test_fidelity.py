@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given as drawn
 
 from kubenas.api.fidelity import Fidelity, Scheduler
-from kubenas.fidelity.load import SCHEDULERS, build_scheduler
+from kubenas.fidelity.load import PROMOTERS, SCHEDULERS, build_scheduler
 from tests.api.test_round_trip import fidelities
 
 
@@ -22,7 +22,7 @@ def test_what_is_resolved_has_what_was_given_and_all_else_of_its_scheduler(fidel
 
 @pytest.mark.parametrize("name", sorted({*get_args(Scheduler)} - {"none"}))
 def test_each_scheduler_is_there_and_needs_no_setting(name: Scheduler) -> None:
-    assert name in SCHEDULERS
+    assert name in {*SCHEDULERS, *PROMOTERS}
     built = build_scheduler(Fidelity(scheduler=name), 100)
     assert built is not None
     assert built.rungs

@@ -197,7 +197,7 @@ fidelities = st.one_of(
     made(Fidelity),
     made(
         Fidelity,
-        scheduler=st.just("hyperband"),
+        scheduler=st.sampled_from(["hyperband", "pasha"]),
         min_epochs=optional(counts),
         eta=optional(st.integers(2, 64)),
     ),

@@ -32,6 +32,7 @@ SCHEDULERS: list[dict[str, Any]] = [
 PROMOTING: list[dict[str, Any]] = [
     {"scheduler": "asha", "mode": "promotion", "eta": 2},
     {"scheduler": "asha", "mode": "promotion", "minEpochs": 3},
+    {"scheduler": "pasha", "eta": 2},
 ]
 EPOCHS = 12
 CHANCES = st.builds(

@@ -11,12 +11,13 @@ from pydantic.alias_generators import to_camel
 from kubenas.api.base import Ruled
 from kubenas.api.rule import Rule
 
-Scheduler: TypeAlias = Literal["none", "asha", "hyperband", "median", "patience", "extrapolation", "one-epoch"]
+Scheduler: TypeAlias = Literal["none", "asha", "pasha", "hyperband", "median", "patience", "extrapolation", "one-epoch"]
 
 # What each scheduler has where nothing is said: a default of the schema would be there for all schedulers.
 _DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
     "none": {},
     "asha": {"min_epochs": 1, "eta": 3, "mode": "stopping"},
+    "pasha": {"min_epochs": 1, "eta": 3},
     "hyperband": {"min_epochs": 1, "eta": 3},
     "median": {"min_epochs": 1, "min_results": 5},
     "patience": {"min_epochs": 1, "patience": 10},
@@ -45,10 +46,11 @@ class Fidelity(Ruled):
 
     scheduler: Scheduler = Field(
         default="none",
-        description="none: all candidates are trained to the end. asha: at each rung the best of 1/eta go on. "
-        "hyperband: asha in brackets, each with another first rung. median: what is worse than the median of running "
-        "means is stopped. patience: what no longer improves has its result. extrapolation: what "
-        "will hardly become the best is stopped. one-epoch: after one epoch the best go on.",
+        description="none: all candidates are trained to the end. asha: at each rung the best of 1/eta go on. pasha: "
+        "asha by promotion, whose rungs grow only while their order is unstable. hyperband: asha in brackets, each "
+        "with another first rung. median: what is worse than the median of running means is stopped. patience: what no "
+        "longer improves has its result. extrapolation: what will hardly become the best is stopped. one-epoch: after "
+        "one epoch the best go on.",
     )
     min_epochs: int | None = Field(
         default=None,
@@ -60,8 +62,8 @@ class Fidelity(Ruled):
         default=None,
         ge=2,
         le=64,
-        description="asha, hyperband: of how many candidates at a rung one goes on, and how many times as far; 3 if "
-        "absent.",
+        description="asha, pasha, hyperband: of how many candidates at a rung one goes on, and how many times as far; "
+        "3 if absent.",
     )
     mode: Literal["stopping", "promotion"] | None = Field(
         default=None,
