@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import torch
 from hypothesis import given
@@ -213,6 +215,24 @@ def test_sigterm_ends_all_and_leaves_a_checkpoint(tmp_path: Path) -> None:
         trial.send(signal.SIGTERM)
         assert trial.exit_code() == 143
         assert not Path(f"/proc/{other}").exists()
+
+
+def test_a_candidate_that_is_stopped_ends_in_all_processes_and_the_next_one_is_trained(tmp_path: Path) -> None:
+    """Rank 0 alone hears of it, in the middle of an epoch."""
+    environment = joint_environment(tmp_path, 10_000)
+    document = json.loads(environment["KUBENAS_TRIAL"])
+    (first,) = document["candidates"]
+    document["candidates"] = [first, {**first, "id": "1", "epochs": 1}]
+    environment |= {"KUBENAS_TRIAL": json.dumps(document), "KUBENAS_STOP_TOKEN": "secret"}
+    with TrialProcess(environment) as trial:
+        trial.wait_for(lambda: bool(checkpoints_in(tmp_path / "checkpoints")))
+        httpx.post(trial.url("/stop"), data={"token": "secret", "candidates": "0"}).raise_for_status()
+        assert trial.exit_code() == 0, trial.log
+    results = {result["candidate"]: result for result in message(tmp_path)["results"]}
+    assert 1 <= results["0"]["step"] < 10_000
+    assert results["1"]["step"] == 1
+    assert "test_accuracy" in results["1"]["metrics"]
+    assert "test_accuracy" not in results["0"]["metrics"]
 
 
 def test_a_rank_that_dies_fails_the_trial(tmp_path: Path) -> None:

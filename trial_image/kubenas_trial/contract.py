@@ -154,7 +154,8 @@ class Trial:
     def should_stop(self, candidate: Candidate) -> bool:
         """Whether the operator stops the training of `candidate` here, as it will not win; the others go on.
 
-        What it has reported is its result. Asked after each report; where all candidates are stopped SIGTERM comes.
+        What it has reported is its result. It costs next to nothing, so it may be asked after each step; where all
+        candidates are stopped SIGTERM comes.
         """
         return self._exposition is not None and candidate.id in self._exposition.stopped
 

@@ -67,20 +67,22 @@ class Epochs:
         Args:
             seed: of the trial.
             measured: the metrics after an epoch.
-            should_stop: whether the training ends after an epoch, before its last one.
+            should_stop: whether the training ends with the step that it is in; not before it has reported anything. Of
+                several processes any may say so.
 
         Raises:
             StorageError: the last checkpoint could not be written.
         """
         training = self._training
+        training.should_stop = lambda: self.done > 0 and should_stop(self._candidate)
         try:
             for epoch in range(self.done + 1, self._candidate.epochs + 1):
-                if self.done and should_stop(self._candidate):
+                generator = seed_epoch(seed, self._candidate.id, epoch)
+                training.train_epoch(epoch, generator, lambda: self._saving.within(self._position))
+                if training.stopped:
                     # A later trial may go on from here.
                     self._saving.now(self._position, last=True)
                     return
-                generator = seed_epoch(seed, self._candidate.id, epoch)
-                training.train_epoch(epoch, generator, lambda: self._saving.within(self._position))
                 values = measured()
                 with self._reporter.uninterrupted():
                     self._reporter.report(self._candidate, epoch, **values)

@@ -43,12 +43,11 @@ def evaluate(task: Task[Any, Any], trial: Trial, reporter: Reporter) -> None:
     supernet = _inherited(task, trial)
     costs = trial.space.costs(trial.candidates[0].architecture)
     trial.check_room([*metric_names(trial.document.task.name, task.settings.measure, costs), REDUCED_BATCH])
-    # Processes that train together would not all hear of it at the same epoch.
-    should_stop = trial.should_stop if world_size() == 1 else lambda _: False
     for candidate in trial.candidates:
         try:
-            network = train(task, trial.document.search_space, candidate, trial.seed, reporter, supernet, should_stop)
-            if trial.document.export and rank() == 0 and not should_stop(candidate):
+            space = trial.document.search_space
+            network = train(task, space, candidate, trial.seed, reporter, supernet, trial.should_stop)
+            if trial.document.export and rank() == 0 and not trial.should_stop(candidate):
                 trial.export(candidate, lambda path, network=network: _export(task, network, path))  # type: ignore[misc]
         except Exception as error:
             # The others would no longer be at the same step.

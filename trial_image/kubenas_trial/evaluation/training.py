@@ -45,6 +45,8 @@ class Training:
         scaler: of the losses, for float16.
         examples: how many of the current epoch's examples all processes together have learned from.
         seconds: time spent in `train_epoch`.
+        should_stop: asked after each step whether the training ends there; of several processes any may say so.
+        stopped: whether it has ended so.
         reduced_batch_size: examples of a forward pass since memory ran out; None while it has not.
     """
 
@@ -75,6 +77,8 @@ class Training:
         self._settings = settings
         self.examples = 0
         self.seconds = 0.0
+        self.should_stop: Callable[[], bool] = lambda: False
+        self.stopped = False
         self.reduced_batch_size: int | None = None
         self._counted_peak = 0
         self._counting: LiveMemory | None = None
@@ -97,6 +101,8 @@ class Training:
         self, epoch: int, generator: torch.Generator, after_step: Callable[[], None] = lambda: None
     ) -> None:
         """Learn from every training example once, in an order drawn from `generator`; `epoch` counts from 1.
+
+        Where it `should_stop` the epoch ends with the step, and `examples` says how far it has come.
 
         `after_step` is called after each step, its time not counted.
 
@@ -146,6 +152,10 @@ class Training:
                     losses.clear()
                 self.examples = (step + 1) * size * world_size()
                 self.seconds += time.monotonic() - start
+            if not self._together:
+                self.stopped = self.should_stop()
+            if self.stopped:
+                return
             after_step()
             start = time.monotonic()
 
@@ -267,7 +277,8 @@ class Training:
         parameters = [*self.network.parameters()]
         # Parts of an architecture that do not reach the output get no gradient, and a batch may leave out others.
         given = [failed is None and parameter.grad is not None for parameter in parameters]
-        out, *wanted = in_any([failed is not None, *given])
+        # All end with the same step, and nothing more is exchanged for it.
+        out, self.stopped, *wanted = in_any([failed is not None, self.should_stop(), *given])
         if out:
             raise _TogetherError(failed or "out of memory in another process of the trial")
         self._updating = True
