@@ -92,6 +92,22 @@ def test_a_strategy_sees_values_at_all_rungs(tmp_path: Path) -> None:
         assert one.known_score[1] == (known[one.epochs] if one.epochs else table.values[row, 0])
 
 
+@pytest.mark.parametrize("scheduler", ["asha-promotion", "pasha"])
+def test_who_is_promoted_takes_the_epochs_that_it_adds(tmp_path: Path, scheduler: str) -> None:
+    table = curved(tmp_path)
+    run = simulate(table, RandomSearch(table.space, 1), 20, 1, scheduler, 3)
+    assert len({*run.stopped.values()} | {row for row in run.rows if row is not None}) == 20
+    # Each candidate has been trained for as many epochs as it came to, and none twice.
+    reached: dict[int, int] = {}
+    for place, row in enumerate(run.rows):
+        one = run.stopped[place] if row is None else row
+        rungs = [1, 3, 9, EPOCHS]
+        reached[one] = EPOCHS if row is not None else rungs[rungs.index(reached[one]) + 1 if one in reached else 0]
+    assert run.epochs[-1] == pytest.approx(sum(reached.values()), abs=1e-2)
+    whole = [row for row in run.rows if row is not None]
+    assert max(whole) == max(reached), "early values tell the order here"
+
+
 def test_what_was_stopped_wrongly_is_counted(tmp_path: Path) -> None:
     codes = ["aa", "ab", "ba", "bb"]
     honest, lying = (

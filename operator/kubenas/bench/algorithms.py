@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from kubenas.api.errors import SpecError
 from kubenas.api.search import Search
@@ -10,9 +11,12 @@ from kubenas.bench.peers import PEERS, PRUNING, build_peer, is_peer
 from kubenas.bench.replay import replay
 from kubenas.bench.simulation import Run, simulate
 from kubenas.bench.table import Table
-from kubenas.fidelity.load import SCHEDULERS
+from kubenas.fidelity.load import PROMOTERS, SCHEDULERS
 from kubenas.search.base import Strategy
 from kubenas.search.load import ALGORITHMS, build_strategy
+
+# By their names here: a scheduler that also promotes has two.
+FIDELITIES: Final = ("none", *SCHEDULERS, *(f"{name}-promotion" if name in SCHEDULERS else name for name in PROMOTERS))
 
 
 def with_fidelity(names: Sequence[str], schedulers: Sequence[str], table: Table) -> list[str]:
@@ -22,8 +26,8 @@ def with_fidelity(names: Sequence[str], schedulers: Sequence[str], table: Table)
         SpecError: there is no such scheduler, or the table has no curve to stop at.
     """
     for scheduler in schedulers:
-        if scheduler != "none" and scheduler not in SCHEDULERS:
-            raise SpecError("--fidelity", f"{scheduler!r} is unknown: there are {', '.join(('none', *SCHEDULERS))}")
+        if scheduler not in FIDELITIES:
+            raise SpecError("--fidelity", f"{scheduler!r} is unknown: there are {', '.join(FIDELITIES)}")
         if scheduler != "none" and not table.curve:
             raise SpecError(
                 "--fidelity", f"{scheduler} needs values before the last epoch: name their columns by --curve"

@@ -86,7 +86,7 @@ def simulate(
         strategy: that proposes.
         evaluations: trials.
         workers: that run at the same time.
-        scheduler: of `SCHEDULERS`, or none.
+        scheduler: one that a specification may name, `asha-promotion` for the promoting mode of asha, or none.
         eta: of a scheduler that has one; None for its default.
     """
     backend = _Backend(table, strategy, _experiment(table, evaluations, workers, scheduler, eta))
@@ -97,7 +97,7 @@ def simulate(
 
 @dataclass(frozen=True, slots=True, order=True)
 class _Event:
-    """When an attempt has come to some epochs; at all of them it ends."""
+    """When an attempt has come to some epochs; at the last of its own it ends."""
 
     time: float
     number: int
@@ -128,6 +128,10 @@ class _Backend:
         # Of running attempts, and the epochs of those that have ended.
         self._rows: dict[str, int | None] = {}
         self._spent = 0.0
+        # Epochs from and to which attempts train, and those that a row's architecture has come to.
+        self._from: dict[str, int] = {}
+        self._until: dict[str, int] = {}
+        self._reached: dict[int, int] = {}
 
     def run(self) -> None:
         """Go from event to event until nothing runs."""
@@ -137,30 +141,40 @@ class _Backend:
             if event.name not in self._rows:
                 continue  # it was stopped
             self._now = event.time
-            if event.epochs < self._table.epochs and event.row is not None:
+            if event.epochs < self._until[event.name] and event.row is not None:
                 value = float(self._table.curve[event.epochs][event.row])
                 known = self._readings.curves.setdefault(event.name, {}).setdefault("0", {})
                 known[event.epochs] = {_metric(0): value}
             else:
-                self._attempts[event.name] = self._ended(self._attempts[event.name], event.row)
-                self._spent += 0 if event.row is None else self._table.epochs
-                self._end(event.name, event.row)
+                self._attempts[event.name] = self._ended(self._attempts[event.name], event.row, event.epochs)
+                self._finish(event.name, event.row, event.epochs)
             self._settle()
+
+    def _finish(self, name: str, row: int | None, epochs: int) -> None:
+        """Note that a trial has come to its last epoch, which may be one that it waits at to be promoted."""
+        if row is not None:
+            self._spent += epochs - self._from[name]
+            self._reached[row] = epochs
+        if row is not None and epochs < self._table.epochs:
+            self.stopped[len(self.rows)] = row
+            row = None
+        self._end(name, row)
 
     def _end(self, name: str, row: int | None) -> None:
         """Note that a trial has come to this."""
         del self._rows[name]
-        running = sum(self._share(one) * self._table.epochs for one in self._rows)
+        running = sum(map(self._trained, self._rows))
         self.rows.append(row)
         self.epochs.append(round(self._spent + running, 3))
         self.ends.append(self._now - BEGIN)
 
-    def _share(self, name: str) -> float:
-        """How far an attempt has come."""
+    def _trained(self, name: str) -> float:
+        """Epochs that a running attempt has added."""
         row, started = self._rows[name], self._attempts[name].started
         if row is None or started is None:
             return 0.0
-        return min(1.0, (self._now - started) / float(self._table.seconds[row]))
+        epochs = (self._now - started) / float(self._table.seconds[row]) * self._table.epochs
+        return min(epochs, self._until[name] - self._from[name])
 
     def _settle(self) -> None:
         """Carry out plans until there is nothing to do; between two ends nothing happens that would wake the loop."""
@@ -186,7 +200,7 @@ class _Backend:
         name, row = written.attempt_name, self._rows.get(written.attempt_name)
         if written.finished and row is not None:
             self.stopped[len(self.rows)] = row
-            self._spent += self._share(name) * self._table.epochs
+            self._spent += self._trained(name)
             self._end(name, None)
         self._ledger.put(written)
         self._readings.forget(written)
@@ -198,20 +212,25 @@ class _Backend:
         self._ledger.put(trial)
         name = trial.attempt_name
         self._attempts[name] = Attempt(name, trial.name, AttemptPhase.RUNNING, created=self._now, started=self._now)
-        row = self._table.row(self._table.space.parse(spec.candidates[0].architecture or {}))
+        candidate = spec.candidates[0]
+        row = self._table.row(self._table.space.parse(candidate.architecture or {}))
         self._rows[name] = row
+        # One that goes on from a checkpoint adds to what its architecture has been trained before.
+        start = self._from[name] = self._reached[row] if candidate.resume_from and row is not None else 0
+        end = self._until[name] = candidate.epochs or self._table.epochs
         seconds = 0.0 if row is None else float(self._table.seconds[row])
-        for epochs in (*(() if row is None else self._table.curve), self._table.epochs):
-            due = self._now + seconds * epochs / self._table.epochs
+        between = [epochs for epochs in self._table.curve if start < epochs < end and row is not None]
+        for epochs in (*between, end):
+            due = self._now + seconds * (epochs - start) / self._table.epochs
             heapq.heappush(self._events, _Event(due, version, name, row, epochs))
 
-    def _ended(self, attempt: Attempt, row: int | None) -> Attempt:
+    def _ended(self, attempt: Attempt, row: int | None, epochs: int) -> Attempt:
         if row is None:
             document: dict[str, object] = {"error": {"reason": "NotInTable", "message": "the table has no such row"}}
         else:
-            values = self._table.values[row].tolist()
+            values = [self._table.seen(row, epochs), *self._table.values[row, 1:].tolist()]
             metrics = {_metric(index): value for index, value in enumerate(values)}
-            document = {"results": [{"candidate": "0", "step": self._table.epochs, "metrics": metrics}]}
+            document = {"results": [{"candidate": "0", "step": epochs, "metrics": metrics}]}
         return replace(
             attempt,
             phase=AttemptPhase.ENDED,
@@ -226,15 +245,23 @@ def _metric(index: int) -> str:
     return f"objective_{index}"
 
 
-def has_eta(scheduler: str) -> bool:
-    """Whether a scheduler has rungs that are `eta` times as far each."""
-    return Fidelity.model_validate({"scheduler": scheduler}).resolved().eta is not None
+def fidelity_of(scheduler: str, first: int | None = None, eta: int | None = None) -> Fidelity:
+    """The specification of a scheduler by its name here.
+
+    Args:
+        scheduler: see `simulate`.
+        first: its first rung, in epochs; None for its default.
+        eta: of one that has one; None for its default.
+    """
+    name, mode = ("asha", {"mode": "promotion"}) if scheduler == "asha-promotion" else (scheduler, {})
+    settings: dict[str, object] = {"scheduler": name, **mode} | ({"minEpochs": first} if first is not None else {})
+    if eta is not None and Fidelity.model_validate(settings).resolved().eta is not None:
+        settings["eta"] = eta
+    return Fidelity.model_validate(settings)
 
 
 def _experiment(table: Table, evaluations: int, workers: int, scheduler: str, eta: int | None) -> NASExperiment:
-    settings: dict[str, object] = {"minEpochs": min(table.curve)} if scheduler != "none" else {}
-    if eta is not None and has_eta(scheduler):
-        settings["eta"] = eta
+    fidelity = fidelity_of(scheduler, min(table.curve) if scheduler != "none" else None, eta)
     return NASExperiment.model_validate(
         {
             "metadata": {"name": "table"},
@@ -246,7 +273,7 @@ def _experiment(table: Table, evaluations: int, workers: int, scheduler: str, et
                 # The loop knows the space by its ledger only.
                 "searchSpace": {"parameters": [{"name": "row", "type": "int", "min": 1, "max": len(table)}]},
                 "evaluation": {"epochs": table.epochs},
-                "fidelity": {"scheduler": scheduler, **settings},
+                "fidelity": fidelity.model_dump(by_alias=True, exclude_none=True),
                 "trials": {"max": evaluations, "parallelism": workers, "retries": 0, "maxFailures": 100_000},
             },
         }
