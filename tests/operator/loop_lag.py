@@ -21,7 +21,6 @@ from kubenas.cluster.apply import Applier
 from kubenas.cluster.client import Client
 from kubenas.cluster.loop import Loop
 from kubenas.cluster.operator import set_up_interpreter
-from kubenas.cluster.queues import QueueWatcher
 from kubenas.cluster.readings import Reader
 from kubenas.cluster.store import Store
 from kubenas.cluster.warm_start import WarmStarter
@@ -71,8 +70,7 @@ async def longest_lag(document: dict[str, Any], trials: list[dict[str, Any]]) ->
     store, recorder = Store(("team", "nas")), Recorder()
     store.put_experiment(document)
     client = cast("Client", None)
-    beside = WarmStarter(client, store), QueueWatcher(client, store)
-    loop = Loop(store, cast("Applier", recorder), cast("Reader", None), *beside)
+    loop = Loop(store, cast("Applier", recorder), cast("Reader", None), WarmStarter(client, store), [])
     running = asyncio.create_task(loop.run())
     for trial in [None, *trials]:
         if trial is not None:

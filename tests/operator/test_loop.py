@@ -15,7 +15,6 @@ from kubenas.cluster.client import ApiError
 from kubenas.cluster.loop import Loop
 from kubenas.cluster.operator_metrics import RECONCILE_ERRORS
 from kubenas.cluster.pods import PodDefaults
-from kubenas.cluster.queues import QueueWatcher
 from kubenas.cluster.store import Store
 from kubenas.cluster.warm_start import WarmStarter
 from kubenas.experiment.plan import plan
@@ -67,7 +66,7 @@ async def ran(apiserver: Apiserver, enough: Callable[[], bool]) -> None:
     store.put_experiment(document("one", 1))
     client = cast("Client", apiserver)
     applier = Applier(client, store, PodDefaults("image"))
-    loop = Loop(store, applier, cast("Reader", None), WarmStarter(client, store), QueueWatcher(client, store))
+    loop = Loop(store, applier, cast("Reader", None), WarmStarter(client, store), [])
     task = asyncio.create_task(loop.run())
 
     async with asyncio.timeout(120):

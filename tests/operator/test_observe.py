@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubenas.cluster.devices import devices
+from kubenas.cluster.devices import allocated, devices
+from kubenas.cluster.known_pods import KnownPods
 from kubenas.cluster.observe import attempt_of
 from kubenas.cluster.store import Store
 from kubenas.experiment.plan import plan
+from kubenas.experiment.scheduled import scheduled
 from kubenas.experiment.state import AttemptPhase, Readings, Waiting
 from tests.operator import endings
 from tests.operator.hostile import owner
@@ -304,3 +306,34 @@ def test_devices_are_counted_as_the_scheduler_does(spec: Object, counted: dict[s
 @given(st.text() | st.from_regex(r"[+-]?[0-9.]+(e[+-]?[0-9]{1,12}|[numkMGTPE]i?)?", fullmatch=True))
 def test_no_quantity_raises(text: str) -> None:
     assert 0 <= devices({"containers": [asks(a__b=text)]})["a/b"] <= 1e6
+
+
+def test_a_claim_counts_for_as_many_devices_as_it_holds() -> None:
+    template = {"name": "gpus", "resourceClaimTemplateName": "two-gpus"}
+    own = {"name": "nic", "resourceClaimName": "shared-nic"}
+    made = {"resourceClaimStatuses": [{"name": "gpus", "resourceClaimName": "nas-0-1-gpus-x"}]}
+    seen = attempt_of(pod(made, nodeName="a", resourceClaims=[template, own]))
+    assert seen.claims == {"gpus": "nas-0-1-gpus-x", "nic": "shared-nic"}
+    pods = KnownPods()
+    pods.put(seen)
+    assert pods.unread_claims() == [seen]
+    pods.put_claimed(seen, {"gpus": 2.0})
+    assert pods.unread_claims() == []
+    assert pods.attempts()["nas-0-1"].devices == {"gpus": 2.0, "nic": 1.0}
+
+
+def test_devices_of_a_claim_are_those_that_are_kept_from_others() -> None:
+    results = [{"device": "gpu-0"}, {"device": "gpu-1"}, {"device": "gpu-1", "adminAccess": True}]
+    assert allocated({"status": {"allocation": {"devices": {"results": results}}}}) == 2
+    assert allocated({"status": {}}) is None
+
+
+def test_a_pod_whose_claim_nobody_made_waits_for_it() -> None:
+    claim = {"name": "gpus", "resourceClaimTemplateName": "two-gpus"}
+    seen = attempt_of(pod({"phase": "Pending"}, resourceClaims=[claim]))
+    assert seen.waiting is not None
+    told = scheduled(None, [seen], 0)
+    assert told.reason == "ClaimNotAllocated"
+    assert "no ResourceClaim was made of ResourceClaimTemplate two-gpus" in told.message
+    made = {"resourceClaimStatuses": [{"name": "gpus", "resourceClaimName": "x"}]}
+    assert attempt_of(pod({"phase": "Pending", **made}, resourceClaims=[claim])).waiting is None

@@ -114,7 +114,7 @@ class Budget(Model):
         default_factory=dict,
         max_length=16,
         description="GPU hours that an hour of one device counts, by its resource, or by its claim's name in the pod's "
-        "resourceClaims; 1 if absent. For example nvidia.com/gpu.shared: 0.25, rdma/hca: 0, or 4 for a claim of four.",
+        "resourceClaims; 1 if absent. For example nvidia.com/gpu.shared: 0.25, or rdma/hca: 0.",
     )
     cost: float | None = Field(
         default=None,

@@ -103,6 +103,11 @@ class Client:
         """One object."""
         return await self._request("get", path)
 
+    async def served(self, group: str) -> str:
+        """Path of an API group in the version that the apiserver prefers."""
+        found = await self._request("get", f"/apis/{group}")
+        return f"/apis/{found['preferredVersion']['groupVersion']}"
+
     async def pages(self, path: str, selector: str = "") -> AsyncIterator[tuple[list[Object], str]]:
         """All objects of a collection, page by page, each with the list's resource version.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
+from collections.abc import Mapping
 
 from kubenas.cluster.client import Object
 from kubenas.cluster.observe import attempt_of
@@ -27,10 +28,23 @@ class KnownPods:
     def __init__(self) -> None:
         self.versions = Versions()
         self._attempts: dict[str, Attempt] = {}
+        # Devices of claims by the uids of the pods that have them; pods themselves do not tell how many.
+        self._claimed: dict[str, Mapping[str, float]] = {}
 
     def attempts(self) -> dict[str, Attempt]:
         """Attempts at trials that exist now, by name."""
-        return {name: one for name, one in self._attempts.items() if one.benchmark is None}
+        return {name: self._with_claims(one) for name, one in self._attempts.items() if one.benchmark is None}
+
+    def unread_claims(self) -> list[Attempt]:
+        """Attempts on a node with claims of which it is not known how many devices they hold."""
+        known = self._claimed
+        return [a for a in self.attempts().values() if a.claims and a.node and not a.gone and a.uid not in known]
+
+    def put_claimed(self, attempt: Attempt, devices: Mapping[str, float]) -> None:
+        """Note how many devices an attempt's claims hold, by their names in the pod."""
+        there = {one.uid for one in self._attempts.values()}
+        self._claimed = {uid: known for uid, known in self._claimed.items() if uid in there}
+        self._claimed[attempt.uid] = devices
 
     def benchmarks(self) -> dict[str, Attempt]:
         """Attempts to measure candidates on devices that exist now, by name."""
@@ -70,6 +84,10 @@ class KnownPods:
             return
         if trial.status.pod or attempt.started or attempt.disruption:
             self._attempts[known.name] = attempt
+
+    def _with_claims(self, attempt: Attempt) -> Attempt:
+        claimed = self._claimed.get(attempt.uid)
+        return dataclasses.replace(attempt, devices={**attempt.devices, **claimed}) if claimed else attempt
 
     def drop_past(self, trial: Trial) -> None:
         """Forget the last states of pods that no decision about a trial needs any more."""

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from kubenas.api.base import duration_seconds
 from kubenas.cluster.apply import Applier, RefusedError
 from kubenas.cluster.client import ApiError
 from kubenas.cluster.election import NotLeaderError
 from kubenas.cluster.operator_metrics import PROPOSAL_SECONDS, PROPOSALS, RECONCILE_ERRORS, RECONCILES
-from kubenas.cluster.queues import QueueWatcher
 from kubenas.cluster.readings import Reader
 from kubenas.cluster.store import Store
 from kubenas.cluster.warm_start import WarmStarter
@@ -66,14 +66,21 @@ class _Decision:
     computation: tuple[Strategy, Preparation] | None = None
 
 
+class Watcher(Protocol):
+    """Reads what the cluster knows beside an experiment's trials and pods, into its store."""
+
+    async def read(self) -> float | None:
+        """Read what is due; when something is again."""
+
+
 class Loop:
     """Runs one experiment until it is cancelled."""
 
     def __init__(
-        self, store: Store, applier: Applier, reader: Reader, warm_starter: WarmStarter, queues: QueueWatcher
+        self, store: Store, applier: Applier, reader: Reader, warm_starter: WarmStarter, watchers: Sequence[Watcher]
     ) -> None:
         self._store = store
-        self._queues = queues
+        self._watchers = watchers
         self._warm_starter = warm_starter
         self._applier = applier
         self._reader = reader
@@ -105,7 +112,7 @@ class Loop:
             await self._store.read()
             await self._applier.verify()
             missing = await self._warm_starter.read(_PLANNING)
-            missing = earliest(missing, await self._queues.read())
+            missing = earliest(missing, *[await watcher.read() for watcher in self._watchers])
             with RECONCILES.time():
                 decision = await self._decided()
                 if decision is None or decision.plan is None:

@@ -8,8 +8,9 @@ from collections import defaultdict
 from typing import Literal
 
 from kubenas.cluster.apply import Applier
+from kubenas.cluster.claims import ClaimReader
 from kubenas.cluster.client import ApiError, Client, Object
-from kubenas.cluster.loop import Loop
+from kubenas.cluster.loop import Loop, Watcher
 from kubenas.cluster.names import EXPERIMENT_LABEL, TRIAL_LABEL, experiments, pods, trials
 from kubenas.cluster.observe import version
 from kubenas.cluster.pods import PodDefaults
@@ -140,7 +141,8 @@ class Manager:
             return
         store = self._stores[key]
         applier = Applier(self._client, store, self._defaults)
-        loop = Loop(store, applier, self._reader, WarmStarter(self._client, store), QueueWatcher(self._client, store))
+        watchers: list[Watcher] = [QueueWatcher(self._client, store), ClaimReader(self._client, store)]
+        loop = Loop(store, applier, self._reader, WarmStarter(self._client, store), watchers)
         self._loops[key] = asyncio.create_task(loop.run(), name=f"experiment {key[0]}/{key[1]}")
 
     def _drop(self, key: Key, uid: str) -> None:

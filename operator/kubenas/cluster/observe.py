@@ -8,7 +8,7 @@ from typing import Any
 from kubenas.api.template import DEFAULT_CLASS
 from kubenas.api.trial import TrialSpec, TrialStatus
 from kubenas.cluster.client import Object
-from kubenas.cluster.devices import devices
+from kubenas.cluster.devices import claims, devices, unclaimed
 from kubenas.cluster.names import (
     BENCHMARK,
     BENCHMARK_LABEL,
@@ -92,6 +92,7 @@ def attempt_of(pod: Object) -> Attempt:
         gone_by=_optional(metadata.get("deletionTimestamp")),
         lingers=phase is AttemptPhase.ENDED and not over and _others_go_on(status),
         devices=devices(spec),
+        claims=claims(spec, status),
         benchmark=_benchmark(metadata["labels"]),
         price_class=metadata["labels"].get(PRICE_CLASS_LABEL, DEFAULT_CLASS),
         queue=(metadata.get("annotations") or {}).get(QUEUE_ANNOTATION),
@@ -131,6 +132,10 @@ def _waiting(pod: Object) -> Waiting | None:
     since = _seconds(found.get("lastTransitionTime") or created)
     if pod["spec"].get("schedulingGates"):
         return Waiting("Queued", found.get("message") or "a scheduling gate holds the pod", since)
+    template = unclaimed(pod["spec"], status)
+    if template is not None and found.get("status") != "True":
+        message = f"no ResourceClaim was made of ResourceClaimTemplate {template}: see that the namespace has it"
+        return Waiting("Unschedulable", message, since)
     # Until the scheduler looks at a pod whose gates are gone, its condition tells of them.
     if found.get("status") != "False" or found.get("reason") == "SchedulingGated":
         return None

@@ -10,7 +10,7 @@ from kubenas.cluster.store import Store
 from kubenas.experiment.admission import QUEUED_SECONDS, QueueReason, first_queued
 from kubenas.experiment.state import Attempt
 
-_GROUP: Final = "/apis/kueue.x-k8s.io"
+_GROUP: Final = "kueue.x-k8s.io"
 # Label of a Workload: the uid of what it was made for.
 _OWNER: Final = "kueue.x-k8s.io/job-uid"
 # Between two requests of an experiment.
@@ -33,7 +33,7 @@ class QueueWatcher:
         Returns:
             when to ask again; None where no pod is queued.
         """
-        first = first_queued(self._store.attempts().values())
+        first = first_queued(self._store.pods.attempts().values())
         if first is None or first.waiting is None or not first.managed:
             self._store.queue_reason = None
             return None
@@ -55,8 +55,7 @@ class QueueWatcher:
         return self._next
 
     async def _reason(self, attempt: Attempt) -> str:
-        versions = await self._client.get(_GROUP)
-        path = f"/apis/{versions['preferredVersion']['groupVersion']}/namespaces/{self._store.key[0]}/workloads"
+        path = f"{await self._client.served(_GROUP)}/namespaces/{self._store.key[0]}/workloads"
         async for page, _ in self._client.pages(path, f"{_OWNER}={attempt.uid}"):
             for workload in page:
                 return _told(workload)

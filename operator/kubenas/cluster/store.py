@@ -46,6 +46,7 @@ class Store:
     Attributes:
         changed: set by every change; the experiment's loop waits for it.
         document: the experiment as it came last, whether or not it can be read.
+        pods: what is known of them.
         unverified: ended trials that somebody may have deleted.
         refusal: what the apiserver said when it last refused a trial or a pod, until it takes one.
         progress: what the last reconcile has found.
@@ -70,7 +71,7 @@ class Store:
         self._space: Space | None = None
         self._ledger: Ledger | None = None
         self._stages: tuple[ResolvedStage, ...] = ()
-        self._trials, self._pods = KnownTrials(), KnownPods()
+        self._trials, self.pods = KnownTrials(), KnownPods()
         # What the ledger has not been told yet: `settle` does that.
         self._news: deque[Callable[[Ledger], None]] = deque()
         # Trials and pods that came before the experiment was read.
@@ -92,8 +93,8 @@ class Store:
             experiment=self.experiment,
             ledger=self._ledger,
             stages=self._stages,
-            attempts=self._pods.attempts(),
-            benchmarks=self._pods.benchmarks(),
+            attempts=self.pods.attempts(),
+            benchmarks=self.pods.benchmarks(),
             readings=self.readings,
             problems=[*self.problems, *self.warm_start_problems],
             refusal=self.refusal,
@@ -120,10 +121,6 @@ class Store:
     def uid(self) -> str:
         """The experiment's uid; empty as long as it is not known."""
         return self._uid
-
-    def attempts(self) -> dict[str, Attempt]:
-        """Those that exist now, by name; a copy."""
-        return self._pods.attempts()
 
     def older_than(self, at: int) -> bool:
         """Whether the experiment was last seen at resource version `at` or before."""
@@ -197,17 +194,17 @@ class Store:
 
         What became of a trial's current attempt is decided from that, as its end may never have been shown alone.
         """
-        if (self._pods.versions.newest(name) or 0) > at:
+        if (self.pods.versions.newest(name) or 0) > at:
             return
-        self._pods.versions.put(name, at)
+        self.pods.versions.put(name, at)
         self._left_out.drop("Pod", name)
-        known = self._pods.drop(name)
+        known = self.pods.drop(name)
         ended = known is not None and self._trials.has_ended(known.trial)
         self.unverified.pod_deleted(name, known.trial if known is not None and ended else None)
         if known is None:
             return
         if last is not None and self._ledger is not None:
-            self._pods.put_departed(known, last, self._trials.unfinished(known.trial))
+            self.pods.put_departed(known, last, self._trials.unfinished(known.trial))
         self.changed.set()
 
     def keep_only(self, trials: set[str], pods: set[str], at: int) -> None:
@@ -217,17 +214,17 @@ class Store:
         for name in self._trials.versions.missing(trials, at):
             self.drop_trial(name, at)
             self._trials.versions.forget(name)
-        for name in self._pods.versions.missing(pods, at):
+        for name in self.pods.versions.missing(pods, at):
             self.drop_pod(name, at)
-            self._pods.versions.forget(name)
+            self.pods.versions.forget(name)
 
     def mark_leaving(self, attempt: Attempt, gone_by: float) -> None:
         """Note that a pod's deletion was asked for, before a watch says so."""
-        self._pods.mark_leaving(attempt, gone_by)
+        self.pods.mark_leaving(attempt, gone_by)
 
     def has_left(self, attempt: Attempt) -> bool:
         """Whether a pod is gone, or its deletion was asked for: since a plan was made, perhaps."""
-        return self._pods.has_left(attempt)
+        return self.pods.has_left(attempt)
 
     def _begin(self, uid: str) -> None:
         """A new experiment, perhaps in place of a deleted one of the same name."""
@@ -265,7 +262,7 @@ class Store:
             self._early.append((kind, document))
             return
         name, is_pod = document["metadata"]["name"], kind == "Pod"
-        versions = self._pods.versions if is_pod else self._trials.versions
+        versions = self.pods.versions if is_pod else self._trials.versions
         if versions.outdates(name, version(document)):
             return
         try:
@@ -289,14 +286,14 @@ class Store:
             self._left_out.drop(kind, name)
 
     def _put_pod(self, attempt: Attempt) -> None:
-        if self._pods.put(attempt):
+        if self.pods.put(attempt):
             self.changed.set()
 
     def _put_trial(self, trial: Trial) -> None:
         if self._trials.put(trial):
-            self._pods.drop_others(trial)
+            self.pods.drop_others(trial)
         self._failures.put(trial)
         self._news.append(lambda ledger: ledger.put(trial))
         self.changed.set()
         self.readings.forget(trial)
-        self._pods.drop_past(trial)
+        self.pods.drop_past(trial)

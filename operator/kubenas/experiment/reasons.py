@@ -98,7 +98,7 @@ CONDITIONS: Final[Mapping[str, frozenset[str]]] = {
     ),
     "Suspended": frozenset({"NotSuspended", "Suspended"}),
     "TrialsAdmitted": frozenset({"Admitted", "QueueNotServed", "Queued"}),
-    "TrialsScheduled": frozenset({"NodesUnavailable", "PodRefused", "Scheduled", "Unschedulable"}),
+    "TrialsScheduled": frozenset({"ClaimNotAllocated", "NodesUnavailable", "PodRefused", "Scheduled", "Unschedulable"}),
 }
 
 

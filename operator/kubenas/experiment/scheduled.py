@@ -7,6 +7,11 @@ from collections.abc import Sequence
 from kubenas.experiment.finding import Finding
 from kubenas.experiment.state import Attempt
 
+_CLAIMS = (
+    "Compare the pod's resourceClaims (spec.trialTemplate) with the devices that drivers publish: `kubectl get "
+    "resourceslices,deviceclasses`; where there are none, no driver serves them."
+)
+
 
 def scheduled(refusal: str | None, unschedulable: Sequence[Attempt], without_nodes: int) -> Finding:
     """Whether trials get nodes.
@@ -26,7 +31,12 @@ def scheduled(refusal: str | None, unschedulable: Sequence[Attempt], without_nod
     more = len(unschedulable) - 1
     others = f" (and {more} more)" if more else ""
     said = f"No node takes pod {first.name}{others}: {message}"
+    waits_for_devices = "claim" in message.lower() and bool(first.claims or "ResourceClaimTemplate" in message)
+    if waits_for_devices:
+        said = f"{said} {_CLAIMS}"
     if without_nodes:
         said = f"No further trials are started until there are nodes for those that wait. {said}"
         return Finding(False, "NodesUnavailable", said[:32768])
+    if waits_for_devices:
+        return Finding(False, "ClaimNotAllocated", said[:32768])
     return Finding(False, "Unschedulable", said[:32768])

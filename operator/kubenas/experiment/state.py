@@ -158,6 +158,8 @@ class Attempt:
     trial_uid: str = ""
     # Of one that measures a candidate on a device: which objective, by its number.
     benchmark: int | None = None
+    # Names of the ResourceClaims that it has, by their names in the pod.
+    claims: Mapping[str, str] = field(default_factory=dict)
     # What it was queued by when it was made (`queue_of`); whether a queueing controller has taken it up.
     queue: str | None = None
     managed: bool = False
