@@ -304,3 +304,13 @@ def test_what_readme_installs_is_what_kube_prometheus_stack_takes_up() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     assert container["image"] == f"REGISTRY/kubenas-operator:{chart['appVersion']}"
     assert f"docker push {container['image']}" in readme
+
+
+def test_workloads_of_queues_are_read_only_where_that_is_wanted() -> None:
+    def rules(*arguments: str) -> list[dict[str, Any]]:
+        role = the("ClusterRole", rendered(*arguments), "kubenas-operator")
+        return [rule for rule in role["rules"] if rule["apiGroups"] == ["kueue.x-k8s.io"]]
+
+    assert rules() == []
+    wanted = {"apiGroups": ["kueue.x-k8s.io"], "resources": ["workloads"], "verbs": ["get", "list"]}
+    assert rules("--set=kueue.enabled=true") == [wanted]

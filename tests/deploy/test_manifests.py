@@ -46,6 +46,7 @@ RIGHTS = {
     ("create", "pods"),
     ("delete", "pods"),
     ("create", "events"),
+    ("get", "resourceclaims.resource.k8s.io"),
 }
 LEASE_RIGHTS = {
     ("create", "leases.coordination.k8s.io"),
