@@ -29,7 +29,7 @@ COLUMNS: Final = (
     "interruptions",
     "node time that trains",
     "slots that train",
-    "all slots after",
+    "nine tenths after",
     "trained again: a pod",
     "at most",
     "of all",

@@ -56,8 +56,8 @@ class Account:
         interruptions: pods whose node was taken back.
         lost: seconds of training that each interruption of a pod that trained has cost.
         trained_of: seconds of training by trial.
-        filled: when as many pods trained as may for the first time.
-        last_start: when the last pod began to train.
+        filled: when nine tenths of the pods that may train did for the first time.
+        last_start: when a trial last began that had not trained before.
         spans: when each pod trained, from and to.
     """
 
@@ -183,8 +183,10 @@ class PooledWorld(World):
         if not there or self.attempts[name].phase is not AttemptPhase.WAITING:
             return
         self._change(name, phase=AttemptPhase.RUNNING, started=self.now)
-        self._training[name] = self.account.last_start = self.now
-        if self.account.filled is None and len(self._training) == self.slots:
+        self._training[name] = self.now
+        if trial.status.attempt == 1:
+            self.account.last_start = self.now
+        if self.account.filled is None and len(self._training) >= 0.9 * self.slots:
             self.account.filled = self.now
         left = sum(map(self.length, trial.candidates)) - self.saved.get(trial.name, 0.0)
         self.ends[name] = self.now + left
