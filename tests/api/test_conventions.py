@@ -64,8 +64,8 @@ TERMS = {
     "spec.search.algorithm",
     "spec.stages[].search.algorithm",
     *(f"{at}.{field}" for at in EVALUATIONS for field in EVALUATION_TERMS),
-    "spec.fidelity.scheduler",
-    "spec.stages[].fidelity.scheduler",
+    *(f"{at}.{field}" for at in ("spec.fidelity", "spec.stages[].fidelity") for field in ("scheduler", "mode")),
+    "spec.storage.keep",
 }
 # As Job and CronJob have it; one of the ways to keep candidates; parts of a method that are there or not.
 BOOLEANS = {
