@@ -75,16 +75,16 @@ def _experiment() -> dashboard.Dashboard:
         "State": [progress.conditions(), progress.reasons()],
         "Checkpoints": [storage.checkpoints(), storage.unreachable()],
         "Time and cost": [
-            spending.gpu_hours_over_time(),
-            spending.cost_by_class(),
+            spending.gpu_hours_over_time().span(12),
+            spending.cost_by_class().span(12),
             spending.time_by_phase(),
             operator.proposal_time(REPLICAS),
             results.front_over_time(),
             devices.energy_by_trial(),
             devices.energy_per_point(EXPERIMENT),
             devices.utilization(EXPERIMENT),
-            devices.power(EXPERIMENT),
-            devices.energy(EXPERIMENT).span(8).height(8),
+            devices.power(EXPERIMENT).span(12),
+            devices.energy(EXPERIMENT).span(12).height(8),
         ],
     }
     chosen = [

@@ -17,7 +17,7 @@ from kubenas.api.costs import CostValue
 from kubenas.api.device import Device
 from kubenas.api.errors import SpecError, problems_of
 from kubenas.api.evaluation import Evaluation
-from kubenas.api.experiment import Autoscale, ExperimentSpec, NASExperiment
+from kubenas.api.experiment import Autoscale, Budget, ExperimentSpec, NASExperiment
 from kubenas.api.fidelity import Fidelity
 from kubenas.api.objective import MAX_OBJECTIVES, Objective
 from kubenas.api.parameter import Condition, Parameter, Repeat
@@ -69,6 +69,7 @@ objective_lists = st.lists(
     max_size=MAX_OBJECTIVES,
     unique_by=lambda objective: objective.metric,
 )
+budgets = st.sampled_from([Budget(), Budget(cost=1.0), Budget(prices={"elsewhere": 1.0})])
 storages = st.sampled_from([None, Storage(volume_claim="kept")])
 stage_lists = st.lists(stages, max_size=MAX_STAGES, unique_by=lambda stage: stage.name)
 object_names = st.from_regex(r"[-.a-zA-Z0-9]{1,4}", fullmatch=True) | st.integers(50, 54).map("n".__mul__)
@@ -84,7 +85,13 @@ MODELS: dict[type[Ruled], Drawn] = {
     Fidelity: mutated(valid.fidelities),
     ExperimentSpec: mutated(
         VALID_EXPERIMENT.map(lambda one: one.spec),
-        {"stages": stage_lists, "objectives": objective_lists, "storage": storages},
+        {
+            "stages": stage_lists,
+            "objectives": objective_lists,
+            "storage": storages,
+            "budget": budgets,
+            "workload_priority_class": st.sampled_from([None, "high"]),
+        },
     ),
     Keep: mutated(valid.keeps),
     NASExperiment: mutated(VALID_EXPERIMENT, {"metadata": st.builds(Metadata, name=object_names)}),
