@@ -101,7 +101,7 @@ bench-start: setup ## how long trials take to start, beside torch (about 5 minut
 bench-tasks: setup ## what the trainer's defaults reach on each task (KUBENAS_DATA; about an hour)
 	$(RUN) python -m benchmarks.tasks
 
-bench-supernet: setup ## how supernets rank architectures, by rule (about an hour; goes on where it was interrupted)
+bench-supernet: setup ## how supernets rank architectures, by rule (two hours; goes on where it was interrupted)
 	$(RUN) python -m benchmarks.supernet
 
 bench-differentiable: setup ## what differentiable searches find, and how one collapses (about an hour; goes on where it was interrupted)

@@ -4,43 +4,62 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist, fmean
-from typing import Final
+from functools import lru_cache
+from itertools import product
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from kubenas.fidelity.base import RungCurves, Scheduler, Stop, Training, geometric, highest
+import numpy as np
+
+from kubenas.fidelity.base import RungCurve, RungCurves, Scheduler, Stop, Training, geometric
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from sklearn.gaussian_process import GaussianProcessRegressor
 
 # Between two rungs.
 _APART: Final = 2
-# Of the spread of residuals, in shares of that of the last values: a perfect fit to a few is luck.
-_LEAST_SPREAD: Final = 1e-3
+# A curve is told by its values at so many rungs, the last ones.
+_SEEN: Final = 3
+# Whole curves that are learned from, the latest: the time of a decision does not grow with a long search.
+_LEARNED: Final = 64
+# The grid of hyperparameters, for values of mean 0 and variance 1: of the length of what is no line, and of the noise.
+_LENGTHS: Final = (1.0, 3.0)
+_NOISES: Final = (0.001, 0.01, 0.03, 0.1, 0.3, 1.0)
+
+# Values at the rungs that were seen, and the last one.
+_Whole: TypeAlias = tuple[tuple[float, ...], float]
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
-    """The regression of last values on those at a rung."""
+class _Ends:
+    """What last values follow from values at some rungs."""
 
-    count: int
+    process: GaussianProcessRegressor
+    middle: NDArray[np.float64]
+    spread: NDArray[np.float64]
     mean: float
-    slope: float
-    middle: float
-    squares: float
-    spread: float
+    deviation: float
 
-    def chance(self, value: float, best: float) -> float:
-        """Probability that who has come to `value` ends better than `best`."""
-        away = (value - self.middle) ** 2 / self.squares if self.squares else 0.0
-        deviation = self.spread * (1 + 1 / self.count + away) ** 0.5
-        expected = self.mean + self.slope * (value - self.middle)
-        return 1 - NormalDist(expected, deviation).cdf(best) if deviation else float(expected > best)
+    def chances(self, curves: Sequence[Sequence[float]], best: float) -> list[float]:
+        """Probability, of each, that it ends better than `best`."""
+        rows = (np.array(curves) - self.middle) / self.spread
+        means, deviations = self.process.predict(rows, return_std=True)
+        least = (best - self.mean) / self.deviation
+        return [
+            1 - NormalDist(mean, deviation).cdf(least)
+            for mean, deviation in zip(means.tolist(), deviations.tolist(), strict=True)
+        ]
 
 
 class Extrapolation(Scheduler):
     """What will hardly become better than the best is stopped.
 
-    A candidate's last value is predicted by that at its highest rung, by a linear regression over the trainings that
-    have come to their end, `minResults` at least; it is stopped where the chance to end better than the best of them is
-    below `chance`. So do Baker et al., "Accelerating Neural Architecture Search using Performance Prediction", ICLR
-    workshops 2018, with more features; the criterion is that of Domhan et al., IJCAI 2015. Only the primary objective
+    A candidate's last value is predicted from those at the last three rungs that it was seen at, by a Gaussian process
+    with a linear trend over the latest 64 trainings that have come to their end, `minResults` at least; it is stopped
+    where the chance to end better than the best of all of them is below `chance`, the criterion of Domhan et al., IJCAI
+    2015. Gaussian processes predict curves from those of others in Swersky et al., "Freeze-Thaw Bayesian Optimization",
+    2014; the points of a curve so far are the features in Baker et al., ICLR workshops 2018. Only the primary objective
     is predicted, and who breaks a limit is neither stopped nor learned from.
     """
 
@@ -52,30 +71,52 @@ class Extrapolation(Scheduler):
 
     def stops(self, curves: RungCurves, running: Collection[Training]) -> dict[Training, Stop]:
         """Those that will hardly become the best."""
-        whole = [curve for curve in curves.values() if self._epochs in curve and curve[self._epochs].score[0] == 0.0]
+        whole = [curves[one] for one in sorted(curves) if self._epochs in curves[one]]
+        whole = [curve for curve in whole if curve[self._epochs].score[0] == 0.0]
         best = max((curve[self._epochs].score[1] for curve in whole), default=0.0)
+        groups: dict[tuple[int, ...], list[Training]] = {}
+        for one in running:
+            curve = curves.get(one, {})
+            seen = tuple(rung for rung in self.rungs if rung in curve)[-_SEEN:]
+            if seen and self._epochs not in curve and curve[seen[-1]].score[0] == 0.0:
+                groups.setdefault(seen, []).append(one)
         found: dict[Training, Stop] = {}
-        for rung in self.rungs:
-            here = [one for one in running if highest(curves.get(one, {}), self.rungs) == rung]
-            known = [(curve[rung].score[1], curve[self._epochs].score[1]) for curve in whole if rung in curve]
-            if not here or len(known) < max(3, self._min_results):
+        for seen, here in groups.items():
+            known = [curve for curve in whole if all(rung in curve for rung in seen)][-_LEARNED:]
+            if len(known) < max(3, self._min_results):
                 continue
-            line = _fitted(sorted(known))
-            for one in here:
-                violation, value = curves[one][rung].score
-                chance = line.chance(value, best)
-                if violation == 0.0 and self._epochs not in curves[one] and chance < self._chance:
-                    why = f"its chance to end better than the best is {chance:.1%} after {rung} epochs"
-                    found[one] = Stop(rung, why)
+            ends = _learned(tuple((_values(curve, seen), curve[self._epochs].score[1]) for curve in known))
+            chances = ends.chances([_values(curves[one], seen) for one in here], best)
+            for one, chance in zip(here, chances, strict=True):
+                if chance < self._chance:
+                    why = f"its chance to end better than the best is {chance:.1%} after {seen[-1]} epochs"
+                    found[one] = Stop(seen[-1], why)
         return found
 
 
-def _fitted(known: Sequence[tuple[float, float]]) -> _Line:
-    """The line through values at a rung and last values; flat where the former are equal."""
-    middle, mean = fmean(x for x, _ in known), fmean(y for _, y in known)
-    squares = sum((x - middle) ** 2 for x, _ in known)
-    slope = sum((x - middle) * (y - mean) for x, y in known) / squares if squares else 0.0
-    residuals = sum((y - mean - slope * (x - middle)) ** 2 for x, y in known)
-    around = sum((y - mean) ** 2 for _, y in known) / len(known)
-    spread = max((residuals / (len(known) - 2)) ** 0.5, _LEAST_SPREAD * around**0.5)
-    return _Line(len(known), mean, slope, middle, squares, spread)
+def _values(curve: RungCurve, rungs: Sequence[int]) -> tuple[float, ...]:
+    return tuple(curve[rung].score[1] for rung in rungs)
+
+
+@lru_cache(maxsize=64)
+def _learned(known: tuple[_Whole, ...]) -> _Ends:
+    """The process whose hyperparameters make what is known most likely; the same each time."""
+    # of use to this scheduler alone, and slow to import
+    from sklearn.gaussian_process import GaussianProcessRegressor  # noqa: PLC0415
+    from sklearn.gaussian_process.kernels import RBF, DotProduct, WhiteKernel  # noqa: PLC0415
+
+    rows, ends = np.array([values for values, _ in known]), np.array([end for _, end in known])
+    middle, mean = rows.mean(axis=0), float(ends.mean())
+    spread, deviation = _or_one(rows.std(axis=0)), float(_or_one(ends.std()))
+    rows, ends = (rows - middle) / spread, (ends - mean) / deviation
+    processes = [
+        GaussianProcessRegressor(DotProduct(1.0) + RBF(length) + WhiteKernel(noise), optimizer=None).fit(rows, ends)
+        for length, noise in product(_LENGTHS, _NOISES)
+    ]
+    likeliest = max(processes, key=lambda one: float(one.log_marginal_likelihood_value_))
+    return _Ends(likeliest, middle, spread, mean, deviation)
+
+
+def _or_one(deviations: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What does not vary is not scaled."""
+    return np.where(deviations > 1e-12, deviations, 1.0)
