@@ -97,6 +97,8 @@ def search(pace: Pace) -> dict[str, Any]:
                 "name": "train",
                 "search": {"algorithm": "nsga2", "seed": 1},
                 "evaluation": {"epochs": pace.epochs},
+                # Nobody is stopped, so that the other panels have all that they show.
+                "fidelity": {"scheduler": "median", "minResults": pace.trials},
             },
         ],
         storage={"volumeClaim": "artifacts"},
