@@ -1,4 +1,4 @@
-"""Searches that judge without training alone: real pods, killed once in the middle, together with the operator."""
+"""Searches that judge without training alone, and stop early: real pods, some killed together with the operator."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ NAMESPACE = "methods"
 WHERE = f"--namespace={NAMESPACE}"
 # Of a supernet: enough for it to be killed before the last.
 EPOCHS = 20
+# So many that one is stopped before its last, however late Prometheus sees its first.
+STOPPED_EPOCHS = 150
 
 
 @pytest.fixture(scope="module")
@@ -114,3 +116,27 @@ def test_a_supernet_goes_on_from_its_checkpoint(kubenas: Cluster) -> None:
     of_best = next(one for one in judged["spec"]["candidates"] if one["id"] == best)
     assert trained["spec"]["candidates"][0]["architecture"] == of_best["architecture"]
     assert status["best"]["trial"] == "shared-2"
+
+
+def test_trials_are_stopped_at_a_rung_that_prometheus_has_read(kubenas: Cluster) -> None:
+    """While they run: their last values are kept, and their pods end."""
+    apply(
+        kubenas,
+        "stopped",
+        evaluation={"epochs": STOPPED_EPOCHS},
+        fidelity={"scheduler": "one-epoch", "top": 1},
+        trials={"max": 3, "parallelism": 2},
+        metrics={"source": "Prometheus", "interval": "1s"},
+    )
+    status, trials = wait_succeeded(kubenas, "stopped")
+    stopped = [trial for trial in trials if trial["status"]["phase"] == "Pruned"]
+    assert 1 <= len(stopped) < len(trials)
+    assert status["best"]["trial"] not in {trial["metadata"]["name"] for trial in stopped}
+    for trial in stopped:
+        (finished,) = [one for one in trial["status"]["conditions"] if one["type"] == "Finished"]
+        assert finished["reason"] == "StoppedEarly"
+        (result,) = trial["status"]["results"]
+        assert result["source"] == "Prometheus"
+        assert 1 <= result["step"] < STOPPED_EPOCHS
+        assert any(point["step"] == 1 for point in trial["status"]["curve"])
+    until(lambda: get(kubenas, "pods", WHERE, "--selector=kubenas.io/experiment=stopped")["items"] == [])

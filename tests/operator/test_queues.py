@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 import yaml
 
@@ -105,8 +107,10 @@ def test_a_preempted_trial_is_queued_again_and_goes_on_from_its_checkpoint(works
     first = workspace.wait_pod("nas-0-1")
 
     workspace.apply(experiment("urgent", queueName="gpus", workloadPriorityClass="high", trials=trials))
-    until(lambda: "deletionTimestamp" in workspace.wait_pod("nas-0-1")["metadata"])
-    workspace.set_pod("nas-0-1", endings.exited(143, seconds=60))
+    until(lambda: "deletionTimestamp" in (workspace.api.get("pods", "nas-0-1") or first)["metadata"])
+    # The controller manager removes what is deleted and has no node, at times before its end is told.
+    with suppress(httpx.HTTPStatusError):
+        workspace.api.patch("pods", "nas-0-1", {"status": endings.exited(143, seconds=60)}, "status")
     end(workspace, "urgent-0-1", endings.running())
     status = workspace.wait_trial("nas-0", lambda status: status.get("phase") == "Queued")
     assert (status["attempt"], status.get("failures", 0)) == (2, 0)

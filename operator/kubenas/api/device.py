@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated
 
 from pydantic import Field
 
 from kubenas.api.base import Duration, FreeObject, LabelValue, Model
-
-# What the trial image has: onnxruntime on the CPU, one example at a time.
-BENCHMARK: Final = ("python", "-m", "kubenas_trial.cli.main", "latency", "onnx", "$(KUBENAS_MODEL)")
 
 _LabelKey = Annotated[str, Field(max_length=316)]
 _Argument = Annotated[str, Field(max_length=4096)]
@@ -35,12 +32,12 @@ class Device(Model):
         max_length=1024,
         description="Image of the benchmark, for the node's architecture; the operator's trial image if absent.",
     )
-    command: list[_Argument] = Field(
-        default_factory=lambda: list(BENCHMARK),
+    command: list[_Argument] | None = Field(
+        default=None,
         min_length=1,
         max_length=64,
         description="The benchmark: measures the ONNX file $(KUBENAS_MODEL), and leaves one JSON object with the "
-        "metric in the termination message.",
+        "metric in the termination message; the trial image's own if absent.",
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
     resources: FreeObject = Field(

@@ -32,6 +32,8 @@ from kubenas.experiment.contract import (
     escaped,
 )
 
+# What the trial image has: onnxruntime on the CPU, one example at a time.
+_COMMAND = ("python", "-m", "kubenas_trial.cli.main", "latency", "onnx", f"$({MODEL_VARIABLE})")
 # Of a benchmark that says nothing else: without a limit on CPU time, which would slow it down in steps.
 _GRACE_SECONDS = 5
 _RESOURCES = {"requests": {"cpu": "500m", "memory": "256Mi"}, "limits": {"memory": "2Gi"}}
@@ -73,7 +75,7 @@ def benchmark_manifest(experiment: NASExperiment, made: Benchmark, defaults: Pod
                 {
                     "name": BENCHMARK,
                     "image": device.image or defaults.image,
-                    "command": list(device.command),
+                    "command": [*(device.command or _COMMAND)],
                     "env": [
                         {"name": MODEL_VARIABLE, "value": model},
                         {"name": METRIC_VARIABLE, "value": made.objective.metric},
