@@ -25,6 +25,7 @@ from kubenas.cluster.readings import Reader
 from kubenas.cluster.store import Store
 from kubenas.cluster.warm_start import WarmStarter
 from kubenas.experiment.actions import Plan
+from kubenas.experiment.state import Fault
 
 INTERVAL_SECONDS = 0.01
 
@@ -43,6 +44,9 @@ class Recorder:
         return None
 
     async def reject(self) -> None:
+        self.planned.set()
+
+    async def report(self, _: Fault) -> None:
         self.planned.set()
 
     async def end(self) -> None:
@@ -96,7 +100,9 @@ def main() -> None:
             asked = json.loads(line)
             print(asyncio.run(longest_lag(asked["experiment"], asked["trials"])), flush=True)
             os._exit(0)
-        os.waitpid(pid, 0)
+        if os.waitpid(pid, 0)[1]:
+            # Whoever waits for the answer hears so, where the process has said why.
+            sys.exit("no answer")
 
 
 if __name__ == "__main__":

@@ -147,7 +147,9 @@ def longest_lag(operators: Popen[str], document: dict[str, Any], trials: list[di
     while len(lags) < PROCESSES and min(lags, default=1) >= LONGEST_SECONDS:
         operators.stdin.write(json.dumps({"experiment": document, "trials": trials or []}) + "\n")
         operators.stdin.flush()
-        lags.append(float(operators.stdout.readline()))
+        answer = operators.stdout.readline()
+        assert answer, "the process has ended: its standard error says why"
+        lags.append(float(answer))
     return min(lags)
 
 
