@@ -317,6 +317,7 @@ trial_specs = made(
     results_seen=st.integers(0, 10**6),
     stage=optional(names),
     seed=st.integers(0, 31),
+    continues=optional(st.integers(0, 10**6)),
     supernet=optional(texts),
     candidates=distinct(
         made(

@@ -67,7 +67,7 @@ def _file(model: str) -> Iterator[Path]:
             yield path
     except FileNotFoundError:
         raise InvalidTrialError(
-            f"{model}: is not there: the trainer exports it where its document asks for it"
+            f"{model} is not there: the trainer exports it where its document asks for it"
         ) from None
 
 
