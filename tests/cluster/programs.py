@@ -90,13 +90,10 @@ def helm_docs() -> Path:
 
 def prometheus_operator() -> Path:
     """The folder with the Prometheus operator and its CRDs in ``crds``, built first where needed (some 80 s)."""
-    with _build_folder("prometheusoperator") as (folder, unfinished):
-        if unfinished:
-            package = "github.com/prometheus-operator/prometheus-operator"
-            _compile("prometheusoperator", unfinished / "prometheus-operator", f"{package}/cmd/operator")
-            source = _go("prometheusoperator", "list", "-m", "-f", "{{.Dir}}", package).strip()
-            shutil.copytree(f"{source}/example/prometheus-operator-crd", unfinished / "crds")
-    return folder
+    package = "github.com/prometheus-operator/prometheus-operator"
+    return _built_beside(
+        "prometheusoperator", "prometheus-operator", package, "cmd/operator", "example/prometheus-operator-crd", "crds"
+    )
 
 
 def karpenter_crds() -> Path:
@@ -113,13 +110,7 @@ def kueue() -> Path:
 
     That takes some 3 minutes on two cores.
     """
-    with _build_folder("kueue") as (folder, unfinished):
-        if unfinished:
-            package = "sigs.k8s.io/kueue"
-            _compile("kueue", unfinished / "kueue", f"{package}/cmd/kueue")
-            source = _go("kueue", "list", "-m", "-f", "{{.Dir}}", package).strip()
-            shutil.copytree(f"{source}/config", unfinished / "config")
-    return folder
+    return _built_beside("kueue", "kueue", "sigs.k8s.io/kueue", "cmd/kueue", "config", "config")
 
 
 def krew() -> Path:
@@ -132,6 +123,16 @@ def _built(module: str, program: str, package: str, *flags: str) -> Path:
     with _build_folder(module) as (folder, unfinished):
         if unfinished:
             _compile(module, unfinished / program, package, *flags)
+    return folder
+
+
+def _built_beside(module: str, program: str, package: str, command: str, manifests: str, name: str) -> Path:
+    """The folder with a program and, by `name`, a folder of manifests from its package's sources."""
+    with _build_folder(module) as (folder, unfinished):
+        if unfinished:
+            _compile(module, unfinished / program, f"{package}/{command}")
+            source = _go(module, "list", "-m", "-f", "{{.Dir}}", package).strip()
+            shutil.copytree(f"{source}/{manifests}", unfinished / name)
     return folder
 
 

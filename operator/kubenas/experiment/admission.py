@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from kubenas.api.experiment import ExperimentSpec
 from kubenas.experiment.finding import Finding
 from kubenas.experiment.state import Attempt
-from kubenas.experiment.wakes import Wakes
 
 # A trial that is queued for so long is worth a condition.
 QUEUED_SECONDS = 60.0
@@ -42,20 +41,6 @@ def in_another_queue(spec: ExperimentSpec, attempt: Attempt | None) -> bool:
 def first_queued(attempts: Iterable[Attempt]) -> Attempt | None:
     """The attempt that a gate has held for longest."""
     return min((one for one in attempts if is_queued(one)), key=lambda one: (one.created, one.name), default=None)
-
-
-def queued(attempts: Iterable[Attempt], now: float, wakes: Wakes) -> list[Attempt]:
-    """Those that a gate has held for a while; `wakes` is told when it will be so of others."""
-    found = []
-    for attempt in attempts:
-        if attempt.waiting is None or not is_queued(attempt):
-            continue
-        due = attempt.waiting.since + QUEUED_SECONDS
-        if due <= now:
-            found.append(attempt)
-        else:
-            wakes.at(due)
-    return found
 
 
 def admitted(attempts: Sequence[Attempt], why: QueueReason | None) -> Finding:

@@ -10,7 +10,7 @@ from kubenas.api.errors import SpecError
 from kubenas.api.experiment import NASExperiment
 from kubenas.api.status import Imported
 from kubenas.experiment.actions import NewTrial, Plan, Removal
-from kubenas.experiment.admission import QueueReason, queued
+from kubenas.experiment.admission import QUEUED_SECONDS, QueueReason
 from kubenas.experiment.capacity import Capacity, capacity, unneeded
 from kubenas.experiment.conditions import Seen
 from kubenas.experiment.device_queues import devices, due, needed
@@ -19,12 +19,12 @@ from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.outcomes import outcomes
 from kubenas.experiment.promotions import promoted
 from kubenas.experiment.proposals import asked, current_stage, next_trials, open_trials
-from kubenas.experiment.scaling import unschedulable
 from kubenas.experiment.spending import Spending, spending
 from kubenas.experiment.stages import ResolvedStage
 from kubenas.experiment.state import Attempt, AttemptPhase, Readings, Trial
 from kubenas.experiment.status import UNSCHEDULABLE_SECONDS, announcements, experiment_status
 from kubenas.experiment.verdict import budget_ends_at, verdict
+from kubenas.experiment.waiting import waiting_for
 from kubenas.experiment.wakes import Wakes
 from kubenas.search.base import Preparation, Strategy
 
@@ -129,8 +129,8 @@ def plan(observed: Observed, now: float) -> Plan:
         end=last,
         problems=observed.problems,
         readings=observed.readings,
-        unschedulable=unschedulable(observed.attempts.values(), UNSCHEDULABLE_SECONDS, now, wakes),
-        queued=queued(observed.attempts.values(), now, wakes),
+        unschedulable=waiting_for(observed.attempts.values(), "Unschedulable", UNSCHEDULABLE_SECONDS, now, wakes),
+        queued=waiting_for(observed.attempts.values(), "Queued", QUEUED_SECONDS, now, wakes),
         queue_reason=observed.queue_reason,
         proposals=stage.strategy.fault if stage.strategy is not None else None,
         refusal=observed.refusal if end is None and not experiment.spec.suspend else None,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kubenas.api.experiment import Trials
 from kubenas.experiment.state import Attempt, AttemptPhase
+from kubenas.experiment.waiting import waiting_for
 from kubenas.experiment.wakes import Wakes
 
 # A pod that no node has taken for so long waits for one that is not to be had: cloud nodes with GPUs take minutes.
@@ -48,24 +49,10 @@ def slots(trials: Trials, active: Sequence[Attempt], leaving: Sequence[Attempt],
         return Scale(trials.parallelism, trials.parallelism, trials.parallelism)
     pending = [attempt for attempt in active if _is_pending(attempt)]
     placed = len(active) - len(pending) + len(leaving)
-    without = len(unschedulable(pending, NO_NODE_SECONDS, now, wakes))
+    without = len(waiting_for(pending, "Unschedulable", NO_NODE_SECONDS, now, wakes))
     wanted = placed if without else placed + scale.max_pending
     target = min(max(wanted, scale.min), scale.max)
     return Scale(target, max(0, scale.max_pending - len(pending)), scale.max, without)
-
-
-def unschedulable(attempts: Iterable[Attempt], seconds: float, now: float, wakes: Wakes) -> list[Attempt]:
-    """Those that no node has taken for so many seconds; `wakes` is told when it will be so of others."""
-    found = []
-    for attempt in attempts:
-        if attempt.waiting is None or attempt.waiting.reason != "Unschedulable":
-            continue
-        due = attempt.waiting.since + seconds
-        if due <= now:
-            found.append(attempt)
-        else:
-            wakes.at(due)
-    return found
 
 
 def _is_pending(attempt: Attempt) -> bool:
