@@ -14,11 +14,9 @@ from tests.cluster import kueue_controller
 from tests.cluster.conditions import until
 from tests.cluster.control_plane import REPOSITORY
 from tests.operator import endings
-from tests.operator.harness import Operator, Workspace, experiment, install_resources, temporary_workspace
+from tests.operator.harness import Operator, Workspace, experiment, install_resources
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.cluster.control_plane import ControlPlane
     from tests.operator.api import Object
 
@@ -26,15 +24,10 @@ pytestmark = pytest.mark.control_plane
 
 
 @pytest.fixture(scope="module")
-def installed_beside_kueue(kueue_control_plane: ControlPlane) -> ControlPlane:
+def installed(kueue_control_plane: ControlPlane) -> ControlPlane:
+    """In place of the control plane without Kueue."""
     install_resources(kueue_control_plane)
     return kueue_control_plane
-
-
-@pytest.fixture
-def workspace(installed_beside_kueue: ControlPlane) -> Iterator[Workspace]:
-    with temporary_workspace(installed_beside_kueue) as workspace:
-        yield workspace
 
 
 def held(pod: Object) -> bool:
