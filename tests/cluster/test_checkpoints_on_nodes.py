@@ -18,12 +18,14 @@ from typing import Any
 
 import pytest
 
+from kubenas.api.experiment import PRIORITY_LABEL, QUEUE_LABEL
 from kubenas_trial import checkpoint
 from kubenas_trial.checkpoint import Checkpoint
+from tests.cluster import kueue_controller
 from tests.cluster.cluster import CONTROL_PLANE, Cluster
 from tests.cluster.conditions import until
 from tests.cluster.control_plane import REPOSITORY
-from tests.cluster.images import TRIAL
+from tests.cluster.images import BASE, TRIAL
 from tests.cluster.installed import OPERATOR_NAMESPACE, digits, get, search_namespace, shared_claim
 from tests.trial.s3 import BUCKET, OPEN, server
 
@@ -52,14 +54,15 @@ def claim(kubenas: Cluster) -> Iterator[str]:
         yield name
 
 
-def apply(kubenas: Cluster, name: str, storage: dict[str, Any], **pod: Any) -> None:
-    """Train one network, with checkpoints once a second, by pods as `pod` says."""
+def apply(kubenas: Cluster, name: str, storage: dict[str, Any], spec: dict[str, Any] | None = None, **pod: Any) -> None:
+    """Train one network, with checkpoints once a second, by pods as `pod` says; `spec` is more of the experiment."""
     document = digits(
         name,
         evaluation={"epochs": EPOCHS},
-        trials={"max": 1},
+        trials={"max": 1, "retries": 0},
         storage={**storage, "checkpointEvery": "1s"},
         trialTemplate={"spec": pod},
+        **(spec or {}),
     )
     document["spec"]["task"]["settings"]["batchSize"] = BATCH
     kubenas.kubectl("apply", WHERE, "--filename=-", stdin=json.dumps(document))
@@ -144,14 +147,60 @@ def undisturbed(kubenas: Cluster, claim: str) -> str:
     return weights(state)
 
 
-def test_evicted(kubenas: Cluster, claim: str, undisturbed: str) -> None:
-    apply(kubenas, "evicted", {"volumeClaim": claim})
+@pytest.fixture
+def queue(kubenas: Cluster) -> str:
+    """A queue of Kueue's real controller that has one GPU, which goes to who is `urgent`; it stays with the cluster."""
+    kueue_controller.start(kubenas)
+    kueue_controller.quota(kubenas, NAMESPACE, "gpus", 1, preempts=True)
+    kueue_controller.priorities(kubenas, patient=1, urgent=2)
+    return "gpus"
+
+
+@contextmanager
+def urgent(kubenas: Cluster, queue: str) -> Iterator[None]:
+    """Somebody else's pod has the GPU of the queue meanwhile."""
+    labels = {QUEUE_LABEL: queue, PRIORITY_LABEL: "urgent"}
+    security = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    container = {
+        "name": "urgent",
+        "image": BASE,
+        "resources": {"limits": {"nvidia.com/gpu": "1"}},
+        "securityContext": security,
+    }
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "urgent", "labels": labels},
+        "spec": {
+            "containers": [container],
+            "securityContext": {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}},
+            "terminationGracePeriodSeconds": 0,
+        },
+    }
+    kubenas.kubectl("create", WHERE, "--filename=-", stdin=json.dumps(pod))
+    kubenas.kubectl("wait", WHERE, "pod/urgent", "--for=condition=Ready", "--timeout=120s")
+    try:
+        yield
+    finally:
+        kubenas.kubectl("delete", WHERE, "pod/urgent", "--wait=false")
+
+
+def test_evicted_and_preempted(kubenas: Cluster, claim: str, queue: str, undisturbed: str) -> None:
+    """By the API that drains nodes; then by the queue, for a higher priority."""
+    spec = {"queueName": queue, "workloadPriorityClass": "patient"}
+    apply(kubenas, "evicted", {"volumeClaim": claim}, spec)
     folder = kubenas.folder / claim / folder_of(kubenas, "evicted")
     begun(folder)
     before = newest(folder)
     evict(kubenas, "evicted")
-    assert before <= resumed(kubenas, "evicted") < (EPOCHS, 0)
-    ended(kubenas, "evicted")
+    before = max(before, resumed(kubenas, "evicted"))
+    assert before < (EPOCHS, 0)
+    with urgent(kubenas, queue):
+        until(lambda: get(kubenas, "nastrial/evicted-0", WHERE)["status"]["phase"] == "Queued")
+        left = newest(folder)
+        assert before <= left < (EPOCHS, 0)
+    assert resumed(kubenas, "evicted", attempt=3) == left
+    ended(kubenas, "evicted", attempts=3)
     assert weights(checkpoint.load(folder / "0.safetensors")) == undisturbed
 
 
