@@ -419,6 +419,26 @@ def test_gpu_hours(best: bool, kind: str) -> None:
     assert numbers(lifted) == [1]
 
 
+@pytest.mark.parametrize(("best", "kind"), [(True, "Succeeded"), (False, "Failed")])
+def test_a_budget_that_cuts_the_last_trials_short_is_the_end(best: bool, kind: str) -> None:
+    """Though no trial is left to make, the experiment has not completed."""
+    done = [succeeded(0, 1, 0.5)] if best else []
+    last = trial(len(done))
+    of = experiment(budget={"gpuHours": 1}, trials={"max": len(done) + 1})
+    (write,) = planned(of, trials=[*done, last], attempts=[running(last, started=NOW - 3600)]).write
+    then = planned(of, trials=[*done, replace(last, status=write.status)])
+    assert condition(then, kind).reason == "BudgetExhausted"
+    larger = experiment(status_of(then), budget={"gpuHours": 2}, trials={"max": len(done) + 1})
+    over = planned(larger, trials=[*done, replace(last, status=write.status)])
+    assert condition(over, kind).reason == ("TrialsCompleted" if best else "NoTrialSucceeded")
+    # What has ended by itself as the budget ran out has completed.
+    whole = replace(
+        done[0] if best else last, status=succeeded(0, 1, 0.5).status.model_copy(update={"gpu_seconds": 3600})
+    )
+    completed = planned(experiment(budget={"gpuHours": 1}, trials={"max": 1}), trials=[whole])
+    assert condition(completed, "Succeeded").reason == "TrialsCompleted"
+
+
 def test_gpu_hours_count_devices_by_their_shares() -> None:
     budget = {"gpuHours": 1, "deviceShares": {"nvidia.com/gpu.shared": 0.25, "rdma/hca": 0}}
     pod = running(trial(0), started=NOW - 3600, devices={"nvidia.com/gpu.shared": 2.0, "rdma/hca": 1.0})

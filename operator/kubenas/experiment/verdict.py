@@ -19,6 +19,8 @@ from kubenas.experiment.stages import ResolvedStage
 # Failures that lie in the experiment, its data or its trainer, and so many alike that end it.
 _MISTAKES = frozenset({"InvalidDataset", "InvalidTrial", "MetricMissing", "ResultsTooLarge"})
 MOST_ALIKE = 3
+# Of the experiment's end, and of the trials that it has cut short.
+BUDGET_EXHAUSTED = "BudgetExhausted"
 _DIGITS = re.compile(r"\d+")
 
 
@@ -94,11 +96,12 @@ def verdict(
     if mistake := _mistake(ledger) or _no_supernet(stages, ledger):
         return mistake
     stage = current_stage(stages, ledger, exhausted)
-    if not ledger.unfinished and open_trials(stages, stage, ledger, exhausted) == 0:
-        return _completed(ledger, best, exhausted=stage is exhausted)
     over = _spent_budget(experiment, spent, now)
+    completed = not ledger.unfinished and open_trials(stages, stage, ledger, exhausted) == 0
+    if completed and not (over and _cut_short(ledger)):
+        return _completed(ledger, best, exhausted=stage is exhausted)
     if over:
-        return Verdict(best is not None, "BudgetExhausted", over, measures=True)
+        return Verdict(best is not None, BUDGET_EXHAUSTED, over, measures=True)
     return None
 
 
@@ -109,6 +112,11 @@ def budget_ends_at(experiment: NASExperiment, spending: Spending, now: float) ->
     if budget.wall_clock and start:
         ends.append(start.timestamp() + duration_seconds(budget.wall_clock))
     return min(ends, default=None)
+
+
+def _cut_short(ledger: Ledger) -> bool:
+    """Whether a budget has stopped trials, of which none may be left to make."""
+    return any(one.fault is not None and one.fault.reason == BUDGET_EXHAUSTED for one in ledger.ended.values())
 
 
 def _mistake(ledger: Ledger) -> Verdict | None:
