@@ -140,6 +140,26 @@ def test_a_strategy_sees_what_is_known_of_a_candidate_whose_limit_was_not_measur
     assert [one.score for one in ledger.history(observed(several).stages[0]).observations] == [None]
 
 
+@pytest.mark.parametrize("algorithm", ["regularized-evolution", "nsga2", "tpe", "predictor"])
+def test_a_strategy_sees_no_value_at_a_rung_of_what_devices_trade_off(algorithm: str) -> None:
+    """Others have values that it lacks: what was stopped early does not compare with them."""
+    of = measured(LATENCY, search={"algorithm": algorithm}, fidelity={"scheduler": "asha"}, evaluation={"epochs": 9})
+    curve = [{"candidate": "0", "step": 3, "metrics": [{"name": "accuracy", "value": 0.6}]}]
+    known = [
+        replace(one, status=one.status.model_copy(update={"curve": TrialStatus(curve=curve).curve, **stopped}))
+        for number in range(9)
+        for one in [succeeded(number, number + 1, number / 10, latency_ms=float(number))]
+        for stopped in [{} if number % 2 else {"phase": "Pruned", "results": []}]
+    ]
+    seen = observed(of, known)
+    stage = seen.stages[0]
+    told = seen.ledger.history(stage).observations
+    assert [one.score for one in told] == [(0.0, n / 10) if n % 2 else None for n in range(9)]
+    assert not any(one.rungs for one in told)
+    assert stage.strategy is not None
+    assert stage.strategy.propose(seen.ledger.history(stage), 1)
+
+
 def test_schedulers_compare_trainings_by_what_trials_report() -> None:
     """A device's value comes after the training, and would be on another scale than the rungs."""
     device = {"metric": "board_ms", "goal": "minimize", "measuredOn": BOARD}

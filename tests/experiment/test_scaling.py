@@ -46,6 +46,16 @@ def test_more_are_started_while_pods_get_nodes() -> None:
     assert created([running(trial(number)) for number in range(8)]) == 0
 
 
+def test_what_no_trial_needs_any_more_waits_until_it_is_gone() -> None:
+    """A trial may be stopped early while its next attempt waits for a node."""
+    stopped = trial(0, phase="Pruned", order=1)
+    for since, free in ((None, 0), (NOW - 1, 1)):
+        left = replace(pending(stopped), scheduled=since)
+        of = experiment(trials=scaled(autoscale={"min": 1, "max": 8, "maxPending": 1}))
+        made = planned(of, trials=[stopped], attempts=[left])
+        assert (len(made.create), [one.name for one in made.stop]) == (free, [left.name])
+
+
 def test_what_its_queue_holds_waits_too() -> None:
     assert created([pending(trial(number), since=0.0, reason="Queued") for number in range(2)]) == 0
     assert created([running(trial(0)), pending(trial(1), since=0.0, reason="Queued")]) == 1

@@ -94,8 +94,10 @@ def judged(
 
     Args:
         whole: whether it has come to its end; values of others are not compared.
-        curve: its values at rungs.
+        curve: its values at rungs; not shown to a strategy where they lack what a device measures and is traded off.
     """
+    if any(one.measured_on is not None for one in improved(objectives)):
+        curve = None
     found = Judged(trial, candidate, architecture, metrics, None, source, curve=curve or {})
     if not (whole and objectives and all(o.metric in metrics for o in objectives)):
         rung = (max(curve), curve[max(curve)]) if curve and not whole else None

@@ -48,11 +48,12 @@ def slots(trials: Trials, active: Sequence[Attempt], leaving: Sequence[Attempt],
     if scale is None or trials.parallelism == 0:
         return Scale(trials.parallelism, trials.parallelism, trials.parallelism)
     pending = [attempt for attempt in active if _is_pending(attempt)]
-    placed = len(active) - len(pending) + len(leaving)
+    waiting = len(pending) + sum(map(_is_pending, leaving))
+    placed = len(active) + len(leaving) - waiting
     without = len(waiting_for(pending, "Unschedulable", NO_NODE_SECONDS, now, wakes))
     wanted = placed if without else placed + scale.max_pending
     target = min(max(wanted, scale.min), scale.max)
-    return Scale(target, max(0, scale.max_pending - len(pending)), scale.max, without)
+    return Scale(target, max(0, scale.max_pending - waiting), scale.max, without)
 
 
 def _is_pending(attempt: Attempt) -> bool:
