@@ -149,7 +149,7 @@ def curves(url: str, namespace: str, uid: str = "uid-1", pod: str = POD) -> Any:
 
     async def read() -> Any:
         async with http_client() as client:
-            found, fault = await read_curves(client, url, namespace, uid, [pod], 300)
+            found, fault = await read_curves(client, url, namespace, uid, {pod: 0.0}, 300)
         assert fault is None
         return found
 

@@ -146,7 +146,12 @@ def test_a_strategy_sees_no_value_at_a_rung_of_what_devices_trade_off(algorithm:
     of = measured(LATENCY, search={"algorithm": algorithm}, fidelity={"scheduler": "asha"}, evaluation={"epochs": 9})
     curve = [{"candidate": "0", "step": 3, "metrics": [{"name": "accuracy", "value": 0.6}]}]
     known = [
-        replace(one, status=one.status.model_copy(update={"curve": TrialStatus(curve=curve).curve, **stopped}))
+        replace(
+            one,
+            status=one.status.model_copy(
+                update={"curve": TrialStatus.model_validate({"curve": curve}).curve, **stopped}
+            ),
+        )
         for number in range(9)
         for one in [succeeded(number, number + 1, number / 10, latency_ms=float(number))]
         for stopped in [{} if number % 2 else {"phase": "Pruned", "results": []}]

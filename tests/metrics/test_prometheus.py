@@ -44,7 +44,7 @@ def prometheus(of_pods: dict[str, Series]) -> Answer:
 
 async def read(server: Server, pods: Sequence[str] = PODS) -> tuple[dict[str, Curves], Fault | None]:
     async with http_client() as client:
-        return await read_curves(client, server.url, "team", "uid-1", pods, 30.0)
+        return await read_curves(client, server.url, "team", "uid-1", dict.fromkeys(pods, 1.0), 30.0)
 
 
 async def test_only_the_pods_of_the_experiments_attempts_are_asked_for() -> None:
@@ -60,6 +60,18 @@ async def test_only_the_pods_of_the_experiments_attempts_are_asked_for() -> None
         "timeout": "10s",
     }
     assert r"pod=~`nas\.0-1`" in dotted["query"]
+
+
+async def test_samples_of_a_deleted_trials_pod_are_none_of_the_one_that_has_its_name() -> None:
+    series = series_of("nas-0-1") + series_of("nas-1-1")
+    rung = {"__name__": "kubenas_trial_rung", "pod": "nas-1-1", "candidate": "0", "metric": "accuracy", "step": "1"}
+    series.append({"metric": rung, "values": [[1.5, "0.125"], [2.5, "0.25"]]})
+    of_pods = {pod: [one for one in series if one["metric"]["pod"] == pod] for pod in ("nas-0-1", "nas-1-1")}
+    with serving(prometheus(of_pods)) as server:
+        async with http_client() as client:
+            since = {"nas-0-1": 1.5, "nas-1-1": 1.75}
+            found, _ = await read_curves(client, server.url, "team", "uid-1", since, 30.0)
+    assert found == {"nas-0-1": {"0": {3: {"accuracy": 0.5}}}, "nas-1-1": {"0": {1: {"accuracy": 0.25}}}}
 
 
 async def test_values_at_rungs_join_the_curve_at_their_steps() -> None:

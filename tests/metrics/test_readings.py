@@ -219,3 +219,25 @@ async def test_what_is_remembered_of_a_trial_does_not_grow_with_what_it_serves()
     assert {1, 300} <= curve.keys()
     assert max(map(len, curve.values())) == 64
     assert all("z_accuracy" in values for values in curve.values())
+
+
+@pytest.mark.parametrize("deleted", ["before", "after"])
+async def test_a_trial_made_in_place_of_a_deleted_one_has_none_of_its_values(deleted: str) -> None:
+    """Be it deleted while its pod is read, or later."""
+    (place,) = addresses(1)
+    store = await stored("team", [place])
+
+    def answer(form: dict[str, str], out: Any, ended: Any) -> None:
+        if deleted == "before":
+            store.drop_trial("nas-0", at=3)
+        GOOD(form, out, ended)
+
+    with serving(answer, (place, METRICS_PORT)):
+        async with http_client() as client:
+            await Reader(client, None).read(store)
+    if deleted == "after":
+        assert store.readings.curves == {"nas-0-1": CURVE}
+        store.readings.told["nas-0-1"] = frozenset("0")
+        store.drop_trial("nas-0", at=3)
+    assert not store.readings.curves
+    assert not store.readings.told

@@ -276,6 +276,7 @@ class Workspace:
             for entry in self.writes()
             if entry["verb"] == "create"
             and entry["objectRef"]["resource"] == kind
+            and "dryRun=" not in entry["requestURI"]
             and entry["responseStatus"]["code"] == 201
         ]
 

@@ -31,6 +31,25 @@ def placed(workspace: Workspace, name: str) -> tuple[str, str]:
     return pod["spec"]["nodeSelector"]["capacity"], pod["metadata"]["labels"]["kubenas.io/price-class"]
 
 
+@pytest.mark.usefixtures("operator")
+def test_a_mistake_that_only_later_pods_have_is_told_before_anything_is_spent(workspace: Workspace) -> None:
+    wrong = {"afterDisruptions": 1, "spec": {"nodeSelektor": {"capacity": "on-demand"}}}
+    device = {"nodeSelector": {"board": "phone"}, "resources": {"limits": {"cpu": "lots"}}}
+    workspace.apply(experiment("spot", trialTemplate={"spec": TEMPLATE["spec"], "alternatives": [wrong]}))
+    objectives = [{"metric": "accuracy"}, {"metric": "board_ms", "goal": "minimize", "measuredOn": device}]
+    workspace.apply(experiment("device", objectives=objectives, storage={"volumeClaim": "artifacts"}))
+    told = {name: workspace.wait_condition("TrialsScheduled", name, "False") for name in ("spot", "device")}
+    assert {one["reason"] for one in told.values()} == {"PodRefused"}
+    assert "trialTemplate.alternatives[0]: " in told["spot"]["message"]
+    assert 'unknown field "spec.nodeSelektor"' in told["spot"]["message"]
+    assert "objectives[1].measuredOn: " in told["device"]["message"]
+    assert workspace.created("pods") == []
+    mended = [{**wrong, "spec": {"nodeSelector": {"capacity": "on-demand"}}}]
+    workspace.api.patch("nasexperiments", "spot", {"spec": {"trialTemplate": {"alternatives": mended}}})
+    workspace.wait_pod("spot-0-1")
+    assert workspace.created("pods") == ["spot-0-1"]
+
+
 def test_a_trial_that_is_taken_away_twice_goes_on_on_demand_until_the_cost_is_spent(
     operator: Operator, workspace: Workspace
 ) -> None:

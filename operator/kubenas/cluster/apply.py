@@ -18,6 +18,7 @@ from kubenas.cluster.benchmarks import benchmark_manifest
 from kubenas.cluster.client import REFUSALS, ApiError, Client, Object
 from kubenas.cluster.election import NotLeaderError
 from kubenas.cluster.events import announce
+from kubenas.cluster.later_pods import LaterPods
 from kubenas.cluster.names import experiments, pods, trials
 from kubenas.cluster.observe import trial_of
 from kubenas.cluster.ownership import controller_uid
@@ -50,6 +51,7 @@ class Applier:
         self._client = client
         self._store = store
         self._defaults = defaults
+        self._later = LaterPods(client, defaults)
         self._namespace = store.key[0]
         self._status_at = 0.0
         self._refused: ApiError | None = None
@@ -199,6 +201,11 @@ class Applier:
 
     async def _start(self, experiment: NASExperiment, stages: Sequence[ResolvedStage], trial: Trial) -> None:
         stage = stage_of(stages, trial)
+        try:
+            await self._later.check(experiment, stage, trial)
+        except ApiError as error:
+            self._refuse(error)
+            return
         if trial.is_batch:
             # A thousand architectures take long to pack.
             manifest = await asyncio.to_thread(pod_manifest, experiment, stage, trial, self._defaults, token_hex())

@@ -130,6 +130,10 @@ class Client:
         """Make an object in the collection at `path`; `strict` refuses unknown fields, which are else left out."""
         return await self._request("create", path, document, query=_STRICT if strict else _LENIENT)
 
+    async def try_create(self, path: str, document: Object) -> None:
+        """Have the apiserver judge an object strictly, without making it."""
+        await self._answer("create", path, document, query={**_STRICT, "dryRun": "All"})
+
     async def update(self, path: str, document: Object) -> Object:
         """Replace an object, or its status, if it still has the resource version in `document`."""
         return await self._request("update", path, document, query=_LENIENT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 import httpx
@@ -64,12 +64,12 @@ class Reader:
         fault = None
         try:
             if direct:
-                fault = await self._read_pods(store.key[0], observed, direct, readings)
+                fault = await self._read_pods(store, observed, direct)
             if len(direct) < len(trials):
-                pods = [name for name in trials if name not in direct]
+                pods = _since(observed, {name: one for name, one in trials.items() if name not in direct})
                 found, unread = await self._query(store, observed, pods, began)
                 for name, curves in found.items():
-                    await _take_in(readings, observed, trials[name], curves)
+                    await _take_in(store, observed, trials[name], curves)
                 fault = fault or unread
         except ReadError as error:
             fault = error.fault
@@ -83,7 +83,7 @@ class Reader:
         store.changed.set()
 
     async def _query(
-        self, store: Store, observed: Observed, pods: Sequence[str], began: float
+        self, store: Store, observed: Observed, pods: Mapping[str, float], began: float
     ) -> tuple[dict[str, Curves], Fault | None]:
         if self._prometheus is None:
             message = "the operator was started without --prometheus-url; set it, or set metrics.source to Pod"
@@ -95,10 +95,9 @@ class Reader:
         async with self._slots.of(namespace):
             return await read_curves(self._client, self._prometheus, namespace, store.uid, pods, seconds)
 
-    async def _read_pods(
-        self, namespace: str, observed: Observed, trials: Mapping[str, Trial], readings: Readings
-    ) -> Fault | None:
+    async def _read_pods(self, store: Store, observed: Observed, trials: Mapping[str, Trial]) -> Fault | None:
         """Read the pods of `trials`, by the names of their attempts, as far as they run."""
+        namespace = store.key[0]
         running = [a for a in observed.attempts.values() if a.name in trials and _answers(a)]
         slots = asyncio.Semaphore(SCRAPES_OF_EXPERIMENT)
 
@@ -109,9 +108,9 @@ class Reader:
                 read = await self._scrape(attempt, len(trial.candidates))
             if not isinstance(read, Exposition):
                 return read or False
-            await _take_in(readings, observed, trial, read.curves)
-            if trial.is_batch:
-                readings.exposed[attempt.name] = read.exposed
+            await _take_in(store, observed, trial, read.curves)
+            if trial.is_batch and store.has(trial):
+                store.readings.exposed[attempt.name] = read.exposed
             return True
 
         answers = await asyncio.gather(*map(read, running))
@@ -154,9 +153,23 @@ def _answers(attempt: Attempt) -> bool:
     return attempt.phase is AttemptPhase.RUNNING and bool(attempt.address)
 
 
-async def _take_in(readings: Readings, observed: Observed, trial: Trial, found: Curves) -> None:
+def _since(observed: Observed, trials: Mapping[str, Trial]) -> dict[str, float]:
+    """The pods that there are or were, by name, each with the time since which its samples are its own."""
+    found: dict[str, float] = {}
+    for name, trial in trials.items():
+        attempt, started = observed.attempts.get(name), trial.status.start_time
+        if attempt is not None:
+            found[name] = attempt.created
+        elif started is not None:
+            found[name] = started.timestamp()
+    return found
+
+
+async def _take_in(store: Store, observed: Observed, trial: Trial, found: Curves) -> None:
     """Join what was found of a trial to what is known of it; in a thread, as there may be much."""
-    name, stage = trial.attempt_name, stage_named(observed.stages, trial.stage)
+    readings, name, stage = store.readings, trial.attempt_name, stage_named(observed.stages, trial.stage)
     required, rungs = (stage.required, stage.rungs) if stage else ((), ())
     known = readings.curves.get(name, {})
-    readings.curves[name] = await asyncio.to_thread(gathered, known, found, trial.candidates, required, rungs)
+    curves = await asyncio.to_thread(gathered, known, found, trial.candidates, required, rungs)
+    if store.has(trial):
+        readings.curves[name] = curves

@@ -179,6 +179,7 @@ class Store:
         if known is None or known > at or self._ledger is None:
             return
         self._trials.versions.put(name, at)
+        self._forget_readings(name)
         self._trials.drop(name)
         self.unverified.verified(name)
         self._news.append(lambda ledger: ledger.remove(trial_number(name)))
@@ -289,7 +290,19 @@ class Store:
         if self.pods.put(attempt):
             self.changed.set()
 
+    def has(self, trial: Trial) -> bool:
+        """Whether that trial exists, and not another one of its name in its place."""
+        return self._trials.uids.get(trial.name) == trial.uid
+
+    def _forget_readings(self, name: str) -> None:
+        """What was read of a deleted trial is none of the one that is made in its place."""
+        gone = self._trials.unfinished(name)
+        if gone is not None:
+            self.readings.forget_attempt(gone.attempt_name)
+
     def _put_trial(self, trial: Trial) -> None:
+        if not self.has(trial):
+            self._forget_readings(trial.name)
         if self._trials.put(trial):
             self.pods.drop_others(trial)
         self._failures.put(trial)

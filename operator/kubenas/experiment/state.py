@@ -220,9 +220,13 @@ class Readings:
     def forget(self, trial: Trial) -> None:
         """Drop what no reconcile needs any more: a trial's earlier attempts, and the last of one that has ended."""
         for name in past_attempts(trial):
-            self.curves.pop(name, None)
-            self.exposed.pop(name, None)
-            self.told.pop(name, None)
+            self.forget_attempt(name)
+
+    def forget_attempt(self, name: str) -> None:
+        """Drop what was read of one attempt."""
+        self.curves.pop(name, None)
+        self.exposed.pop(name, None)
+        self.told.pop(name, None)
 
 
 def past_attempts(trial: Trial) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import httpx
@@ -34,7 +34,7 @@ class ReadError(Exception):
 
 
 async def read_curves(
-    client: httpx.AsyncClient, url: str, namespace: str, uid: str, pods: Collection[str], seconds: float
+    client: httpx.AsyncClient, url: str, namespace: str, uid: str, pods: Mapping[str, float], seconds: float
 ) -> tuple[dict[str, Curves], Fault | None]:
     """Curves by pod, from the samples of the last `seconds`; and the fault of pods whose samples are too many.
 
@@ -46,7 +46,8 @@ async def read_curves(
     Args:
         url: of Prometheus, without a path.
         uid: the experiment's, as there may have been another one of its name.
-        pods: those of current attempts.
+        pods: those of current attempts, each with the time since which samples are its own, in seconds since the epoch:
+            a deleted trial of the same name may have had a pod before.
 
     Raises:
         ReadError: Prometheus does not answer, or not with samples.
@@ -66,7 +67,7 @@ async def read_curves(
             else:
                 too_large += group
             continue
-        found |= await asyncio.to_thread(curves_of_series, series)
+        found |= await asyncio.to_thread(curves_of_series, series, pods)
     if too_large:
         others = f" (and those of {len(too_large) - 1} more pods)" if len(too_large) > 1 else ""
         message = (
@@ -119,13 +120,14 @@ async def _query(client: httpx.AsyncClient, url: str, query: str) -> list[Mappin
     return series
 
 
-def curves_of_series(series: Iterable[Mapping[str, Any]]) -> dict[str, Curves]:
+def curves_of_series(series: Iterable[Mapping[str, Any]], since: Mapping[str, float]) -> dict[str, Curves]:
     """Curves by pod: values and steps of one scrape put together, and values at rungs; a step's last value counts.
 
     Values that are no number are left out.
 
     Args:
         series: `{"metric": labels, "values": [[time, text], …]}` as in a matrix answer of Prometheus.
+        since: by pod, the time of its first sample at the earliest.
     """
     steps: dict[tuple[str, str], dict[float, int]] = {}
     values: list[tuple[tuple[str, str], str, list[tuple[float, float]]]] = []
@@ -133,7 +135,8 @@ def curves_of_series(series: Iterable[Mapping[str, Any]]) -> dict[str, Curves]:
     for one in series:
         labels = one["metric"]
         key = (labels["pod"], labels.get("candidate", ""))
-        samples = [(float(time), float(text)) for time, text in one.get("values", ())]
+        first = since.get(labels["pod"], 0.0)
+        samples = [(float(time), float(text)) for time, text in one.get("values", ()) if float(time) >= first]
         if labels["__name__"] == STEP:
             steps.setdefault(key, {}).update({time: int(step) for time, step in samples if math.isfinite(step)})
         elif labels["__name__"] == RUNG:
