@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 import yaml
 
+from kubenas.api.trial import ClassSeconds
 from kubenas.experiment.plan import plan
 from kubenas.experiment.state import Trial
 from tests.cluster.control_plane import ControlPlane
-from tests.experiment.builders import NOW, candidate, experiment, observed, succeeded, trial
+from tests.experiment.builders import NOW, candidate, experiment, held, observed, succeeded, trial
 
 pytestmark = pytest.mark.control_plane
 CRDS = Path(__file__).parents[2] / "crds"
@@ -46,15 +47,27 @@ def document(of: Trial) -> dict[str, Any]:
     }
 
 
+def paid(of: Trial, price_class: str) -> Trial:
+    """The trial once it has run for one and a half hours."""
+    took = [ClassSeconds(price_class=price_class, seconds=5400.0)]
+    return replace(of, status=of.status.model_copy(update={"gpu_seconds": 5400.0, "class_seconds": took}))
+
+
 def test_what_a_cluster_says(control_plane: ControlPlane, namespace: str) -> None:
     control_plane.kubectl("apply", "--server-side", "--kustomize", str(CRDS))
     control_plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
     nothing = ask(control_plane, "status", "-n", namespace)
     assert (nothing.returncode, nothing.stdout) == (0, "There is no experiment here.\n"), nothing.stderr
 
-    known = [succeeded(0, 1, 0.75), succeeded(1, 2, 0.5), trial(2)]
-    of = experiment(trials={"max": 9})
-    status = plan(observed(of, known), NOW).status
+    spot, on_demand = paid(succeeded(0, 1, 0.75), "spot"), paid(succeeded(1, 2, 0.5), "on-demand")
+    known = [spot, on_demand, trial(2), trial(3)]
+    of = experiment(
+        trials={"max": 9},
+        queueName="gpus",
+        budget={"prices": {"spot": 0.5, "on-demand": 2.0}},
+        trialTemplate={"priceClass": "spot", "alternatives": [{"afterDisruptions": 2, "priceClass": "on-demand"}]},
+    )
+    status = plan(observed(of, known, [held(2)]), NOW).status
     assert status is not None
     shown = of.model_copy(update={"status": status}).dump() | {"metadata": {"name": "nas"}}
     put(control_plane, shown, namespace)
@@ -62,9 +75,13 @@ def test_what_a_cluster_says(control_plane: ControlPlane, namespace: str) -> Non
         put(control_plane, document(replace(each, name=f"nas-{each.number}")), namespace)
 
     everything = ask(control_plane, "status", "-n", namespace)
-    assert re.search(r"^nas +Running +2/9 +0 +0\.75", everything.stdout, re.M), everything.stderr
+    assert re.search(r"^nas +Running +2/9 +0 +1 +3 +3\.75 +0\.75", everything.stdout, re.M), everything.stderr
     one = ask(control_plane, "status", "nas", "-n", namespace)
-    assert one.stdout.startswith("nas: Running, 2/9 trials\n1 pending, 0 running, 2 succeeded")
+    assert one.stdout.startswith(
+        "nas: Running, 2/9 trials\n2 pending (1 queued), 0 running, 2 succeeded, 0 pruned, 0 failed; "
+        "3 GPU hours, 3.75 spent (1.5 h on-demand, 1.5 h spot)\n"
+    ), one.stdout
+    assert "TrialsAdmitted=False  Queued: Pod nas-2-1 waits in queue gpus: " in one.stdout
     assert "Accepted=True  Valid: The specification is valid." in one.stdout
     assert "Best architecture: accuracy 0.75, of trial nas-0" in one.stdout
     trials = ask(control_plane, "trials", "nas", "-n", namespace)

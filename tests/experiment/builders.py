@@ -17,7 +17,7 @@ from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.plan import Observed, plan
 from kubenas.experiment.resolution import resolve, with_strategies
 from kubenas.experiment.stages import ResolvedStage
-from kubenas.experiment.state import Attempt, AttemptPhase, Readings, Trial
+from kubenas.experiment.state import Attempt, AttemptPhase, Readings, Trial, Waiting
 from kubenas.space.load import build_space
 
 NOW = 1_000_000.0
@@ -71,6 +71,13 @@ def running(of: Trial, started: float = NOW - 10, **changes: Any) -> Attempt:
         name=of.attempt_name, trial=of.name, phase=AttemptPhase.RUNNING, created=started, started=started, devices=GPU
     )
     return replace(attempt, **changes)
+
+
+def held(number: int = 0, *, seconds: float = 60, queue: str | None = "gpus", managed: bool = True) -> Attempt:
+    """A pod that its queue has held for so long."""
+    waiting = Waiting("Queued", "Scheduling is blocked due to non-empty scheduling gates", NOW - seconds)
+    attempt = replace(running(trial(number)), phase=AttemptPhase.WAITING, started=None, scheduled=None)
+    return replace(attempt, waiting=waiting, created=NOW - seconds, queue=queue, managed=managed)
 
 
 def ended(of: Trial, message: str = "", exit_code: int = 0, at: float = NOW - 1, **changes: Any) -> Attempt:

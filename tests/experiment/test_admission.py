@@ -9,16 +9,10 @@ import pytest
 from kubenas.api.base import Condition
 from kubenas.experiment.actions import Plan
 from kubenas.experiment.admission import QUEUED_SECONDS, QueueReason, since_admission
-from kubenas.experiment.state import Attempt, AttemptPhase, Waiting
-from tests.experiment.builders import NOW, experiment, planned, running, status_of, trial
+from kubenas.experiment.state import Waiting
+from tests.experiment.builders import NOW, experiment, held, planned, running, status_of, trial
 
 QUEUED = experiment(queueName="gpus")
-
-
-def held(number: int = 0, *, seconds: float = 0, queue: str | None = "gpus", managed: bool = True) -> Attempt:
-    waiting = Waiting("Queued", "Scheduling is blocked due to non-empty scheduling gates", NOW - seconds)
-    attempt = replace(running(trial(number)), phase=AttemptPhase.WAITING, started=None, scheduled=None)
-    return replace(attempt, waiting=waiting, created=NOW - seconds, queue=queue, managed=managed)
 
 
 def admitted(made: Plan) -> Condition:
@@ -39,7 +33,7 @@ def test_a_trial_whose_pod_is_held_is_queued_whatever_time_passes() -> None:
 
 def test_after_a_minute_the_condition_says_why() -> None:
     there, pods = [trial(0), trial(1)], [held(0, seconds=QUEUED_SECONDS), held(1, seconds=QUEUED_SECONDS + 5)]
-    fresh = planned(QUEUED, trials=there[:1], attempts=[held(0)])
+    fresh = planned(QUEUED, trials=there[:1], attempts=[held(0, seconds=0)])
     assert (admitted(fresh).status, admitted(fresh).reason) == ("True", "Admitted")
     assert fresh.wake_at is not None
     assert fresh.wake_at <= NOW + QUEUED_SECONDS

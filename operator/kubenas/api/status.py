@@ -22,6 +22,7 @@ class Counts(Model):
     """Trials by phase."""
 
     pending: int = Field(default=0, ge=0, description="Trials whose pod does not run yet.")
+    queued: int = Field(default=0, ge=0, description="Of the pending ones, those whose pod a queue holds.")
     running: int = Field(default=0, ge=0, description="Trials whose pod runs.")
     measuring: int = Field(default=0, ge=0, description="Trials that wait for devices to measure their candidates.")
     succeeded: int = Field(default=0, ge=0, description="Trials with a result.")

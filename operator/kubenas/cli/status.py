@@ -52,7 +52,8 @@ def _print_all(console: Console, experiments: list[NASExperiment]) -> None:
 
     from kubenas.cli.text import number_text
 
-    table = Table("name", "phase", "done", "running", "best", box=None, padding=(0, 2, 0, 0))
+    columns = ("name", "phase", "done", "running", "queued", "GPU hours", "cost", "best")
+    table = Table(*columns, box=None, padding=(0, 2, 0, 0))
     for experiment in sorted(experiments, key=lambda e: e.metadata.name):
         status = experiment.status
         table.add_row(
@@ -60,6 +61,9 @@ def _print_all(console: Console, experiments: list[NASExperiment]) -> None:
             status.phase or "",
             status.progress or "",
             str(status.counts.running) if status.counts else "",
+            str(status.counts.queued) if status.counts else "",
+            f"{status.cost.gpu_hours:g}" if status.cost else "",
+            f"{status.cost.total:.2f}" if status.cost and status.cost.total is not None else "",
             number_text(status.best.value) if status.best else "",
         )
     console.print(table)
@@ -86,9 +90,10 @@ def _print_one(console: Console, experiment: NASExperiment) -> None:
     counts = status.counts
     stage = f", stage {status.stage}" if status.stage else ""
     console.print(f"[bold]{experiment.metadata.name}[/]: {status.phase}{stage}, {status.progress} trials")
+    queued = f" ({counts.queued} queued)" if counts.queued else ""
     measuring = f"{counts.measuring} measuring, " if counts.measuring else ""
     console.print(
-        f"{counts.pending} pending, {counts.running} running, {measuring}{counts.succeeded} succeeded, "
+        f"{counts.pending} pending{queued}, {counts.running} running, {measuring}{counts.succeeded} succeeded, "
         f"{counts.pruned} pruned, {counts.failed} failed; {_cost_text(status.cost)}\n"
     )
     for condition in status.conditions:

@@ -38,7 +38,8 @@ class Seen:
     problems: Sequence[SpecError]
     readings: Readings
     unschedulable: Sequence[Attempt]
-    # Attempts that wait for their queue, and what is known of the reason.
+    # Trials whose attempt a queue holds; attempts that it has held for long, and what is known of the reason.
+    held: int
     queued: Sequence[Attempt]
     queue_reason: QueueReason | None
     refusal: str | None

@@ -10,7 +10,7 @@ from kubenas.api.errors import SpecError
 from kubenas.api.experiment import NASExperiment
 from kubenas.api.status import Imported
 from kubenas.experiment.actions import NewTrial, Plan, Removal
-from kubenas.experiment.admission import QUEUED_SECONDS, QueueReason
+from kubenas.experiment.admission import QUEUED_SECONDS, QueueReason, is_queued
 from kubenas.experiment.capacity import Capacity, capacity, unneeded
 from kubenas.experiment.conditions import Seen
 from kubenas.experiment.device_queues import devices, due, needed
@@ -123,6 +123,7 @@ def plan(observed: Observed, now: float) -> Plan:
     stage = current_stage(stages, ledger, fill.exhausted)
     last = None if ledger.unfinished else end
     remove = _removal(observed, over=last is not None)
+    current = [one for trial in ledger.unfinished.values() if (one := observed.attempts.get(trial.attempt_name))]
     seen = Seen(
         stage=stage,
         stages=stages,
@@ -130,6 +131,7 @@ def plan(observed: Observed, now: float) -> Plan:
         problems=observed.problems,
         readings=observed.readings,
         unschedulable=waiting_for(observed.attempts.values(), "Unschedulable", UNSCHEDULABLE_SECONDS, now, wakes),
+        held=sum(is_queued(one) for one in current),
         queued=waiting_for(observed.attempts.values(), "Queued", QUEUED_SECONDS, now, wakes),
         queue_reason=observed.queue_reason,
         proposals=stage.strategy.fault if stage.strategy is not None else None,
@@ -137,7 +139,7 @@ def plan(observed: Observed, now: float) -> Plan:
         unreadable=observed.unreadable,
         imported=observed.imported,
         starting=bool(fill.start or fill.create),
-        running=sum(_runs(observed, trial) for trial in ledger.unfinished.values()),
+        running=sum(one.phase is AttemptPhase.RUNNING for one in current),
         measuring=measured,
         devices=known,
         slots=slots,
@@ -254,8 +256,3 @@ def _expired(experiment: NASExperiment, completed: datetime | None, now: float, 
     if now < due:
         wakes.at(due)
     return now >= due
-
-
-def _runs(observed: Observed, trial: Trial) -> bool:
-    attempt = observed.attempts.get(trial.attempt_name)
-    return attempt is not None and attempt.phase is AttemptPhase.RUNNING

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from kubenas.api.status import ExperimentStatus
 from kubenas.api.trial import MAX_CLASSES
-from kubenas.experiment.admission import is_queued
 from kubenas.experiment.capacity import capacity
 from kubenas.experiment.device_queues import on_devices
 from kubenas.experiment.judged import Judged
@@ -92,7 +91,7 @@ def progress(observed: Observed, status: ExperimentStatus, before: Progress | No
         trials_max=max(total_trials(stages, ledger), len(ledger)),
         slots_busy=slots.busy,
         slots_allowed=slots.slots,
-        slots_queued=sum(map(is_queued, observed.attempts.values())),
+        slots_queued=status.counts.queued if status.counts else 0,
         front_size=len(front(stages, ledger).members) if several else None,
         top=tuple(
             Standing(

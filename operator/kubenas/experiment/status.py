@@ -29,6 +29,7 @@ def experiment_status(experiment: NASExperiment, ledger: Ledger, seen: Seen, now
     old = experiment.status
     counts = Counts(
         pending=len(ledger.unfinished) - seen.running - len(seen.measuring),
+        queued=seen.held,
         running=seen.running,
         measuring=len(seen.measuring),
         succeeded=ledger.count("Succeeded"),
