@@ -410,6 +410,13 @@ WRONG: Final = [
     ),
     Wrong("queue with a space", "spec.queueName", "the gpus", "spec.queueName", "should match"),
     Wrong(
+        "queue of an alternative with a space",
+        "spec.trialTemplate.alternatives",
+        [{"afterDisruptions": 2, "queueName": "the gpus"}],
+        "spec.trialTemplate.alternatives[0].queueName",
+        "should match",
+    ),
+    Wrong(
         "priority without a queue",
         "spec.workloadPriorityClass",
         "high",

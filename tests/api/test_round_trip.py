@@ -280,6 +280,7 @@ experiment_specs = made(
                 Alternative,
                 after_disruptions=st.integers(1, 1000),
                 price_class=st.sampled_from(["spot", "on-demand"]),
+                queue_name=optional(names),
                 spec=free_objects,
             ),
             "after_disruptions",

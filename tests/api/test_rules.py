@@ -91,6 +91,7 @@ MODELS: dict[type[Ruled], Drawn] = {
             "storage": storages,
             "budget": budgets,
             "workload_priority_class": st.sampled_from([None, "high"]),
+            "queue_name": st.sampled_from([None, None, "gpus"]),
         },
     ),
     Keep: mutated(valid.keeps),

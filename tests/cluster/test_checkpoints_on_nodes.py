@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from kubenas.api.experiment import PRIORITY_LABEL, QUEUE_LABEL
+from kubenas.api.queue import PRIORITY_LABEL, QUEUE_LABEL
 from kubenas_trial import checkpoint
 from kubenas_trial.checkpoint import Checkpoint
 from tests.cluster import kueue_controller

@@ -63,6 +63,16 @@ def test_a_pod_that_waits_in_another_queue_is_made_anew(queue: str | None) -> No
     assert [w.status.attempt for w in planned(QUEUED, trials=[trial()], attempts=[runs]).write] == [1]
 
 
+def test_a_trial_that_was_taken_away_waits_in_the_queue_of_its_alternative() -> None:
+    template = {"alternatives": [{"afterDisruptions": 2, "queueName": "on-demand"}]}
+    of = experiment(queueName="spot", trialTemplate=template)
+    for disruptions, queue in ((0, "spot"), (1, "spot"), (2, "on-demand"), (3, "on-demand")):
+        there = trial(disruptions=disruptions)
+        for name in ("spot", "on-demand"):
+            [write] = planned(of, trials=[there], attempts=[held(queue=name)]).write
+            assert write.status.attempt == (1 if name == queue else 2)
+
+
 def test_a_pod_waits_for_a_node_since_it_was_admitted() -> None:
     before = held(seconds=3600)
     shown = replace(before, waiting=Waiting("Unschedulable", "0/3 nodes are available", NOW - 3600))

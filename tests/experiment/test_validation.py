@@ -62,6 +62,21 @@ WRONG = [
     ("label key", ("spec.trialTemplate.metadata.labels", {"a b": ""}), "labels[a b]", "no valid key"),
     ("own label", ("spec.trialTemplate.metadata.labels", {"kubenas.io/trial": "x"}), "labels[kubenas.io/trial]", "own"),
     ("own annotation", ("spec.trialTemplate.metadata.annotations", {"kubenas.io/a": ""}), "annotations[", "own"),
+    (
+        "queue by a label",
+        ("spec.trialTemplate.metadata.labels", {"kueue.x-k8s.io/queue-name": "gpus"}),
+        "spec.trialTemplate.metadata.labels[kueue.x-k8s.io/queue-name]",
+        "remove it, and give spec.queueName",
+    ),
+    (
+        "queue by a label of an alternative",
+        (
+            "spec.trialTemplate.alternatives",
+            [{"afterDisruptions": 1, "metadata": {"labels": {"kueue.x-k8s.io/priority-class": "high"}}}],
+        ),
+        "spec.trialTemplate.alternatives[0].metadata.labels[kueue.x-k8s.io/priority-class]",
+        "remove it, and give spec.workloadPriorityClass",
+    ),
     ("restart policy", (f"{POD}.restartPolicy", "OnFailure"), f"{POD}.restartPolicy", "must be Never"),
     (
         "own label of an alternative",
@@ -189,7 +204,7 @@ RIGHT = [
     ("replaced volumes", (f"{POD}.volumes", [{"name": "v", "emptyDir": {}}, {"$patch": "replace"}])),
     ("other volume", (f"{POD}.volumes", [{"$retainKeys": ["name", "nfs"], "name": "checkpoints", "nfs": {}}])),
     ("nothing instead of volumes", (f"{POD}.volumes", None)),
-    ("label", ("spec.trialTemplate.metadata.labels", {"kueue.x-k8s.io/queue-name": "gpus", "team": ""})),
+    ("label", ("spec.trialTemplate.metadata.labels", {"example.com/team": "vision", "team": ""})),
     ("other pod fields", ("spec.trialTemplate.spec", {"tolerations": [{"operator": "Exists"}], "volumes": []})),
 ]
 

@@ -154,7 +154,7 @@ def test_a_template_changes_the_shared_memory() -> None:
 
 SPOT = {
     "priceClass": "spot",
-    "metadata": {"labels": {"kueue.x-k8s.io/queue-name": "spot", "team": "vision"}},
+    "metadata": {"labels": {"team": "vision"}},
     "spec": {
         "nodeSelector": {"karpenter.sh/capacity-type": "spot", "gpu": "l4"},
         "containers": [{"name": "trainer", "resources": {"limits": {"memory": "16Gi"}}}],
@@ -164,7 +164,7 @@ SPOT = {
         {
             "afterDisruptions": 2,
             "priceClass": "on-demand",
-            "metadata": {"labels": {"kueue.x-k8s.io/queue-name": "on-demand"}},
+            "queueName": "on-demand",
             "spec": {"nodeSelector": {"karpenter.sh/capacity-type": "on-demand"}},
         },
     ],
@@ -184,10 +184,11 @@ SPOT = {
 def test_an_alternative_is_merged_over_the_template(
     disruptions: int, price_class: str, capacity: str, queue: str
 ) -> None:
-    made = manifest(experiment(trialTemplate=SPOT), builders.trial(0, disruptions=disruptions))
+    made = manifest(experiment(queueName="spot", trialTemplate=SPOT), builders.trial(0, disruptions=disruptions))
     labels = made["metadata"]["labels"]
     assert labels["kubenas.io/price-class"] == price_class
     assert (labels["kueue.x-k8s.io/queue-name"], labels["team"]) == (queue, "vision")
+    assert made["metadata"]["annotations"]["kubenas.io/queue"] == queue
     assert made["spec"]["nodeSelector"] == {"karpenter.sh/capacity-type": capacity, "gpu": "l4"}
     assert trainer(made["spec"])["resources"]["limits"]["memory"] == "16Gi"
 
@@ -195,10 +196,8 @@ def test_an_alternative_is_merged_over_the_template(
 def test_a_pod_of_a_queue_is_held_until_it_is_admitted() -> None:
     """By its labels Kueue knows it, whatever a template says."""
     template = {
-        "metadata": {
-            "labels": {"team": "vision", "kueue.x-k8s.io/queue-name": "another"},
-            "annotations": {"kubenas.io/queue": "another"},
-        }
+        "metadata": {"labels": {"team": "vision"}, "annotations": {"kubenas.io/queue": "another"}},
+        "alternatives": [{"afterDisruptions": 1, "queueName": "others"}],
     }
     of = experiment(queueName="gpus", workloadPriorityClass="high", trialTemplate=template)
     made = pod_manifest(of, resolve(of.spec)[0], builders.trial(), PodDefaults("image"), "t")
@@ -207,4 +206,9 @@ def test_a_pod_of_a_queue_is_held_until_it_is_admitted() -> None:
     assert labels["team"] == "vision"
     assert made["metadata"]["annotations"]["kubenas.io/queue"] == "gpus/high"
     assert made["spec"]["schedulingGates"] == [{"name": "kueue.x-k8s.io/admission"}]
-    assert "schedulingGates" not in pod(experiment(), builders.trial())
+    only_later = experiment(workloadPriorityClass="high", trialTemplate=template)
+    first, later = (manifest(only_later, builders.trial(disruptions=number)) for number in (0, 1))
+    assert "schedulingGates" not in first["spec"]
+    assert not [label for label in first["metadata"]["labels"] if "kueue" in label]
+    assert later["spec"]["schedulingGates"] == [{"name": "kueue.x-k8s.io/admission"}]
+    assert later["metadata"]["annotations"]["kubenas.io/queue"] == "others/high"

@@ -12,6 +12,7 @@ from kubenas.api.base import API_VERSION, Duration, Metadata, Model, Ruled
 from kubenas.api.evaluation import MAX_CANDIDATES, Evaluation
 from kubenas.api.fidelity import Fidelity
 from kubenas.api.objective import MAX_OBJECTIVES, Objective
+from kubenas.api.queue import QueueObjectName
 from kubenas.api.rule import ItemRule, Rule, Transition, Unique
 from kubenas.api.search import Search
 from kubenas.api.space import SearchSpace
@@ -28,11 +29,6 @@ PriceClass = Annotated[str, Field(max_length=63)]
 Price = Annotated[float, Field(ge=0, le=1e6)]
 
 MAX_PRICES: Final = 16
-
-# Kueue's, by which it knows a pod's LocalQueue and its WorkloadPriorityClass.
-QUEUE_LABEL: Final = "kueue.x-k8s.io/queue-name"
-PRIORITY_LABEL: Final = "kueue.x-k8s.io/priority-class"
-QueueObjectName = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
 
 # A pod is named EXPERIMENT-NUMBER-ATTEMPT, and its name must fit in a label's 63 characters.
 MAX_NAME_LENGTH: Final = 52
@@ -189,11 +185,16 @@ class ExperimentSpec(Ruled):
             ),
         ),
         Rule(
-            cel="!has(self.workloadPriorityClass) || has(self.queueName)",
+            cel="!has(self.workloadPriorityClass) || has(self.queueName) || "
+            "self.trialTemplate.alternatives.exists(a, has(a.queueName))",
             message="has no meaning without queueName: remove it, or name a queue",
             subject="workloadPriorityClass",
             field="workloadPriorityClass",
-            holds=lambda spec: spec.workload_priority_class is None or spec.queue_name is not None,
+            holds=lambda spec: (
+                spec.workload_priority_class is None
+                or spec.queue_name is not None
+                or any(one.queue_name is not None for one in spec.trial_template.alternatives)
+            ),
         ),
     ]
 
@@ -251,8 +252,9 @@ class ExperimentSpec(Ruled):
     storage: Storage | None = Field(default=None, description="Where checkpoints live.")
     queue_name: QueueObjectName | None = Field(
         default=None,
-        description="LocalQueue of Kueue in the experiment's namespace that each trial's pod goes through. A change "
-        "holds for pods that are not admitted yet, and for all later ones.",
+        description="LocalQueue of Kueue in the experiment's namespace that each trial's pod goes through, where no "
+        "alternative of trialTemplate names another. A change holds for pods that are not admitted yet, and for all "
+        "later ones.",
     )
     workload_priority_class: QueueObjectName | None = Field(
         default=None,

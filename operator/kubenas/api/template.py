@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Final
 from pydantic import Field
 
 from kubenas.api.base import FreeObject, LabelValue, Model, Name, Ruled
+from kubenas.api.queue import QueueObjectName
 from kubenas.api.rule import Unique
 
 AnnotationValue = Annotated[str, Field(max_length=65_536)]
@@ -20,7 +21,7 @@ class TemplateMetadata(Model):
     """Labels and annotations added to each trial's pod."""
 
     labels: dict[str, LabelValue] = Field(
-        default_factory=dict, max_length=64, description="Labels, for example a queue's name."
+        default_factory=dict, max_length=64, description="Labels, for example team: vision."
     )
     annotations: dict[str, AnnotationValue] = Field(default_factory=dict, max_length=64, description="Annotations.")
 
@@ -35,6 +36,9 @@ class Alternative(Model):
         "taken back, or lost with their node. Of several alternatives the one with the most that have come holds.",
     )
     price_class: Name = Field(default=DEFAULT_CLASS, description="What the pod's hours count as in budget.prices.")
+    queue_name: QueueObjectName | None = Field(
+        default=None, description="LocalQueue of Kueue that the pods go through; the experiment's queueName if absent."
+    )
     metadata: TemplateMetadata = Field(
         default_factory=TemplateMetadata, description="Labels and annotations, over the template's."
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubenas.api.base import API_VERSION, duration_seconds
-from kubenas.api.experiment import PRIORITY_LABEL, QUEUE_LABEL, NASExperiment
+from kubenas.api.experiment import NASExperiment
 from kubenas.api.trial import TrialSpec
 from kubenas.cluster.names import (
     ATTEMPT_LABEL,
@@ -19,7 +19,7 @@ from kubenas.cluster.names import (
     TRAINER,
     TRIAL_LABEL,
 )
-from kubenas.experiment.admission import queue_of
+from kubenas.experiment.admission import queue_labels, queue_of
 from kubenas.experiment.contract import (
     CHECKPOINT_VARIABLE,
     DATA_VARIABLE,
@@ -90,8 +90,8 @@ def pod_manifest(
 
     `token` is a secret of the attempt, by which the operator proves itself to its trainer.
     """
-    patches = experiment.spec.trial_template.after(trial.status.disruptions)
-    queue = queue_of(experiment.spec)
+    disruptions = trial.status.disruptions
+    patches, queue = experiment.spec.trial_template.after(disruptions), queue_of(experiment.spec, disruptions)
     document = trial_document(experiment.metadata.name, experiment.spec, stage, trial, checkpoints_at(experiment))
     spec = _pod_spec(
         experiment, defaults, trial, document, token if stage.rungs and len(trial.candidates) > 1 else None
@@ -107,7 +107,7 @@ def pod_manifest(
             "labels": {
                 **{key: value for patch in patches for key, value in patch.metadata.labels.items()},
                 **MANAGED_BY,
-                **_queue_labels(experiment),
+                **queue_labels(experiment.spec, disruptions),
                 EXPERIMENT_LABEL: experiment.metadata.name,
                 EXPERIMENT_UID_LABEL: experiment.metadata.uid,
                 TRIAL_LABEL: trial.name,
@@ -136,7 +136,8 @@ def _pod_spec(
     proof = [] if token is None else [{"name": STOP_TOKEN_VARIABLE, "value": token}]
     volume, mount, credentials = storage_parts(experiment)
     # Kueue adds it too: where it does not serve pods, they must not run beside the quota.
-    gates = {"schedulingGates": [{"name": KUEUE_GATE}]} if experiment.spec.queue_name else {}
+    queued = queue_of(experiment.spec, trial.status.disruptions) is not None
+    gates = {"schedulingGates": [{"name": KUEUE_GATE}]} if queued else {}
     return {
         **gates,
         "restartPolicy": "Never",
@@ -191,11 +192,6 @@ def storage_parts(experiment: NASExperiment) -> tuple[dict[str, Any], dict[str, 
     # Of the bucket alone: what is in `env` cannot be changed by it.
     credentials = {"envFrom": [{"secretRef": {"name": storage.secret}}]} if storage and storage.secret else {}
     return volume, mount, credentials
-
-
-def _queue_labels(experiment: NASExperiment) -> dict[str, str]:
-    named = {QUEUE_LABEL: experiment.spec.queue_name, PRIORITY_LABEL: experiment.spec.workload_priority_class}
-    return {label: name for label, name in named.items() if name is not None}
 
 
 def _own_folder(experiment: NASExperiment) -> str:

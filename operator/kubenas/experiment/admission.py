@@ -6,8 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from kubenas.api.experiment import ExperimentSpec
+from kubenas.api.queue import PRIORITY_LABEL, QUEUE_LABEL
+from kubenas.api.template import Alternative
 from kubenas.experiment.finding import Finding
-from kubenas.experiment.state import Attempt
+from kubenas.experiment.state import Attempt, Trial
 
 # A trial that is queued for so long is worth a condition.
 QUEUED_SECONDS = 60.0
@@ -21,11 +23,19 @@ class QueueReason:
     message: str
 
 
-def queue_of(spec: ExperimentSpec) -> str | None:
-    """What trials are queued by: the queue, and the priority class where there is one."""
-    if spec.queue_name is None or spec.workload_priority_class is None:
-        return spec.queue_name
-    return f"{spec.queue_name}/{spec.workload_priority_class}"
+def queue_labels(spec: ExperimentSpec, disruptions: int) -> dict[str, str]:
+    """By which Kueue knows what a trial's pod is queued by after so many disruptions; empty where it is not queued."""
+    *_, last = spec.trial_template.after(disruptions)
+    queue = (last.queue_name if isinstance(last, Alternative) else None) or spec.queue_name
+    if queue is None:
+        return {}
+    priority = spec.workload_priority_class
+    return {QUEUE_LABEL: queue, **({} if priority is None else {PRIORITY_LABEL: priority})}
+
+
+def queue_of(spec: ExperimentSpec, disruptions: int) -> str | None:
+    """The same in one word: the queue, and the priority class where there is one."""
+    return "/".join(queue_labels(spec, disruptions).values()) or None
 
 
 def is_queued(attempt: Attempt) -> bool:
@@ -33,9 +43,9 @@ def is_queued(attempt: Attempt) -> bool:
     return attempt.waiting is not None and attempt.waiting.reason == "Queued"
 
 
-def in_another_queue(spec: ExperimentSpec, attempt: Attempt | None) -> bool:
-    """Whether an attempt waits in a queue that is not, or no longer, the experiment's."""
-    return attempt is not None and is_queued(attempt) and attempt.queue != queue_of(spec)
+def in_another_queue(spec: ExperimentSpec, trial: Trial, attempt: Attempt | None) -> bool:
+    """Whether an attempt waits in a queue that is not, or no longer, its trial's."""
+    return attempt is not None and is_queued(attempt) and attempt.queue != queue_of(spec, trial.status.disruptions)
 
 
 def first_queued(attempts: Iterable[Attempt]) -> Attempt | None:

@@ -71,7 +71,7 @@ def outcomes(
             step = advance(trial, attempt, readings, rules, now)
             stopped = _stopped(trial, stops)
             why = over or _fault(trial, stopped, rules)
-            released = spec.suspend or trial.name in surplus or in_another_queue(spec, attempt)
+            released = spec.suspend or trial.name in surplus or in_another_queue(spec, trial, attempt)
             step = _overruled(trial, attempt, step, readings, rules, why, released=released, now=now)
             step = _noted(trial, attempt, step, stopped)
             wakes.at(step.wake_at)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from kubenas.api.base import GROUP
 from kubenas.api.errors import SpecError
+from kubenas.api.queue import PRIORITY_LABEL, QUEUE_LABEL
 from kubenas.api.template import Alternative, TrialTemplate
 from kubenas.experiment.contract import TRAINER
 from kubenas.experiment.merge import DIRECTIVE, MERGE_KEYS, RETAIN_KEYS
@@ -20,6 +21,11 @@ from kubenas.space.decisions import Decision
 _LABEL_KEY: Final = re.compile(
     r"(?:[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 )
+# What gives a pod Kueue's labels, so that it is held, told of and made anew as its queue asks for.
+_QUEUED_BY: Final = {
+    QUEUE_LABEL: "spec.queueName, or queueName of an alternative",
+    PRIORITY_LABEL: "spec.workloadPriorityClass",
+}
 _QUANTITY: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[numkKMGTPE]|[KMGTPE]i|[eE][+-]?\d+)?")
 _REPLACES: Final = {DIRECTIVE: "replace"}
 _QUOTE: Final = "must be a string: put it in quotes"
@@ -50,6 +56,9 @@ def _patch_problems(
                 yield SpecError(f"metadata.{field}[{key}]", "is no valid key: write for example example.com/team")
             elif key.startswith(f"{GROUP}/"):
                 yield SpecError(f"metadata.{field}[{key}]", f"keys that begin with {GROUP}/ are the operator's own")
+    for key, instead in _QUEUED_BY.items():
+        if key in template.metadata.labels:
+            yield SpecError(f"metadata.labels[{key}]", f"is set by the operator: remove it, and give {instead}")
     yield from _pod_problems(template.spec)
     yield from _directive_problems(template.spec, "spec")
     yield from placeholder_problems(template.spec, "spec", decisions, candidates_per_trial)
