@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
@@ -21,6 +21,7 @@ from kubenas.api.status import Cost, ExperimentStatus
 from kubenas.api.trial import Candidate, TrialStatus
 from kubenas.experiment.actions import NewTrial, Plan, WriteTrial
 from kubenas.experiment.benchmarks import Benchmark
+from kubenas.experiment.clocks import by_own_clock
 from kubenas.experiment.curves import gathered
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.plan import Observed, plan
@@ -48,6 +49,8 @@ RECONCILES_IN_ALL = 20_000
 READ_SECONDS = 0.5
 # Between two readings while trials run, where schedulers judge them.
 INTERVAL = 2.0
+# Until a pod's trainer runs, at most.
+START_SECONDS = 3.0
 # Between two reconciles the clock goes on.
 CLOCK = 1e-3
 
@@ -77,6 +80,8 @@ class Chances:
     # Of a measurement on a device: that it fails, and that its node goes away in between.
     measurement_failure: float = 0.0
     away: float = 0.0
+    # Seconds that a node's clock is ahead or behind at most.
+    skew: float = 0.0
 
 
 @dataclass
@@ -165,7 +170,9 @@ class World:
         # By attempt, of which class it is, and from when to when it has run, or until the controller gave it up.
         self.classes: dict[str, str] = {}
         self.ran: dict[str, tuple[float, float | None]] = {}
-        # Trials that were made although the budget was spent.
+        # By attempt, how far its node's clock is ahead.
+        self.clocks: dict[str, float] = {}
+        # Trials that were made although the budget was spent, whatever could be known.
         self.late = 0
         self._versions = count(1)
         self._tick = count()
@@ -258,7 +265,7 @@ class World:
             name, trial.name, AttemptPhase.WAITING, created=self.now, devices=GPU, price_class=self.classes[name]
         )
         if self.nodes is None:
-            self._at(self.rng.uniform(0, 3), lambda: self._run(name, trial))
+            self._at(self.rng.uniform(0, START_SECONDS), lambda: self._run(name, trial))
         else:
             self._at(0.0, self._schedule)
         if self.rng.random() < self.chances.pod_deletion:
@@ -352,10 +359,31 @@ class World:
         if end is None:
             self.ran[name] = (start, self.now)
 
+    def _told(self, name: str) -> float:
+        """What time it is, as an attempt's node says."""
+        return self.now + self.clocks.get(name, 0.0)
+
+    def change_budget(self, after: float, **changes: float) -> None:
+        """Have the user change the budget in a while."""
+
+        def change() -> None:
+            spec = self.experiment.spec
+            budget = spec.budget.model_copy(update=changes)
+            self.experiment = self.experiment.model_copy(update={"spec": spec.model_copy(update={"budget": budget})})
+
+        self._at(after, change)
+
+    @property
+    def unknown(self) -> float:
+        """Seconds of an attempt that its node's clock may hide: a trainer starts some time after its pod is made."""
+        return START_SECONDS if self.chances.skew else 0.0
+
     def _is_spent(self) -> bool:
-        budget = self.experiment.spec.budget
-        cost = sum(seconds / 3600 * budget.prices.get(name, 0.0) for name, seconds in self.seconds().items())
-        hours = sum(self.seconds().values()) / 3600
+        budget, known = self.experiment.spec.budget, self.seconds()
+        for name in self.ran:
+            known[self.classes[name]] -= self.unknown
+        cost = sum(seconds / 3600 * budget.prices.get(name, 0.0) for name, seconds in known.items())
+        hours = sum(known.values()) / 3600
         return cost >= (budget.cost or 1e9) or hours >= (budget.gpu_hours or 1e9)
 
     # What happens by itself
@@ -393,8 +421,9 @@ class World:
         rungs = stage_of(self.stages, trial).rungs
         if attempt.started is None or attempt.name not in self.ends or not rungs:
             return []
-        until = self.now if attempt.ended is None else attempt.ended
-        share = (until - attempt.started) / max(1e-9, self.ends[attempt.name] - attempt.started)
+        until = self.now if attempt.ended is None else attempt.ended - self.clocks.get(attempt.name, 0.0)
+        started = self.ran[attempt.name][0]
+        share = (until - started) / max(1e-9, self.ends[attempt.name] - started)
         done = share * sum(candidate.epochs or 0 for candidate in trial.candidates)
         found = []
         for candidate in trial.candidates:
@@ -441,7 +470,7 @@ class World:
         for name in pending[: max(0, self.nodes.there - held)]:
             trial = self.trials[trial_number(self.attempts[name].trial)]
             self._change(name, scheduled=self.now, waiting=None)
-            self._at(self.rng.uniform(0, 3), partial(self._run, name, trial))
+            self._at(self.rng.uniform(0, START_SECONDS), partial(self._run, name, trial))
         for name in pending[max(0, self.nodes.there - held) :]:
             if self.attempts[name].waiting is None:
                 self._change(name, waiting=Waiting("Unschedulable", "no node", self.attempts[name].created))
@@ -457,7 +486,9 @@ class World:
 
     def _run(self, name: str, trial: Trial) -> None:
         if name in self.attempts:
-            self._change(name, phase=AttemptPhase.RUNNING, started=self.now)
+            if self.chances.skew:
+                self.clocks[name] = self.rng.uniform(-self.chances.skew, self.chances.skew)
+            self._change(name, phase=AttemptPhase.RUNNING, started=self._told(name))
             self.ran[name] = (self.now, None)
             if self.classes[name] != "on-demand" and self.rng.random() < self.chances.disruption:
                 self._at(self.rng.uniform(0, 20), lambda: self._disrupt(name))
@@ -486,7 +517,7 @@ class World:
             values = [entry(self.space, stage, trial, c) for c in trial.candidates]
             message = "" if self.rng.random() < self.chances.silence else json.dumps({"results": values})
         self.paid(name)
-        self._change(name, phase=AttemptPhase.ENDED, ended=self.now, exit_code=exit_code, message=message)
+        self._change(name, phase=AttemptPhase.ENDED, ended=self._told(name), exit_code=exit_code, message=message)
         if self.nodes is not None:
             self._at(0.0, self._schedule)
 
@@ -505,7 +536,9 @@ class Controller:
         world.rng.shuffle(trials)
         for trial in trials:
             self.ledger.put(trial)
-        self.attempts = dict(world.attempts)
+        self.attempts: dict[str, Attempt] = {}
+        for name in world.attempts:
+            self._see(name)
         self.benchmarks = dict(world.benchmarks)
         self.readings = Readings()
         world.unseen_attempts.clear()
@@ -522,17 +555,23 @@ class Controller:
             if world.rng.random() < chance:
                 heard = True
                 world.unseen_attempts.remove(name)
-                for known, there in ((self.attempts, world.attempts), (self.benchmarks, world.benchmarks)):
-                    if name in there:
-                        known[name] = there[name]
-                    else:
-                        known.pop(name, None)
+                self._see(name)
+                if name in world.benchmarks:
+                    self.benchmarks[name] = world.benchmarks[name]
+                else:
+                    self.benchmarks.pop(name, None)
         for number in sorted(world.unseen_trials):
             if world.rng.random() < chance:
                 heard = True
                 world.unseen_trials.remove(number)
                 self.ledger.remove(number)
         return heard
+
+    def _see(self, name: str) -> None:
+        """Take in what there is of an attempt."""
+        there, known = self.world.attempts.get(name), self.attempts.pop(name, None)
+        if there is not None:
+            self.attempts[name] = by_own_clock(known, there, self.world.now)
 
     def reconcile(self) -> tuple[Plan, bool]:
         """One reconcile; the plan, and whether there was anything to do."""
@@ -578,16 +617,25 @@ class Controller:
 
     def _write(self, write: WriteTrial) -> None:
         self._may_crash()
+        self._keeps_values(write)
         self.ledger.put(self.world.write_trial(write.trial, write.status))
+
+    def _keeps_values(self, write: WriteTrial) -> None:
+        """Check that a trial that a budget stops keeps the last values that were read of it."""
+        if write.status.phase != "Pruned" or write.status.conditions[0].reason != "BudgetExhausted":
+            return
+        kept = {result.candidate: result.step for result in write.status.results}
+        for candidate, curve in self.readings.curves.get(write.trial.attempt_name, {}).items():
+            assert kept[candidate] == max(curve), "a value that was read is lost"
 
     def _stop(self, attempt: Attempt) -> None:
         self._may_crash()
         self.world.paid(attempt.name)
         self.world.stop(attempt.name)
-        known, there = (self.attempts, self.world.attempts)
         if attempt.benchmark is not None:
-            known, there = (self.benchmarks, self.world.benchmarks)
-        known[attempt.name] = there.get(attempt.name, attempt)
+            self.benchmarks[attempt.name] = self.world.benchmarks.get(attempt.name, attempt)
+        elif attempt.name in self.world.attempts:
+            self._see(attempt.name)
 
     def _create(self, new: NewTrial) -> None:
         self._may_crash()
@@ -607,18 +655,29 @@ class Controller:
 
     def _start(self, trial: Trial) -> None:
         self._may_crash()
-        attempt = self.world.start(trial)
-        if attempt is not None:
-            self.attempts[attempt.name] = attempt
+        if self.world.start(trial) is not None:
+            self._see(trial.attempt_name)
 
     def _may_crash(self) -> None:
         if self.world.rng.random() < self.world.chances.crash:
             raise CrashError
 
 
-def run(experiment: NASExperiment, chances: Chances, seed: int, nodes: Nodes | None = None) -> World:
-    """The world once the experiment in it has ended."""
+def run(
+    experiment: NASExperiment,
+    chances: Chances,
+    seed: int,
+    nodes: Nodes | None = None,
+    budgets: Sequence[tuple[float, Mapping[str, float]]] = (),
+) -> World:
+    """The world once the experiment in it has ended.
+
+    Args:
+        budgets: what of the budget the user changes, each after so many seconds.
+    """
     world = World(experiment, chances, Random(seed), nodes)
+    for after, changes in budgets:
+        world.change_budget(after, **changes)
     controller = Controller(world)
     for _ in range(RECONCILES_IN_ALL):
         try:

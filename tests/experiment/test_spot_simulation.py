@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from kubenas.api.experiment import NASExperiment
 from kubenas.api.validate import read_experiment
+from kubenas.experiment.spending import Spent, budget_spent
 from kubenas.experiment.state import Trial
 from tests.experiment.builders import experiment
 from tests.experiment.simulation import Chances, World, run
@@ -21,6 +22,8 @@ SLOW = settings(examples(20), suppress_health_check=[HealthCheck.too_slow])
 PRICES = {"spot": 0.5, "on-demand": 3.0}
 # Between what happens and the reconcile that hears of it.
 LATE = 0.5
+ENDS = ("Succeeded", "Failed")
+FIDELITIES = [{}, {"scheduler": "median", "minResults": 2}, {"scheduler": "asha", "mode": "promotion", "eta": 2}]
 
 
 @st.composite
@@ -29,9 +32,11 @@ def experiments(draw: st.DrawFn) -> NASExperiment:
     kind = draw(st.sampled_from(["cost", "gpuHours", None]))
     if kind is not None:
         budget[kind] = draw(st.floats(0.001, 0.05))
-    after = draw(st.integers(1, 3))
+    after, fidelity = draw(st.integers(1, 3)), draw(st.sampled_from(FIDELITIES))
     return experiment(
         search={"algorithm": "random", "seed": draw(st.integers(0, 9))},
+        evaluation={"epochs": 12, "seeds": 1 if fidelity else draw(st.integers(1, 2))},
+        fidelity=fidelity,
         trials={"max": draw(st.integers(1, 12)), "parallelism": draw(st.integers(1, 4)), "maxFailures": 1000},
         budget=budget,
         trialTemplate={
@@ -48,25 +53,43 @@ CHANCES = st.builds(
     failure=st.sampled_from([0.0, 0.3]),
     disruption=st.sampled_from([0.3, 0.9]),
     pod_deletion=st.sampled_from([0.0, 0.2]),
+    skew=st.sampled_from([0.0, 2.0, 3600.0]),
+)
+
+
+# Up and down, while it runs.
+BUDGETS = st.lists(
+    st.tuples(
+        st.floats(0, 100),
+        st.fixed_dictionaries({}, optional={"cost": st.floats(0.001, 0.05), "gpu_hours": st.floats(0.001, 0.05)}),
+    ),
+    max_size=3,
 )
 
 
 @SLOW
-@given(experiments(), CHANCES, st.integers(0, 2**32))
-def test_what_has_run_is_counted_once_and_budgets_hold(of: NASExperiment, chances: Chances, seed: int) -> None:
-    world = run(of, chances, seed)
+@given(experiments(), CHANCES, BUDGETS, st.integers(0, 2**32))
+def test_what_has_run_is_counted_once_and_budgets_hold(
+    of: NASExperiment, chances: Chances, budgets: list[tuple[float, dict[str, float]]], seed: int
+) -> None:
+    world = run(of, chances, seed, budgets=budgets)
     trials = [world.trials[number] for number in sorted(world.trials)]
     counted: dict[str, float] = {}
     for trial in trials:
         for one in trial.status.class_seconds:
             counted[one.price_class] = counted.get(one.price_class, 0.0) + one.seconds
-    true, slack = world.seconds(), LATE * len(world.ran)
+    true, slack = world.seconds(), (LATE + world.unknown) * len(world.ran)
     for name in PRICES:
         assert counted.get(name, 0.0) >= true.get(name, 0.0) - slack
         # What is deleted before it was read may have run until that is noticed.
         assert counted.get(name, 0.0) <= true.get(name, 0.0) + slack or chances.pod_deletion
     assert sum(trial.status.gpu_seconds for trial in trials) == pytest.approx(sum(counted.values()))
     assert world.late <= 1, "more than one trial was made after the budget was spent"
+    cut_short = [t for t in trials if t.status.phase == "Pruned" and t.status.conditions[0].reason == "BudgetExhausted"]
+    spent = budget_spent(world.experiment.spec.budget, sum((Spent.of(t.status) for t in trials), Spent()))
+    ended = {c.reason for c in world.experiment.status.conditions if c.status == "True" and c.type in ENDS}
+    assert ended == {"BudgetExhausted"} or not (cut_short and spent)
+    assert ended != {"BudgetExhausted"} or spent
     assert_classes_follow_disruptions(of, world, trials)
     cost = world.experiment.status.cost
     assert cost is not None

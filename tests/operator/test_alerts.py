@@ -102,7 +102,7 @@ def test_experiments_that_go_wrong_and_a_killed_operator_are_told_of(
         workspace.apply(experiment("unread", metrics={"source": "Prometheus", "interval": "1s"}))
         workspace.set_pod("unread-0-1", endings.running())
         workspace.apply(experiment("spending", budget={"gpuHours": 1}))
-        workspace.set_pod("spending-0-1", endings.running(seconds=57 * 60))
+        workspace.set_pod("spending-0-1", endings.exited(0, endings.results(accuracy=0.5), seconds=57 * 60))
         workspace.apply(experiment("unschedulable"))
         workspace.set_pod("unschedulable-0-1", endings.unschedulable("0/3 nodes are available"))
         workspace.apply(experiment("queued"))

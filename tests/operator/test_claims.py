@@ -96,13 +96,16 @@ def node(workspace: Workspace) -> Iterator[None]:
 @pytest.mark.usefixtures("node", "operator")
 def test_each_device_of_a_claim_counts_in_the_budget(workspace: Workspace) -> None:
     apply(workspace, device_class(workspace), published(workspace, 2), claim_template(workspace, 2))
-    budget = {"gpuHours": 1.9}
-    workspace.apply(experiment(trialTemplate=TEMPLATE, trials={"max": 3}, budget=budget))
+    workspace.apply(experiment(trialTemplate=TEMPLATE, trials={"max": 3}))
     until(lambda: workspace.wait_pod("nas-0-1")["spec"].get("nodeName"))
-    workspace.set_pod("nas-0-1", endings.running(3600))
+    workspace.set_pod("nas-0-1", endings.running())
+    workspace.wait_trial("nas-0", lambda status: status.get("gpus") == 2)
+    workspace.api.patch("nasexperiments", "nas", {"spec": {"budget": {"gpuHours": 1e-4}}})
     assert workspace.wait_condition("Failed")["reason"] == "BudgetExhausted"
-    assert 2 <= workspace.status()["cost"]["gpuHours"] < 2.1
-    assert workspace.trial("nas-0")["status"]["phase"] == "Pruned"
+    status = workspace.trial("nas-0")["status"]
+    assert status["phase"] == "Pruned"
+    [ran] = status["classSeconds"]
+    assert status["gpuSeconds"] == pytest.approx(2 * ran["seconds"])
 
 
 @pytest.mark.usefixtures("node")

@@ -167,8 +167,8 @@ def test_an_ended_experiment_is_deleted_after_its_time(workspace: Workspace) -> 
 @pytest.mark.usefixtures("operator")
 def test_spent_gpu_hours_end_the_search(workspace: Workspace) -> None:
     workspace.apply(experiment(trials={"max": 10, "parallelism": 1}, budget={"gpuHours": 0.5}))
-    workspace.set_pod("nas-0-1", result(0.5))
-    workspace.set_pod("nas-1-1", endings.running(seconds=1800))
+    workspace.set_pod("nas-0-1", endings.exited(0, endings.results(accuracy=0.5), seconds=1799))
+    workspace.set_pod("nas-1-1", endings.running())
     end = workspace.wait_condition("Succeeded")
     assert end["reason"] == "BudgetExhausted"
     assert "of budget.gpuHours 0.5" in end["message"]

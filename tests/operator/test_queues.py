@@ -95,7 +95,7 @@ def test_a_preempted_trial_is_queued_again_and_goes_on_from_its_checkpoint(works
     kueue_controller.priorities(workspace.control_plane, low=1, high=2)
     trials = {"max": 1, "retries": 0}
     workspace.apply(experiment(queueName="gpus", workloadPriorityClass="low", trials=trials))
-    end(workspace, "nas-0-1", endings.running(60))
+    end(workspace, "nas-0-1", endings.running())
     workspace.wait_trial("nas-0", lambda status: status.get("phase") == "Running")
     first = workspace.wait_pod("nas-0-1")
 
@@ -107,7 +107,7 @@ def test_a_preempted_trial_is_queued_again_and_goes_on_from_its_checkpoint(works
     end(workspace, "urgent-0-1", endings.running())
     status = workspace.wait_trial("nas-0", lambda status: status.get("phase") == "Queued")
     assert (status["attempt"], status.get("failures", 0)) == (2, 0)
-    assert status["gpuSeconds"] >= 60
+    assert status["gpuSeconds"] > 0
     second = workspace.wait_pod("nas-0-2")
     assert held(second)
     assert checkpoints(second) == checkpoints(first)

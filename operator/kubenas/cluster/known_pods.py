@@ -12,6 +12,7 @@ from kubenas.cluster.observe import attempt_of
 from kubenas.cluster.operator_metrics import TRIAL_PHASES
 from kubenas.cluster.versions import Versions
 from kubenas.experiment.admission import since_admission
+from kubenas.experiment.clocks import by_own_clock
 from kubenas.experiment.phases import phases_ended
 from kubenas.experiment.state import Attempt, Trial, past_attempts
 
@@ -53,7 +54,8 @@ class KnownPods:
     def put(self, attempt: Attempt) -> bool:
         """Take in an attempt; whether it says anything new."""
         known = self._attempts.get(attempt.name)
-        attempt = since_admission(known, attempt, time.time())
+        now = time.time()
+        attempt = by_own_clock(known, since_admission(known, attempt, now), now)
         if known == attempt:
             return False
         _observe_phases(known, attempt)
@@ -74,7 +76,7 @@ class KnownPods:
         """
         now = time.time()
         try:
-            attempt = attempt_of(last).departed(now)
+            attempt = by_own_clock(known, attempt_of(last), now).departed(now)
         except Exception as error:  # whatever it is, others must not feel it
             where = last["metadata"].get("namespace")
             _LOG.warning("%s: the last state of pod %s cannot be read: %s", where, known.name, error)

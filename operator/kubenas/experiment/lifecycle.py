@@ -10,6 +10,7 @@ from kubenas.experiment.admission import is_queued
 from kubenas.experiment.curves import joined, last_results, merged, missing_objective, whole_results
 from kubenas.experiment.ends import NO_RESULT, READING_SECONDS, end_of, fault_of, reported
 from kubenas.experiment.rules import Rules
+from kubenas.experiment.spending import running_since
 from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Readings, Trial, earliest, moment
 from kubenas.experiment.statuses import attempt_failed, finished, next_attempt, results_told, whole_curve
 
@@ -45,7 +46,8 @@ def advance(trial: Trial, attempt: Attempt | None, readings: Readings, rules: Ru
         return Step(attempt_failed(trial, attempt, readings, attempt.fault, rules, now))
     if attempt.gone_by is not None and now >= attempt.gone_by + LOST_SECONDS:
         return _ended(trial, attempt, readings, rules, now)
-    deadline = attempt.started + rules.timeout if attempt.started is not None and rules.timeout else None
+    since = running_since(trial, attempt)
+    deadline = since + rules.timeout if since is not None and rules.timeout else None
     if deadline is not None and now >= deadline:
         fault = Fault("Timeout", f"the attempt ran longer than trials.timeout ({rules.timeout:.0f} s)")
         return Step(attempt_failed(trial, attempt, readings, fault, rules, now))
@@ -84,14 +86,14 @@ def _in_between(
     wakes = [deadline, attempt.gone_by + LOST_SECONDS if attempt.gone_by else None]
     if status.pod is None and attempt.disruption is None and now < settled:
         return Step(wake_at=earliest(*wakes, settled))
-    running = attempt.phase is AttemptPhase.RUNNING
+    running, since = attempt.phase is AttemptPhase.RUNNING, running_since(trial, attempt)
     changes: dict[str, Any] = {
         "phase": "Running" if running else "Queued" if is_queued(attempt) else "Pending",
         "pod": attempt.name,
         "node": attempt.node,
         "price_class": attempt.price_class,
         "gpus": attempt.gpus(rules.shares),
-        "start_time": None if attempt.started is None else moment(attempt.started),
+        "start_time": None if since is None else moment(since),
         "disruption": attempt.disruption.reason if attempt.disruption else status.disruption,
     }
     read = readings.curves.get(trial.attempt_name)

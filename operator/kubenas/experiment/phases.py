@@ -25,5 +25,5 @@ def phases_ended(before: Attempt | None, after: Attempt) -> list[tuple[str, floa
 def _lengths(attempt: Attempt) -> dict[str, float]:
     times = (attempt.created, attempt.scheduled, attempt.started, attempt.ended)
     spans = zip(ATTEMPT_PHASES, times[:-1], times[1:], strict=True)
-    # Each time is of another machine's clock.
+    # Of several machines' clocks.
     return {phase: max(0.0, end - begin) for phase, begin, end in spans if begin is not None and end is not None}

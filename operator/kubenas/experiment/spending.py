@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from kubenas.api.experiment import Budget
 from kubenas.api.status import ClassCost, Cost
 from kubenas.api.trial import MAX_CLASSES, ClassSeconds, TrialStatus
-from kubenas.experiment.state import Attempt, AttemptPhase, Trial
+from kubenas.experiment.state import Attempt, AttemptPhase, Trial, earliest
 
 _HOUR = 3600.0
 # A status is not written for what its running attempts have taken more often than this.
@@ -108,18 +108,31 @@ def spending(
 def spent_by(trial: Trial, attempt: Attempt | None, shares: Mapping[str, float], now: float) -> Spent:
     """What all attempts of an unfinished trial have taken by now, the current one included."""
     status, before = trial.status, Spent.of(trial.status)
-    if trial.measuring:
-        # Its last attempt has ended, and is in the status.
+    # Once it is measured, its last attempt has ended, and is in the status.
+    start = None if trial.measuring else running_since(trial, attempt)
+    if start is None:
         return before
-    if attempt is not None:
-        seconds, gpus, name = attempt.seconds(now), attempt.gpus(shares), attempt.price_class
-    elif status.start_time is not None:
+    if attempt is None:
         # One that is gone without anyone having seen when may have run until now: a budget must hold.
-        seconds, gpus, name = max(0.0, now - status.start_time.timestamp()), status.gpus or 0.0, status.price_class
+        end, gpus, name = now, status.gpus or 0.0, status.price_class
     else:
-        return before
-    time = round(seconds * 1000)
-    return before + Spent(round(gpus * seconds * 1000), {name: time} if name and time else {})
+        end, gpus, name = attempt.ended or now, attempt.gpus(shares), attempt.price_class
+    time = round(max(0.0, end - start) * 1000)
+    return before + Spent(round(gpus * time), {name: time} if name and time else {})
+
+
+def running_since(trial: Trial, attempt: Attempt | None) -> float | None:
+    """When the current attempt of a trial began to run; None where it does not run yet.
+
+    What was noted of it holds where its pod does not say so any more, as after a restart of its node, and where it
+    says something later, as an operator that has just started may not know that a node's clock is ahead.
+    """
+    noted = trial.status.start_time.timestamp() if trial.status.start_time else None
+    if attempt is None:
+        return noted
+    if attempt.started is not None and attempt.ended is not None:
+        return attempt.started
+    return earliest(attempt.started, noted if trial.status.pod == attempt.name else None)
 
 
 def budget_spent(budget: Budget, spent: Spent) -> str | None:

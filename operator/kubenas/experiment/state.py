@@ -137,6 +137,8 @@ class Attempt:
     scheduled: float | None = None
     started: float | None = None
     ended: float | None = None
+    # By how much its node's clock is known to be ahead of the one that times are by.
+    clock: float = 0.0
     exit_code: int | None = None
     message: str = ""
     # What only the backend can know: image not pulled, out of memory, evicted …
@@ -179,10 +181,6 @@ class Attempt:
     def gpus(self, shares: Mapping[str, float]) -> float:
         """GPUs that its devices count for; each one, where `shares` says nothing else."""
         return sum(count * shares.get(name, 1.0) for name, count in self.devices.items())
-
-    def seconds(self, now: float) -> float:
-        """How long it has run until its end, or until now."""
-        return 0.0 if self.started is None else max(0.0, (self.ended or now) - self.started)
 
 
 @dataclass(frozen=True, slots=True)
