@@ -10,6 +10,8 @@ import pytest
 from kubenas.api.errors import SpecError
 from kubenas.cluster.documents import check_size
 from kubenas.cluster.store import Store
+from kubenas.experiment.state import past_attempts
+from tests.experiment.builders import trial
 
 KEY = ("default", "nas")
 
@@ -64,6 +66,13 @@ async def test_nothing_is_planned_with_what_another_specification_was_read_to_be
     assert second is not None
     assert type(second.stages[0].strategy).__name__ == "SobolSearch"
     assert second.ledger is first.ledger
+
+
+def test_a_status_that_counts_attempts_without_end_is_taken_in_at_once() -> None:
+    endless = trial(0, phase="Failed", attempt=10**12)
+    assert len(past_attempts(endless)) <= 8
+    assert past_attempts(endless)[-1] == "nas-0-1000000000000"
+    assert past_attempts(trial(1, attempt=3)) == ["nas-1-1", "nas-1-2"]
 
 
 def test_an_older_version_is_ignored() -> None:

@@ -14,6 +14,9 @@ from typing import TypeAlias
 from kubenas.api.evaluation import MAX_TRAINED
 from kubenas.api.trial import Candidate, Source, TrialSpec, TrialStatus
 
+# Earlier attempts of a trial of which anything may still be remembered.
+_PAST_ATTEMPTS = 8
+
 FINISHED = frozenset({"Succeeded", "Pruned", "Failed"})
 
 # step -> metric -> value, and that by candidate
@@ -228,9 +231,13 @@ class Readings:
 
 
 def past_attempts(trial: Trial) -> list[str]:
-    """Names of a trial's earlier attempts, and of the last of one that has ended, or at least its training."""
+    """Names of a trial's last earlier attempts, and of the last of one that has ended, or at least its training.
+
+    Those before were forgotten as they became earlier ones; a status that somebody else has written may count any number.
+    """
     over = trial.finished or trial.measuring
-    return [attempt_name(trial.name, number) for number in range(1, trial.status.attempt + over)]
+    end = trial.status.attempt + over
+    return [attempt_name(trial.name, number) for number in range(max(1, end - _PAST_ATTEMPTS), end)]
 
 
 def attempt_name(trial: str, attempt: int) -> str:
