@@ -233,7 +233,8 @@ class Readings:
 def past_attempts(trial: Trial) -> list[str]:
     """Names of a trial's last earlier attempts, and of the last of one that has ended, or at least its training.
 
-    Those before were forgotten as they became earlier ones; a status that somebody else has written may count any number.
+    Those before were forgotten as they became earlier ones; a status that somebody else has written may count any
+    number.
     """
     over = trial.finished or trial.measuring
     end = trial.status.attempt + over
