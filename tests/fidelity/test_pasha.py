@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from kubenas.api.fidelity import Fidelity
 from kubenas.fidelity.base import Promotion, RungCurve, Training, Value
+from kubenas.fidelity.curves import RungCurves
 from kubenas.fidelity.load import build_scheduler
 from kubenas.fidelity.pasha import PASHA
 from kubenas.fidelity.promotion import PromotingASHA
@@ -37,7 +38,7 @@ def begun(curves: Curves) -> dict[Training, int]:
 
 
 def promoted(curves: Curves) -> list[Promotion]:
-    return PASHA(EPOCHS, min_epochs=1, eta=3).promotions(curves, begun(curves))
+    return PASHA(EPOCHS, min_epochs=1, eta=3).promotions(RungCurves(curves), begun(curves))
 
 
 LOSERS = [(0.0,), (0.0,), (0.01,), (0.02,), (0.03,), (0.04,)]
@@ -53,7 +54,9 @@ def test_as_long_as_the_order_is_the_same_there_are_two_rungs() -> None:
     stable = come((0.3, 0.5), (0.2, 0.4), (0.1, 0.3), *LOSERS)
     assert promoted(stable) == []
     # ASHA would have gone on.
-    assert PromotingASHA(EPOCHS, min_epochs=1, eta=3).promotions(stable, begun(stable)) == [Promotion(one(0), 9)]
+    assert PromotingASHA(EPOCHS, min_epochs=1, eta=3).promotions(RungCurves(stable), begun(stable)) == [
+        Promotion(one(0), 9)
+    ]
 
 
 def test_another_order_at_the_top_opens_one_more() -> None:
@@ -82,19 +85,19 @@ def test_the_last_resort_opens_no_rung() -> None:
     """It is trained to the end from a rung far below."""
     stable = come((0.3, 0.5), (0.2, 0.4), (0.1, 0.3), *LOSERS)
     pasha = PASHA(EPOCHS, min_epochs=1, eta=3)
-    last = pasha.last_resort(stable, begun(stable))
+    last = pasha.last_resort(RungCurves(stable), begun(stable))
     assert last == Promotion(one(0), EPOCHS)
     more = {**stable, one(9): {1: worth(0.04), 3: worth(0.2)}}
-    assert pasha.promotions(more, {**begun(more), one(0): EPOCHS}) == []
+    assert pasha.promotions(RungCurves(more), {**begun(more), one(0): EPOCHS}) == []
     ended = {**more, one(0): {**more[one(0)], EPOCHS: worth(0.9)}}
-    assert pasha.promotions(ended, {**begun(more), one(0): EPOCHS}) == []
+    assert pasha.promotions(RungCurves(ended), {**begun(more), one(0): EPOCHS}) == []
 
 
 @given(st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=4), min_size=1, max_size=12))
 @examples(200)
 def test_it_promotes_some_of_those_that_asha_would(values: list[list[int]]) -> None:
     curves = come(*values)
-    allowed = PromotingASHA(EPOCHS, min_epochs=1, eta=3).promotions(curves, begun(curves))
+    allowed = PromotingASHA(EPOCHS, min_epochs=1, eta=3).promotions(RungCurves(curves), begun(curves))
     found = promoted(curves)
     assert found == [promotion for promotion in allowed if promotion in found]
     levels = [max(curve) for curve in curves.values()]

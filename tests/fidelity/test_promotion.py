@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from kubenas.api.fidelity import Fidelity
 from kubenas.fidelity.base import Promoter, Promotion, RungCurve, Training, Value
+from kubenas.fidelity.curves import RungCurves
 from kubenas.fidelity.load import build_scheduler
 from kubenas.fidelity.promotion import PromotingASHA
 from tests.properties import examples
@@ -41,34 +42,38 @@ def test_asha_promotes_the_best_third_of_the_highest_rung_first() -> None:
     asha = PromotingASHA(EPOCHS, min_epochs=1, eta=3)
     assert asha.rungs == (1, 3, 9)
     curves: Curves = {one(number): {1: worth(number / 10)} for number in range(6)}
-    assert asha.promotions(curves, begun(curves)) == [Promotion(one(5), 3), Promotion(one(4), 3)]
+    assert asha.promotions(RungCurves(curves), begun(curves)) == [Promotion(one(5), 3), Promotion(one(4), 3)]
     for number, value in ((5, 0.1), (4, 0.2), (3, 0.3)):
         curves[one(number)] = {**curves[one(number)], 3: worth(value)}
-    assert asha.promotions(curves, begun(curves)) == [Promotion(one(3), 9)]
-    assert asha.promotions(curves, {**begun(curves), one(3): 9}) == [], "it is under way"
+    assert asha.promotions(RungCurves(curves), begun(curves)) == [Promotion(one(3), 9)]
+    assert asha.promotions(RungCurves(curves), {**begun(curves), one(3): 9}) == [], "it is under way"
     curves[one(6)], curves[one(7)], curves[one(8)] = ({1: worth(value)} for value in (0.9, 0.8, -1))
-    assert asha.promotions(curves, begun(curves)) == [Promotion(one(3), 9), Promotion(one(6), 3), Promotion(one(7), 3)]
+    assert asha.promotions(RungCurves(curves), begun(curves)) == [
+        Promotion(one(3), 9),
+        Promotion(one(6), 3),
+        Promotion(one(7), 3),
+    ]
 
 
 def test_of_equal_ones_no_more_go_on_than_a_third() -> None:
     asha = PromotingASHA(EPOCHS, min_epochs=1, eta=3)
     curves: Curves = {one(number): {1: worth(0.5)} for number in range(3)}
-    assert asha.promotions(curves, begun(curves)) == [Promotion(one(0), 3)]
+    assert asha.promotions(RungCurves(curves), begun(curves)) == [Promotion(one(0), 3)]
 
 
 def test_what_breaks_a_limit_goes_on_last() -> None:
     asha = PromotingASHA(EPOCHS, min_epochs=1, eta=2)
     curves: Curves = {one(0): {1: worth(0.9, violation=0.1)}, one(1): {1: worth(0.1)}}
-    assert asha.promotions(curves, begun(curves)) == [Promotion(one(1), 2)]
-    assert asha.last_resort(curves, begun(curves)) == Promotion(one(1), EPOCHS)
+    assert asha.promotions(RungCurves(curves), begun(curves)) == [Promotion(one(1), 2)]
+    assert asha.last_resort(RungCurves(curves), begun(curves)) == Promotion(one(1), EPOCHS)
 
 
 def test_the_last_resort_is_the_best_of_those_that_have_come_farthest_and_not_failed() -> None:
     asha = PromotingASHA(EPOCHS, min_epochs=1, eta=3)
-    assert asha.last_resort({}, {}) is None
+    assert asha.last_resort(RungCurves({}), {}) is None
     curves: Curves = {one(0): {1: worth(0.9)}, one(1): {1: worth(0.2), 3: worth(0.3)}, one(2): {1: worth(0.8)}}
-    assert asha.last_resort(curves, begun(curves)) == Promotion(one(1), EPOCHS)
-    assert asha.last_resort(curves, {**begun(curves), one(1): EPOCHS}) == Promotion(one(0), EPOCHS)
+    assert asha.last_resort(RungCurves(curves), begun(curves)) == Promotion(one(1), EPOCHS)
+    assert asha.last_resort(RungCurves(curves), {**begun(curves), one(1): EPOCHS}) == Promotion(one(0), EPOCHS)
 
 
 @given(st.randoms(use_true_random=False))
@@ -81,7 +86,7 @@ def test_a_whole_search_promotes_as_many_as_synchronous_halving_at_least(rng: Ra
     running: list[Training] = []
     while True:
         while len(running) < workers:
-            due = [one for one in asha.promotions(curves, started) if one.training not in running]
+            due = [one for one in asha.promotions(RungCurves(curves), started) if one.training not in running]
             if due:
                 started[due[0].training] = due[0].epochs
                 running.append(due[0].training)

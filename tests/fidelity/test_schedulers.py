@@ -16,6 +16,7 @@ from kubenas.api.fidelity import Fidelity
 from kubenas.fidelity.asha import ASHA
 from kubenas.fidelity.base import RungCurve, Training, Value
 from kubenas.fidelity.conformance import conforms, curves_at
+from kubenas.fidelity.curves import RungCurves
 from kubenas.fidelity.extrapolation import Extrapolation
 from kubenas.fidelity.hyperband import Hyperband
 from kubenas.fidelity.load import SCHEDULERS, build_scheduler
@@ -66,7 +67,7 @@ def test_none_is_no_scheduler() -> None:
 @given(st.randoms(use_true_random=False).map(lambda rng: curves_at(rng, (1, 3, 9, 27))))
 @examples(200)
 def test_asha_never_stops_who_is_among_the_best_at_its_highest_rung(curves: dict[Training, dict[int, Value]]) -> None:
-    stopped = ASHA(EPOCHS, min_epochs=1, eta=3).stops(curves, curves.keys())
+    stopped = ASHA(EPOCHS, min_epochs=1, eta=3).stops(RungCurves(curves), curves.keys())
     for training, curve in curves.items():
         rung = max(curve)
         here = [other[rung].score for other in curves.values() if rung in other]
@@ -79,21 +80,21 @@ def test_asha_judges_again_who_came_early() -> None:
     asha = ASHA(EPOCHS, min_epochs=1, eta=3)
     assert asha.rungs == (1, 3, 9, 27)
     curves = scored(0.1)
-    assert asha.stops(curves, curves) == {}
+    assert asha.stops(RungCurves(curves), curves) == {}
     curves = scored(0.1, 0.2)
-    assert asha.stops(curves, curves).keys() == {one(0)}
+    assert asha.stops(RungCurves(curves), curves).keys() == {one(0)}
     curves = scored(0.1, 0.2, 0.3)
-    assert asha.stops(curves, curves).keys() == {one(0), one(1)}
+    assert asha.stops(RungCurves(curves), curves).keys() == {one(0), one(1)}
     further = curves | {one(1): {1: worth(0.2), 3: worth(0.9)}}
-    assert asha.stops(further, further).keys() == {one(0)}, "it is judged at its highest rung"
-    assert asha.stops(curves, [one(2)]) == {}
+    assert asha.stops(RungCurves(further), further).keys() == {one(0)}, "it is judged at its highest rung"
+    assert asha.stops(RungCurves(curves), [one(2)]) == {}
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=40), st.integers(2, 64))
 def test_the_best_goes_on_and_few_with_a_large_eta(values: list[int], eta: int) -> None:
     """However few are known: of those equal to the last that goes on, all do."""
     curves = scored(*map(float, values))
-    go_on = curves.keys() - ASHA(EPOCHS, min_epochs=1, eta=eta).stops(curves, curves).keys()
+    go_on = curves.keys() - ASHA(EPOCHS, min_epochs=1, eta=eta).stops(RungCurves(curves), curves).keys()
     count = max(1, len(values) // eta)
     assert {one.trial for one in go_on} == {
         trial for trial, value in enumerate(values) if value >= sorted(values, reverse=True)[count - 1]
@@ -102,7 +103,7 @@ def test_the_best_goes_on_and_few_with_a_large_eta(values: list[int], eta: int) 
 
 def test_a_violated_limit_is_worse_than_any_value() -> None:
     curves = scored(0.1, 0.2, 0.3) | {one(2): {1: worth(0.9, violation=0.5)}}
-    assert ASHA(EPOCHS, min_epochs=1, eta=3).stops(curves, curves).keys() == {one(0), one(2)}
+    assert ASHA(EPOCHS, min_epochs=1, eta=3).stops(RungCurves(curves), curves).keys() == {one(0), one(2)}
 
 
 def test_asha_keeps_a_front_of_several_objectives() -> None:
@@ -118,7 +119,7 @@ def test_asha_keeps_a_front_of_several_objectives() -> None:
         (0, -10),
     ]
     curves = {one(i): {1: Value((0.0, a), (a, b))} for i, (a, b) in enumerate(points)}
-    stopped = ASHA(EPOCHS, min_epochs=1, eta=3).stops(curves, curves)
+    stopped = ASHA(EPOCHS, min_epochs=1, eta=3).stops(RungCurves(curves), curves)
     assert stopped.keys() == {one(i) for i in range(3, 9)}
 
 
@@ -130,7 +131,7 @@ def test_hyperband_fills_its_brackets_as_the_paper_does() -> None:
     last = next(trial for trial in range(143) if hyperband.bracket(trial) == 4)
     first = [trial for trial in range(143) if hyperband.bracket(trial) == 0][:6]
     curves = {one(trial): {1: worth(value), 3: worth(value)} for value, trial in enumerate([later, last, *first])}
-    assert hyperband.stops(curves, curves).keys() == {one(trial) for trial in first[:4]}
+    assert hyperband.stops(RungCurves(curves), curves).keys() == {one(trial) for trial in first[:4]}
 
 
 @given(st.lists(st.floats(-1, 1), min_size=6, max_size=9), st.floats(-1, 1))
@@ -139,21 +140,22 @@ def test_the_median_is_a_true_one_of_running_means(others: list[float], mine: fl
     assert rule.rungs == (1, 2, 3)
     curves: Curves = {one(i): {1: worth(0.0), 2: worth(value)} for i, value in enumerate(others, start=1)}
     curves[one(0)] = {1: worth(mine), 2: worth(-1.0)}
-    stopped = one(0) in rule.stops(curves, [one(0)])
+    stopped = one(0) in rule.stops(RungCurves(curves), [one(0)])
     assert stopped is (max(mine, -1.0) < median(value / 2 for value in others))
-    assert rule.stops({k: v for k, v in curves.items() if k[0] < 5}, [one(0)]) == {}, "too few others"
+    assert rule.stops(RungCurves({k: v for k, v in curves.items() if k[0] < 5}), [one(0)]) == {}, "too few others"
 
 
 def test_patience_needs_no_others() -> None:
     rule = Patience(50, min_epochs=1, patience=10)
     assert rule.rungs == (10, 20, 30, 40)
     rising = {10: worth(0.1), 20: worth(0.2), 30: worth(0.3)}
-    assert rule.stops({one(0): rising}, [one(0)]) == {}
-    (stop,) = rule.stops({one(0): {**rising, 40: worth(0.3)}}, [one(0)]).values()
+    assert rule.stops(RungCurves({one(0): rising}), [one(0)]) == {}
+    (stop,) = rule.stops(RungCurves({one(0): {**rising, 40: worth(0.3)}}), [one(0)]).values()
     assert stop.epoch == 40
     # Whether it has improved cannot be told where the rung before was not seen.
-    assert rule.stops({one(0): {10: worth(0.5), 30: worth(0.3)}}, [one(0)]) == {}
-    assert Patience(50, min_epochs=30, patience=10).stops({one(0): {10: worth(0.5), 20: worth(0.3)}}, [one(0)]) == {}
+    assert rule.stops(RungCurves({one(0): {10: worth(0.5), 30: worth(0.3)}}), [one(0)]) == {}
+    falling = RungCurves({one(0): {10: worth(0.5), 20: worth(0.3)}})
+    assert Patience(50, min_epochs=30, patience=10).stops(falling, [one(0)]) == {}
 
 
 @given(st.integers(0, 10_000), st.integers(12, 60), st.floats(0, 1))
@@ -171,9 +173,9 @@ def test_extrapolation_agrees_with_a_linear_regression_on_lines(seed: int, count
     deviation = spread * np.sqrt(1 + 1 / len(x) + (mine - x.mean()) ** 2 / ((x - x.mean()) ** 2).sum())
     chance = norm.sf(y.max(), line.predict([[mine]])[0], deviation)
     assume(x.min() < mine < x.max() and not 1e-4 < chance < 0.3)
-    assert (one(0) in rule.stops(curves, [one(0)])) is bool(chance < 0.05)
+    assert (one(0) in rule.stops(RungCurves(curves), [one(0)])) is bool(chance < 0.05)
     few = dict([*curves.items()][:3]) | {one(0): curves[one(0)]}
-    assert rule.stops(few, [one(0)]) == {}, "too few have come to the end"
+    assert rule.stops(RungCurves(few), [one(0)]) == {}, "too few have come to the end"
 
 
 def test_extrapolation_follows_curves_that_still_rise() -> None:
@@ -186,10 +188,10 @@ def test_extrapolation_follows_curves_that_still_rise() -> None:
     }
     curves |= {one(30): {1: worth(0.9 - 0.99), 2: worth(0.9)}, one(31): {1: worth(0.9 - 0.05), 2: worth(0.9)}}
     rule = Extrapolation(EPOCHS, min_epochs=1, min_results=4, chance=0.05)
-    assert rule.stops(curves, [one(30), one(31)]).keys() == {one(31)}
+    assert rule.stops(RungCurves(curves), [one(30), one(31)]).keys() == {one(31)}
 
 
 def test_one_epoch_leaves_as_many_as_asked_for() -> None:
     curves = scored(0.1, 0.5, 0.3, 0.4)
-    assert OneEpoch(EPOCHS, min_epochs=1, top=2).stops(curves, curves).keys() == {one(0), one(2)}
+    assert OneEpoch(EPOCHS, min_epochs=1, top=2).stops(RungCurves(curves), curves).keys() == {one(0), one(2)}
     assert OneEpoch(1, min_epochs=1, top=2).rungs == ()

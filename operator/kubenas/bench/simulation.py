@@ -143,8 +143,8 @@ class _Backend:
             self._now = event.time
             if event.epochs < self._until[event.name] and event.row is not None:
                 value = float(self._table.curve[event.epochs][event.row])
-                known = self._readings.curves.setdefault(event.name, {}).setdefault("0", {})
-                known[event.epochs] = {_metric(0): value}
+                known = self._readings.curves.get(event.name, {}).get("0", {})
+                self._readings.curves[event.name] = {"0": {**known, event.epochs: {_metric(0): value}}}
             else:
                 self._attempts[event.name] = self._ended(self._attempts[event.name], event.row, event.epochs)
                 self._finish(event.name, event.row, event.epochs)

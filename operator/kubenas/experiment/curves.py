@@ -65,7 +65,8 @@ def gathered(
         steps = sorted(curve) if whole else _thinned(sorted(curve), max(1, most // 2), steps_at(curve, rungs).values())
         if steps:
             curves[candidate.id] = {step: curve[step] for step in steps}
-    return curves
+    # The same object where nothing is new, by which others see that.
+    return known if curves == known else curves
 
 
 def joined(known: Sequence[Point], read: Curves | None) -> Curves:

@@ -11,14 +11,12 @@ from kubenas.api.objective import Objective
 from kubenas.api.trial import StoppedCandidate, TrialStatus
 from kubenas.experiment.actions import Announcement, WriteTrial
 from kubenas.experiment.admission import in_another_queue
-from kubenas.experiment.curves import joined
 from kubenas.experiment.device_queues import Devices
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.lifecycle import NO_IMPROVEMENT, Step, advance, prune, release
 from kubenas.experiment.measuring import advance_measuring, given_up, queued
 from kubenas.experiment.objectives import best_value
 from kubenas.experiment.rules import Rules
-from kubenas.experiment.rungs import rung_curves, trained
 from kubenas.experiment.stages import ResolvedStage, stage_named
 from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Readings, Trial
 from kubenas.experiment.trainings import is_partway, promoter_of
@@ -104,23 +102,21 @@ def _stops(stages: Sequence[ResolvedStage], ledger: Ledger, readings: Readings) 
     for stage in stages:
         if stage.scheduler is None or promoter_of(stage):
             continue
+        record = ledger.stage(stage.name)
+        trials = (trial for trial in ledger.unfinished.values() if trial.stage == stage.name)
         seen: dict[Training, RungCurve] = {}
         running, stopped = set[Training](), set[Training]()
-        for trial in ledger.unfinished.values():
-            if trial.stage != stage.name:
-                continue
+        for shown in record.shown.of(stage, trials, readings):
+            trial = shown.trial
             stopped |= {Training(trial.number, one.candidate) for one in trial.status.stopped_candidates}
-            known = joined(trial.status.curve, readings.curves.get(trial.attempt_name))
-            curves = rung_curves(stage, trial.number, known)
-            seen |= curves
-            over = trained(trial.candidates, known)
+            seen |= shown.curves
             if not trial.measuring:
-                running |= {training for training in curves if training.candidate not in over}
+                running |= {training for training in shown.curves if training.candidate not in shown.trained}
         if running:
-            of_all = {**ledger.stage(stage.name).trainings.curves, **seen}
+            of_all = record.trainings.with_running(seen)
             stops = stage.scheduler.stops(of_all, running)
             go_on = seen.keys() - stops.keys() - stopped
-            if not (go_on or ledger.stage(stage.name).phases["Succeeded"] or stage.scheduler.completes):
+            if not (go_on or record.phases["Succeeded"] or stage.scheduler.completes):
                 stops = _but_the_best(stops, of_all, stopped)
             found |= stops
     return found

@@ -13,6 +13,7 @@ from kubenas.experiment.front import Front
 from kubenas.experiment.judged import Judged, ranked
 from kubenas.experiment.kept_history import KeptHistory
 from kubenas.experiment.replicates import Replicates
+from kubenas.experiment.shown import ShownCurves
 from kubenas.experiment.state import FINISHED
 from kubenas.experiment.trainings import Trainings
 from kubenas.search.base import History, Observation, Strategy
@@ -37,6 +38,7 @@ class StageRecord:
         pruned: number of the last trial that was cut short; None where none was.
         phases: number of ended trials by phase.
         trainings: what those of ended trials have come to at rungs.
+        shown: what those of running trials have.
     """
 
     def __init__(self, objectives: Sequence[Objective], seeds: int, combination: Combination | None = None) -> None:
@@ -53,6 +55,7 @@ class StageRecord:
         self.pruned: int | None = None
         self.phases = dict.fromkeys(sorted(FINISHED), 0)
         self.trainings = Trainings()
+        self.shown = ShownCurves()
         # The best candidate of each of the best trials.
         self._top: list[Judged] = []
         self._created = 0

@@ -203,6 +203,8 @@ class Exposed:
 class Readings:
     """Values read from running attempts, by their names; `read_at` is when the last successful reading began.
 
+    An attempt's curves are replaced where something new was read, and never change.
+
     `exposed` is what pods of batches have shown last, `told` the candidates that a pod knows to be stopped.
     """
 

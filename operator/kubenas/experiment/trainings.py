@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from kubenas.fidelity.base import Promoter
+from kubenas.fidelity.curves import RungCurves
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,8 +43,12 @@ class Trainings:
 
     def __init__(self) -> None:
         self.curves: dict[Training, RungCurve] = {}
+        # These, and of those that run what they had shown when that was asked for last.
+        self._all = RungCurves()
+        self._shown: Mapping[Training, RungCurve] = {}
         # Epochs up to which each is trained, and by which trial; of stages that promote alone.
-        self._begun: dict[Training, tuple[int, int]] = {}
+        self._begun: dict[Training, int] = {}
+        self._by: dict[Training, int] = {}
         # How far each has come, and by which trial.
         self._come: dict[Training, tuple[int, int]] = {}
         # What became known, by the order of endings.
@@ -55,18 +60,35 @@ class Trainings:
 
     def begin(self, training: Training, epochs: int, trial: int) -> None:
         """Take in a trial that trains up to so many epochs."""
-        self._begun[training] = max(self._begun.get(training, (0, 0)), (epochs, trial))
+        before = self._begun.get(training, 0), self._by.get(training, 0)
+        self._begun[training], self._by[training] = max(before, (epochs, trial))
         self._due = None
 
     def end(self, curves: Mapping[Training, RungCurve], order: int, trial: int) -> None:
         """Take in what an ended trial has come to."""
         for training, curve in curves.items():
             self.curves[training] = {**self.curves.get(training, {}), **curve}
+            if training not in self._shown:
+                self._all.put(training, self.curves[training])
         if self._begun:
             self._ended.append((order, curves))
             for training, curve in curves.items():
                 self._come[training] = max(self._come.get(training, (0, 0)), (max(curve), trial))
             self._due = None
+
+    def with_running(self, shown: Mapping[Training, RungCurve]) -> RungCurves:
+        """The curves of all, to be read before the next call.
+
+        Args:
+            shown: what those that run have shown at rungs.
+        """
+        for training in self._shown.keys() - shown.keys():
+            self._all.put(training, self.curves.get(training, {}))
+        for training, curve in shown.items():
+            if curve is not self._shown.get(training):
+                self._all.put(training, curve)
+        self._shown = shown
+        return self._all
 
     def waiting(self, promoter: Promoter) -> set[int]:
         """Numbers of the trials that trainings would go on from: of those that have not come to the end."""
@@ -82,28 +104,24 @@ class Trainings:
         if results_seen is not None:
             return self._promoted(promoter, self._known(results_seen))
         if self._due is None:
-            self._due = self._promoted(promoter, self.curves)
+            self._due = self._promoted(promoter, self._all)
         return self._due
 
     def last_resort(self, promoter: Promoter) -> list[Promoted]:
         """The one that goes on to the end where nothing else is left to do and none has come there, if there is one."""
-        begun = {training: epochs for training, (epochs, _) in self._begun.items()}
-        last = promoter.last_resort(self.curves, begun)
-        return [] if last is None else [Promoted(last.training, last.epochs, self._begun[last.training][1])]
+        last = promoter.last_resort(self._all, self._begun)
+        return [] if last is None else [Promoted(last.training, last.epochs, self._by[last.training])]
 
-    def _promoted(self, promoter: Promoter, curves: Mapping[Training, RungCurve]) -> list[Promoted]:
-        begun = {training: epochs for training, (epochs, _) in self._begun.items()}
-        return [
-            Promoted(one.training, one.epochs, self._begun[one.training][1])
-            for one in promoter.promotions(curves, begun)
-        ]
+    def _promoted(self, promoter: Promoter, curves: RungCurves) -> list[Promoted]:
+        found = promoter.promotions(curves, self._begun)
+        return [Promoted(one.training, one.epochs, self._by[one.training]) for one in found]
 
-    def _known(self, results_seen: int) -> dict[Training, RungCurve]:
+    def _known(self, results_seen: int) -> RungCurves:
         known: dict[Training, RungCurve] = {}
         for order, curves in self._ended:
             for training, curve in curves.items() if order <= results_seen else ():
                 known[training] = {**known.get(training, {}), **curve}
-        return known
+        return RungCurves(known)
 
 
 def promoter_of(stage: ResolvedStage | None) -> Promoter | None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from kubenas.fidelity.base import RungCurves, Scheduler, Stop, Training, geometric, highest
-from kubenas.fidelity.ranks import at_rung, better_ones
+from kubenas.fidelity.base import Scheduler, Stop, Training, Value, geometric, highest
+from kubenas.fidelity.ranks import AtRungs, Place, better_ones, place
+
+if TYPE_CHECKING:
+    from kubenas.fidelity.curves import Ordered, RungCurves
 
 
 class ASHA(Scheduler):
@@ -27,14 +30,21 @@ class ASHA(Scheduler):
 
     def stops(self, curves: RungCurves, running: Collection[Training]) -> dict[Training, Stop]:
         """Those that are not among the best 1/eta at the highest rung that they have reached."""
-        found: dict[Training, Stop] = {}
-        for rung in self.rungs:
-            here = [one for one in running if highest(curves.get(one, {}), self.rungs) == rung]
-            known = at_rung(curves, rung) if here else {}
-            go_on = max(1, len(known) // self._eta)
-            better = better_ones(known)
-            for one in here:
-                if better[one] >= go_on:
-                    why = f"{better[one]} of {len(known)} candidates were better after {rung} epochs; {go_on} go on"
-                    found[one] = Stop(rung, why)
+        known, found = curves.order(AtRungs(self.rungs)), dict[Training, Stop]()
+        for one in running:
+            curve = curves.get(one, {})
+            rung = highest(curve, self.rungs)
+            if rung is None:
+                continue
+            here = known[rung]
+            stop = stopped_at(here, rung, one, curve[rung], max(1, len(here) // self._eta))
+            if stop:
+                found[one] = stop
         return found
+
+
+def stopped_at(known: Ordered[Place], rung: int, one: Training, value: Value, go_on: int) -> Stop | None:
+    """Whether a candidate is stopped at a rung that so many of all that have come there go on from."""
+    better = better_ones(known, place(one, value))
+    why = f"{better} of {len(known)} candidates were better after {rung} epochs; {go_on} go on"
+    return Stop(rung, why) if better >= go_on else None

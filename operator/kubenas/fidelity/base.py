@@ -5,7 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from kubenas.fidelity.curves import RungCurves
 
 
 class Training(NamedTuple):
@@ -30,7 +33,6 @@ class Value(NamedTuple):
 # Rung, in epochs -> what the candidate has come to there, and after all epochs where it was trained so far; a rung that
 # was not seen is not there.
 RungCurve: TypeAlias = Mapping[int, Value]
-RungCurves: TypeAlias = Mapping[Training, RungCurve]
 
 
 @dataclass(frozen=True, slots=True)

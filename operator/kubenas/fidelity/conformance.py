@@ -14,7 +14,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from random import Random
 
-from kubenas.fidelity.base import RungCurve, RungCurves, Scheduler, Stop, Training, Value, highest
+from kubenas.fidelity.base import Scheduler, Stop, Training, Value, highest
+from kubenas.fidelity.curves import RungCurves
 
 
 def _expect(holds: bool, problem: str) -> None:
@@ -26,11 +27,11 @@ def _expect(holds: bool, problem: str) -> None:
 class Told:
     """What samples have told of a stage's candidates, in whatever order they came."""
 
-    curves: dict[Training, dict[int, Value]] = field(default_factory=dict)
+    curves: RungCurves = field(default_factory=RungCurves)
 
     def sample(self, training: Training, epoch: int, value: Value) -> None:
         """Take in one."""
-        self.curves.setdefault(training, {})[epoch] = value
+        self.curves.put(training, {**self.curves.get(training, {}), epoch: value})
 
 
 def curves_at(
@@ -70,7 +71,7 @@ def conforms(
 
     for number in range(examples):
         rng = Random(number)
-        curves = curves_at(rng, rungs, objectives, epochs)
+        curves = RungCurves(curves_at(rng, rungs, objectives, epochs))
         running = {training for training, curve in curves.items() if epochs not in curve}
         answer = make().stops(curves, running)
         _is_bounded(make(), curves, answer, first)
@@ -103,7 +104,8 @@ def _is_a_function_of_what_is_known(
     for number, sample in enumerate(samples):
         told.sample(*sample)
         if number in asked:
-            scheduler.stops(told.curves, running)
+            anew = make().stops(RungCurves(told.curves), running)
+            _expect(scheduler.stops(told.curves, running) == anew, "it remembers what was asked before")
     _expect(scheduler.stops(told.curves, running) == answer, "the order of samples matters")
 
 
@@ -112,8 +114,10 @@ def _does_not_guess(
 ) -> None:
     """Who was not seen at a rung is not stopped there; values that the scheduler has no rung for change nothing."""
     training = rng.choice(sorted(curves))
-    unseen: dict[Training, RungCurve] = {**curves, training: {}}
+    unseen = RungCurves({**curves, training: {}})
     _expect(training not in make().stops(unseen, curves.keys()), "a candidate is stopped of which nothing is known")
     between = next(epoch for epoch in range(1, 10**6) if epoch not in make().rungs)
-    noisy = {one: {**curve, between: Value((0.0, 99.0), (99.0,))} for one, curve in curves.items()}
+    objectives = len(next(iter(curves[training].values())).values)
+    strange = Value((0.0, 99.0), (99.0,) * objectives)
+    noisy = RungCurves({one: {**curve, between: strange} for one, curve in curves.items()})
     _expect(make().stops(noisy, running) == make().stops(curves, running), "another epoch counts as a rung")

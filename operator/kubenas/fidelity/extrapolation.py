@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import product
+from itertools import islice, product
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 
-from kubenas.fidelity.base import RungCurve, RungCurves, Scheduler, Stop, Training, geometric
+from kubenas.fidelity.base import RungCurve, Scheduler, Stop, Training, geometric
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sklearn.gaussian_process import GaussianProcessRegressor
+
+    from kubenas.fidelity.curves import RungCurves
 
 # Between two rungs.
 _APART: Final = 2
@@ -52,6 +54,27 @@ class _Ends:
         ]
 
 
+@dataclass(frozen=True)
+class _Ended:
+    """Trainings that have come to their end within the limits, by their numbers."""
+
+    epochs: int
+
+    def __call__(self, training: Training, curve: RungCurve) -> dict[Hashable, Training]:
+        return {"": training} if self.epochs in curve and curve[self.epochs].score[0] == 0.0 else {}
+
+
+@dataclass(frozen=True)
+class _EndValues:
+    """What they have come to."""
+
+    epochs: int
+
+    def __call__(self, training: Training, curve: RungCurve) -> dict[Hashable, float]:  # noqa: ARG002
+        end = curve.get(self.epochs)
+        return {"": end.score[1]} if end and end.score[0] == 0.0 else {}
+
+
 class Extrapolation(Scheduler):
     """What will hardly become better than the best is stopped.
 
@@ -71,9 +94,10 @@ class Extrapolation(Scheduler):
 
     def stops(self, curves: RungCurves, running: Collection[Training]) -> dict[Training, Stop]:
         """Those that will hardly become the best."""
-        whole = [curves[one] for one in sorted(curves) if self._epochs in curves[one]]
-        whole = [curve for curve in whole if curve[self._epochs].score[0] == 0.0]
-        best = max((curve[self._epochs].score[1] for curve in whole), default=0.0)
+        whole = curves.order(_Ended(self._epochs)).get("")
+        values = curves.order(_EndValues(self._epochs)).get("")
+        if not (whole and values):
+            return {}
         groups: dict[tuple[int, ...], list[Training]] = {}
         for one in running:
             curve = curves.get(one, {})
@@ -82,11 +106,12 @@ class Extrapolation(Scheduler):
                 groups.setdefault(seen, []).append(one)
         found: dict[Training, Stop] = {}
         for seen, here in groups.items():
-            known = [curve for curve in whole if all(rung in curve for rung in seen)][-_LEARNED:]
+            latest = (curves[one] for one in reversed(whole))
+            known = [*islice((curve for curve in latest if all(rung in curve for rung in seen)), _LEARNED)][::-1]
             if len(known) < max(3, self._min_results):
                 continue
             ends = _learned(tuple((_values(curve, seen), curve[self._epochs].score[1]) for curve in known))
-            chances = ends.chances([_values(curves[one], seen) for one in here], best)
+            chances = ends.chances([_values(curves[one], seen) for one in here], values[-1])
             for one, chance in zip(here, chances, strict=True):
                 if chance < self._chance:
                     why = f"its chance to end better than the best is {chance:.1%} after {seen[-1]} epochs"

@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Hashable
+from dataclasses import dataclass
 from math import gcd
+from typing import TYPE_CHECKING, Final
 
-from kubenas.fidelity.asha import ASHA
-from kubenas.fidelity.base import RungCurve, RungCurves, Scheduler, Stop, Training, geometric
+from kubenas.fidelity.asha import stopped_at
+from kubenas.fidelity.base import RungCurve, Scheduler, Stop, Training, geometric, highest
+from kubenas.fidelity.ranks import Place, place
+
+if TYPE_CHECKING:
+    from kubenas.fidelity.curves import RungCurves
+
+
+@dataclass(frozen=True)
+class _InBrackets:
+    """Candidates by their bracket and the rungs of it that they have come to; the brackets of trials come in turns."""
+
+    rungs: tuple[int, ...]
+    turns: tuple[int, ...]
+
+    def __call__(self, training: Training, curve: RungCurve) -> dict[Hashable, Place]:
+        bracket = self.of(training.trial)
+        return {(bracket, rung): place(training, curve[rung]) for rung in self.rungs[bracket:] if rung in curve}
+
+    def of(self, trial: int) -> int:
+        return self.turns[trial % len(self.turns)]
 
 
 class Hyperband(Scheduler):
@@ -19,26 +40,30 @@ class Hyperband(Scheduler):
 
     def __init__(self, epochs: int, *, min_epochs: int, eta: int) -> None:
         self.rungs = geometric(min_epochs, eta, epochs)
-        self._brackets = [ASHA(epochs, min_epochs=rung, eta=eta) for rung in self.rungs]
+        self._eta: Final = eta
         last = len(self.rungs)
         # Candidates that a bracket with s rungs begins with, in a round of all brackets (their equation 1).
         begun = [-(-(last + 1) * eta**s // (s + 1)) for s in range(last, -1, -1)]
         round_of = [number for number, count in enumerate(begun) for _ in range(count)]
-        self._round = [round_of[place] for place in _scattered(len(round_of))]
+        turns = tuple(round_of[place] for place in _scattered(len(round_of)))
+        self._brackets: Final = _InBrackets(self.rungs, turns)
 
     def bracket(self, trial: int) -> int:
         """Which bracket the candidates of a trial are in: the number of its first rung."""
-        return self._round[trial % len(self._round)]
+        return self._brackets.of(trial)
 
     def stops(self, curves: RungCurves, running: Collection[Training]) -> dict[Training, Stop]:
         """Those that are not among the best 1/eta of their bracket."""
-        # The last one has no rung.
-        own: list[dict[Training, RungCurve]] = [{} for _ in (*self._brackets, None)]
-        for one, curve in curves.items():
-            own[self.bracket(one.trial)][one] = curve
-        found: dict[Training, Stop] = {}
-        for bracket, there in zip(self._brackets, own, strict=False):
-            found |= bracket.stops(there, [one for one in running if one in there])
+        known, found = curves.order(self._brackets), dict[Training, Stop]()
+        for one in running:
+            curve, bracket = curves.get(one, {}), self.bracket(one.trial)
+            rung = highest(curve, self.rungs[bracket:])
+            if rung is None:
+                continue
+            here = known[bracket, rung]
+            stop = stopped_at(here, rung, one, curve[rung], max(1, len(here) // self._eta))
+            if stop:
+                found[one] = stop
         return found
 
 

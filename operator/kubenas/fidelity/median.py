@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Sequence
-from statistics import fmean
-from typing import Final
+from collections.abc import Collection, Hashable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
-from kubenas.fidelity.base import RungCurve, RungCurves, Scheduler, Stop, Training, highest
+from kubenas.fidelity.base import RungCurve, Scheduler, Stop, Training, highest
+
+if TYPE_CHECKING:
+    from kubenas.fidelity.curves import RungCurves
 
 # Rungs, evenly spread.
 _RUNGS: Final = 16
+
+
+@dataclass(frozen=True)
+class _RunningMeans:
+    """Means over the rungs up to each, where all were seen: of violations (part 0), of the primary objective (1)."""
+
+    rungs: tuple[int, ...]
+
+    def __call__(self, training: Training, curve: RungCurve) -> dict[Hashable, float]:  # noqa: ARG002
+        means: dict[Hashable, float] = {}
+        sums = [0.0, 0.0]
+        for count, rung in enumerate(self.rungs, 1):
+            if rung not in curve:
+                break
+            for part in (0, 1):
+                sums[part] += curve[rung].score[part]
+                means[rung, part] = sums[part] / count
+        return means
 
 
 class Median(Scheduler):
@@ -28,25 +49,22 @@ class Median(Scheduler):
 
     def stops(self, curves: RungCurves, running: Collection[Training]) -> dict[Training, Stop]:
         """Those whose best is worse than the median of the others' means."""
-        found: dict[Training, Stop] = {}
-        for rung in self.rungs:
-            here = [one for one in running if highest(curves.get(one, {}), self.rungs) == rung]
-            if not here:
+        filing, found = _RunningMeans(self.rungs), dict[Training, Stop]()
+        known = curves.order(filing)
+        for one in running:
+            curve = curves.get(one, {})
+            rung = highest(curve, self.rungs)
+            if rung is None:
                 continue
-            upto = [one for one in self.rungs if one <= rung]
-            come = {one: curve for one, curve in curves.items() if rung in curve}
-            whole = {one: curve for one, curve in come.items() if all(seen in curve for seen in upto)}
-            means = {one: _mean(curve, upto) for one, curve in whole.items()}
-            parts = [sorted(mean[part] for mean in means.values()) for part in (0, 1)]
-            for one in here:
-                own, others = means.get(one), len(means) - (one in means)
-                if others < self._min_results:
-                    continue
-                violation, primary = (_median(parts[part], own[part] if own else None) for part in (0, 1))
-                best = max(curves[one][seen].score for seen in upto if seen in curves[one])
-                if best < (violation, primary):
-                    why = f"its best is worse than the median of {others} running means after {rung} epochs"
-                    found[one] = Stop(rung, why)
+            own = filing(one, curve)
+            others = len(known.get((rung, 0), ())) - ((rung, 0) in own)
+            if others < self._min_results:
+                continue
+            violation, primary = (_median(known[rung, part], own.get((rung, part))) for part in (0, 1))
+            best = max(curve[seen].score for seen in self.rungs if seen <= rung and seen in curve)
+            if best < (violation, primary):
+                why = f"its best is worse than the median of {others} running means after {rung} epochs"
+                found[one] = Stop(rung, why)
         return found
 
 
@@ -56,8 +74,3 @@ def _median(ordered: Sequence[float], without: float | None) -> float:
     count = len(ordered) - (without is not None)
     low, high = (count - 1) // 2, count // 2
     return (ordered[low + (low >= left_out)] + ordered[high + (high >= left_out)]) / 2
-
-
-def _mean(curve: RungCurve, rungs: Collection[int]) -> tuple[float, float]:
-    """Mean violation and mean of the primary objective over rungs."""
-    return fmean(curve[rung].score[0] for rung in rungs), fmean(curve[rung].score[1] for rung in rungs)

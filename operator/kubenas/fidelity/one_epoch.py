@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from kubenas.fidelity.base import RungCurves, Scheduler, Stop, Training
-from kubenas.fidelity.ranks import at_rung, better_ones
+from kubenas.fidelity.asha import stopped_at
+from kubenas.fidelity.base import Scheduler, Stop, Training
+from kubenas.fidelity.ranks import AtRungs
+
+if TYPE_CHECKING:
+    from kubenas.fidelity.curves import RungCurves
 
 
 class OneEpoch(Scheduler):
@@ -22,12 +26,11 @@ class OneEpoch(Scheduler):
 
     def stops(self, curves: RungCurves, running: Collection[Training]) -> dict[Training, Stop]:
         """Those that are not among the best."""
-        found: dict[Training, Stop] = {}
-        for rung in self.rungs:
-            known = at_rung(curves, rung)
-            better = better_ones(known)
-            for one in running:
-                if one in better and better[one] >= self._top:
-                    why = f"{better[one]} of {len(known)} candidates were better after {rung} epochs; {self._top} go on"
-                    found[one] = Stop(rung, why)
-        return found
+        known = curves.order(AtRungs(self.rungs))
+        stops = {
+            one: stopped_at(known[rung], rung, one, curves[one][rung], self._top)
+            for rung in self.rungs
+            for one in running
+            if rung in curves.get(one, {})
+        }
+        return {one: stop for one, stop in stops.items() if stop}

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import combinations, pairwise
-from typing import Final
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
 
-from kubenas.fidelity.base import Promotion, RungCurve, RungCurves, Training
+import numpy as np
+
+from kubenas.fidelity.base import Promotion, RungCurve, Training
 from kubenas.fidelity.promotion import PromotingASHA
-from kubenas.fidelity.ranks import at_rung
+from kubenas.fidelity.ranks import AtRungs
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from kubenas.fidelity.curves import RungCurves
 
 # Of the differences of those that change places back and forth: what lies below is noise.
 _PERCENTILE: Final = 0.9
@@ -37,36 +44,37 @@ class PASHA(PromotingASHA):
     def _top(self, curves: RungCurves, begun: Mapping[Training, int]) -> int:
         """The highest rung that is open, in epochs."""
         levels = (*self.rungs, self.epochs)
-        # The last resort skips rungs, when there is nothing left to promote.
-        climbing = (epochs for one, epochs in begun.items() if not _skips(curves.get(one, {}), epochs, levels))
-        farthest = max(climbing, default=0)
-        for below, top in pairwise(levels):
+        farthest = self._farthest(curves, begun, levels)
+        for below, top in pairwise(levels[:-1]):
             if top >= farthest and not self._unstable(curves, below, top):
                 return top
         return self.epochs
 
+    def _farthest(self, curves: RungCurves, begun: Mapping[Training, int], levels: Sequence[int]) -> int:
+        """The highest rung that a training has come to or goes to, from the one before.
+
+        The last resort skips rungs, when there is nothing left to promote.
+        """
+        known = curves.order(AtRungs(self.rungs))
+        for below, level in reversed([*pairwise(levels)]):
+            if any(begun.get(one.training) == level for one in known.get(below, ())):
+                return level
+        return levels[0]
+
     def _unstable(self, curves: RungCurves, below: int, top: int) -> bool:
         """Whether those at the top rung are in another order at the rung below, and not by noise alone."""
-        both = [one for one, value in at_rung(curves, top).items() if below in curves[one]]
-        after = sorted(both, key=lambda one: (curves[one][top].score, one), reverse=True)
-        before = sorted(both, key=lambda one: (curves[one][below].score, one), reverse=True)
+        known = curves.order(AtRungs(self.rungs))
+        after = [one.training for one in known.get(top, ()) if below in curves[one.training]]
+        before = [one.training for one in known.get(below, ()) if top in curves[one.training]]
         noise = self._noise(curves, after, top)
         return any(not _alike(curves[one], curves[other], top, noise) for one, other in zip(before, after, strict=True))
 
     def _noise(self, curves: RungCurves, those: Sequence[Training], top: int) -> float:
-        latest = sorted(those)[-_COMPARED:]
-        swapped = sorted(
-            abs(curves[one][top].score[1] - curves[other][top].score[1])
-            for one, other in combinations(latest, 2)
-            if _goes_back_and_forth(curves[one], curves[other], [rung for rung in self.rungs if rung < top] + [top])
-        )
-        return swapped[int(_PERCENTILE * (len(swapped) - 1))] if swapped else 0.0
-
-
-def _skips(curve: RungCurve, epochs: int, levels: Sequence[int]) -> bool:
-    """Whether a training goes, or has gone, to some epochs from lower ones than the rung before."""
-    below = max((level for level in levels if level < epochs), default=None)
-    return below is not None and below not in curve
+        latest = [curves[one] for one in sorted(those)[-_COMPARED:]]
+        values = np.array([curve[top].score[1] for curve in latest])
+        pairs = np.triu(_go_back_and_forth(latest, [rung for rung in self.rungs if rung <= top]), 1)
+        swapped = np.sort(np.abs(values[:, None] - values[None, :])[pairs]) if latest else values
+        return float(swapped[int(_PERCENTILE * (len(swapped) - 1))]) if len(swapped) else 0.0
 
 
 def _alike(one: RungCurve, other: RungCurve, rung: int, noise: float) -> bool:
@@ -75,11 +83,19 @@ def _alike(one: RungCurve, other: RungCurve, rung: int, noise: float) -> bool:
     return mine[0] == theirs[0] and abs(mine[1] - theirs[1]) <= noise
 
 
-def _goes_back_and_forth(one: RungCurve, other: RungCurve, rungs: Sequence[int]) -> bool:
-    """Whether the better of two becomes the worse from rung to rung, and the better again."""
-    signs = [
-        one[rung].score > other[rung].score
-        for rung in rungs
-        if rung in one and rung in other and one[rung].score != other[rung].score
-    ]
-    return sum(before != after for before, after in pairwise(signs)) > 1
+def _go_back_and_forth(curves: Sequence[RungCurve], rungs: Sequence[int]) -> NDArray[np.bool_]:
+    """Of each two, whether the better one becomes the worse from rung to rung, and the better again.
+
+    Rungs that one was not seen at, or where they are equal, tell nothing.
+    """
+    last = np.zeros((len(curves), len(curves)), dtype=np.int64)
+    changes = np.zeros_like(last)
+    for rung in rungs:
+        scores = sorted({curve[rung].score for curve in curves if rung in curve})
+        places = {score: place for place, score in enumerate(scores)}
+        here = np.array([places[curve[rung].score] if rung in curve else -1 for curve in curves], dtype=np.int64)
+        both = (here[:, None] >= 0) & (here[None, :] >= 0)
+        sign = np.where(both, np.sign(here[:, None] - here[None, :]), 0)
+        changes += sign * last < 0
+        last = np.where(sign != 0, sign, last)
+    return changes > 1

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from itertools import pairwise
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from kubenas.fidelity.base import RungCurve, RungCurves, Scheduler, Stop, Training, highest
+from kubenas.fidelity.base import RungCurve, Scheduler, Stop, Training, highest
+
+if TYPE_CHECKING:
+    from kubenas.fidelity.curves import RungCurves
 
 
 class Patience(Scheduler):

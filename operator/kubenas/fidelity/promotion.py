@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from kubenas.fidelity.base import Promoter, Promotion, RungCurves, Training, geometric
-from kubenas.fidelity.ranks import at_rung, better_ones
+from kubenas.fidelity.base import Promoter, Promotion, Training, geometric
+from kubenas.fidelity.ranks import AtRungs, best
+
+if TYPE_CHECKING:
+    from kubenas.fidelity.curves import RungCurves
 
 
 class PromotingASHA(Promoter):
@@ -25,10 +28,9 @@ class PromotingASHA(Promoter):
 
     def promotions(self, curves: RungCurves, begun: Mapping[Training, int]) -> list[Promotion]:
         """Those that are among the best at a rung and have not been promoted from there."""
-        found: list[Promotion] = []
+        known, found = curves.order(AtRungs(self.rungs)), list[Promotion]()
         for rung, following in reversed([*zip(self.rungs, (*self.rungs[1:], self.epochs), strict=True)]):
-            known = at_rung(curves, rung)
-            better = better_ones(known)
-            best = sorted(known, key=lambda one: (better[one], one))[: len(known) // self._eta]
-            found += [Promotion(one, following) for one in best if begun.get(one) == rung]
+            here = known.get(rung)
+            going_on = best(here, len(here) // self._eta) if here else ()
+            found += [Promotion(one, following) for one in going_on if begun.get(one) == rung]
         return found
