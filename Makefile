@@ -16,7 +16,7 @@ EXPORT := --frozen --no-dev --no-emit-project --no-annotate
 
 include tests/cluster/cluster.mk
 
-.PHONY: help setup demo demo-cluster test test-fast test-properties test-control-plane test-node lint format generate dashboards-pictures krew lock bench bench-search bench-proxies bench-score-pods bench-start bench-tasks bench-supernet bench-differentiable bench-node-pool bench-memory clean
+.PHONY: help setup demo demo-cluster test test-fast test-properties test-control-plane test-node lint format generate dashboards-pictures krew lock bench bench-search bench-proxies bench-score-pods bench-start bench-tasks bench-supernet bench-differentiable bench-node-pool bench-karpenter bench-memory clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -109,6 +109,9 @@ bench-differentiable: setup ## what differentiable searches find, and how one co
 
 bench-node-pool: setup ## how busy searches keep 1,000 spot nodes, on a simulated clock (KUBENAS_DATA; about 10 minutes)
 	$(RUN) python -m benchmarks.node_pool
+
+bench-karpenter: setup ## how busy a search keeps 32 slots on nodes that a real Karpenter adds (KUBENAS_DATA; root and Go; about 15 minutes)
+	$(RUN) python -m benchmarks.karpenter
 
 bench-memory: setup ## what ways to search and to train take in memory (about 10 minutes)
 	$(RUN) python -m benchmarks.memory

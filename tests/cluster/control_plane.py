@@ -141,18 +141,23 @@ class ControlPlane:
         self._namespace.stop(name)
 
     @contextmanager
-    def fake_pods(self, outcome: Outcome = accuracy, seconds: float | None = None) -> Iterator[None]:
+    def fake_pods(
+        self, outcome: Outcome = accuracy, seconds: float | None = None, *, on_nodes: bool = False
+    ) -> Iterator[None]:
         """Let a process of its own drive the pods of trials to their end.
 
         Args:
             outcome: from a trial to how its pod ends; a function at the top of a module.
             seconds: how long each pod runs, in place of what the outcome says.
+            on_nodes: only pods that a scheduler has given a node, as `tests.cluster.karpenter_nodes` has one.
         """
         name = f"fake-pods-{next(self._numbers)}"
         command = ["env", f"PYTHONPATH={REPOSITORY}", sys.executable, "-m", fake_pods.__name__]
         command += [f"--kubeconfig={self.kubeconfig}", f"--outcome={outcome.__module__}:{outcome.__qualname__}"]
         if seconds is not None:
             command.append(f"--seconds={seconds}")
+        if on_nodes:
+            command.append("--on-nodes")
         self.start(name, command)
         try:
             yield

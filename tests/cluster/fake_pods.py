@@ -1,6 +1,7 @@
 """Plays the node for trials' pods on a control plane that has none: makes them run, end, and leave their results.
 
-As a process: ``python -m tests.cluster.fake_pods --kubeconfig FILE [--outcome MODULE:FUNCTION] [--seconds N]``.
+As a process: ``python -m tests.cluster.fake_pods --kubeconfig FILE [--outcome MODULE:FUNCTION] [--seconds N]
+[--on-nodes]``.
 What a pod answers is a function of the trial in its environment alone, so that a run can be repeated and checked.
 """
 
@@ -89,12 +90,21 @@ def ended(pod: dict[str, Any], ending: Ending, started: str | None = None) -> di
 
 
 class FakePods:
-    """Watches the pods of trials in all namespaces and drives each to its end."""
+    """Watches the pods of trials in all namespaces and drives each to its end.
 
-    def __init__(self, kubeconfig: Path, outcome: Outcome = accuracy, selector: str = SELECTOR) -> None:
+    Args:
+        on_nodes: once a scheduler has given the pod a node, and not before.
+    """
+
+    def __init__(
+        self, kubeconfig: Path, outcome: Outcome = accuracy, selector: str = SELECTOR, *, on_nodes: bool = False
+    ) -> None:
         self._server, self._tls = connection(kubeconfig)
         self._outcome = outcome
-        self._selector = selector
+        self._selector = {"labelSelector": selector}
+        if on_nodes:
+            # A pod joins this selection when it gets a node: it then comes as if it were new.
+            self._selector["fieldSelector"] = "spec.nodeName!="
         self._driven: dict[str, asyncio.Task[None]] = {}
         # Pods that a scheduling gate holds: no node takes them before it is gone.
         self._held: set[str] = set()
@@ -114,7 +124,7 @@ class FakePods:
                     await self._watch(version)
 
     async def _list(self) -> str:
-        async with self._session.get("/api/v1/pods", params={"labelSelector": self._selector}) as response:
+        async with self._session.get("/api/v1/pods", params=self._selector) as response:
             response.raise_for_status()
             pods = await response.json()
         for pod in pods["items"]:
@@ -123,7 +133,7 @@ class FakePods:
         return version
 
     async def _watch(self, version: str) -> None:
-        parameters = {"labelSelector": self._selector, "watch": "1", "resourceVersion": version}
+        parameters = {**self._selector, "watch": "1", "resourceVersion": version}
         async with self._session.get("/api/v1/pods", params=parameters, read_bufsize=2**22) as response:
             response.raise_for_status()
             async for line in response.content:
@@ -234,6 +244,7 @@ def main() -> None:
     parser.add_argument(
         "--outcome", default="tests.cluster.fake_pods:accuracy", help="MODULE:FUNCTION from a trial to its Ending"
     )
+    parser.add_argument("--on-nodes", action="store_true", help="only pods that have a node")
     parser.add_argument("--seconds", type=float, help="how long each pod runs, whatever its outcome says")
     arguments = parser.parse_args()
     module, _, function = arguments.outcome.partition(":")
@@ -244,7 +255,7 @@ def main() -> None:
         def outcome(trial: Trial) -> Ending:
             return replace(chosen(trial), seconds=seconds)
 
-    asyncio.run(FakePods(arguments.kubeconfig, outcome).run())
+    asyncio.run(FakePods(arguments.kubeconfig, outcome, on_nodes=arguments.on_nodes).run())
 
 
 if __name__ == "__main__":
