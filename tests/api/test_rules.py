@@ -62,14 +62,18 @@ stages = st.builds(
     trials=st.builds(StageTrials, max=st.sampled_from([None, 1])),
     keep=st.sampled_from([None, Keep(top=1)]),
 )
-on_a_device = st.sampled_from([None, Device(node_selector={"board": "phone"})])
+on_a_device = st.sampled_from(
+    [None, Device(node_selector={"board": "phone"}), Device(node_selector={"board": "phone"}, price_class="board")]
+)
 objective_lists = st.lists(
     st.builds(Objective, metric=valid.metric_names, measured_on=on_a_device),
     min_size=1,
     max_size=MAX_OBJECTIVES,
     unique_by=lambda objective: objective.metric,
 )
-budgets = st.sampled_from([Budget(), Budget(cost=1.0), Budget(prices={"elsewhere": 1.0})])
+budgets = st.sampled_from(
+    [Budget(), Budget(cost=1.0), *(Budget(prices={name: 1.0}) for name in ("elsewhere", "default"))]
+)
 storages = st.sampled_from([None, Storage(volume_claim="kept")])
 stage_lists = st.lists(stages, max_size=MAX_STAGES, unique_by=lambda stage: stage.name)
 object_names = st.from_regex(r"[-.a-zA-Z0-9]{1,4}", fullmatch=True) | st.integers(50, 54).map("n".__mul__)

@@ -174,6 +174,8 @@ class World:
         self.clocks: dict[str, float] = {}
         # Trials that were made although the budget was spent, whatever could be known.
         self.late = 0
+        # Measurements that were begun although it was.
+        self.measured_late = 0
         self._versions = count(1)
         self._tick = count()
         self._events: list[tuple[float, int, Callable[[], None]]] = []
@@ -278,8 +280,18 @@ class World:
         if made.name not in self.benchmarks:
             alive = [one for one in self.benchmarks.values() if one.phase is not AttemptPhase.ENDED]
             assert not alive, "two candidates are measured at once"
+            self.measured_late += self._is_spent()
+            device = made.objective.measured_on
+            assert device is not None
+            self.classes[made.name] = device.price_class or ""
             self.benchmarks[made.name] = Attempt(
-                made.name, made.trial.name, AttemptPhase.WAITING, created=self.now, benchmark=made.number
+                made.name,
+                made.trial.name,
+                AttemptPhase.WAITING,
+                created=self.now,
+                benchmark=made.number,
+                devices=GPU if device.asked else {},
+                price_class=device.price_class,
             )
             self._at(self.rng.uniform(0, 3), lambda: self._take(made))
         return self.benchmarks[made.name]
@@ -296,6 +308,9 @@ class World:
             if self.board.last is None:
                 self._at(self.rng.uniform(0, 300), lambda: self._return(made))
             return
+        assert trial_number(made.trial.name) not in self.removed, "what is to be measured was removed"
+        assert made.name not in self.ran or self.deleted_trials, "an attempt at a measurement is made twice"
+        self.ran[made.name] = (self.now, None)
         self._measured(made.name, phase=AttemptPhase.RUNNING, started=self.now, node="board", waiting=None)
         self._at(self.rng.uniform(0, 20), lambda: self._answer(made))
         if self.rng.random() < self.chances.away:
@@ -310,6 +325,7 @@ class World:
         self.board.there = False
         one = self.benchmarks.get(made.name)
         if one is not None and one.phase is AttemptPhase.RUNNING:
+            self.paid(made.name)
             lost = Fault("NodeLost", "the board is away")
             self._measured(made.name, phase=AttemptPhase.ENDED, ended=self.now, exit_code=137, disruption=lost)
 
@@ -319,6 +335,7 @@ class World:
             return
         candidate = next(each for each in made.trial.candidates if each.id == made.candidate)
         value = drawn(candidate.architecture, made.objective.metric)
+        self.paid(made.name)
         failed = self.rng.random() < self.chances.measurement_failure
         message = "boom" if failed else json.dumps({made.objective.metric: value})
         self._measured(made.name, phase=AttemptPhase.ENDED, ended=self.now, exit_code=int(failed), message=message)
@@ -443,6 +460,7 @@ class World:
         self.unseen_attempts.add(name)
 
     def _forget_benchmark(self, name: str) -> None:
+        self.paid(name)
         self.benchmarks.pop(name, None)
         self.unseen_attempts.add(name)
 

@@ -11,13 +11,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubenas.api.experiment import NASExperiment
-from kubenas.api.trial import MAX_MEASUREMENTS, TrialStatus
+from kubenas.api.trial import MAX_MEASUREMENTS, ClassSeconds, StoppedCandidate, TrialStatus
 from kubenas.experiment.actions import Plan
-from kubenas.experiment.plan import Observed, plan
+from kubenas.experiment.device_queues import Refusal
+from kubenas.experiment.plan import Observed, plan, spending_of
 from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Trial, Waiting
 from kubenas.experiment.validation import validate_spec
 from kubenas.fidelity.base import Training, Value
-from tests.experiment.builders import NOW, ended, experiment, observed, results, status_of, succeeded, trial
+from tests.experiment.builders import (
+    GPU,
+    NOW,
+    candidate,
+    ended,
+    experiment,
+    observed,
+    results,
+    status_of,
+    succeeded,
+    trial,
+)
 from tests.properties import examples
 
 BOARD = {"nodeSelector": {"board": "phone"}}
@@ -127,6 +139,60 @@ def test_only_what_could_be_best_or_on_the_front_is_measured(
     status = written(plan(observed(of, [*known, last], [report]), NOW))
     assert status.phase == ("Measuring" if worth else "Succeeded")
     assert bool(status.measurements) is worth
+
+
+def test_each_seed_is_measured_as_their_mean_decides() -> None:
+    """If only the lucky ones were, the mean would be theirs alone."""
+    of, last = measured(LIMITED, evaluation={"epochs": 3, "seeds": 2}), replace(trial(3, phase="Running"), seed=1)
+    known = [succeeded(number, number + 1, 0.9, latency_ms=1.0) for number in (0, 1)]
+    known[1] = replace(known[1], seed=1)
+    status = written(plan(observed(of, [*known, last], [ended(last, results({"accuracy": 0.1}))]), NOW))
+    assert [one.metric for one in status.measurements] == ["latency_ms"]
+
+
+def test_of_several_candidates_those_are_measured_that_were_trained_to_the_end() -> None:
+    of = measured(
+        LATENCY,
+        evaluation={"epochs": 9},
+        fidelity={"scheduler": "asha"},
+        trials={"max": 4, "candidatesPerTrial": 3},
+    )
+    stopped = [StoppedCandidate(candidate="1", epoch=1, message="lost")]
+    last = trial(0, candidates=3, phase="Running", stopped_candidates=stopped)
+    values = [{"candidate": name, "step": step, "metrics": {"accuracy": 0.5}} for name, step in (("0", 9), ("1", 1))]
+    lost = {"candidate": "2", "error": {"reason": "OutOfMemory", "message": "too large"}}
+    said = json.dumps({"results": [*values, lost]})
+    known = replace(last, status=written(plan(observed(of, [last], [ended(last, said)]), NOW)))
+    assert known.status.phase == "Measuring"
+    assert [one.candidate for one in known.status.measurements] == ["0"]
+    assert [made.name for made in plan(seen(of, [known]), NOW).measure] == [NAME]
+
+
+def test_trainings_that_are_promoted_are_measured_at_their_end_alone() -> None:
+    of = measured(LATENCY, evaluation={"epochs": 9}, fidelity={"scheduler": "asha", "mode": "promotion"})
+    for epochs, phase in ((3, "Succeeded"), (9, "Measuring")):
+        last = replace(trial(0, phase="Running"), candidates=(candidate(epochs=epochs),))
+        made = plan(observed(of, [last], [ended(last, results({"accuracy": 0.5}, step=epochs))]), NOW)
+        assert written(made).phase == phase
+
+
+def test_only_the_stage_that_decides_is_measured() -> None:
+    stages = [
+        {"name": "screen", "trials": {"max": 2}, "keep": {"top": 1}},
+        {"name": "final", "evaluation": {"epochs": 3}},
+    ]
+    of = measured(LATENCY, stages=stages)
+    for stage, phase in (("screen", "Succeeded"), ("final", "Measuring")):
+        last = trial(0, stage=stage, phase="Running")
+        assert written(plan(observed(of, [last], [ended(last, results({"accuracy": 0.5}))]), NOW)).phase == phase
+
+
+def test_no_network_is_removed_before_it_is_measured() -> None:
+    of = measured(LATENCY, storage={"volumeClaim": "kept", "keep": "none"}, trials={"max": 12, "parallelism": 0})
+    known = measuring(8)
+    made = plan(seen(of, [*(succeeded(n, n + 1, 0.5, latency_ms=1.0) for n in range(8)), known]), NOW)
+    assert made.remove is not None
+    assert made.remove.trials == tuple(range(8))
 
 
 def test_a_strategy_sees_what_is_known_of_a_candidate_whose_limit_was_not_measured() -> None:
@@ -297,16 +363,22 @@ def test_a_device_that_is_away_delays_only_measurements_and_not_for_ever() -> No
 
 
 def test_a_benchmark_that_is_refused_hangs_no_experiment() -> None:
-    of = measured(LATENCY, trials={"max": 1})
-    refused = replace(seen(of, [measuring()]), refusal="pods is forbidden: exceeded quota")
+    of = measured(LATENCY, trials={"max": 9, "parallelism": 1})
+    why = Refusal.after(None, "pods is forbidden: exceeded quota", NOW - 2)
+    refused = replace(seen(of, [measuring()]), refusals={1: why})
     made = plan(refused, NOW)
     assert [one.name for one in made.measure] == [NAME], "it is tried again"
+    assert [one.spec.number for one in made.create] == [1], "trials go on"
+    assert condition(made, "TrialsScheduled")[0] == "True", "they are not what is refused"
     assert condition(made, "DevicesAvailable") == (
         "False",
         "DeviceUnavailable",
         "1 measurements wait: a pod is refused: pods is forbidden: exceeded quota",
     )
     assert made.wake_at == NOW + 3600
+    again = Refusal.after(why, "exceeded quota", NOW)
+    paused = plan(replace(refused, refusals={1: again}), NOW + 1)
+    assert (paused.measure, paused.wake_at) == ((), NOW + 4)
     status = written(plan(refused, NOW + 3600))
     assert (status.phase, status.conditions[0].reason) == ("Succeeded", "NotMeasured")
 
@@ -357,6 +429,62 @@ def test_an_experiment_goes_on_until_devices_have_measured_what_is_trained() -> 
     assert status_of(made).completion_time is None
 
 
+PRICED = {**LATENCY, "measuredOn": {**BOARD, "priceClass": "board", "resources": {"limits": {"nvidia.com/gpu": 1}}}}
+PRICES = {"default": 1.0, "board": 6.0}
+
+
+def test_what_devices_take_is_spent_by_their_class_and_what_they_ask_for() -> None:
+    of, known = measured(PRICED, budget={"cost": 4, "gpuHours": 9, "prices": PRICES}), measuring()
+    runs = benchmark(known, phase=AttemptPhase.RUNNING, started=NOW, node="b", devices=GPU, price_class="board")
+    made = plan(seen(of, [known], runs), NOW + 900)
+    cost = status_of(made).cost
+    assert cost is not None
+    assert [(one.price_class, one.hours, one.cost) for one in cost.classes] == [("board", 0.25, 1.5)]
+    assert cost.gpu_hours == pytest.approx(0.25 + known.status.gpu_seconds / 3600, abs=1e-4)
+    assert spending_of(seen(of, [known], runs), NOW + 900).running == {"board": 1}
+    broken = replace(runs, phase=AttemptPhase.ENDED, ended=NOW + 600, exit_code=1)
+    status = written(plan(seen(of, [known], broken), NOW + 900))
+    assert [(one.price_class, one.seconds) for one in status.class_seconds] == [("board", 600.0)]
+    after = seen(of, [replace(known, status=status)], broken)
+    assert spending_of(after, NOW + 999).spent.classes == {"board": 600_000}, "not twice, as long as the pod is there"
+
+
+@pytest.mark.parametrize(
+    ("device", "budget", "measures"),
+    [
+        ({}, {"gpuHours": 1e-6}, True),
+        ({"resources": {"limits": {"cpu": 4}}}, {"gpuHours": 1e-6}, True),
+        ({"resources": {"limits": {"nvidia.com/gpu": 1}}}, {"gpuHours": 1e-6}, False),
+        (
+            {"resources": {"limits": {"nvidia.com/gpu": 1}}},
+            {"gpuHours": 1e-6, "deviceShares": {"nvidia.com/gpu": 0}},
+            True,
+        ),
+        ({"resources": {"limits": {"nvidia.com/gpu": 1}}}, {"cost": 1e-6, "prices": PRICES}, True),
+        ({"priceClass": "board"}, {"cost": 1e-6, "prices": PRICES}, False),
+        ({"priceClass": "board"}, {"gpuHours": 1e-6, "prices": PRICES}, True),
+    ],
+)
+def test_a_spent_budget_pays_for_no_further_measurement(
+    device: dict[str, Any], budget: dict[str, Any], measures: bool
+) -> None:
+    """One that takes nothing of it goes on, and so does one that runs: what has been trained is worth its value."""
+    of = measured({**LATENCY, "measuredOn": {**BOARD, **device}}, budget=budget, trials={"max": 1})
+    spent = {"gpu_seconds": 3600.0, "class_seconds": [ClassSeconds(price_class="default", seconds=3600.0)]}
+    known = measuring()
+    known = replace(known, status=known.status.model_copy(update=spent))
+    made = plan(seen(of, [known]), NOW)
+    assert bool(made.measure) is measures
+    assert status_of(made).completion_time is None
+    if not measures:
+        (one,) = written(made).measurements
+        assert one.last_failure is not None
+        assert one.last_failure.reason == "BudgetExhausted"
+        assert "are spent" in written(made).conditions[0].message
+    runs = benchmark(known, phase=AttemptPhase.RUNNING, started=NOW - 1, node="board-1")
+    assert plan(seen(of, [known], runs), NOW).write == ()
+
+
 def test_nothing_is_measured_for_an_experiment_that_has_reached_its_goal() -> None:
     of = measured(LATENCY, objectives=[{"metric": "accuracy", "target": 0.8}, LATENCY])
     known = measuring(1)
@@ -368,8 +496,27 @@ def test_nothing_is_measured_for_an_experiment_that_has_reached_its_goal() -> No
 def test_suspended_experiments_measure_nothing() -> None:
     of, known = measured(LATENCY, suspend=True), measuring()
     runs = benchmark(known, phase=AttemptPhase.RUNNING, started=NOW, node="board-1")
-    made = plan(seen(of, [known], runs), NOW)
-    assert (made.stop, made.measure) == ((runs,), ())
+    runs = replace(runs, devices=GPU)
+    made = plan(seen(of, [known], runs), NOW + 5)
+    assert made.measure == ()
+    status = written(made)
+    assert [(one.attempt, one.failures, one.seconds) for one in status.measurements] == [(2, 0, 5.0)]
+    assert status.gpu_seconds - known.status.gpu_seconds == 5.0
+    known = replace(known, status=status)
+    after = plan(seen(of, [known], runs), NOW + 6)
+    assert (after.stop, after.measure, after.write) == ((runs,), (), ())
+    resumed = plan(seen(measured(LATENCY), [known]), NOW + 7)
+    assert [one.name for one in resumed.measure] == ["nas-0-device-1-0-2"]
+
+
+def test_a_crowd_that_is_given_up_is_worked_off_in_groups() -> None:
+    """And nothing is measured meanwhile that may be given up in the next one."""
+    one = measuring()
+    crowd = [replace(one, name=f"nas-{number}", number=number, uid=f"uid-{number}") for number in range(30)]
+    of = measured(PRICED, budget={"gpuHours": 1e-6}, trials={"max": 30})
+    made = plan(seen(of, crowd), NOW)
+    assert [write.trial.number for write in made.write] == list(range(12))
+    assert (made.measure, made.wake_at) == ((), NOW)
 
 
 @pytest.mark.parametrize(

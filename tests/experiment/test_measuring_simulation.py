@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kubenas.experiment.spending import Spent
 from tests.experiment.builders import experiment
 from tests.experiment.simulation import Board, Chances, Controller, World, accuracy, drawn, run
 from tests.properties import examples
@@ -27,22 +28,39 @@ CHANCES = st.builds(
 LIMITS = st.sampled_from([None, 0.3, 0.9])
 
 
+# Of the trials' pods, and of the board's.
+PRICES = {"default": 1.0, "board": 3.0}
+BUDGETS = st.none() | st.floats(0.01, 0.1)
+# Between what happens and the reconcile that hears of it.
+LATE = 0.5
+
+
 def searched(limit: float | None, **spec: Any) -> Any:
-    device = {"nodeSelector": {"board": "phone"}, "maxWait": "20m"}
+    device = {
+        "nodeSelector": {"board": "phone"},
+        "maxWait": "20m",
+        "priceClass": "board",
+        "resources": {"limits": {"nvidia.com/gpu": 1}},
+    }
     bound = {} if limit is None else {"limit": limit}
-    return experiment(
-        objectives=[{"metric": "accuracy"}, {"metric": "board_ms", "goal": "minimize", "measuredOn": device, **bound}],
-        storage={"volumeClaim": "kept"},
-        search={"algorithm": "regularized-evolution"},
-        **{"trials": {"max": 12, "parallelism": 3, "maxFailures": 1000}, **spec},
-    )
+    given = {
+        "storage": {"volumeClaim": "kept"},
+        "search": {"algorithm": "regularized-evolution"},
+        "trials": {"max": 12, "parallelism": 3, "maxFailures": 1000},
+        "budget": {"prices": PRICES},
+    }
+    objectives = [
+        {"metric": "accuracy"},
+        {"metric": "board_ms", "goal": "minimize", "measuredOn": device, **bound},
+    ]
+    return experiment(objectives=objectives, **{**given, **spec})
 
 
 @SLOW
-@given(LIMITS, CHANCES, SEEDS)
-def test_what_must_hold_whatever_happens(limit: float | None, chances: Chances, seed: int) -> None:
+@given(LIMITS, BUDGETS, CHANCES, SEEDS)
+def test_what_must_hold_whatever_happens(limit: float | None, cost: float | None, chances: Chances, seed: int) -> None:
     """Beside what the world itself asserts: one at a time, no value that no device has said, no experiment hangs."""
-    world = run(searched(limit), chances, seed)
+    world = run(searched(limit, budget={"prices": PRICES, **({"cost": cost} if cost else {})}), chances, seed)
     assert not world.benchmarks or all(one.gone_by is not None for one in world.benchmarks.values())
     assert all(trial.finished for trial in world.trials.values())
     told: list[float] = []
@@ -58,6 +76,67 @@ def test_what_must_hold_whatever_happens(limit: float | None, chances: Chances, 
     best = world.experiment.status.best
     assert (best.value if best else None) == max(told, default=None)
     assert Controller(world).reconcile()[1] is False, "a restart after the end finds something to do"
+    if not world.deleted_trials:
+        assert_what_has_run_is_counted_once(world)
+        assert world.late <= 1, "more than one trial was made after the budget was spent"
+        assert world.measured_late <= 1, "a device measures what the budget has nothing left for"
+
+
+SLOWLY = {"evaluation": {"epochs": 12}, "trials": {"max": 9, "parallelism": 3, "maxFailures": 1000}}
+KINDS: dict[str, dict[str, Any]] = {
+    "several candidates": {"trials": {"max": 4, "parallelism": 2, "maxFailures": 1000, "candidatesPerTrial": 3}},
+    "seeds": {"evaluation": {"epochs": 3, "seeds": 2}},
+    "stopped": {**SLOWLY, "fidelity": {"scheduler": "asha", "eta": 2}},
+    "promoted": {**SLOWLY, "fidelity": {"scheduler": "asha", "mode": "promotion", "eta": 2}},
+    "stages": {
+        "stages": [
+            {"name": "screen", "trials": {"max": 6}, "keep": {"top": 3}},
+            {"name": "final", "evaluation": {"epochs": 6, "seeds": 2}},
+        ]
+    },
+}
+
+
+@settings(examples(6), suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from(sorted(KINDS)), LIMITS, st.sampled_from(["all", "best", "none"]), CHANCES, SEEDS)
+def test_each_whole_training_of_the_last_stage_is_measured_once(
+    kind: str, limit: float | None, keep: str, chances: Chances, seed: int
+) -> None:
+    """Whatever else a search does. The world asserts that no network is removed before."""
+    world = run(searched(limit, **{**KINDS[kind], "storage": {"volumeClaim": "kept", "keep": keep}}), chances, seed)
+    last, values = world.stages[-1], list[float]()
+    trainings = list[tuple[int, str]]()
+    for trial in world.trials.values():
+        early = {one.candidate for one in trial.status.stopped_candidates}
+        whole = [one for one in trial.candidates if one.epochs == last.epochs and one.id not in early]
+        ids = [one.candidate for one in trial.status.measurements]
+        trainings += [(trial.begun_by, one) for one in ids]
+        assert {*ids} <= ({one.id for one in whole} if trial.stage == last.name else set())
+        if trial.status.phase == "Succeeded" and trial.stage == last.name and (limit is None or last.seeds > 1):
+            assert len(ids) == len(whole)
+        measured = {one.candidate for one in trial.status.measurements if one.node is not None}
+        values += [
+            accuracy(one) for one in whole if one.id in measured and drawn(one.architecture, "board_ms") <= (limit or 1)
+        ]
+    assert len(trainings) == len({*trainings}), "a training is measured twice"
+    best = world.experiment.status.best
+    assert (best.value if best else None) == pytest.approx(max(values, default=None))
+
+
+def assert_what_has_run_is_counted_once(world: World) -> None:
+    """Of trials and of devices."""
+    statuses, true, counted = [trial.status for trial in world.trials.values()], world.seconds(), Spent()
+    for status in statuses:
+        counted += Spent.of(status)
+    slack = LATE * len(world.ran)
+    for name in PRICES:
+        assert counted.classes.get(name, 0) / 1000 == pytest.approx(true.get(name, 0.0), abs=slack)
+    assert counted.gpu == sum(counted.classes.values())
+    board = sum(one.seconds for status in statuses for one in status.measurements)
+    assert board == pytest.approx(counted.classes.get("board", 0) / 1000, abs=0.01 * len(world.ran))
+    cost = world.experiment.status.cost
+    assert cost is not None
+    assert cost.total == pytest.approx(counted.cost(PRICES), rel=0.01, abs=1e-3)
 
 
 @given(SEEDS)

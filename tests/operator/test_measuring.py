@@ -10,6 +10,7 @@ import pytest
 from tests.cluster.conditions import until
 from tests.operator import endings
 from tests.operator.harness import Workspace, experiment
+from tests.operator.test_quotas import quota
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,11 +23,16 @@ pytestmark = pytest.mark.control_plane
 POD = "nas-0-device-1-0-1"
 
 
-def measured(**spec: Any) -> Object:
-    device = {"nodeSelector": {"board": "phone"}, "tolerations": [{"key": "board", "operator": "Exists"}]}
-    latency = {"metric": "board_ms", "goal": "minimize", "measuredOn": {**device, "maxWait": "1s"}}
+def measured(device: dict[str, Any] | None = None, **spec: Any) -> Object:
+    node = {"nodeSelector": {"board": "phone"}, "tolerations": [{"key": "board", "operator": "Exists"}]}
+    latency = {"metric": "board_ms", "goal": "minimize", "measuredOn": {**node, "maxWait": "1s", **(device or {})}}
     objectives = [{"metric": "accuracy"}, latency]
     return experiment(**{"objectives": objectives, "storage": {"volumeClaim": "kept"}, "trials": {"max": 1}, **spec})
+
+
+# Costs more than all that trials do.
+PRICED = {"priceClass": "board", "resources": {"limits": {"example.com/npu": 1}}}
+PRICES = {"cost": 100, "prices": {"default": 1, "board": 10}}
 
 
 def benchmark(status: Object) -> Object:
@@ -37,7 +43,8 @@ def benchmark(status: Object) -> Object:
 
 def test_what_a_device_says_joins_the_result_though_operators_are_killed(workspace: Workspace) -> None:
     operator = workspace.operator().start().wait_ready()
-    workspace.apply(measured(trials={"max": 2, "parallelism": 1}))
+    bucket = {"url": "s3://artifacts/nas", "secret": "bucket"}
+    workspace.apply(measured(PRICED, trials={"max": 2, "parallelism": 1}, budget=PRICES, storage=bucket))
     workspace.wait_pod("nas-0-1")
     workspace.set_pod("nas-0-1", endings.exited(0, endings.results(accuracy=0.5)))
     pod = workspace.wait_pod(POD)
@@ -51,13 +58,15 @@ def test_what_a_device_says_joins_the_result_though_operators_are_killed(workspa
     assert (spec["automountServiceAccountToken"], spec["securityContext"]["runAsNonRoot"]) == (False, True)
     assert container["command"] == ["python", "-m", "kubenas_trial.cli.main", "latency", "onnx", "$(KUBENAS_MODEL)"]
     variables = {one["name"]: one["value"] for one in container["env"]}
-    assert variables["KUBENAS_MODEL"] == "/checkpoints/nas-0/0.onnx"
+    folder = f"nas-{workspace.experiment()['metadata']['uid'][:8]}"
+    assert variables["KUBENAS_MODEL"] == f"s3://artifacts/nas/{folder}/nas-0/0.onnx"
+    assert container["envFrom"] == [{"secretRef": {"name": "bucket"}}]
     assert variables["KUBENAS_METRIC"] == "board_ms"
     candidate = json.loads(variables["KUBENAS_CANDIDATE"])
     assert candidate["architecture"] == workspace.trial("nas-0")["spec"]["candidates"][0]["architecture"]
     assert [one["readOnly"] for one in container["volumeMounts"] if one["mountPath"] == "/checkpoints"] == [True]
 
-    workspace.set_pod(POD, benchmark(endings.exited(0, json.dumps({"board_ms": 12.5}))))
+    workspace.set_pod(POD, benchmark(endings.exited(0, json.dumps({"board_ms": 12.5}), seconds=3600)))
     operator.start().wait_ready()
     status = workspace.wait_trial("nas-0", lambda status: status.get("phase") == "Succeeded")
     assert {one["name"]: one["value"] for one in status["results"][0]["metrics"]} == {"accuracy": 0.5, "board_ms": 12.5}
@@ -65,7 +74,10 @@ def test_what_a_device_says_joins_the_result_though_operators_are_killed(workspa
     workspace.wait_pod("nas-1-device-1-0-1")
     workspace.set_pod("nas-1-device-1-0-1", benchmark(endings.exited(0, json.dumps({"board_ms": 25}))))
     workspace.wait_condition("Succeeded")
-    assert [one["trial"] for one in workspace.status()["paretoFront"]] == ["nas-1", "nas-0"]
+    found = workspace.status()
+    assert [one["trial"] for one in found["paretoFront"]] == ["nas-1", "nas-0"]
+    assert {one["priceClass"]: one["cost"] for one in found["cost"]["classes"]}["board"] == 10.0
+    assert found["cost"]["gpuHours"] >= 1.0
     until(lambda: workspace.pods() == [])
     assert sorted(workspace.created("pods")) == ["nas-0-1", POD, "nas-1-1", "nas-1-device-1-0-1"]
 
@@ -75,7 +87,8 @@ def test_a_device_that_is_away_is_told_of_and_no_reason_to_hang(workspace: Works
     workspace.apply(measured())
     workspace.wait_pod("nas-0-1")
     workspace.set_pod("nas-0-1", endings.exited(0, endings.results(accuracy=0.5)))
-    workspace.wait_pod(POD)
+    (container,) = workspace.wait_pod(POD)["spec"]["containers"]
+    assert {"name": "KUBENAS_MODEL", "value": "/checkpoints/nas-0/0.onnx"} in container["env"]
     until(lambda: workspace.status()["counts"].get("measuring") == 1)
     assert workspace.condition("DevicesAvailable")["status"] == "True"
     workspace.set_pod(POD, endings.unschedulable("0/3 nodes are available"))
@@ -87,6 +100,47 @@ def test_a_device_that_is_away_is_told_of_and_no_reason_to_hang(workspace: Works
     assert "0/3 nodes are available" in status["conditions"][0]["message"]
     assert status["results"][0]["metrics"] == [{"name": "accuracy", "value": 0.5}]
     until(lambda: workspace.pods() == [])
+
+
+def test_a_device_that_is_refused_holds_up_no_trial(workspace: Workspace) -> None:
+    """As one for which the namespace has no quota."""
+    quota(workspace, **{"requests.example.com/npu": "0"})
+    workspace.operator().start().wait_ready()
+    workspace.apply(measured({**PRICED, "maxWait": "1h"}, trials={"max": 2, "parallelism": 1}))
+    for number in (0, 1):
+        workspace.wait_pod(f"nas-{number}-1")
+        workspace.set_pod(f"nas-{number}-1", endings.exited(0, endings.results(accuracy=0.5)))
+    told = workspace.wait_condition("DevicesAvailable", status="False")
+    assert told["reason"] == "DeviceUnavailable"
+    assert "a pod is refused: 403 Forbidden" in told["message"]
+    assert "exceeded quota: bound" in told["message"]
+    until(lambda: workspace.status()["counts"].get("measuring") == 2)
+    assert workspace.condition("TrialsScheduled")["status"] == "True"
+    workspace.control_plane.kubectl("delete", "quota", "bound", f"--namespace={workspace.namespace}")
+    for number in (0, 1):
+        workspace.wait_pod(f"nas-{number}-device-1-0-1")
+        workspace.set_pod(f"nas-{number}-device-1-0-1", benchmark(endings.exited(0, json.dumps({"board_ms": 1}))))
+    workspace.wait_condition("Succeeded")
+    assert workspace.condition("DevicesAvailable")["status"] == "True"
+
+
+def test_suspending_stops_what_is_measured_and_counts_it(workspace: Workspace) -> None:
+    workspace.operator().start().wait_ready()
+    workspace.apply(measured({**PRICED, "maxWait": "1h"}, budget=PRICES))
+    workspace.wait_pod("nas-0-1")
+    workspace.set_pod("nas-0-1", endings.exited(0, endings.results(accuracy=0.5)))
+    workspace.wait_pod(POD)
+    workspace.set_pod(POD, benchmark(endings.running(seconds=3600)))
+    workspace.api.patch("nasexperiments", "nas", {"spec": {"suspend": True}})
+    until(lambda: workspace.pods() == [])
+    (one,) = workspace.trial("nas-0")["status"]["measurements"]
+    assert (one["attempt"], one["failures"]) == (2, 0)
+    assert one["seconds"] >= 3600
+    workspace.api.patch("nasexperiments", "nas", {"spec": {"suspend": False}})
+    again = POD.removesuffix("-1") + "-2"
+    workspace.wait_pod(again)
+    workspace.set_pod(again, benchmark(endings.exited(0, json.dumps({"board_ms": 1}))))
+    workspace.wait_condition("Succeeded")
 
 
 @pytest.fixture

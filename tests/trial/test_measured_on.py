@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 from kubenas_trial.cli.main import app
 from kubenas_trial.measure.export import export_onnx
 from tests.trial.process import CELL, TrialProcess, error_of, message, trial_document, trial_environment
+from tests.trial.s3 import BUCKET, S3, environment_of
 
 
 def measured(*arguments: str, folder: Path) -> dict[str, Any]:
@@ -26,15 +28,26 @@ def measured(*arguments: str, folder: Path) -> dict[str, Any]:
     return found
 
 
-def test_each_trained_candidate_is_exported_and_can_be_measured(tmp_path: Path) -> None:
+@pytest.fixture(params=["folder", "bucket"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Where a trial keeps its networks, and devices read them."""
+    if request.param == "folder":
+        yield str(tmp_path / "kept")
+        return
+    server: S3 = request.getfixturevalue("s3")
+    with environment_of(server.environment()):
+        yield f"s3://{BUCKET}/{tmp_path.name}/kept"
+
+
+def test_each_trained_candidate_is_exported_and_can_be_measured(tmp_path: Path, storage: str) -> None:
     candidates = [{"id": name, "architecture": CELL, "epochs": 1, "resumeFrom": None} for name in ("0", "1")]
     document = trial_document(export="onnx", candidates=candidates)
-    variables = {"KUBENAS_CHECKPOINT_DIR": str(tmp_path / "kept")}
+    variables = {"KUBENAS_CHECKPOINT_DIR": storage}
     with TrialProcess(trial_environment(tmp_path, document, **variables)) as trial:
         assert trial.exit_code() == 0, trial.log
     assert [result["candidate"] for result in message(tmp_path)["results"]] == ["0", "1"]
     for name in ("0", "1"):
-        found = measured(str(tmp_path / "kept" / f"{name}.onnx"), folder=tmp_path)
+        found = measured(f"{storage}/{name}.onnx", folder=tmp_path)
         assert found.keys() == {"board_ms", "board_ms_lower", "board_ms_upper"}
         assert 0 < found["board_ms_lower"] <= found["board_ms"] <= found["board_ms_upper"]
 
@@ -65,7 +78,17 @@ def test_networks_that_take_tokens_are_measured(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["absent.onnx", "folder/absent.onnx"])
-def test_a_model_that_is_not_there_is_one_clear_error(tmp_path: Path, name: str) -> None:
-    done = CliRunner().invoke(app, ["latency", "onnx", str(tmp_path / name)])
+def test_a_model_that_is_not_there_is_one_clear_error(storage: str, name: str) -> None:
+    done = CliRunner().invoke(app, ["latency", "onnx", f"{storage}/{name}"])
     assert done.exit_code == 64
     assert f"{name} is not there" in done.output
+
+
+def test_a_bucket_that_refuses_is_one_clear_error(tmp_path: Path, s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where `storage.secret` has another bucket's key."""
+    with environment_of(s3.environment()):
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+        done = CliRunner().invoke(app, ["latency", "onnx", f"s3://{BUCKET}/{tmp_path.name}/0.onnx"])
+    assert isinstance(done.exception, SystemExit), done.output
+    assert "0.onnx" in done.output
+    assert "refuse" in done.output

@@ -6,10 +6,15 @@ from typing import Annotated
 
 from pydantic import Field
 
-from kubenas.api.base import Duration, FreeObject, LabelValue, Model
+from kubenas.api.base import Duration, FreeObject, LabelValue, Model, Name
 
 _LabelKey = Annotated[str, Field(max_length=316)]
 _Argument = Annotated[str, Field(max_length=4096)]
+
+
+def counts_as_device(resource: str) -> bool:
+    """Whether a container's resource is a device: Kubernetes' own resources have no domain, or its own one."""
+    return "/" in resource and "kubernetes.io/" not in resource
 
 
 class Device(Model):
@@ -45,6 +50,11 @@ class Device(Model):
         description="Resources of the benchmark's container, as in a pod, for example {limits: {nvidia.com/gpu: 1}}; "
         "half a CPU and at most 2Gi of memory if absent.",
     )
+    price_class: Name | None = Field(
+        default=None,
+        description="What the hours of its pods count as in budget.prices; they cost nothing if absent. In "
+        "budget.gpuHours counts what resources ask for.",
+    )
     parallelism: int = Field(
         default=1,
         ge=1,
@@ -56,3 +66,9 @@ class Device(Model):
         default="1h",
         description="How long a measurement waits while no node takes it; then its candidate has no value.",
     )
+
+    @property
+    def asked(self) -> set[str]:
+        """The devices that a measurement's pod asks for, by resource."""
+        amounts = (self.resources.get(field) for field in ("limits", "requests"))
+        return {name for given in amounts if isinstance(given, dict) for name in given if counts_as_device(name)}

@@ -104,7 +104,8 @@ class Budget(Model):
         default=None,
         gt=0,
         le=1e9,
-        description="GPU hours of all attempts together, running ones included; a GPU hour is one device's hour.",
+        description="GPU hours of all attempts and measurements on devices together, running ones included; a GPU hour "
+        "is one device's hour.",
     )
     device_shares: dict[ResourceName, DeviceShare] = Field(
         default_factory=dict,
@@ -116,13 +117,14 @@ class Budget(Model):
         default=None,
         gt=0,
         le=1e12,
-        description="What the hours of all attempts together may cost by prices, running ones included.",
+        description="What the hours of all attempts and measurements on devices together may cost by prices, running "
+        "ones included.",
     )
     prices: dict[PriceClass, Price] = Field(
         default_factory=dict,
         max_length=MAX_PRICES,
-        description="What an hour of one trial's pod costs, by trialTemplate's priceClass, in the currency of cost. "
-        "For example spot: 0.9, on-demand: 2.5.",
+        description="What an hour of one pod costs, by the priceClass of trialTemplate or of measuredOn, in the "
+        "currency of cost. For example spot: 0.9, on-demand: 2.5.",
     )
     wall_clock: Duration | None = Field(default=None, description="Time since the start, for example 24h.")
 
@@ -174,14 +176,16 @@ class ExperimentSpec(Ruled):
         Rule(
             cel="(!has(self.budget.cost) && self.budget.prices.size() == 0) || "
             "(self.trialTemplate.priceClass in self.budget.prices && "
-            "self.trialTemplate.alternatives.all(a, a.priceClass in self.budget.prices))",
+            "self.trialTemplate.alternatives.all(a, a.priceClass in self.budget.prices) && "
+            "self.objectives.all(o, !has(o.measuredOn) || !has(o.measuredOn.priceClass) || "
+            "o.measuredOn.priceClass in self.budget.prices))",
             subject="budget.prices",
             message="must have a price for the priceClass of trialTemplate (default if absent), and for those of "
-            "its alternatives",
+            "its alternatives and of measuredOn",
             field="budget.prices",
             holds=lambda spec: (
                 (spec.budget.cost is None and not spec.budget.prices)
-                or all(one.price_class in spec.budget.prices for one in spec.trial_template.all)
+                or all(name in spec.budget.prices for name in spec.price_classes)
             ),
         ),
         Rule(
@@ -270,6 +274,12 @@ class ExperimentSpec(Ruled):
     ttl_seconds_after_finished: int | None = Field(
         default=None, ge=0, le=2**31 - 1, description="Delete the experiment this long after its end; never if absent."
     )
+
+    @property
+    def price_classes(self) -> set[str]:
+        """What the hours of its pods count as."""
+        devices = (one.measured_on.price_class for one in self.objectives if one.measured_on is not None)
+        return {one.price_class for one in self.trial_template.all} | {name for name in devices if name is not None}
 
 
 class NASExperiment(Ruled):

@@ -89,13 +89,13 @@ def imported_bytes(results: Sequence[ImportedResult]) -> int:
 class ClassCost(Model):
     """What the pods of one price class have taken."""
 
-    price_class: Name = Field(description="The priceClass of trialTemplate, or of one of its alternatives.")
+    price_class: Name = Field(description="A priceClass of trialTemplate, its alternatives, or measuredOn.")
     hours: float = Field(ge=0, description="Hours that its pods have run.")
     cost: float | None = Field(default=None, ge=0, description="What they cost by budget.prices.")
 
 
 class Cost(Model):
-    """What has been spent by ended and running attempts; written a few minutes late while they run."""
+    """What has been spent by ended and running pods; written a few minutes late while they run."""
 
     gpu_hours: float = Field(default=0.0, ge=0, description="GPU hours, as budget.gpuHours counts them.")
     total: float | None = Field(default=None, ge=0, description="What it costs by budget.prices, where there are any.")

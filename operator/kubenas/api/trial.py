@@ -177,6 +177,7 @@ class Measurement(Model):
     queued_time: Time = Field(description="When its training had ended.")
     attempt: int = Field(default=1, ge=1, description="The attempt that runs or ran last, from 1: a pod each.")
     failures: int = Field(default=0, ge=0, description="Attempts that failed; disrupted ones do not count.")
+    seconds: float = Field(default=0.0, ge=0, description="How long the pods of its ended attempts have run.")
     node: str | None = Field(default=None, max_length=253, description="The node that has measured it.")
     completion_time: Time | None = Field(default=None, description="When it was measured, or given up.")
     last_failure: MeasurementFailure | None = Field(
@@ -209,11 +210,14 @@ class TrialStatus(Model):
     )
     price_class: Name | None = Field(default=None, description="What this attempt's hours count as in budget.prices.")
     gpus: float | None = Field(default=None, ge=0, description="GPUs that this attempt's devices count for.")
-    gpu_seconds: float = Field(default=0.0, ge=0, description="GPU seconds of ended attempts.")
+    gpu_seconds: float = Field(
+        default=0.0, ge=0, description="GPU seconds of ended attempts, and of those to measure its candidates."
+    )
     class_seconds: list[ClassSeconds] = Field(
         default_factory=list,
         max_length=MAX_CLASSES,
-        description="Seconds that ended attempts have run, by price class.",
+        description="Seconds that pods of ended attempts, and of those to measure its candidates, have run, by price "
+        "class.",
         json_schema_extra=keyed("priceClass"),
     )
     order: int | None = Field(

@@ -28,6 +28,7 @@ from kubenas.cluster.store import Store
 from kubenas.cluster.turns import Turn
 from kubenas.experiment.actions import Announcement, NewTrial, Plan, WriteTrial
 from kubenas.experiment.benchmarks import Benchmark
+from kubenas.experiment.device_queues import Refusal
 from kubenas.experiment.plan import Observed
 from kubenas.experiment.stages import ResolvedStage, stage_of
 from kubenas.experiment.state import Attempt, Fault, Trial, earliest
@@ -211,12 +212,6 @@ class Applier:
             manifest = await asyncio.to_thread(pod_manifest, experiment, stage, trial, self._defaults, token_hex())
         else:
             manifest = pod_manifest(experiment, stage, trial, self._defaults, token_hex())
-        await self._make_pod(manifest)
-
-    async def _measure(self, experiment: NASExperiment, benchmark: Benchmark) -> None:
-        await self._make_pod(benchmark_manifest(experiment, benchmark, self._defaults))
-
-    async def _make_pod(self, manifest: Object) -> None:
         try:
             self._store.put_pod(await self._made(pods(self._namespace), manifest))
         except ApiError as error:
@@ -224,9 +219,23 @@ class Applier:
         else:
             self._store.refusal = None
 
+    async def _measure(self, experiment: NASExperiment, benchmark: Benchmark) -> None:
+        """Make a benchmark's pod. One that is refused holds up nothing but the measurements on its device."""
+        refusals, number = self._store.refusals, benchmark.number
+        try:
+            pod = await self._made(pods(self._namespace), benchmark_manifest(experiment, benchmark, self._defaults))
+        except ApiError as error:
+            if not _is_refusal(error):
+                raise
+            refusals[number] = Refusal.after(refusals.get(number), str(error), time.time())
+            self._store.changed.set()
+        else:
+            refusals.pop(number, None)
+            self._store.put_pod(pod)
+
     def _refuse(self, error: ApiError) -> None:
         """Note what a person has to mend; all else is tried again as it is."""
-        if error.code not in REFUSALS and error.reason != _NAME_TAKEN:
+        if not _is_refusal(error):
             raise error
         self._refused = error
         self._store.refusal = str(error)
@@ -271,6 +280,11 @@ class Applier:
         for announcement in told:
             await announce(self._client, experiment, announcement)
         return None
+
+
+def _is_refusal(error: ApiError) -> bool:
+    """Whether a person has to mend what the apiserver does not take."""
+    return error.code in REFUSALS or error.reason == _NAME_TAKEN
 
 
 def _status_document(

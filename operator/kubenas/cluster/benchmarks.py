@@ -13,6 +13,7 @@ from kubenas.cluster.names import (
     EXPERIMENT_LABEL,
     EXPERIMENT_UID_LABEL,
     MANAGED_BY,
+    PRICE_CLASS_LABEL,
     TRIAL_LABEL,
 )
 from kubenas.cluster.pods import (
@@ -34,6 +35,8 @@ from kubenas.experiment.contract import (
 
 # What the trial image has: onnxruntime on the CPU, one example at a time.
 _COMMAND = ("python", "-m", "kubenas_trial.cli.main", "latency", "onnx", f"$({MODEL_VARIABLE})")
+# That a pod may be given.
+_LONGEST_SECONDS = 2**31 - 1
 # Of a benchmark that says nothing else: without a limit on CPU time, which would slow it down in steps.
 _GRACE_SECONDS = 5
 _RESOURCES = {"requests": {"cpu": "500m", "memory": "256Mi"}, "limits": {"memory": "2Gi"}}
@@ -58,12 +61,13 @@ def benchmark_manifest(experiment: NASExperiment, made: Benchmark, defaults: Pod
                 TRIAL_LABEL: made.trial.name,
                 ATTEMPT_LABEL: str(made.attempt),
                 BENCHMARK_LABEL: str(made.number),
+                **({PRICE_CLASS_LABEL: device.price_class} if device.price_class else {}),
             },
             "ownerReferences": [owner_reference("NASTrial", made.trial.name, made.trial.uid)],
         },
         "spec": {
             "restartPolicy": "Never",
-            "activeDeadlineSeconds": duration_seconds(device.timeout),
+            "activeDeadlineSeconds": min(duration_seconds(device.timeout), _LONGEST_SECONDS),
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": _GRACE_SECONDS,

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from kubernetes.utils.quantity import parse_quantity
 
+from kubenas.api.device import counts_as_device
 from kubenas.cluster.client import Object
 
 # More than any pod can get: what is written instead must not make sums infinite.
@@ -65,8 +66,7 @@ def _claims(spec: Object) -> Iterable[Object]:
 def _asked(container: Object) -> dict[str, float]:
     resources = container.get("resources") or {}
     amounts = {**(resources.get("requests") or {}), **(resources.get("limits") or {})}
-    # Kubernetes' own resources have no domain, or its own one.
-    return {n: _number(amount) for n, amount in amounts.items() if "/" in n and "kubernetes.io/" not in n}
+    return {name: _number(amount) for name, amount in amounts.items() if counts_as_device(name)}
 
 
 def _sum(*counts: Mapping[str, float]) -> dict[str, float]:

@@ -12,6 +12,7 @@ from kubenas.cluster.observe import attempt_of
 from kubenas.cluster.operator_metrics import TRIAL_PHASES
 from kubenas.cluster.versions import Versions
 from kubenas.experiment.admission import since_admission
+from kubenas.experiment.benchmarks import awaited
 from kubenas.experiment.clocks import by_own_clock
 from kubenas.experiment.phases import phases_ended
 from kubenas.experiment.state import Attempt, Trial, past_attempts
@@ -82,9 +83,15 @@ class KnownPods:
             _LOG.warning("%s: the last state of pod %s cannot be read: %s", where, known.name, error)
             attempt = known.departed(now)
         _observe_phases(known, attempt)
-        if trial is None or trial.name != attempt.trial or trial.attempt_name != known.name:
+        if trial is None or trial.name != attempt.trial:
             return
-        if trial.status.pod or attempt.started or attempt.disruption:
+        if known.benchmark is not None:
+            decides = attempt.started is not None and awaited(trial, attempt)
+        else:
+            decides = trial.attempt_name == known.name and bool(
+                trial.status.pod or attempt.started or attempt.disruption
+            )
+        if decides:
             self._attempts[known.name] = attempt
 
     def _with_claims(self, attempt: Attempt) -> Attempt:
@@ -96,6 +103,10 @@ class KnownPods:
         for name in past_attempts(trial):
             if name in self._attempts and self._attempts[name].gone:
                 del self._attempts[name]
+        if trial.status.measurements:
+            for name, one in [*self._attempts.items()]:
+                if one.gone and one.benchmark is not None and one.trial == trial.name and not awaited(trial, one):
+                    del self._attempts[name]
 
     def drop_others(self, trial: Trial) -> None:
         """Forget pods that were made for a deleted trial of the same name."""

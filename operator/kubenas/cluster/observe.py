@@ -68,6 +68,7 @@ def attempt_of(pod: Object) -> Attempt:
     over = status.get("phase") in ("Succeeded", "Failed")
     phase = AttemptPhase.ENDED if over or terminated else AttemptPhase.RUNNING if running else AttemptPhase.WAITING
     disruption, fault = _disruption(status, terminated), None
+    benchmark = _benchmark(metadata["labels"])
     if phase is AttemptPhase.WAITING:
         fault = _start_fault(status, state)
     elif phase is AttemptPhase.ENDED and disruption is None:
@@ -93,8 +94,8 @@ def attempt_of(pod: Object) -> Attempt:
         lingers=phase is AttemptPhase.ENDED and not over and _others_go_on(status),
         devices=devices(spec),
         claims=claims(spec, status),
-        benchmark=_benchmark(metadata["labels"]),
-        price_class=metadata["labels"].get(PRICE_CLASS_LABEL, DEFAULT_CLASS),
+        benchmark=benchmark,
+        price_class=metadata["labels"].get(PRICE_CLASS_LABEL, DEFAULT_CLASS if benchmark is None else None),
         queue=(metadata.get("annotations") or {}).get(QUEUE_ANNOTATION),
         managed=KUEUE_MANAGED_LABEL in metadata["labels"],
         token=_token(spec),

@@ -26,6 +26,7 @@ from kubenas.cluster.turns import Turn
 from kubenas.cluster.unreadable import Kind, Unreadable
 from kubenas.cluster.unverified import UnverifiedTrials
 from kubenas.experiment.admission import QueueReason
+from kubenas.experiment.device_queues import Refusal
 from kubenas.experiment.failures import Failures
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.plan import Observed
@@ -48,7 +49,8 @@ class Store:
         document: the experiment as it came last, whether or not it can be read.
         pods: what is known of them.
         unverified: ended trials that somebody may have deleted.
-        refusal: what the apiserver said when it last refused a trial or a pod, until it takes one.
+        refusal: what the apiserver said when it last refused a trial or a pod of one, until it takes one.
+        refusals: as `refusal`, of pods that measure on devices, by the number of the objective.
         progress: what the last reconcile has found.
     """
 
@@ -60,6 +62,7 @@ class Store:
         self.problems: list[SpecError] = []
         self.readings = Readings()
         self.refusal: str | None = None
+        self.refusals: dict[int, Refusal] = {}
         self.progress: Progress | None = None
         self._failures = Failures()
         self._uid = ""
@@ -98,6 +101,7 @@ class Store:
             readings=self.readings,
             problems=[*self.problems, *self.warm_start_problems],
             refusal=self.refusal,
+            refusals=dict(self.refusals),
             imported=self.imported,
             queue_reason=self.queue_reason,
             unreadable=[*self._left_out.messages(), *self._ledger.unreadable()],

@@ -38,12 +38,30 @@ class Benchmark:
     @property
     def name(self) -> str:
         """The pod's: the same whoever computes it, so that it is made once."""
-        return f"{self.trial.name}-device-{self.number}-{self.candidate}-{self.attempt}"
+        return _name(self.trial, self.number, self.candidate, self.attempt)
 
     @classmethod
     def of(cls, trial: Trial, measurement: Measurement, objective: Objective, number: int) -> Benchmark:
         """The current attempt of a measurement."""
         return cls(trial, measurement.candidate, objective, number, measurement.attempt)
+
+
+def _name(trial: Trial, number: int, candidate: str, attempt: int) -> str:
+    return f"{trial.name}-device-{number}-{candidate}-{attempt}"
+
+
+def awaited(trial: Trial, benchmark: Attempt, metric: str | None = None) -> bool:
+    """Whether a trial waits for what a benchmark comes to: it is the current attempt at a measurement that is open.
+
+    Args:
+        metric: of the benchmark's objective; None where that is not known, and any may be it.
+    """
+    return trial.measuring and any(
+        one.completion_time is None
+        and metric in (None, one.metric)
+        and benchmark.name == _name(trial, benchmark.benchmark or 0, one.candidate, one.attempt)
+        for one in trial.status.measurements
+    )
 
 
 @dataclass(frozen=True, slots=True)

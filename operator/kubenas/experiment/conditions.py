@@ -181,7 +181,7 @@ def _devices(ledger: Ledger, seen: Seen, condition: _Make) -> Iterator[Condition
     outstanding = [one for trial in seen.measuring for one in trial.status.measurements if one.completion_time is None]
     failures = [(one.last_failure.time.timestamp(), one) for one in outstanding if one.last_failure is not None]
     last = ledger.unmeasured
-    if seen.devices.away:
+    if seen.devices.away and outstanding:
         why = seen.devices.away[min(seen.devices.away)]
         message = f"{len(outstanding)} measurements wait: {why}"
         yield condition("DevicesAvailable", False, "DeviceUnavailable", message[:32768])

@@ -7,17 +7,41 @@ from dataclasses import dataclass
 from typing import Final
 
 from kubenas.api.device import Device
+from kubenas.api.experiment import Budget
 from kubenas.api.objective import Objective
 from kubenas.api.trial import Measurement
-from kubenas.experiment.benchmarks import Benchmark
+from kubenas.experiment.benchmarks import Benchmark, awaited
 from kubenas.experiment.lifecycle import LOST_SECONDS
+from kubenas.experiment.spending import Spent, spent_on
 from kubenas.experiment.stages import ResolvedStage
-from kubenas.experiment.state import Attempt, AttemptPhase, Trial
+from kubenas.experiment.state import Attempt, AttemptPhase, Trial, trial_number
 from kubenas.experiment.statuses import MAX_RETRY_SECONDS
 from kubenas.experiment.wakes import Wakes
 
 # A device that takes no pod for so long is away.
 AWAY_SECONDS: Final = 60.0
+# Between two benchmarks that the backend does not take.
+_LONGEST_PAUSE_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why the backend has not taken a benchmark.
+
+    Attributes:
+        times: how often in a row.
+        until: when it is asked again, in seconds since the epoch.
+    """
+
+    message: str
+    times: int
+    until: float
+
+    @classmethod
+    def after(cls, before: Refusal | None, message: str, now: float) -> Refusal:
+        """The next one, after another pause that doubles each time."""
+        times = before.times + 1 if before else 1
+        return cls(message, times, now + min(2.0**times, _LONGEST_PAUSE_SECONDS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +55,8 @@ class Devices:
         away: why nothing is measured there: no node has taken a benchmark for `AWAY_SECONDS`, or it is refused.
         since: when a measurement last had a value, or the experiment was resumed; waiting counts from then at the
             earliest.
+        spent: which budget is spent that a measurement there would take more of.
+        shares: what devices count for in `budget.gpuHours`.
     """
 
     stage: ResolvedStage
@@ -38,6 +64,8 @@ class Devices:
     free: Mapping[int, int]
     away: Mapping[int, str]
     since: Mapping[int, float]
+    spent: Mapping[int, str]
+    shares: Mapping[str, float]
 
 
 def on_devices(stage: ResolvedStage) -> list[tuple[int, Objective, Device]]:
@@ -52,7 +80,9 @@ def devices(
     benchmarks: Mapping[str, Attempt],
     measured_at: Mapping[str, float],
     resumed: float,
-    refusal: str | None,
+    refusals: Mapping[int, Refusal],
+    budget: Budget,
+    spent: Spent,
     now: float,
     wakes: Wakes,
 ) -> Devices:
@@ -63,7 +93,9 @@ def devices(
         benchmarks: by name; those that exist now.
         measured_at: when ended trials last had a value, by metric.
         resumed: when the experiment was last resumed.
-        refusal: why the backend does not take attempts at present.
+        refusals: of benchmarks, by the number of the objective.
+        budget: what may be spent.
+        spent: by ended and running pods.
         wakes: is told when a device comes to be away.
     """
     free, away, since = dict[int, int](), dict[int, str](), dict[int, float]()
@@ -83,9 +115,13 @@ def devices(
                 away[number] = f"no node takes pod {first.name}{f': {said}' if said else ''}"
             else:
                 wakes.at(_waits_since(first) + AWAY_SECONDS)
-        elif not alive and refusal is not None:
-            away[number] = f"a pod is refused: {refusal}"
-    return Devices(stage, benchmarks, free, away, since)
+        elif not alive and number in refusals:
+            away[number] = f"a pod is refused: {refusals[number].message}"
+            if now < refusals[number].until:
+                wakes.at(refusals[number].until)
+                free[number] = 0
+    over = {number: why for number, _, device in on_devices(stage) if (why := spent_on(device, budget, spent))}
+    return Devices(stage, benchmarks, free, away, since, over, budget.device_shares)
 
 
 def due(trials: Iterable[Trial], known: Devices, now: float, wakes: Wakes) -> Iterator[Benchmark]:
@@ -110,15 +146,17 @@ def due(trials: Iterable[Trial], known: Devices, now: float, wakes: Wakes) -> It
             yield made
 
 
-def needed(stage: ResolvedStage, trials: Iterable[Trial]) -> set[str]:
-    """Names of the benchmarks that trials wait for."""
-    numbers = {objective.metric: (objective, number) for number, objective, _ in on_devices(stage)}
-    return {
-        Benchmark.of(trial, one, *numbers[one.metric]).name
-        for trial in trials
-        for one in trial.status.measurements
-        if one.completion_time is None and one.metric in numbers
-    }
+def needed(
+    stage: ResolvedStage, unfinished: Mapping[int, Trial], benchmarks: Mapping[str, Attempt]
+) -> dict[str, Attempt]:
+    """The benchmarks that trials wait for, of those that exist now, by name."""
+    metrics = {number: objective.metric for number, objective, _ in on_devices(stage)}
+    found = dict[str, Attempt]()
+    for name, one in benchmarks.items():
+        trial = unfinished.get(trial_number(one.trial))
+        if trial is not None and one.benchmark in metrics and awaited(trial, one, metrics[one.benchmark]):
+            found[name] = one
+    return found
 
 
 def has_ended(attempt: Attempt, now: float) -> bool:

@@ -19,6 +19,7 @@ from kubenas.experiment.device_queues import Devices, has_ended, on_devices
 from kubenas.experiment.front import Front
 from kubenas.experiment.lifecycle import LOST_SECONDS
 from kubenas.experiment.objectives import improved, values, violation
+from kubenas.experiment.spending import Spent
 from kubenas.experiment.stages import ResolvedStage
 from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Trial, moment
 from kubenas.experiment.wakes import Wakes
@@ -43,7 +44,9 @@ def queued(stage: ResolvedStage, front: Front, status: TrialStatus, now: float) 
     measurements = [
         Measurement(candidate=result.candidate, metric=objective.metric, queued_time=moment(now))
         for result in results
-        if result.candidate not in early and worth_measuring(stage.objectives, front, _metrics(result))
+        if result.candidate not in early
+        # Of several seeds the mean decides: were those left out that cannot win by themselves, it would be the others'.
+        and (stage.seeds > 1 or worth_measuring(stage.objectives, front, _metrics(result)))
         for _, objective, _ in wanted
     ]
     if not measurements:
@@ -68,14 +71,18 @@ def worth_measuring(objectives: Sequence[Objective], front: Front, metrics: Mapp
     return not any(all(a >= b for a, b in zip(member.values, own, strict=True)) for member in front.members)
 
 
-def advance_measuring(trial: Trial, known: Devices, retries: int, now: float, wakes: Wakes) -> TrialStatus | None:
+def advance_measuring(
+    trial: Trial, known: Devices, retries: int, over: Fault | None, *, released: bool, now: float, wakes: Wakes
+) -> TrialStatus | None:
     """The next status of a trial that is measured; None where it stays as it is.
 
     Args:
         retries: further attempts at a measurement after a failed one.
+        over: why nothing is measured any more, if that is so; what is known of the candidates stays.
+        released: whether benchmarks that run are to be stopped, and made again later.
         wakes: is told when something is due.
     """
-    status, read = trial.status, dict[str, dict[str, float]]()
+    status, read, spent = trial.status, dict[str, dict[str, float]](), Spent.of(trial.status)
     numbers = {objective.metric: (number, objective, device) for number, objective, device in on_devices(known.stage)}
     measurements = list[Measurement]()
     for one in status.measurements:
@@ -84,37 +91,58 @@ def advance_measuring(trial: Trial, known: Devices, retries: int, now: float, wa
             continue
         number, objective, device = numbers[one.metric]
         attempt = known.benchmarks.get(Benchmark.of(trial, one, objective, number).name)
-        fault = _over(attempt, device, now, wakes)
-        if attempt is not None and fault is None and has_ended(attempt, now):
-            reading = read_benchmark(attempt, one.metric)
-            if reading.fault is None:
-                read.setdefault(one.candidate, {}).update(reading.values)
-                changes = {"node": attempt.node or "", "completion_time": moment(now), "last_failure": None}
-                measurements.append(one.model_copy(update=changes))
-                continue
-            if attempt.disruption is not None or attempt.gone_by is not None:
-                measurements.append(one.model_copy(update={"attempt": one.attempt + 1}))
-                continue
-            fault = reading.fault
-        if fault is not None:
-            measurements.append(_failed(one, fault, retries, now))
-        elif number in known.away and (attempt is None or attempt.node is None):
-            measurements.append(_waited(one, known, number, device, now, wakes))
-        else:
-            measurements.append(one)
+        after, values = _after(one, attempt, known, number, device, retries, released=released, now=now, wakes=wakes)
+        if over is not None and after.completion_time is None:
+            after = _given_up(after, over, now)
+        if attempt is not None and (after.attempt, after.completion_time) != (one.attempt, one.completion_time):
+            spent += Spent.by(attempt, known.shares, now)
+            after = after.model_copy(update={"seconds": round(one.seconds + attempt.seconds(now), 3)})
+        read.setdefault(one.candidate, {}).update(values)
+        measurements.append(after)
     if measurements == status.measurements:
         return None
-    results = [_with(result, read.get(result.candidate, {})) for result in status.results]
-    changed = status.model_copy(update={"results": results, "measurements": measurements})
+    changes = {
+        "results": [_with(result, read.get(result.candidate, {})) for result in status.results],
+        "measurements": measurements,
+        "gpu_seconds": spent.gpu_seconds,
+        "class_seconds": spent.class_seconds,
+    }
+    changed = status.model_copy(update=changes)
     return ended(changed, now) if all(one.completion_time for one in measurements) else changed
 
 
-def given_up(status: TrialStatus, why: Fault, now: float) -> TrialStatus:
-    """The end of a trial whose candidates are not measured any more; what is known of them stays."""
-    failure = MeasurementFailure(reason=why.reason, message=cut(why.message, _MESSAGE), time=moment(now))
-    update = {"completion_time": moment(now), "last_failure": failure}
-    measurements = [one if one.completion_time else one.model_copy(update=update) for one in status.measurements]
-    return ended(status.model_copy(update={"measurements": measurements}), now)
+def _after(
+    one: Measurement,
+    attempt: Attempt | None,
+    known: Devices,
+    number: int,
+    device: Device,
+    retries: int,
+    *,
+    released: bool,
+    now: float,
+    wakes: Wakes,
+) -> tuple[Measurement, Mapping[str, float]]:
+    """What an open measurement has come to, and its values."""
+    fault = _over(attempt, device, now, wakes)
+    if attempt is not None and fault is None and has_ended(attempt, now):
+        reading = read_benchmark(attempt, one.metric)
+        if reading.fault is None:
+            changes = {"node": attempt.node or "", "completion_time": moment(now), "last_failure": None}
+            return one.model_copy(update=changes), reading.values
+        if attempt.disruption is None and attempt.gone_by is None:
+            fault = reading.fault
+        else:
+            return _again(one), {}
+    if fault is not None:
+        return _failed(one, fault, retries, now), {}
+    if released:
+        return (one if attempt is None else _again(one)), {}
+    if number in known.spent and (attempt is None or attempt.started is None):
+        return _given_up(one, Fault("BudgetExhausted", known.spent[number]), now), {}
+    if number in known.away and (attempt is None or attempt.node is None):
+        return _waited(one, known, number, device, now, wakes), {}
+    return one, {}
 
 
 def ended(status: TrialStatus, now: float) -> TrialStatus:
@@ -161,9 +189,16 @@ def _failed(one: Measurement, fault: Fault, retries: int, now: float) -> Measure
     """A measurement after a failed attempt: another one if there are retries left, else it has no value."""
     failure = MeasurementFailure(reason=fault.reason[:63], message=cut(fault.message, _MESSAGE), time=moment(now))
     failed = one.model_copy(update={"failures": one.failures + 1, "last_failure": failure})
-    if failed.failures > retries:
-        return failed.model_copy(update={"completion_time": moment(now)})
-    return failed.model_copy(update={"attempt": one.attempt + 1})
+    return failed.model_copy(update={"completion_time": moment(now)}) if failed.failures > retries else _again(failed)
+
+
+def _again(one: Measurement) -> Measurement:
+    return one.model_copy(update={"attempt": one.attempt + 1})
+
+
+def _given_up(one: Measurement, why: Fault, now: float) -> Measurement:
+    failure = MeasurementFailure(reason=why.reason[:63], message=cut(why.message, _MESSAGE), time=moment(now))
+    return one.model_copy(update={"completion_time": moment(now), "last_failure": failure})
 
 
 def _waited(one: Measurement, known: Devices, number: int, device: Device, now: float, wakes: Wakes) -> Measurement:
@@ -173,9 +208,7 @@ def _waited(one: Measurement, known: Devices, number: int, device: Device, now: 
         wakes.at(until)
         return one
     said = f"it has waited longer than measuredOn.maxWait ({device.max_wait}): {known.away[number]}"
-    message = cut(said, _MESSAGE)
-    failure = MeasurementFailure(reason="DeviceUnavailable", message=message, time=moment(now))
-    return one.model_copy(update={"completion_time": moment(now), "last_failure": failure})
+    return _given_up(one, Fault("DeviceUnavailable", said), now)
 
 
 def _metrics(result: Result) -> dict[str, float]:

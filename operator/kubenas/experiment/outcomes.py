@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from kubenas.api.base import duration_seconds
 from kubenas.api.experiment import ExperimentSpec
@@ -14,7 +15,7 @@ from kubenas.experiment.admission import in_another_queue
 from kubenas.experiment.device_queues import Devices
 from kubenas.experiment.ledger import Ledger
 from kubenas.experiment.lifecycle import NO_IMPROVEMENT, Step, advance, prune, release
-from kubenas.experiment.measuring import advance_measuring, given_up, queued
+from kubenas.experiment.measuring import advance_measuring, queued
 from kubenas.experiment.objectives import best_value
 from kubenas.experiment.rules import Rules
 from kubenas.experiment.stages import ResolvedStage, stage_named
@@ -24,10 +25,18 @@ from kubenas.experiment.verdict import Verdict
 from kubenas.experiment.wakes import Wakes
 from kubenas.fidelity.base import RungCurve, Stop, Training
 
+# Trials that one reconcile writes or makes at most. The next one waits for all of its answers, so that a crowd of
+# endings is worked off in small groups, each followed by what takes its slots.
+MOST_AT_ONCE: Final = 12
+
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """Statuses to write, and whether values must be read now before more is known."""
+    """Statuses to write, and whether values must be read now before more is known.
+
+    Of trials that are measured, which may be thousands where a device is away, only so many that there are more than
+    `MOST_AT_ONCE`.
+    """
 
     writes: tuple[WriteTrial, ...]
     read_now: bool
@@ -64,7 +73,10 @@ def outcomes(
         stage, rules = stage_named(stages, trial.stage), rules_of.get(trial.stage) or _rules(spec, None)
         attempt = attempts.get(trial.attempt_name)
         if trial.measuring:
-            status = _measured(trial, devices, rules.retries, None if measures else over, now, wakes)
+            if len(writes) > MOST_AT_ONCE:
+                continue
+            why = None if measures else over
+            status = advance_measuring(trial, devices, rules.retries, why, released=spec.suspend, now=now, wakes=wakes)
         else:
             step = advance(trial, attempt, readings, rules, now)
             stopped = _stopped(trial, stops)
@@ -85,15 +97,6 @@ def outcomes(
             status = status.model_copy(update={"order": order, "value": _value(stages, trial, status, rules)})
         writes.append(WriteTrial(trial, status, _failure(trial, status)))
     return Outcomes(tuple(writes), read_now)
-
-
-def _measured(
-    trial: Trial, devices: Devices, retries: int, why: Fault | None, now: float, wakes: Wakes
-) -> TrialStatus | None:
-    """What becomes of a trial that is measured; `why` it is given up, if it is."""
-    status = advance_measuring(trial, devices, retries, now, wakes)
-    over = status is not None and status.completion_time is not None
-    return status if why is None or over else given_up(status or trial.status, why, now)
 
 
 def _stops(stages: Sequence[ResolvedStage], ledger: Ledger, readings: Readings) -> dict[Training, Stop]:

@@ -13,10 +13,10 @@ from kubenas.experiment.actions import NewTrial, Plan, Removal
 from kubenas.experiment.admission import QUEUED_SECONDS, QueueReason, is_queued
 from kubenas.experiment.capacity import Capacity, capacity, unneeded
 from kubenas.experiment.conditions import Seen
-from kubenas.experiment.device_queues import devices, due, needed
+from kubenas.experiment.device_queues import Refusal, devices, due, needed
 from kubenas.experiment.kept_checkpoints import removal
 from kubenas.experiment.ledger import Ledger
-from kubenas.experiment.outcomes import outcomes
+from kubenas.experiment.outcomes import MOST_AT_ONCE, outcomes
 from kubenas.experiment.promotions import promoted
 from kubenas.experiment.proposals import asked, current_stage, next_trials, open_trials
 from kubenas.experiment.spending import Spending, spending
@@ -28,10 +28,6 @@ from kubenas.experiment.waiting import waiting_for
 from kubenas.experiment.wakes import Wakes
 from kubenas.search.base import Preparation, Strategy
 
-# Trials that one reconcile writes or makes at most. The next one waits for all of its answers, so that a crowd of
-# endings is worked off in small groups, each followed by what takes its slots.
-MOST_AT_ONCE = 12
-
 
 @dataclass(frozen=True, slots=True)
 class Observed:
@@ -42,7 +38,8 @@ class Observed:
         attempts: by name; those that exist now.
         benchmarks: attempts to measure candidates on devices, by name; those that exist now.
         problems: what is wrong with the specification; nothing new is started while there are any.
-        refusal: why the backend does not take attempts at present.
+        refusal: why the backend does not take attempts at trials at present.
+        refusals: why it does not take benchmarks, by the number of the objective.
         unreadable: what is wrong with objects of the experiment that had to be left out.
         imported: what `warmStart` brings, until it is recorded.
         queue_reason: why an attempt is not admitted by its queue, if that is known.
@@ -56,6 +53,7 @@ class Observed:
     benchmarks: Mapping[str, Attempt] = field(default_factory=dict)
     problems: Sequence[SpecError] = ()
     refusal: str | None = None
+    refusals: Mapping[int, Refusal] = field(default_factory=dict)
     unreadable: Sequence[str] = ()
     imported: Sequence[Imported] = ()
     queue_reason: QueueReason | None = None
@@ -101,7 +99,9 @@ def plan(observed: Observed, now: float) -> Plan:
         observed.benchmarks,
         ledger.measured_at,
         _resumed(experiment),
-        observed.refusal,
+        observed.refusals,
+        experiment.spec.budget,
+        spent.spent,
         now,
         wakes,
     )
@@ -116,7 +116,8 @@ def plan(observed: Observed, now: float) -> Plan:
         if fill.exhausted is not None:
             end = verdict(experiment, stages, ledger, spent.spent, fill.exhausted, now)
     changing = {write.trial.name for write in found.writes}
-    waiting = [] if observed.idle else [trial for trial in measured if trial.name not in changing]
+    crowd = len(found.writes) > MOST_AT_ONCE
+    waiting = [] if observed.idle or crowd else [trial for trial in measured if trial.name not in changing]
     measure = tuple(due(waiting, known, now, wakes))
     if end is None:
         wakes.at(budget_ends_at(experiment, spent, now))
@@ -150,7 +151,7 @@ def plan(observed: Observed, now: float) -> Plan:
     delete = _expired(experiment, status.completion_time, now, wakes)
     return Plan(
         write=found.writes[:MOST_AT_ONCE],
-        stop=(*_stopped(observed), *_unneeded_benchmarks(observed, measured)),
+        stop=(*_stopped(observed), *_unneeded_benchmarks(observed)),
         start=tuple(fill.start),
         create=tuple(fill.create),
         measure=measure,
@@ -187,7 +188,8 @@ def preparation(observed: Observed, now: float) -> tuple[Strategy, Preparation] 
 def spending_of(observed: Observed, now: float) -> Spending:
     """What has been spent so far by ended and running attempts."""
     ledger, budget = observed.ledger, observed.experiment.spec.budget
-    return spending(ledger.spent, ledger.unfinished.values(), observed.attempts, budget, now)
+    measured = needed(observed.stages[-1], ledger.unfinished, observed.benchmarks)
+    return spending(ledger.spent, ledger.unfinished.values(), observed.attempts, measured.values(), budget, now)
 
 
 def _removal(observed: Observed, *, over: bool) -> Removal | None:
@@ -237,8 +239,8 @@ def _stopped(observed: Observed) -> tuple[Attempt, ...]:
     )
 
 
-def _unneeded_benchmarks(observed: Observed, measured: Sequence[Trial]) -> tuple[Attempt, ...]:
-    wanted = set() if observed.experiment.spec.suspend else needed(observed.stages[-1], measured)
+def _unneeded_benchmarks(observed: Observed) -> tuple[Attempt, ...]:
+    wanted = needed(observed.stages[-1], observed.ledger.unfinished, observed.benchmarks)
     return tuple(one for name, one in observed.benchmarks.items() if name not in wanted and one.gone_by is None)
 
 

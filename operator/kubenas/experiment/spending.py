@@ -1,4 +1,4 @@
-"""What attempts have taken: GPU time, and time by price class, which prices make a cost of.
+"""What pods have taken: GPU time, and time by price class, which prices make a cost of.
 
 Times are kept, not costs: a price that is corrected corrects what was spent before, too.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from kubenas.api.device import Device
 from kubenas.api.experiment import Budget
 from kubenas.api.status import ClassCost, Cost
 from kubenas.api.trial import MAX_CLASSES, ClassSeconds, TrialStatus
@@ -37,6 +38,17 @@ class Spent:
             round(status.gpu_seconds * 1000),
             {one.price_class: round(one.seconds * 1000) for one in status.class_seconds},
         )
+
+    @classmethod
+    def by(cls, attempt: Attempt, shares: Mapping[str, float], now: float) -> Spent:
+        """What an attempt, of whatever kind, has taken until its end, or until now."""
+        return cls.in_time(attempt.seconds(now), attempt.gpus(shares), attempt.price_class)
+
+    @classmethod
+    def in_time(cls, seconds: float, gpus: float, price_class: str | None) -> Spent:
+        """What so many GPUs, in a pod of that class, have taken in that time."""
+        time = round(max(0.0, seconds) * 1000)
+        return cls(round(gpus * time), {price_class: time} if price_class and time else {})
 
     def __add__(self, other: Spent) -> Spent:
         """Both together."""
@@ -83,7 +95,12 @@ class Spending:
 
 
 def spending(
-    ended: Spent, unfinished: Iterable[Trial], attempts: Mapping[str, Attempt], budget: Budget, now: float
+    ended: Spent,
+    unfinished: Iterable[Trial],
+    attempts: Mapping[str, Attempt],
+    benchmarks: Iterable[Attempt],
+    budget: Budget,
+    now: float,
 ) -> Spending:
     """What an experiment has spent by now.
 
@@ -91,6 +108,7 @@ def spending(
         ended: by its ended trials.
         unfinished: its other trials.
         attempts: by name; those that exist now.
+        benchmarks: that trials wait for.
         budget: says what devices count for.
         now: seconds since the epoch.
     """
@@ -102,13 +120,19 @@ def spending(
             gpus += attempt.gpus(budget.device_shares)
             name = attempt.price_class or ""
             running[name] = running.get(name, 0) + 1
+    for one in benchmarks:
+        spent += Spent.by(one, budget.device_shares, now)
+        used = one.gpus(budget.device_shares)
+        if one.phase is AttemptPhase.RUNNING and (used or one.price_class):
+            gpus += used
+            running[one.price_class or ""] = running.get(one.price_class or "", 0) + 1
     return Spending(spent, gpus, running)
 
 
 def spent_by(trial: Trial, attempt: Attempt | None, shares: Mapping[str, float], now: float) -> Spent:
     """What all attempts of an unfinished trial have taken by now, the current one included."""
     status, before = trial.status, Spent.of(trial.status)
-    # Once it is measured, its last attempt has ended, and is in the status.
+    # Once it is measured, its last attempt has ended, and is in the status; so are benchmarks that have.
     start = None if trial.measuring else running_since(trial, attempt)
     if start is None:
         return before
@@ -117,8 +141,7 @@ def spent_by(trial: Trial, attempt: Attempt | None, shares: Mapping[str, float],
         end, gpus, name = now, status.gpus or 0.0, status.price_class
     else:
         end, gpus, name = attempt.ended or now, attempt.gpus(shares), attempt.price_class
-    time = round(max(0.0, end - start) * 1000)
-    return before + Spent(round(gpus * time), {name: time} if name and time else {})
+    return before + Spent.in_time(end - start, gpus, name)
 
 
 def running_since(trial: Trial, attempt: Attempt | None) -> float | None:
@@ -142,6 +165,14 @@ def budget_spent(budget: Budget, spent: Spent) -> str | None:
     if budget.cost is not None and (cost := spent.cost(budget.prices)) >= budget.cost:
         return f"{cost:.2f} are spent by budget.prices, of budget.cost {budget.cost:g}."
     return None
+
+
+def spent_on(device: Device, budget: Budget, spent: Spent) -> str | None:
+    """Which budget is spent that a measurement on the device would take more of, in words."""
+    hours, cost = (budget.model_copy(update={other: None}) for other in ("cost", "gpu_hours"))
+    asked = [name for name in device.asked if budget.device_shares.get(name, 1.0) > 0]
+    costs = budget.prices.get(device.price_class or "", 0.0) > 0
+    return (budget_spent(hours, spent) if asked else None) or (budget_spent(cost, spent) if costs else None)
 
 
 def exhausted_at(budget: Budget, spending: Spending, now: float) -> list[float]:

@@ -185,6 +185,10 @@ class Attempt:
         """GPUs that its devices count for; each one, where `shares` says nothing else."""
         return sum(count * shares.get(name, 1.0) for name, count in self.devices.items())
 
+    def seconds(self, now: float) -> float:
+        """How long it has run until its end, or until now."""
+        return 0.0 if self.started is None else max(0.0, (self.ended or now) - self.started)
+
 
 @dataclass(frozen=True, slots=True)
 class Exposed:
