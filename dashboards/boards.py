@@ -9,7 +9,19 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard
 
 from dashboards import links, variables
-from dashboards.panels import devices, fleet, judging, operator, progress, results, spending, stopping, storage, trial
+from dashboards.panels import (
+    devices,
+    fleet,
+    judging,
+    measuring,
+    operator,
+    progress,
+    results,
+    spending,
+    stopping,
+    storage,
+    trial,
+)
 from dashboards.queries import EXPERIMENT, FLEET, OPERATOR, REPLICAS, TRIAL
 
 Rows = Mapping[str, Sequence[Builder[dashboard.Panel]]]
@@ -73,6 +85,7 @@ def _experiment() -> dashboard.Dashboard:
             judging.peak_memory(),
         ],
         "Early stopping": [stopping.candidates_at_rungs(), stopping.median_at_rungs()],
+        "Devices": [measuring.queues(), measuring.seconds(), measuring.outcomes()],
         "State": [progress.conditions(), progress.reasons()],
         "Checkpoints": [storage.checkpoints(), storage.unreachable()],
         "Time and cost": [

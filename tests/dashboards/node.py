@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import secrets
 import sys
@@ -15,6 +16,8 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kubenas.cluster.names import BENCHMARK_LABEL
+from kubenas.experiment.contract import METRIC_VARIABLE
 from kubenas.local.trainer import free_port
 from tests.cluster.control_plane import REPOSITORY
 from tests.cluster.fake_pods import TRIAL_VARIABLE, Ending, FakePods, ended, expanded, running, trial_of
@@ -42,6 +45,9 @@ class Node(FakePods):
         self._devices = devices
 
     async def _drive(self, pod: dict[str, Any]) -> None:
+        if BENCHMARK_LABEL in pod["metadata"]["labels"]:
+            await self._measure(pod)
+            return
         try:
             trial_of(pod)
         except ValueError:
@@ -63,6 +69,14 @@ class Node(FakePods):
         status = ended(pod, Ending(message, code, "Error" if code else "Completed"))
         status["containerStatuses"][0]["state"]["terminated"]["startedAt"] = begin
         await self._patch(pod, {**status, "conditions": [scheduled]})
+
+    async def _measure(self, pod: dict[str, Any]) -> None:
+        """What a board would say, after a while."""
+        began = moment()
+        await self._patch(pod, running(pod))
+        await asyncio.sleep(self._epoch)
+        (metric,) = [one["value"] for one in pod["spec"]["containers"][0]["env"] if one["name"] == METRIC_VARIABLE]
+        await self._patch(pod, ended(pod, Ending(json.dumps({metric: 1.5})), began))
 
     @asynccontextmanager
     async def _process(self, pod: dict[str, Any], port: int, log: Path) -> AsyncIterator[asyncio.subprocess.Process]:

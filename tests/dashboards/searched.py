@@ -77,6 +77,7 @@ def search(pace: Pace) -> dict[str, Any]:
             {"metric": "accuracy", "goal": "maximize", "target": 0.999, "reference": 0},
             {"metric": "params", "goal": "minimize", "reference": 200_000},
             {"metric": "loss", "goal": "minimize", "limit": 3},
+            {"metric": "board_ms", "goal": "minimize", "limit": 3, "measuredOn": {"nodeSelector": {"board": "any"}}},
         ],
         searchSpace={"parameters": PARAMETERS},
         stages=[

@@ -32,6 +32,8 @@ PROGRESS = Progress(
     top=(),
     device_seconds=0.0,
     class_seconds={},
+    measurements={},
+    measuring={},
     last_result=None,
     judgements=Judgements(None, None, None),
 )

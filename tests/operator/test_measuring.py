@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
+import socket
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from tests.cluster.conditions import until
 from tests.operator import endings
 from tests.operator.harness import Workspace, experiment
+from tests.operator.test_metrics import exported, families, of_devices, samples, value
 from tests.operator.test_quotas import quota
+from tests.operator.test_server import port_of, reserved
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.cluster.control_plane import ControlPlane
     from tests.operator.api import Object
+
+__all__ = ["reserved"]
 
 pytestmark = pytest.mark.control_plane
 
@@ -41,8 +47,10 @@ def benchmark(status: Object) -> Object:
     return {**status, **({"containerStatuses": renamed} if renamed else {})}
 
 
-def test_what_a_device_says_joins_the_result_though_operators_are_killed(workspace: Workspace) -> None:
-    operator = workspace.operator().start().wait_ready()
+def test_what_a_device_says_joins_the_result_though_operators_are_killed(
+    workspace: Workspace, reserved: socket.socket
+) -> None:
+    operator = workspace.operator(f"--port={port_of(reserved)}").start().wait_ready()
     bucket = {"url": "s3://artifacts/nas", "secret": "bucket"}
     workspace.apply(measured(PRICED, trials={"max": 2, "parallelism": 1}, budget=PRICES, storage=bucket))
     workspace.wait_pod("nas-0-1")
@@ -80,6 +88,14 @@ def test_what_a_device_says_joins_the_result_though_operators_are_killed(workspa
     assert found["cost"]["gpuHours"] >= 1.0
     until(lambda: workspace.pods() == [])
     assert sorted(workspace.created("pods")) == ["nas-0-1", POD, "nas-1-1", "nas-1-device-1-0-1"]
+    metrics = families(httpx.get(f"http://127.0.0.1:{port_of(reserved)}/metrics", trust_env=False).text)
+    assert exported(metrics).items() >= of_devices().items()
+    told = {name: value(samples(metrics), name, metric="board_ms") for name in of_devices()}
+    assert told == {
+        "kubenas_experiment_measurements_open": {("running",): 0, ("waiting",): 0},
+        "kubenas_experiment_measurements_total": {("measured",): 2, ("given_up",): 0, ("failed",): 0},
+        "kubenas_experiment_measurement_seconds_total": {(): 3600},
+    }
 
 
 def test_a_device_that_is_away_is_told_of_and_no_reason_to_hang(workspace: Workspace) -> None:

@@ -195,6 +195,34 @@ _FAMILIES: Final = (
         lambda s: _one(s.wall_clock_budget),
     ),
     _Family(
+        "kubenas_experiment_measurements_open",
+        "Measurements on devices without a value yet, by objective: those that run, and those that wait.",
+        lambda s: [
+            ((metric, state), count)
+            for metric, one in s.measurements.items()
+            for state, count in (("running", s.measuring[metric]), ("waiting", one.open - s.measuring[metric]))
+        ],
+        ("metric", "state"),
+    ),
+    _Family(
+        "kubenas_experiment_measurements",
+        "Measurements on devices that have a value or were given up, and attempts that failed, by objective.",
+        lambda s: [
+            ((metric, outcome), count)
+            for metric, one in s.measurements.items()
+            for outcome, count in (("measured", one.measured), ("given_up", one.given_up), ("failed", one.failed))
+        ],
+        ("metric", "outcome"),
+        counter=True,
+    ),
+    _Family(
+        "kubenas_experiment_measurement_seconds",
+        "Time that pods of ended attempts to measure on devices have run, by objective.",
+        lambda s: [((metric,), one.milliseconds / 1000) for metric, one in s.measurements.items()],
+        ("metric",),
+        counter=True,
+    ),
+    _Family(
         "kubenas_experiment_failures",
         "Attempts that failed, by reason.",
         lambda s: [((reason,), count) for reason, count in s.failures.items()],

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from kubenas.api.trial import TrialStatus
 from kubenas.experiment.judged import Judged
+from kubenas.experiment.measurements import Measurements
 from kubenas.experiment.spending import Spent
 from kubenas.experiment.state import Fault, Trial
 from kubenas.fidelity.base import RungCurve, Training
@@ -19,6 +20,7 @@ class Measured:
     metric: str
     at: float
     fault: Fault | None
+    count: Measurements
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,4 +75,4 @@ def _measurements(status: TrialStatus) -> Iterator[Measured]:
         if one.completion_time is not None:
             why = one.last_failure
             fault = Fault(why.reason, why.message) if why else None
-            yield Measured(one.metric, one.completion_time.timestamp(), fault)
+            yield Measured(one.metric, one.completion_time.timestamp(), fault, Measurements.of(one))

@@ -10,6 +10,7 @@ from kubenas.api.objective import Objective
 from kubenas.experiment.ended import Ended, Measured, shortened
 from kubenas.experiment.judged import Judged, distinct, judged, spread_evenly
 from kubenas.experiment.judgements import Judgements, judgements
+from kubenas.experiment.measurements import Measurements
 from kubenas.experiment.objectives import stood_for
 from kubenas.experiment.records import StageRecord
 from kubenas.experiment.replicates import Replicates
@@ -58,8 +59,9 @@ class Ledger:
         # By ended trials.
         self.spent = Spent()
         self.last_order = 0
-        # When devices last gave a value, by metric, and the last measurement without one.
+        # When devices last gave a value, what their measurements come to, each by metric; the last one without a value.
         self.measured_at: dict[str, float] = {}
+        self.measurements: dict[str, Measurements] = {}
         self.unmeasured: Measured | None = None
         # When a trial last ended, in seconds since the epoch.
         self.last_completed: float | None = None
@@ -128,6 +130,7 @@ class Ledger:
         if ended.completed is not None:
             self.last_completed = max(self.last_completed or 0.0, ended.completed)
         for one in ended.measurements:
+            self.measurements[one.metric] = self.measurements.get(one.metric, Measurements()) + one.count
             if one.fault is None:
                 self.measured_at[one.metric] = max(one.at, self.measured_at.get(one.metric, 0.0))
             elif self.unmeasured is None or one.at >= self.unmeasured.at:

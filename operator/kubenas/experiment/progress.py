@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kubenas.api.status import ExperimentStatus
 from kubenas.api.trial import MAX_CLASSES
 from kubenas.experiment.capacity import capacity
-from kubenas.experiment.device_queues import on_devices
+from kubenas.experiment.device_queues import needed, on_devices
 from kubenas.experiment.judged import Judged
 from kubenas.experiment.judgements import Judgements
+from kubenas.experiment.measurements import Measurements, added
 from kubenas.experiment.objectives import improved
 from kubenas.experiment.plan import Observed, spending_of
 from kubenas.experiment.proposals import total_trials
 from kubenas.experiment.spending import Spent
-from kubenas.experiment.state import trial_name
+from kubenas.experiment.state import AttemptPhase, trial_name
 from kubenas.experiment.verdict import front
 from kubenas.experiment.wakes import Wakes
 
@@ -45,6 +47,8 @@ class Progress:
         top: the best trials, the best first.
         device_seconds: spent by ended and running attempts.
         class_seconds: time that their pods have run, by price class.
+        measurements: what those on devices come to, by metric.
+        measuring: how many of them run, by metric.
         last_result: when a trial last ended, in seconds since the epoch.
         judgements: what trainings tell of cheap ways to judge.
     """
@@ -61,6 +65,8 @@ class Progress:
     top: Sequence[Standing]
     device_seconds: float
     class_seconds: Mapping[str, float]
+    measurements: Mapping[str, Measurements]
+    measuring: Mapping[str, int]
     last_result: float | None
     judgements: Judgements
 
@@ -102,6 +108,8 @@ def progress(observed: Observed, status: ExperimentStatus, before: Progress | No
         ),
         device_seconds=max(spent.gpu_seconds, before.device_seconds if before else 0.0),
         class_seconds=_never_less(spent, before.class_seconds if before else {}),
+        measurements=_measurements(observed, before.measurements if before else {}),
+        measuring=_measuring(observed),
         last_result=ledger.last_completed,
         judgements=ledger.judgements(spec.objectives[0]),
     )
@@ -111,6 +119,22 @@ def _never_less(spent: Spent, before: Mapping[str, float]) -> dict[str, float]:
     """Seconds by price class, of as many classes as a status has."""
     found = {**before, **{name: max(time / 1000, before.get(name, 0.0)) for name, time in spent.classes.items()}}
     return {name: found[name] for name in sorted(found)[:MAX_CLASSES]}
+
+
+def _measurements(observed: Observed, before: Mapping[str, Measurements]) -> dict[str, Measurements]:
+    """Of each metric that devices measure."""
+    ledger = observed.ledger
+    measured = [one for trial in ledger.unfinished.values() for one in trial.status.measurements]
+    found = added(ledger.measurements, measured)
+    names = [objective.metric for _, objective, _ in on_devices(observed.stages[-1])]
+    return {name: found.get(name, Measurements()).never_less(before.get(name, Measurements())) for name in names}
+
+
+def _measuring(observed: Observed) -> dict[str, int]:
+    stage = observed.stages[-1]
+    benchmarks = needed(stage, observed.ledger.unfinished, observed.benchmarks).values()
+    running = Counter(one.benchmark for one in benchmarks if one.phase is AttemptPhase.RUNNING)
+    return {objective.metric: running[number] for number, objective, _ in on_devices(stage)}
 
 
 def _trials(observed: Observed, status: ExperimentStatus) -> dict[tuple[str, str], int]:

@@ -11,6 +11,7 @@ from kubenas.api.experiment import NASExperiment
 from kubenas.api.objective import Objective
 from kubenas.api.space import SearchSpace
 from kubenas.api.status import Best
+from kubenas.experiment.measurements import Measurements
 from kubenas.experiment.objectives import improved
 from kubenas.experiment.progress import Progress, Standing
 from kubenas.experiment.rankings import Ranking
@@ -46,6 +47,8 @@ class Summary:
         front: the Pareto front as far as the status has it.
         class_seconds: time that pods have run, by price class.
         costs: what that has cost, as prices are now, by price class; of those that have a price.
+        measurements: what those on devices come to, by metric.
+        measuring: how many of them run, by metric.
         failures: failed attempts by reason, which is one of `FAILURES` or "Other".
         rankings: by evaluation method, how it has ranked what was trained; as far as the experiment has it.
     """
@@ -79,6 +82,8 @@ class Summary:
     costs: Mapping[str, float]
     cost_budget: float | None
     wall_clock_budget: float | None
+    measurements: Mapping[str, Measurements]
+    measuring: Mapping[str, int]
     failures: Mapping[str, int]
     failures_max: int
     rankings: Mapping[str, Ranking]
@@ -137,6 +142,8 @@ def summary(experiment: NASExperiment, progress: Progress, failures: Mapping[str
         },
         cost_budget=spec.budget.cost,
         wall_clock_budget=None if spec.budget.wall_clock is None else float(duration_seconds(spec.budget.wall_clock)),
+        measurements=progress.measurements,
+        measuring=progress.measuring,
         failures=failures,
         failures_max=spec.trials.max_failures,
         rankings={
