@@ -287,6 +287,11 @@ def test_a_failed_measurement_is_repeated_after_a_pause_and_then_has_no_value() 
         ('{"latency": 1}', 0, None, "MetricMissing"),
         ('{"latency_ms": true}', 0, None, "NonFiniteMetric"),
         ('{"latency_ms": 1e999}', 0, None, "NonFiniteMetric"),
+        ('{"latency_ms": NaN}', 0, None, "NonFiniteMetric"),
+        (f'{{"latency_ms": {"9" * 4000}}}', 0, None, "NonFiniteMetric"),
+        (f'{{"latency_ms": {"9" * 5000}}}', 0, None, "MetricMissing"),
+        ("x" * 2**21, 0, None, "MetricMissing"),
+        ("x" * 2**21, 1, None, "NonZeroExit"),
         ('{"latency_ms": 1}', 1, None, "NonZeroExit"),
         ('{"error": {"reason": "InvalidTrial", "message": "no file"}}', 1, None, "BenchmarkFailed"),
         ("", 137, Fault("OutOfMemory", "too much"), "OutOfMemory"),
@@ -410,6 +415,32 @@ def test_whatever_a_benchmark_leaves_can_be_written_down(said: dict[str, Any]) -
     values = {m.name: m.value for m in TrialStatus.model_validate(status.dump()).results[0].metrics}
     assert (values["accuracy"], values["latency_ms"]) == (0.9, 1.5)
     assert all(name == "accuracy" or name.startswith("latency_ms") for name in values)
+
+
+@given(st.text(), st.text(), st.sampled_from([0, 1, 137, None]))
+@examples(30)
+def test_whatever_a_benchmark_says_of_itself_can_be_written_down(reason: str, message: str, code: int | None) -> None:
+    known = measuring()
+    for said in (message, json.dumps({"error": {"reason": reason, "message": message}})):
+        left = benchmark(known, phase=AttemptPhase.ENDED, exit_code=code, message=said)
+        status = written(plan(seen(measured(LATENCY), [known], left), NOW))
+        assert TrialStatus.model_validate(json.loads(json.dumps(status.dump()))) == status
+        (one,) = status.measurements
+        assert one.last_failure is not None
+        assert one.last_failure.message
+
+
+def test_a_benchmark_speaks_for_its_own_candidate_alone() -> None:
+    of, last = measured(LATENCY, trials={"max": 4, "candidatesPerTrial": 2}), trial(0, candidates=2, phase="Running")
+    known = replace(
+        last,
+        status=written(plan(observed(of, [last], [ended(last, results({"accuracy": 0.5}, {"accuracy": 0.6}))]), NOW)),
+    )
+    others = {"latency_ms": 1.0, "candidate": "1", "trial": "nas-7", "results": [{"candidate": "1"}]}
+    left = benchmark(known, phase=AttemptPhase.ENDED, exit_code=0, message=json.dumps(others), node="board-1")
+    status = written(plan(seen(of, [known], left), NOW))
+    assert status.phase == "Measuring"
+    assert [[m.name for m in one.metrics] for one in status.results] == [["accuracy", "latency_ms"], ["accuracy"]]
 
 
 def test_a_device_that_works_has_nobody_given_up_however_long_its_queue_is() -> None:

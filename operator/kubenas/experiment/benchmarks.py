@@ -89,8 +89,9 @@ def read_benchmark(attempt: Attempt, metric: str) -> Reading:
 def _fault(attempt: Attempt, document: Mapping[str, Any] | None, text: str, metric: str) -> Fault:
     if attempt.exit_code != 0:
         said = document.get("error") if document else None
-        if isinstance(said, Mapping) and isinstance(said.get("message"), str):
-            return Fault("BenchmarkFailed", said["message"])
+        message = said.get("message") if isinstance(said, Mapping) else None
+        if isinstance(message, str) and message.strip():
+            return Fault("BenchmarkFailed", message.strip())
         tail = f": {text[-_TAIL:]}" if text else ""
         return Fault("NonZeroExit", f"the benchmark exited with {attempt.exit_code}{tail}")
     if document is not None and metric in document:
