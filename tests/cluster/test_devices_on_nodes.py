@@ -68,11 +68,13 @@ def searched(claim: str) -> dict[str, Any]:
         "image": BASE,
         "command": ["python3", "-c", BENCHMARK],
         "resources": {"limits": {"memory": "64Mi"}},
+        "priceClass": "board",
     }
     return experiment(
         objectives=[{"metric": "accuracy"}, {"metric": "board_ms", "goal": "minimize", "measuredOn": device}],
         search={"algorithm": "random", "seed": 1},
         storage={"volumeClaim": claim},
+        budget={"prices": {"default": 1, "board": 2}},
         trials={"max": TRIALS, "parallelism": 1},
         trialTemplate={"spec": {"terminationGracePeriodSeconds": 1, "containers": [trainer]}},
     )
@@ -92,6 +94,9 @@ def test_a_device_is_waited_for_and_measures_one_at_a_time(kubenas: Cluster) -> 
         intervals = sorted(measured(one) for namespace in NAMESPACES for one in trials(kubenas, namespace))
         assert len(intervals) == 2 * TRIALS
         assert all(ended <= began for (_, ended), (began, _) in pairwise(intervals))
+        for namespace in NAMESPACES:
+            classes = get(kubenas, "nas/nas", f"--namespace={namespace}")["status"]["cost"]["classes"]
+            assert {one["priceClass"] for one in classes if one["cost"] > 0} == {"default", "board"}
         for namespace in NAMESPACES:
             until(lambda namespace=namespace: get(kubenas, "pods", f"--namespace={namespace}")["items"] == [])  # type: ignore[misc]
 
