@@ -16,12 +16,19 @@ def candidates_at_rungs() -> bargauge.Panel:
     seen = f"max by ({_EACH}) (last_over_time({EXPERIMENT.of(_RUNG, CHOSEN_METRIC, window=RANGE)}))"
     panel = bars(
         "Candidates at rungs",
-        "How many candidates have come to each rung, by its epochs, in the time that is shown. Where none is stopped "
-        "early, each rung has as many as the one before. Empty without `fidelity`.",
+        "How many candidates have come to each rung, by its epochs, in the time that is shown; *paused*: how many wait "
+        "there to be promoted. Where none is stopped early, each rung has as many as the one before. Empty without "
+        "`fidelity`.",
         "none",
         width=12,
     )
-    return panel.min(0).decimals(0).with_target(value(f"count by (step) ({seen})", "{{step}} epochs"))
+    paused = f"max by (rung) ({EXPERIMENT.of('kubenas_experiment_paused')})"
+    return (
+        panel.min(0)
+        .decimals(0)
+        .with_target(value(f"count by (step) ({seen})", "{{step}} epochs"))
+        .with_target(value(paused, "{{rung}} epochs: paused", ref="B"))
+    )
 
 
 def median_at_rungs() -> timeseries.Panel:

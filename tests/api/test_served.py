@@ -96,8 +96,8 @@ def test_an_experiment_s_status_is_kept_as_written(namespace: str, api: Api) -> 
     assert kept["status"] == status.dump()
     assert NASExperiment.model_validate(kept).status == status
     columns = api.kubectl("get", "nas", f"--namespace={namespace}", "--output=wide").splitlines()
-    assert columns[0].split() == ["NAME", "PHASE", "DONE", "RUNNING", "BEST", "GPU", "HOURS", "COST", "AGE"]
-    assert columns[1].split()[:7] == ["digits", "Succeeded", "8/8", "0", "0.93", "1.25", "0.5"]
+    assert columns[0].split() == ["NAME", "PHASE", "DONE", "RUNNING", "BEST", "PAUSED", "GPU", "HOURS", "COST", "AGE"]
+    assert columns[1].split()[:8] == ["digits", "Succeeded", "8/8", "0", "0.93", "0", "1.25", "0.5"]
 
 
 def test_a_trial_is_kept_as_written(namespace: str, api: Api) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from kubenas.api.status import Rung
 from kubenas.api.trial import ClassSeconds
 from kubenas.experiment.plan import plan
 from kubenas.experiment.state import Trial
@@ -69,6 +70,11 @@ def test_what_a_cluster_says(control_plane: ControlPlane, namespace: str) -> Non
     )
     status = plan(observed(of, known, [held(2)]), NOW).status
     assert status is not None
+    # Where candidates are promoted from rung to rung.
+    rungs = [Rung(epochs=1, reached=2, paused=2), Rung(epochs=3, reached=0, paused=0)]
+    assert status.counts is not None
+    counts = status.counts.model_copy(update={"paused": 2})
+    status = status.model_copy(update={"rungs": rungs, "counts": counts})
     shown = of.model_copy(update={"status": status}).dump() | {"metadata": {"name": "nas"}}
     put(control_plane, shown, namespace)
     for each in known:
@@ -78,10 +84,11 @@ def test_what_a_cluster_says(control_plane: ControlPlane, namespace: str) -> Non
     assert re.search(r"^nas +Running +2/9 +0 +1 +3 +3\.75 +0\.75", everything.stdout, re.M), everything.stderr
     one = ask(control_plane, "status", "nas", "-n", namespace)
     assert one.stdout.startswith(
-        "nas: Running, 2/9 trials\n2 pending (1 queued), 0 running, 2 succeeded, 0 pruned, 0 failed; "
+        "nas: Running, 2/9 trials\n2 pending (1 queued), 0 running, 2 succeeded (2 paused), 0 pruned, 0 failed; "
         "3 GPU hours, 3.75 spent (1.5 h on-demand, 1.5 h spot)\n"
     ), one.stdout
     assert "TrialsAdmitted=False  Queued: Pod nas-2-1 waits in queue gpus: " in one.stdout
+    assert "after 1 epoch: 2 candidates, 2 of them paused until they are among the best there\n" in one.stdout
     assert "Accepted=True  Valid: The specification is valid." in one.stdout
     assert "Best architecture: accuracy 0.75, of trial nas-0" in one.stdout
     trials = ask(control_plane, "trials", "nas", "-n", namespace)

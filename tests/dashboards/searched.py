@@ -98,8 +98,8 @@ def search(pace: Pace) -> dict[str, Any]:
                 "name": "train",
                 "search": {"algorithm": "nsga2", "seed": 1},
                 "evaluation": {"epochs": pace.epochs},
-                # Nobody is stopped, so that the other panels have all that they show.
-                "fidelity": {"scheduler": "median", "minResults": pace.trials},
+                # Half of them are trained to the end, so that the other panels have all that they show.
+                "fidelity": {"scheduler": "asha", "mode": "promotion", "eta": 2, "minEpochs": pace.epochs // 2},
             },
         ],
         storage={"volumeClaim": "artifacts"},

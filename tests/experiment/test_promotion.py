@@ -101,12 +101,17 @@ def test_only_what_is_trained_to_the_end_is_a_result_and_the_search_sees_all() -
     ]
     assert todo.status is not None
     assert todo.status.best is None
+    # Of the two that have come to the second rung, one is promoted now.
+    assert [(one.epochs, one.reached, one.paused) for one in todo.status.rungs] == [(1, 4, 2), (2, 2, 2)]
+    assert todo.status.counts is not None
+    assert todo.status.counts.paused == 4
     trials.append(written(promoting(), todo.create[0], 0.55, 7))
     end = planned(promoting(), trials=trials)
     assert not end.create
     assert end.status is not None
     assert end.status.best is not None
     assert (end.status.best.value, end.status.best.trial) == (0.55, "nas-6")
+    assert [(one.epochs, one.reached, one.paused) for one in end.status.rungs] == [(1, 4, 2), (2, 2, 1)]
     assert {one.type: one.reason for one in end.status.conditions}["Succeeded"] == "TrialsCompleted"
     assert end.status.progress == "7/7"
 

@@ -13,17 +13,18 @@ from kubenas_trial.checkpoint import Checkpoint
 from kubenas_trial.storage.checkpoints import CheckpointStore
 from tests.local.trainers import searched
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "asha.yaml"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "asha-promotion.yaml"
 EPOCHS = 4
 
 
-def trained(folder: Path, fidelity: dict[str, Any]) -> list[dict[str, Any]]:
+def trained(folder: Path, **changed: Any) -> list[dict[str, Any]]:
     document: dict[str, Any] = yaml.safe_load(EXAMPLE.read_text())
     document["spec"]["task"]["settings"]["network"] = {"channels": 4, "cellsPerStack": 1}
     document["spec"]["search"] = {"algorithm": "random"}
     document["spec"]["evaluation"]["epochs"] = EPOCHS
-    document["spec"]["fidelity"] = fidelity
-    document["spec"]["storage"] = {"volumeClaim": "artifacts"}
+    document["spec"] |= changed
+    # The test compares what all have left.
+    document["spec"]["storage"]["keep"] = "all"
     document["spec"]["trials"] = {"max": 2, "parallelism": 1, "retries": 0}
     folder.mkdir()
     return searched(document, folder, 1200)[1]
@@ -38,8 +39,9 @@ def left_by(folder: Path, trial: dict[str, Any]) -> Checkpoint:
 
 def test_a_promoted_training_equals_one_in_one_go(tmp_path: Path) -> None:
     """Through two promotions, the last of which is that of the only one left: to the bit."""
-    whole = trained(tmp_path / "whole", {"scheduler": "none"})
-    rungs = trained(tmp_path / "rungs", {"scheduler": "asha", "mode": "promotion", "eta": 2})
+    spec = yaml.safe_load(EXAMPLE.read_text())["spec"]
+    whole = trained(tmp_path / "whole", fidelity={"scheduler": "none"})
+    rungs = trained(tmp_path / "rungs", fidelity={**spec["fidelity"], "eta": 2})
     assert [(trial["spec"].get("continues"), trial["spec"]["candidates"][0]["epochs"]) for trial in rungs[:2]] == [
         (None, 1),
         (None, 1),

@@ -23,6 +23,7 @@ def custom_resource_definitions() -> list[dict[str, Any]]:
             _column("Done", "string", ".status.progress", "Ended trials of all"),
             _column("Running", "integer", ".status.counts.running", "Trials whose pod runs"),
             _column("Best", "number", ".status.best.value", "Best value of the primary objective"),
+            _column("Paused", "integer", ".status.counts.paused", "Candidates that wait at a rung", priority=1),
             _column("GPU Hours", "number", ".status.cost.gpuHours", "GPU hours that were spent", priority=1),
             _column("Cost", "number", ".status.cost.total", "What was spent by budget.prices", priority=1),
             _column("Age", "date", ".metadata.creationTimestamp", "Time since it was created"),

@@ -11,7 +11,7 @@ from pydantic import Field
 from kubenas.api.base import ArchitectureName, Condition, FreeObject, MetricValue, Model, Name, Time
 from kubenas.api.objective import MAX_OBJECTIVES
 from kubenas.api.rule import keyed
-from kubenas.api.trial import MAX_CLASSES, Source
+from kubenas.api.trial import MAX_CLASSES, MAX_RUNGS, Source
 
 MAX_FRONT: Final = 32
 MAX_FINALISTS: Final = 16
@@ -26,6 +26,9 @@ class Counts(Model):
     running: int = Field(default=0, ge=0, description="Trials whose pod runs.")
     measuring: int = Field(default=0, ge=0, description="Trials that wait for devices to measure their candidates.")
     succeeded: int = Field(default=0, ge=0, description="Trials with a result.")
+    paused: int = Field(
+        default=0, ge=0, description="Of the succeeded ones, those whose candidate waits at a rung to be promoted."
+    )
     pruned: int = Field(default=0, ge=0, description="Trials stopped before their end.")
     failed: int = Field(default=0, ge=0, description="Trials that failed for good.")
 
@@ -84,6 +87,16 @@ class Imported(Model):
 def imported_bytes(results: Sequence[ImportedResult]) -> int:
     """What results take in a status, as JSON."""
     return sum(len(json.dumps(result.dump())) + 1 for result in results)
+
+
+class Rung(Model):
+    """How many candidates have come to a rung from which the best are promoted."""
+
+    epochs: int = Field(ge=1, description="Epochs after which it is.")
+    reached: int = Field(ge=0, description="Candidates that have come to it.")
+    paused: int = Field(
+        ge=0, description="Of these, those that wait there: each goes on once it is among the best of fidelity.eta."
+    )
 
 
 class ClassCost(Model):
@@ -156,6 +169,12 @@ class ExperimentStatus(Model):
         default=None, description="Hypervolume of the front, where each objective that is traded off has a reference."
     )
     stage: str | None = Field(default=None, max_length=63, description="The stage that now runs.")
+    rungs: list[Rung] = Field(
+        default_factory=list,
+        max_length=MAX_RUNGS,
+        description="Where fidelity promotes candidates from rung to rung: the rungs of the stage that now runs.",
+        json_schema_extra=keyed("epochs"),
+    )
     slots: int | None = Field(
         default=None, ge=0, description="Trials that may run at the same time now, where trials.autoscale decides it."
     )

@@ -92,10 +92,16 @@ def _print_one(console: Console, experiment: NASExperiment) -> None:
     console.print(f"[bold]{experiment.metadata.name}[/]: {status.phase}{stage}, {status.progress} trials")
     queued = f" ({counts.queued} queued)" if counts.queued else ""
     measuring = f"{counts.measuring} measuring, " if counts.measuring else ""
+    paused = f" ({counts.paused} paused)" if counts.paused else ""
     console.print(
-        f"{counts.pending} pending{queued}, {counts.running} running, {measuring}{counts.succeeded} succeeded, "
+        f"{counts.pending} pending{queued}, {counts.running} running, {measuring}{counts.succeeded} succeeded{paused}, "
         f"{counts.pruned} pruned, {counts.failed} failed; {_cost_text(status.cost)}\n"
     )
+    for rung in status.rungs:
+        console.print(
+            f"after {rung.epochs} {'epoch' if rung.epochs == 1 else 'epochs'}: {rung.reached} candidates, "
+            f"{rung.paused} of them paused until they are among the best there"
+        )
     for condition in status.conditions:
         console.print(f"{condition.type}={condition.status}  {condition.reason}: {escape(condition.message)}")
     print_finalists(console, status, experiment.spec.objectives[0])

@@ -89,6 +89,12 @@ _FAMILIES: Final = (
         "Trials that the experiment will have at most, in all stages.",
         lambda s: _one(s.trials_max),
     ),
+    _Family(
+        "kubenas_experiment_paused",
+        "Candidates that wait at a rung to be promoted, by its epochs.",
+        lambda s: [((str(epochs),), count) for epochs, count in s.paused.items()],
+        ("rung",),
+    ),
     _Family("kubenas_experiment_slots_busy", "Slots that an attempt holds.", lambda s: _one(s.slots_busy)),
     _Family(
         "kubenas_experiment_slots_allowed",

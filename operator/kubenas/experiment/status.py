@@ -8,7 +8,8 @@ from typing import Literal
 from kubenas.api.base import Condition
 from kubenas.api.errors import SpecError
 from kubenas.api.experiment import NASExperiment
-from kubenas.api.status import MAX_FINALISTS, MAX_FRONT, Best, Counts, ExperimentStatus, Measured
+from kubenas.api.status import MAX_FINALISTS, MAX_FRONT, Best, Counts, ExperimentStatus, Measured, Rung
+from kubenas.api.trial import MAX_RUNGS
 from kubenas.experiment.actions import Announcement
 from kubenas.experiment.conditions import Seen, conditions, conditions_of, listed
 from kubenas.experiment.judged import Judged, distinct, spread_evenly
@@ -17,6 +18,7 @@ from kubenas.experiment.objectives import improved
 from kubenas.experiment.proposals import total_trials
 from kubenas.experiment.spending import cost_of
 from kubenas.experiment.state import Fault, metrics_of, moment, trial_name
+from kubenas.experiment.trainings import promoter_of
 from kubenas.experiment.verdict import best_at_end, best_candidate, front
 
 # A pod that no node takes for so long is worth a condition: an autoscaler would have begun to add a node.
@@ -27,12 +29,15 @@ EXPERIMENT_LABEL = "kubenas.io/experiment"
 def experiment_status(experiment: NASExperiment, ledger: Ledger, seen: Seen, now: float) -> ExperimentStatus:
     """The status that the experiment should have now."""
     old = experiment.status
+    promoter = promoter_of(seen.stage)
+    rungs = ledger.stage(seen.stage.name).trainings.rungs(promoter) if promoter else ()
     counts = Counts(
         pending=len(ledger.unfinished) - seen.running - len(seen.measuring),
         queued=seen.held,
         running=seen.running,
         measuring=len(seen.measuring),
         succeeded=ledger.count("Succeeded"),
+        paused=sum(one.paused for one in rungs),
         pruned=ledger.count("Pruned"),
         failed=ledger.count("Failed"),
     )
@@ -61,6 +66,7 @@ def experiment_status(experiment: NASExperiment, ledger: Ledger, seen: Seen, now
         warm_start=old.warm_start or list(seen.imported),
         hypervolume=traded.hypervolume if traded else None,
         stage=seen.stage.name,
+        rungs=[Rung(epochs=one.epochs, reached=one.reached, paused=one.paused) for one in rungs[:MAX_RUNGS]],
         slots=seen.slots.slots if experiment.spec.trials.autoscale and not ended else None,
         cost=cost_of(seen.spending, experiment.spec.budget.prices, old.cost),
         checkpoints_removed=seen.removed,

@@ -40,6 +40,7 @@ class Summary:
         metrics_source: where trials' values are read, Prometheus or Pod.
         conditions: type, status and reason, which is one of `CONDITIONS` or "Other".
         trials: number by stage ("" where there are no stages) and phase.
+        paused: candidates that wait at a rung to be promoted, by its epochs.
         slots_allowed: attempts that may run at the same time now; 0 unless the experiment runs.
         best: the best candidate's values of the objectives.
         front_size: members of the Pareto front; None where nothing is traded off.
@@ -68,6 +69,7 @@ class Summary:
     last_result: float | None
     trials: Mapping[tuple[str, str], int]
     trials_max: int
+    paused: Mapping[int, int]
     slots_busy: int
     slots_allowed: int
     slots_queued: int
@@ -122,6 +124,7 @@ def summary(experiment: NASExperiment, progress: Progress, failures: Mapping[str
         last_result=progress.last_result,
         trials=progress.trials,
         trials_max=progress.trials_max,
+        paused={one.epochs: one.paused for one in found.rungs},
         slots_busy=progress.slots_busy,
         slots_queued=progress.slots_queued,
         slots_allowed=progress.slots_allowed if phase == RUNNING else 0,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from kubenas.fidelity.base import Promoter
 from kubenas.fidelity.curves import RungCurves
+from kubenas.fidelity.ranks import AtRungs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +36,15 @@ class Promoted:
     trial: int
 
 
+@dataclass(frozen=True, slots=True)
+class RungCount:
+    """How many candidates have come to a rung, and how many of them wait there to be promoted."""
+
+    epochs: int
+    reached: int
+    paused: int
+
+
 class Trainings:
     """Those of one stage.
 
@@ -54,6 +65,8 @@ class Trainings:
         # What became known, by the order of endings.
         self._ended: list[tuple[int, Mapping[Training, RungCurve]]] = []
         self._due: list[Promoted] | None = None
+        # Trainings that have come as far as they were to, by epochs.
+        self._paused = Counter[int]()
 
     def __len__(self) -> int:
         return len(self._begun)
@@ -61,7 +74,9 @@ class Trainings:
     def begin(self, training: Training, epochs: int, trial: int) -> None:
         """Take in a trial that trains up to so many epochs."""
         before = self._begun.get(training, 0), self._by.get(training, 0)
+        self._paused[self._paused_at(training)] -= 1
         self._begun[training], self._by[training] = max(before, (epochs, trial))
+        self._paused[self._paused_at(training)] += 1
         self._due = None
 
     def end(self, curves: Mapping[Training, RungCurve], order: int, trial: int) -> None:
@@ -73,7 +88,9 @@ class Trainings:
         if self._begun:
             self._ended.append((order, curves))
             for training, curve in curves.items():
+                self._paused[self._paused_at(training)] -= 1
                 self._come[training] = max(self._come.get(training, (0, 0)), (max(curve), trial))
+                self._paused[self._paused_at(training)] += 1
             self._due = None
 
     def with_running(self, shown: Mapping[Training, RungCurve]) -> RungCurves:
@@ -93,6 +110,16 @@ class Trainings:
     def waiting(self, promoter: Promoter) -> set[int]:
         """Numbers of the trials that trainings would go on from: of those that have not come to the end."""
         return {trial for epochs, trial in self._come.values() if epochs < promoter.epochs}
+
+    def rungs(self, promoter: Promoter) -> list[RungCount]:
+        """How many have come to each rung, the lowest first."""
+        reached = self._all.order(AtRungs(promoter.rungs))
+        return [RungCount(one, len(reached.get(one, ())), self._paused[one]) for one in promoter.rungs]
+
+    def _paused_at(self, training: Training) -> int:
+        """The epochs at which one has ended and from which it does not go on; 0 where it does."""
+        come, _ = self._come.get(training, (0, 0))
+        return come if come == self._begun.get(training) else 0
 
     def due(self, promoter: Promoter, results_seen: int | None = None) -> list[Promoted]:
         """Those that are to go on, the first one first.
