@@ -363,6 +363,7 @@ WRONG: Final = [
         'supported values: "all"',
     ),
     Wrong("empty claim", "spec.storage.volumeClaim", "", "spec.storage.volumeClaim", "at least 1 char"),
+    Wrong("no name of a claim", "spec.storage.volumeClaim", "My_Claim", "spec.storage.volumeClaim", "should match"),
     # trial template and the rest
     Wrong("template no object", "spec.trialTemplate", "pod.yaml", "spec.trialTemplate", "must be of type object"),
     Wrong("pod spec no object", "spec.trialTemplate.spec", [], "spec.trialTemplate.spec", "must be of type object"),

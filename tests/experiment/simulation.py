@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 from random import Random
-from typing import Any
+from typing import Any, TypeAlias
 
-from kubenas.api.experiment import NASExperiment
+from kubenas.api.experiment import ExperimentSpec, NASExperiment
 from kubenas.api.status import Cost, ExperimentStatus
 from kubenas.api.trial import Candidate, TrialStatus
 from kubenas.experiment.actions import NewTrial, Plan, WriteTrial
@@ -53,6 +53,10 @@ INTERVAL = 2.0
 START_SECONDS = 3.0
 # Between two reconciles the clock goes on.
 CLOCK = 1e-3
+
+
+# From a specification to those of its fields that a user changes.
+Edit: TypeAlias = Callable[[ExperimentSpec], Mapping[str, Any]]
 
 
 class CrashError(Exception):
@@ -172,6 +176,8 @@ class World:
         self.ran: dict[str, tuple[float, float | None]] = {}
         # By attempt, how far its node's clock is ahead.
         self.clocks: dict[str, float] = {}
+        # What the user will yet change.
+        self.edits = 0
         # Trials that were made although the budget was spent, whatever could be known.
         self.late = 0
         # Measurements that were begun although it was.
@@ -347,7 +353,7 @@ class World:
     @property
     def pending(self) -> list[str]:
         """Pods without a node, the oldest first."""
-        waiting = (a for a in self.attempts.values() if a.phase is AttemptPhase.WAITING and a.scheduled is None)
+        waiting = (a for a in self.attempts.values() if _waits(a) and a.gone_by is None)
         return [a.name for a in sorted(waiting, key=lambda a: a.created)]
 
     def stop(self, name: str) -> None:
@@ -360,7 +366,9 @@ class World:
         if attempt is None or attempt.gone_by is not None:
             return
         self._change(name, gone_by=self.now + 30)
-        grace = 0.0 if attempt.phase is AttemptPhase.ENDED else self.rng.uniform(0, 10)
+        # One that no node has is gone at once.
+        at_once = attempt.phase is AttemptPhase.ENDED or (self.nodes is not None and _waits(attempt))
+        grace = 0.0 if at_once else self.rng.uniform(0, 10)
         self._at(grace, lambda: self._forget(name))
 
     def seconds(self) -> dict[str, float]:
@@ -383,12 +391,21 @@ class World:
     def change_budget(self, after: float, **changes: float) -> None:
         """Have the user change the budget in a while."""
 
+        self._at(after, lambda: self._edit(lambda spec: {"budget": spec.budget.model_copy(update=changes)}))
+
+    def change(self, after: float, edit: Edit) -> None:
+        """Have the user change the specification in a while; the simulation goes on until then."""
+        self.edits += 1
+
         def change() -> None:
-            spec = self.experiment.spec
-            budget = spec.budget.model_copy(update=changes)
-            self.experiment = self.experiment.model_copy(update={"spec": spec.model_copy(update={"budget": budget})})
+            self.edits -= 1
+            self._edit(edit)
 
         self._at(after, change)
+
+    def _edit(self, edit: Edit) -> None:
+        spec = self.experiment.spec
+        self.experiment = self.experiment.model_copy(update={"spec": spec.model_copy(update=edit(spec))})
 
     @property
     def unknown(self) -> float:
@@ -545,11 +562,8 @@ class Controller:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        spec = world.experiment.spec
-        space = build_space(spec.search_space)
-        self.stages, problems = with_strategies(resolve(spec), space, guarded=False)
-        assert not problems
-        self.ledger = Ledger(space, self.stages)
+        self.stages = self._read()
+        self.ledger = Ledger(world.space, self.stages)
         trials = list(world.trials.values())
         world.rng.shuffle(trials)
         for trial in trials:
@@ -562,7 +576,15 @@ class Controller:
         world.unseen_attempts.clear()
         world.unseen_trials.clear()
 
+    def _read(self) -> tuple[ResolvedStage, ...]:
+        self.spec = self.world.experiment.spec
+        stages, problems = with_strategies(resolve(self.spec), self.world.space, guarded=False)
+        assert not problems
+        return stages
+
     def observed(self) -> Observed:
+        if self.spec is not self.world.experiment.spec:
+            self.stages = self._read()
         attempts, benchmarks = dict(self.attempts), dict(self.benchmarks)
         return Observed(self.world.experiment, self.stages, self.ledger, attempts, self.readings, benchmarks)
 
@@ -583,6 +605,8 @@ class Controller:
                 heard = True
                 world.unseen_trials.remove(number)
                 self.ledger.remove(number)
+                for name in [n for n in self.readings.curves if n.startswith(f"nas-{number}-")]:
+                    del self.readings.curves[name]
         return heard
 
     def _see(self, name: str) -> None:
@@ -654,6 +678,9 @@ class Controller:
             self.benchmarks[attempt.name] = self.world.benchmarks.get(attempt.name, attempt)
         elif attempt.name in self.world.attempts:
             self._see(attempt.name)
+        elif attempt.name in self.attempts:
+            # That it is gone is not heard of yet.
+            self.attempts[attempt.name] = replace(attempt, gone_by=self.world.now)
 
     def _create(self, new: NewTrial) -> None:
         self._may_crash()
@@ -687,15 +714,19 @@ def run(
     seed: int,
     nodes: Nodes | None = None,
     budgets: Sequence[tuple[float, Mapping[str, float]]] = (),
+    edits: Sequence[tuple[float, Edit]] = (),
 ) -> World:
     """The world once the experiment in it has ended.
 
     Args:
         budgets: what of the budget the user changes, each after so many seconds.
+        edits: what else of the specification, likewise; all of them are made.
     """
     world = World(experiment, chances, Random(seed), nodes)
     for after, changes in budgets:
         world.change_budget(after, **changes)
+    for after, edit in edits:
+        world.change(after, edit)
     controller = Controller(world)
     for _ in range(RECONCILES_IN_ALL):
         try:
@@ -705,7 +736,8 @@ def run(
             world.crashes += 1
             controller = Controller(world)
             continue
-        if world.experiment.status.completion_time is not None and not alive(world.attempts | world.benchmarks):
+        over = world.experiment.status.completion_time is not None and not world.edits
+        if over and not alive(world.attempts | world.benchmarks):
             return world
         if controller.hear(0.5) or world.unseen_attempts or world.unseen_trials:
             continue
@@ -730,6 +762,11 @@ def settle(controller: Controller) -> Plan:
             return todo
         controller.world.now += CLOCK
     raise AssertionError("there is always something to do")
+
+
+def _waits(attempt: Attempt) -> bool:
+    """Whether no node has it."""
+    return attempt.phase is AttemptPhase.WAITING and attempt.scheduled is None
 
 
 def alive(attempts: Mapping[str, Attempt]) -> bool:

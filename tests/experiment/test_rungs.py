@@ -215,7 +215,8 @@ def problems(**spec: Any) -> list[str]:
 def test_what_can_stop_nothing_is_told() -> None:
     assert problems() == []
     assert problems(fidelity={"scheduler": "asha", "minEpochs": 12}) == [
-        "spec.fidelity: has no rung below the 12 epochs that candidates are trained: lower its epochs"
+        "spec.fidelity.minEpochs: leaves no rung below the 12 epochs that candidates are trained: lower it, or train "
+        "for longer (evaluation.epochs)"
     ]
     assert problems(fidelity={"scheduler": "patience", "patience": 1}, evaluation={"epochs": 18}) == [
         "spec.fidelity: has 17 rungs in 18 epochs, and may have 16: set them further apart"

@@ -46,7 +46,7 @@ class Autoscale(Ruled):
         Rule(
             cel="self.min <= self.max",
             subject="min",
-            message="is greater than max",
+            message="is greater than max: lower it, or raise max",
             field="min",
             holds=lambda autoscale: autoscale.min <= autoscale.max,
         )

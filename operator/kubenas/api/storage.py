@@ -13,7 +13,7 @@ from kubenas.api.rule import Rule
 
 # A bucket and a prefix of plain names: no credentials, no options, no way out of the prefix.
 _URL: Final = r"^(s3|gs)://[a-z0-9][-a-z0-9_.]{1,220}[a-z0-9](/[A-Za-z0-9_][-A-Za-z0-9_.]*)*$"
-_SECRET: Final = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"  # noqa: S105 - the pattern of a name
+_OBJECT: Final = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 
 KeptCheckpoints: TypeAlias = Literal["all", "best", "front", "none"]
 
@@ -36,8 +36,8 @@ class Storage(Ruled):
         ),
         Rule(
             cel=f"!has(self.url) || self.url.matches('{_URL}')",
-            message="must be s3://BUCKET/PREFIX or gs://BUCKET/PREFIX, of letters, digits and -_. alone: credentials "
-            "belong into the Secret that storage.secret names",
+            message="must be s3://BUCKET/PREFIX or gs://BUCKET/PREFIX, of letters, digits and -_. alone (a bucket has "
+            "no capitals), with no / at its end: credentials belong into the Secret that storage.secret names",
             subject="url",
             field="url",
             holds=lambda storage: storage.url is None or re.fullmatch(_URL, storage.url) is not None,
@@ -48,6 +48,7 @@ class Storage(Ruled):
         default=None,
         min_length=1,
         max_length=253,
+        pattern=_OBJECT,
         description="PersistentVolumeClaim in the experiment's namespace, mounted for checkpoints in every trial; "
         "without storage a retried trial starts from the beginning. Required where a stage judges by a supernet.",
     )
@@ -59,7 +60,7 @@ class Storage(Ruled):
     secret: str | None = Field(
         default=None,
         max_length=253,
-        pattern=_SECRET,
+        pattern=_OBJECT,
         description="Secret in the experiment's namespace whose keys are the environment variables that the bucket is "
         "reached by, for example AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
     )

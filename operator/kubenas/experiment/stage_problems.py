@@ -145,8 +145,11 @@ def _schedulers(spec: ExperimentSpec, stages: Sequence[ResolvedStage]) -> Iterat
             yield from _promotion(spec, stage, field)
         rungs, epochs = stage.scheduler.rungs, stage.evaluation.epochs
         if not rungs:
+            first = "patience" if stage.scheduler.completes else "minEpochs"
             yield SpecError(
-                field, f"has no rung below the {epochs} epochs that candidates are trained: lower its epochs"
+                f"{field}.{first}",
+                f"leaves no rung below the {epochs} epochs that candidates are trained: lower it, or train for longer "
+                f"({stage.evaluation_field}.epochs)",
             )
         elif len(rungs) > MAX_RUNGS:
             yield SpecError(
