@@ -280,6 +280,34 @@ def test_a_failed_measurement_is_repeated_after_a_pause_and_then_has_no_value() 
 
 
 @pytest.mark.parametrize(
+    ("faults", "value", "ends"),
+    [
+        (["no such image tagged 1", "no such image tagged 2", "no such image tagged 3"], False, True),
+        (["no such image", "no such image"], False, False),
+        (["no such image", "no such image", "too slow"], False, False),
+        (["no such image"] * 3, True, False),
+    ],
+)
+def test_a_mistake_that_each_measurement_repeats_ends_the_search(faults: list[str], value: bool, ends: bool) -> None:
+    """Nothing more is trained for a device that has measured nothing."""
+    of = measured(LATENCY, trials={"max": 9, "retries": 0})
+    known = [succeeded(9, 9, 0.5, latency_ms=1.0)] if value else []
+    for number, said in enumerate(faults):
+        one = measuring(number)
+        broken = benchmark(one, f"nas-{number}-device-1-0-1", phase=AttemptPhase.ENDED, exit_code=1, message=said)
+        known.append(replace(one, status=written(plan(seen(of, [one], broken), NOW))))
+    if value:
+        (first, *others) = known
+        done = known[1].status.measurements[0].model_copy(update={"last_failure": None, "node": "board-1"})
+        known = [replace(first, status=first.status.model_copy(update={"measurements": [done]})), *others]
+    over = plan(seen(of, known), NOW + 6)
+    assert bool(over.create) is not ends
+    found = condition(over, "Failed")
+    assert found[:2] == (("True", "NothingMeasured") if ends else ("False", "NotEnded"))
+    assert ("delete them" in found[2]) is ends
+
+
+@pytest.mark.parametrize(
     ("message", "exit_code", "fault", "reason"),
     [
         ("", 0, None, "MetricMissing"),

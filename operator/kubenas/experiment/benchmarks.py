@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from kubenas.api.objective import Objective
+from kubenas.api.text import clean
 from kubenas.api.trial import Measurement
 from kubenas.experiment.state import Attempt, Fault, Trial
 
@@ -90,8 +91,8 @@ def _fault(attempt: Attempt, document: Mapping[str, Any] | None, text: str, metr
     if attempt.exit_code != 0:
         said = document.get("error") if document else None
         message = said.get("message") if isinstance(said, Mapping) else None
-        if isinstance(message, str) and message.strip():
-            return Fault("BenchmarkFailed", message.strip())
+        if isinstance(message, str) and (shown := clean(message).strip()):
+            return Fault("BenchmarkFailed", shown)
         tail = f": {text[-_TAIL:]}" if text else ""
         return Fault("NonZeroExit", f"the benchmark exited with {attempt.exit_code}{tail}")
     if document is not None and metric in document:

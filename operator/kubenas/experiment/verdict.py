@@ -21,6 +21,8 @@ _MISTAKES = frozenset({"InvalidDataset", "InvalidTrial", "MetricMissing", "Resul
 MOST_ALIKE = 3
 # Of the experiment's end, and of the trials that it has cut short.
 BUDGET_EXHAUSTED = "BudgetExhausted"
+# Why a measurement was given up that has not failed.
+_GIVEN_UP = frozenset({"DeviceUnavailable", BUDGET_EXHAUSTED})
 _DIGITS = re.compile(r"\d+")
 
 
@@ -93,7 +95,7 @@ def verdict(
             "MaxFailuresExceeded",
             f"{failed} trials have failed, more than trials.maxFailures ({spec.trials.max_failures}).{last}",
         )
-    if mistake := _mistake(ledger) or _no_supernet(stages, ledger):
+    if mistake := _mistake(ledger) or _no_supernet(stages, ledger) or _no_measurement(ledger):
         return mistake
     stage = current_stage(stages, ledger, exhausted)
     over = _spent_budget(experiment, spent, now)
@@ -155,6 +157,28 @@ def _no_supernet(stages: Sequence[ResolvedStage], ledger: Ledger) -> Verdict | N
             f"The supernet was not trained{why}. If that can be mended outside of the experiment, delete the failed "
             "trial to go on.",
         )
+    return None
+
+
+def _no_measurement(ledger: Ledger) -> Verdict | None:
+    """The end by a mistake that every measurement repeats, as an image that is not there, before one has succeeded."""
+    if ledger.unmeasured is None or ledger.unmeasured.metric in ledger.measured_at:
+        return None
+    alike: dict[tuple[str, str, str], set[int]] = {}
+    for ended in sorted(ledger.ended.values(), key=lambda one: one.order):
+        for one in ended.measurements:
+            if one.fault is None or one.fault.reason in _GIVEN_UP or one.metric in ledger.measured_at:
+                continue
+            trials = alike.setdefault((one.metric, one.fault.reason, _DIGITS.sub("0", one.fault.message)), set())
+            trials.add(ended.number)
+            if len(trials) == MOST_ALIKE:
+                last = f"{one.fault.reason}: {one.fault.message.rstrip('.')}"
+                return Verdict(
+                    False,
+                    "NothingMeasured",
+                    f"Measurements of {one.metric} of {MOST_ALIKE} trials have failed alike, and none has succeeded. "
+                    f"The last one: {last}. If it can be mended outside of the experiment, delete them to go on.",
+                )
     return None
 
 
