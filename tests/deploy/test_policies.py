@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kubenas.cluster.benchmarks import benchmark_manifest
 from kubenas.cluster.pods import PodDefaults
 from kubenas.cluster.removal import removal_manifest
 from kubenas.experiment.actions import Removal
+from kubenas.experiment.benchmarks import Benchmark
 from tests.cluster.conditions import until
 from tests.deploy.test_manifests import applied
+from tests.experiment.builders import trial
 from tests.operator.harness import experiment
 from tests.operator.test_pods import experiment as with_uid
 
@@ -210,6 +213,31 @@ def test_a_pod_that_removes_checkpoints_is_admitted(installed: str, place: str, 
     assert refusal(control_plane, installed, document, place) == ""
     document["metadata"]["ownerReferences"][0]["name"] = "other"
     assert "owned by their NASTrial or NASExperiment" in refusal(control_plane, installed, document, place)
+
+
+def test_a_pod_that_measures_on_a_device_is_restricted_whatever_is_asked_for(
+    installed: str, place: str, control_plane: ControlPlane
+) -> None:
+    """It may choose its node, as a template may, and gets no further there."""
+    device = {
+        "nodeSelector": {"node-role.kubernetes.io/control-plane": ""},
+        "tolerations": [{"operator": "Exists"}],
+        "image": "registry.example/own",
+        "command": ["sh"],
+    }
+    objectives = [{"metric": "accuracy"}, {"metric": "board_ms", "measuredOn": device}]
+    of = with_uid(objectives=objectives, storage={"volumeClaim": "artifacts"})
+    made = Benchmark(trial(), "0", of.spec.objectives[1], number=1, attempt=1)
+    document = benchmark_manifest(of, made, PodDefaults("none"))
+    document["metadata"]["namespace"] = place
+    profile = "pod-security.kubernetes.io/enforce"
+    control_plane.kubectl("label", "namespace", place, f"{profile}=restricted", "--overwrite")
+    try:
+        assert refusal(control_plane, installed, document, place) == ""
+    finally:
+        control_plane.kubectl("label", "namespace", place, f"{profile}-")
+    assert document["spec"]["automountServiceAccountToken"] is False
+    assert not {"serviceAccountName", "hostNetwork", "hostPID", "hostIPC"} & document["spec"].keys()
 
 
 def test_others_pods_are_not_the_policies_business(installed: str, place: str, control_plane: ControlPlane) -> None:

@@ -19,6 +19,8 @@ from tests.operator.test_server import port_of, reserved
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from prometheus_client import Metric
+
     from tests.cluster.control_plane import ControlPlane
     from tests.operator.api import Object
 
@@ -45,6 +47,16 @@ def benchmark(status: Object) -> Object:
     """What a node says of a benchmark's pod."""
     renamed = [{**one, "name": "benchmark"} for one in status.get("containerStatuses", ())]
     return {**status, **({"containerStatuses": renamed} if renamed else {})}
+
+
+def scraped(reserved: socket.socket) -> list[Metric]:
+    return families(httpx.get(f"http://127.0.0.1:{port_of(reserved)}/metrics", trust_env=False).text)
+
+
+def told(reserved: socket.socket) -> dict[str, dict[tuple[str, ...], float]]:
+    """What is told of the measurements, by metric."""
+    found = samples(scraped(reserved))
+    return {name: value(found, name, metric="board_ms") for name in of_devices()}
 
 
 def test_what_a_device_says_joins_the_result_though_operators_are_killed(
@@ -88,10 +100,8 @@ def test_what_a_device_says_joins_the_result_though_operators_are_killed(
     assert found["cost"]["gpuHours"] >= 1.0
     until(lambda: workspace.pods() == [])
     assert sorted(workspace.created("pods")) == ["nas-0-1", POD, "nas-1-1", "nas-1-device-1-0-1"]
-    metrics = families(httpx.get(f"http://127.0.0.1:{port_of(reserved)}/metrics", trust_env=False).text)
-    assert exported(metrics).items() >= of_devices().items()
-    told = {name: value(samples(metrics), name, metric="board_ms") for name in of_devices()}
-    assert told == {
+    assert exported(scraped(reserved)).items() >= of_devices().items()
+    assert told(reserved) == {
         "kubenas_experiment_measurements_open": {("running",): 0, ("waiting",): 0},
         "kubenas_experiment_measurements_total": {("measured",): 2, ("given_up",): 0, ("failed",): 0},
         "kubenas_experiment_measurement_seconds_total": {(): 3600},
@@ -140,23 +150,42 @@ def test_a_device_that_is_refused_holds_up_no_trial(workspace: Workspace) -> Non
     assert workspace.condition("DevicesAvailable")["status"] == "True"
 
 
-def test_suspending_stops_what_is_measured_and_counts_it(workspace: Workspace) -> None:
-    workspace.operator().start().wait_ready()
-    workspace.apply(measured({**PRICED, "maxWait": "1h", "timeout": "2h"}, budget=PRICES))
+def test_what_ran_of_a_measurement_is_counted_though_its_pod_is_deleted_or_the_search_suspended(
+    workspace: Workspace, reserved: socket.socket
+) -> None:
+    workspace.operator(f"--port={port_of(reserved)}").start().wait_ready()
+    workspace.apply(measured({**PRICED, "maxWait": "1h"}, budget=PRICES))
     workspace.wait_pod("nas-0-1")
     workspace.set_pod("nas-0-1", endings.exited(0, endings.results(accuracy=0.5)))
-    workspace.wait_pod(POD)
-    workspace.set_pod(POD, benchmark(endings.running(seconds=3600)))
-    workspace.api.patch("nasexperiments", "nas", {"spec": {"suspend": True}})
+
+    def measurement() -> Object:
+        (found,) = workspace.trial("nas-0")["status"]["measurements"]
+        assert found["failures"] == 0
+        return dict(found)
+
+    def suspend(value: bool) -> None:
+        workspace.api.patch("nasexperiments", "nas", {"spec": {"suspend": value}})
+
+    stem, counted = POD.removesuffix("-1"), 0.0
+    for attempt in (1, 2):
+        pod = f"{stem}-{attempt}"
+        workspace.wait_pod(pod)
+        workspace.set_pod(pod, benchmark(endings.running()))
+        until(lambda: told(reserved)["kubenas_experiment_measurements_open"] == {("running",): 1, ("waiting",): 0})
+        if attempt == 1:
+            workspace.api.delete("pods", pod)
+        else:
+            suspend(True)
+        until(lambda n=attempt: measurement()["attempt"] == n + 1)  # type: ignore[misc]
+        assert measurement()["seconds"] > counted
+        counted = measurement()["seconds"]
     until(lambda: workspace.pods() == [])
-    (one,) = workspace.trial("nas-0")["status"]["measurements"]
-    assert (one["attempt"], one["failures"]) == (2, 0)
-    assert one["seconds"] >= 3600
-    workspace.api.patch("nasexperiments", "nas", {"spec": {"suspend": False}})
-    again = POD.removesuffix("-1") + "-2"
-    workspace.wait_pod(again)
-    workspace.set_pod(again, benchmark(endings.exited(0, json.dumps({"board_ms": 1}))))
+    suspend(False)
+    workspace.wait_pod(f"{stem}-3")
+    workspace.set_pod(f"{stem}-3", benchmark(endings.exited(0, json.dumps({"board_ms": 1}))))
     workspace.wait_condition("Succeeded")
+    classes = {one["priceClass"]: one["seconds"] for one in workspace.trial("nas-0")["status"]["classSeconds"]}
+    assert classes["board"] == pytest.approx(measurement()["seconds"])
 
 
 @pytest.fixture
