@@ -116,12 +116,16 @@ def test_trials_share_the_cpus() -> None:
     cpus = len(os.sched_getaffinity(0))
     assert [threads(n) for n in (0, 1, cpus, 1000)] == [cpus, cpus, 1, 1]
     assert command(spec()).environment["OMP_NUM_THREADS"] == str(cpus)
+    following = experiment(trials={"autoscale": {"max": cpus}}).spec
+    assert command(following).environment["OMP_NUM_THREADS"] == "1"
     assert command(spec(), OMP_NUM_THREADS="5").environment["OMP_NUM_THREADS"] == "5"
 
 
 def test_what_has_no_meaning_here_is_named() -> None:
     of = experiment(
         budget={"gpuHours": 1, "cost": 2, "prices": {"default": 1}},
+        queueName="gpus",
+        storage={"url": "s3://artifacts", "secret": "bucket"},
         ttlSecondsAfterFinished=5,
         trialTemplate={
             "metadata": {"labels": {"team": "a"}},
@@ -145,6 +149,9 @@ def test_what_has_no_meaning_here_is_named() -> None:
         "budget.gpuHours",
         "budget.cost",
         "budget.prices",
+        "storage.url",
+        "storage.secret",
+        "queueName",
         "ttlSecondsAfterFinished",
     ]
     assert not_used(experiment().spec) == []

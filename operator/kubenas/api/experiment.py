@@ -96,6 +96,11 @@ class Trials(Model):
         "is zero-cost or supernet; others have at most 16.",
     )
 
+    @property
+    def most_at_once(self) -> int:
+        """Trials that may run at the same time, whatever the cluster has."""
+        return self.autoscale.max if self.autoscale is not None and self.parallelism else self.parallelism
+
 
 class Budget(Model):
     """When to stop, whatever has been found."""

@@ -27,7 +27,7 @@ def run_in(experiment: NASExperiment, path: Path) -> int:
     with folder.locked():
         display = Display(console, experiment)
         run = LocalRun(experiment, folder, display)
-        name, parallelism = experiment.metadata.name, experiment.spec.trials.parallelism
+        name, parallelism = experiment.metadata.name, experiment.spec.trials.most_at_once
         display.note(f"{name}: {display.total} trials, {parallelism} at once; state in {path}")
         if unused := not_used(experiment.spec):
             display.note(f"Without meaning on one machine: {', '.join(unused)}")

@@ -54,7 +54,7 @@ def trial_command(
     environment = dict(inherited)
     # As if its virtual environment were active, so that `python` is the one that KubeNAS is installed for.
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{inherited.get('PATH', os.defpath)}"
-    environment.setdefault("OMP_NUM_THREADS", str(threads(spec.trials.parallelism)))
+    environment.setdefault("OMP_NUM_THREADS", str(threads(spec.trials.most_at_once)))
     declared: dict[str, str] = {}
     for variable in trainer.get("env", ()):
         if "value" in variable:
@@ -111,16 +111,19 @@ def not_used(spec: ExperimentSpec) -> list[str]:
             ]
     if spec.trial_template.alternatives:
         paths.append("trialTemplate.alternatives")
-    for name, value in (
-        ("gpuHours", spec.budget.gpu_hours),
-        ("cost", spec.budget.cost),
-        ("prices", spec.budget.prices or None),
-    ):
-        if value is not None:
-            paths.append(f"budget.{name}")
-    if spec.ttl_seconds_after_finished is not None:
-        paths.append("ttlSecondsAfterFinished")
-    return paths
+    storage = spec.storage
+    others = {
+        "budget.gpuHours": spec.budget.gpu_hours,
+        "budget.cost": spec.budget.cost,
+        "budget.prices": spec.budget.prices or None,
+        "storage.volumeClaim": storage and storage.volume_claim,
+        "storage.url": storage and storage.url,
+        "storage.secret": storage and storage.secret,
+        "queueName": spec.queue_name,
+        "workloadPriorityClass": spec.workload_priority_class,
+        "ttlSecondsAfterFinished": spec.ttl_seconds_after_finished,
+    }
+    return paths + [path for path, value in others.items() if value is not None]
 
 
 def _trainer(spec: ExperimentSpec, contract: Mapping[str, str] | None = None) -> dict[str, Any]:
