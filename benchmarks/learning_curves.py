@@ -20,8 +20,8 @@ from statistics import fmean
 from typing import Final
 
 from kubenas.bench.figures import figures, place_of
+from kubenas.bench.run import Run
 from kubenas.bench.runner import Budget, run_all
-from kubenas.bench.simulation import Run
 from kubenas.bench.table import Goal, Rung, Source, Table
 
 # Training-set sizes: a scheduler's epochs. Each four times as large, which is as far as rungs with eta 4 are.

@@ -264,7 +264,7 @@ WRONG: Final = [
             ("asha", "minResults", "median or extrapolation"),
             ("asha", "patience", "patience"),
             ("hyperband", "mode", "asha"),
-            ("median", "top", "one-epoch"),
+            ("median", "top", "asha or pasha or one-epoch"),
         )
     ),
     # stages

@@ -207,6 +207,7 @@ fidelities = st.one_of(
         min_epochs=optional(counts),
         eta=optional(st.integers(2, 64)),
         mode=optional(st.sampled_from(["stopping", "promotion"])),
+        top=optional(counts),
     ),
     made(Fidelity, scheduler=st.just("median"), min_epochs=optional(counts), min_results=optional(counts)),
     made(

@@ -11,7 +11,8 @@ import pytest
 from kubenas.api.errors import SpecError
 from kubenas.bench.algorithms import with_fidelity
 from kubenas.bench.figures import figures
-from kubenas.bench.simulation import Run, simulate
+from kubenas.bench.run import Run
+from kubenas.bench.simulation import simulate
 from kubenas.bench.table import Goal, Rung, Source, Table, parse_curve
 from kubenas.fidelity.load import SCHEDULERS
 from kubenas.search.base import History, Observation
@@ -119,6 +120,38 @@ def test_what_was_stopped_wrongly_is_counted(tmp_path: Path) -> None:
         table = curved(tmp_path, codes, liar=liar)
         (row,) = figures(table, {"random/asha": [run]}, [4], 4, target=12.0)
         assert (row.algorithm, row.fidelity, row.stopped_wrongly) == ("random", "asha", share)
+
+
+def test_what_no_longer_improves_is_a_result_by_its_last_value(tmp_path: Path) -> None:
+    """As in the operator: the search reports it, and what it would have come to later counts as stopped wrongly."""
+    head = ("code", "ten", "twenty", "whole", "test")
+    rows = [("aa", 1.0, 1.0, 9.0, 90.0), ("ab", 2.0, 3.0, 4.0, 40.0), ("ba", 3.0, 2.0, 2.5, 25.0), ("bb", 0, 0, 0, 0)]
+    path = write(tmp_path / "t.csv", rows, head)
+    curve = (Rung("ten", 10), Rung("twenty", 20), Rung("whole", 30))
+    goals = (Goal("whole", "maximize"),)
+    table = Table(Source(path, ("code",), "choices", goals, curve=curve))
+    run = simulate(table, RandomSearch(table.space, 0), 4, 1, "patience")
+    assert run.stopped == {}
+    assert sorted(row for row in run.rows if row is not None) == [0, 1, 2, 3]
+    assert {run.rows[place]: epochs for place, epochs in run.early.items()} == {0: 20, 2: 20, 3: 20}
+    assert run.epochs[-1] == 3 * 20 + 30
+    (line,) = figures(table, {"random/patience": [run]}, [4], 1)
+    assert (line.reported_mean, line.stopped_wrongly) == (4.0, 1.0)
+    reporting = Table(Source(path, ("code",), "choices", goals, report="test", curve=curve))
+    (line,) = figures(reporting, {"random/patience": [run]}, [4], 1)
+    assert line.reported_mean == 40.0
+
+
+def test_a_training_that_goes_on_is_no_further_evaluation(tmp_path: Path) -> None:
+    table = curved(tmp_path)
+    run = simulate(table, RandomSearch(table.space, 1), 12, 4, "asha-promotion", 3, 5)
+    assert len(run.rows) - len(run.continued) == 12
+    assert all(run.rows[place] is None for place in range(len(run.rows)) if place not in run.continued)
+    assert len([row for row in run.rows if row is not None]) == 5, "so many are trained to the end"
+    assert run.until(12) == len(run.rows)
+    assert [run.evaluations_by(run.until(count) - 1) for count in range(1, 13)] == [*range(1, 13)]
+    six, twelve = figures(table, {"random/asha-promotion": [run]}, [6, 12], 4)
+    assert (six.epochs, twelve.epochs) == (run.epochs[run.until(6) - 1], run.epochs[-1])
 
 
 def test_epochs_to_a_target_are_those_of_all_trials_by_then(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kubenas.bench.figures import Hypervolume, figures, reach, reported_curve
-from kubenas.bench.simulation import Run
+from kubenas.bench.run import Run
 from kubenas.bench.table import Goal, Source, Table
 from tests.bench.tables import write
 

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from kubenas.bench.plot import plot_regret
-from kubenas.bench.simulation import Run
+from kubenas.bench.run import Run
 from tests.bench.tables import small
 
 # The second ends early, the third fails at first.

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from kubenas.api.errors import SpecError
 from kubenas.bench.figures import figures
-from kubenas.bench.simulation import Run
+from kubenas.bench.run import Run
 from kubenas.bench.spaces import ListedSpace
 from kubenas.bench.table import Goal, Source, Table, parse_goal
 from kubenas.space.base import Architecture

@@ -132,6 +132,44 @@ def test_where_none_would_come_to_the_end_the_best_goes_on_to_it() -> None:
     assert {one.type: one.reason for one in end.status.conditions}["Succeeded"] == "TrialsCompleted"
 
 
+def test_in_the_end_the_best_that_wait_go_on_to_it_side_by_side_until_there_are_enough() -> None:
+    of = promoting(fidelity={"scheduler": "asha", "mode": "promotion", "eta": 4, "top": 3})
+    trials, todo = after(of, {0: 0.2, 1: 0.3, 2: 0.5, 3: 0.1})
+    (promoted,) = todo.create
+    assert told(promoted.spec) == (2, 4, "nas-2/0.safetensors")
+    running = Trial.new(promoted.name, promoted.spec)
+    (second,) = planned(of, trials=[*trials, running]).create
+    assert told(second.spec) == (1, 4, "nas-1/0.safetensors"), "one that is on its way to the end keeps nobody waiting"
+    trials.append(written(of, promoted, 0.6, 5))
+    # One that failed is not tried again: there is one more in its place.
+    failed = replace(
+        Trial.new(second.name, second.spec, resource_version="2"), status=TrialStatus(phase="Failed", order=6)
+    )
+    assert [told(new.spec)[0] for new in planned(of, trials=[*trials, failed]).create] == [0, 3]
+    trials.append(written(of, second, 0.4, 6))
+    (third,) = planned(of, trials=trials).create
+    assert told(third.spec) == (0, 4, "nas-0/0.safetensors")
+    trials.append(written(of, third, 0.4, 7))
+    end = planned(of, trials=trials)
+    assert not end.create
+    assert end.status is not None
+    assert end.status.progress == "7/7"
+
+
+def test_none_is_chosen_for_the_end_while_another_is_on_its_way_to_a_rung() -> None:
+    of = promoting(
+        fidelity={"scheduler": "asha", "mode": "promotion", "eta": 4, "top": 3}, trials={"max": 2, "parallelism": 2}
+    )
+    first, second = planned(of).create
+    trials = [written(of, first, 0.2, 1)]
+    assert not planned(of, trials=[*trials, Trial.new(second.name, second.spec)]).create
+    trials.append(written(of, second, 0.3, 2))
+    best, other = planned(of, trials=trials).create
+    assert [told(new.spec)[0] for new in (best, other)] == [1, 0]
+    again = planned(of, trials=[*trials, Trial.new(other.name, other.spec)])
+    assert [new.spec.continues for new in again.create] == [1], "after a crash between the two"
+
+
 def test_it_goes_on_once_the_space_is_used_up() -> None:
     space = {"parameters": [{"name": "depth", "type": "int", "min": 1, "max": 1}]}
     of = promoting(searchSpace=space, task={"name": "own"})

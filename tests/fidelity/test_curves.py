@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from itertools import combinations, pairwise
+from math import ceil
 from random import Random
 from statistics import median
 
@@ -66,7 +67,7 @@ def asha(curves: Curves, running: Collection[Training], first: int = 1) -> Stopp
         rung = last_rung(curves.get(one, {}), [level for level in LEVELS[:-1] if level >= first])
         if rung is not None:
             better, count = outdone(curves, one, rung)
-            found |= {one} if better >= max(1, count // ETA) else set()
+            found |= {one} if better >= ceil(count / ETA) else set()
     return found
 
 

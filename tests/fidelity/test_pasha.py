@@ -81,12 +81,11 @@ def test_noise_opens_no_rung() -> None:
     assert Promotion(one(1), 27) in promoted(real)
 
 
-def test_the_last_resort_opens_no_rung() -> None:
+def test_finals_open_no_rung() -> None:
     """It is trained to the end from a rung far below."""
     stable = come((0.3, 0.5), (0.2, 0.4), (0.1, 0.3), *LOSERS)
     pasha = PASHA(EPOCHS, min_epochs=1, eta=3)
-    last = pasha.last_resort(RungCurves(stable), begun(stable))
-    assert last == Promotion(one(0), EPOCHS)
+    assert pasha.finals(RungCurves(stable), begun(stable), 0) == [Promotion(one(0), EPOCHS)]
     more = {**stable, one(9): {1: worth(0.04), 3: worth(0.2)}}
     assert pasha.promotions(RungCurves(more), {**begun(more), one(0): EPOCHS}) == []
     ended = {**more, one(0): {**more[one(0)], EPOCHS: worth(0.9)}}

@@ -65,15 +65,26 @@ def test_what_breaks_a_limit_goes_on_last() -> None:
     asha = PromotingASHA(EPOCHS, min_epochs=1, eta=2)
     curves: Curves = {one(0): {1: worth(0.9, violation=0.1)}, one(1): {1: worth(0.1)}}
     assert asha.promotions(RungCurves(curves), begun(curves)) == [Promotion(one(1), 2)]
-    assert asha.last_resort(RungCurves(curves), begun(curves)) == Promotion(one(1), EPOCHS)
+    assert asha.finals(RungCurves(curves), begun(curves), 0) == [Promotion(one(1), EPOCHS)]
 
 
-def test_the_last_resort_is_the_best_of_those_that_have_come_farthest_and_not_failed() -> None:
-    asha = PromotingASHA(EPOCHS, min_epochs=1, eta=3)
-    assert asha.last_resort(RungCurves({}), {}) is None
-    curves: Curves = {one(0): {1: worth(0.9)}, one(1): {1: worth(0.2), 3: worth(0.3)}, one(2): {1: worth(0.8)}}
-    assert asha.last_resort(RungCurves(curves), begun(curves)) == Promotion(one(1), EPOCHS)
-    assert asha.last_resort(RungCurves(curves), {**begun(curves), one(1): EPOCHS}) == Promotion(one(0), EPOCHS)
+def test_in_the_end_the_best_of_those_that_have_come_farthest_and_not_failed_go_on_until_there_are_enough() -> None:
+    asha = PromotingASHA(EPOCHS, min_epochs=1, eta=3, top=3)
+    assert asha.finals(RungCurves({}), {}, 0) == []
+    curves: Curves = {one(0): {1: worth(0.8)}, one(1): {1: worth(0.2), 3: worth(0.3)}, one(2): {1: worth(0.9)}}
+    curves |= {one(3): {1: worth(0.95), 3: worth(0.1)}, one(4): {1: worth(0.7)}}
+
+    def finals(ending: int, begun: dict[Training, int]) -> list[Training]:
+        return [found.training for found in asha.finals(RungCurves(curves), begun, ending)]
+
+    there = begun(curves)
+    assert finals(0, there) == [one(1), one(3), one(2)]
+    # one that has failed on its way is not trained again, and the next one takes its place
+    assert finals(0, {**there, one(1): EPOCHS}) == [one(3), one(2), one(0)]
+    assert finals(1, {**there, one(1): EPOCHS}) == [one(3), one(2)]
+    curves[one(1)] = {**curves[one(1)], EPOCHS: worth(0.4)}
+    assert finals(1, begun(curves)) == [one(3)]
+    assert finals(2, begun(curves)) == []
 
 
 @given(st.randoms(use_true_random=False))

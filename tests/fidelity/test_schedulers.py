@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from math import ceil
 from statistics import median
 
 import numpy as np
@@ -72,7 +73,7 @@ def test_asha_never_stops_who_is_among_the_best_at_its_highest_rung(curves: dict
         rung = max(curve)
         here = [other[rung].score for other in curves.values() if rung in other]
         worse_or_equal = sum(score <= curve[rung].score for score in here)
-        among_the_best = worse_or_equal > len(here) - max(1, len(here) // 3)
+        among_the_best = worse_or_equal > len(here) - ceil(len(here) / 3)
         assert (training in stopped) is (not among_the_best)
 
 
@@ -90,12 +91,12 @@ def test_asha_judges_again_who_came_early() -> None:
     assert asha.stops(RungCurves(curves), [one(2)]) == {}
 
 
-@given(st.lists(st.integers(0, 9), min_size=1, max_size=40), st.integers(2, 64))
-def test_the_best_goes_on_and_few_with_a_large_eta(values: list[int], eta: int) -> None:
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=40), st.integers(2, 64), st.integers(1, 9))
+def test_the_best_go_on_and_few_with_a_large_eta(values: list[int], eta: int, top: int) -> None:
     """However few are known: of those equal to the last that goes on, all do."""
     curves = scored(*map(float, values))
-    go_on = curves.keys() - ASHA(EPOCHS, min_epochs=1, eta=eta).stops(RungCurves(curves), curves).keys()
-    count = max(1, len(values) // eta)
+    go_on = curves.keys() - ASHA(EPOCHS, min_epochs=1, eta=eta, top=top).stops(RungCurves(curves), curves).keys()
+    count = min(len(values), max(top, ceil(len(values) / eta)))
     assert {one.trial for one in go_on} == {
         trial for trial, value in enumerate(values) if value >= sorted(values, reverse=True)[count - 1]
     }

@@ -16,8 +16,8 @@ Scheduler: TypeAlias = Literal["none", "asha", "pasha", "hyperband", "median", "
 # What each scheduler has where nothing is said: a default of the schema would be there for all schedulers.
 _DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
     "none": {},
-    "asha": {"min_epochs": 1, "eta": 3, "mode": "stopping"},
-    "pasha": {"min_epochs": 1, "eta": 3},
+    "asha": {"min_epochs": 1, "eta": 3, "mode": "stopping", "top": 1},
+    "pasha": {"min_epochs": 1, "eta": 3, "top": 1},
     "hyperband": {"min_epochs": 1, "eta": 3},
     "median": {"min_epochs": 1, "min_results": 5},
     "patience": {"min_epochs": 1, "patience": 10},
@@ -93,7 +93,8 @@ class Fidelity(Ruled):
         default=None,
         ge=1,
         le=100_000,
-        description="one-epoch: how many candidates are trained to the end; 5 if absent.",
+        description="one-epoch: how many candidates are trained to the end; 5 if absent. asha, pasha: how many are at "
+        "least, by stopping as long as they stay among the best; 1 if absent.",
     )
 
     def resolved(self) -> Fidelity:

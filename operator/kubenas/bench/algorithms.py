@@ -9,7 +9,8 @@ from kubenas.api.errors import SpecError
 from kubenas.api.search import Search
 from kubenas.bench.peers import PEERS, PRUNING, build_peer, is_peer
 from kubenas.bench.replay import replay
-from kubenas.bench.simulation import Run, simulate
+from kubenas.bench.run import Run
+from kubenas.bench.simulation import simulate
 from kubenas.bench.table import Table
 from kubenas.fidelity.load import PROMOTERS, SCHEDULERS
 from kubenas.search.base import Strategy
@@ -54,12 +55,30 @@ def check_algorithm(name: str, table: Table) -> None:
         raise SpecError("--algorithms", f"{name!r} is unknown: there are {', '.join((*ALGORITHMS, *PEERS, *PRUNING))}")
 
 
-def search(name: str, table: Table, seed: int, evaluations: int, workers: int, eta: int | None = None) -> Run:
-    """One search of `table`, by `NAME` or `NAME/SCHEDULER`; `eta` is of those with rungs, None for their default."""
+def search(
+    name: str,
+    table: Table,
+    seed: int,
+    evaluations: int,
+    workers: int,
+    eta: int | None = None,
+    top: int | None = None,
+) -> Run:
+    """One search of `table`, by `NAME` or `NAME/SCHEDULER`.
+
+    Args:
+        name: of it.
+        table: to be searched.
+        seed: of its draws.
+        evaluations: candidates to be tried.
+        workers: trials that run at the same time.
+        eta: of those with rungs; None for their own default.
+        top: of own schedulers that have one; None for their default.
+    """
     name, _, scheduler = name.partition("/")
     if is_peer(name):
         return replay(table, build_peer(name, table, seed, eta), evaluations, workers)
-    return simulate(table, _strategy(name, table, seed), evaluations, workers, scheduler or "none", eta)
+    return simulate(table, _strategy(name, table, seed), evaluations, workers, scheduler or "none", eta, top)
 
 
 def _strategy(name: str, table: Table, seed: int) -> Strategy:

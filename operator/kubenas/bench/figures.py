@@ -10,7 +10,7 @@ import moocore
 import numpy as np
 from numpy.typing import NDArray
 
-from kubenas.bench.simulation import Run
+from kubenas.bench.run import Run
 from kubenas.bench.table import Table
 
 
@@ -28,7 +28,7 @@ class Figures:
         epochs_to_target: the same by when the target was reported, mean over the seeds that come so far.
         seconds_to_target: on the simulated clock, mean over the same seeds.
         target_share: of seeds that come so far.
-        stopped_wrongly: of seeds whose best architecture by the whole training was stopped before its end.
+        stopped_wrongly: of seeds in which one that was not trained to the end would have become the best by it.
     """
 
     algorithm: str
@@ -76,10 +76,11 @@ def _figures(
     target: float | None,
 ) -> Figures:
     algorithm, _, scheduler = name.partition("/")
-    spent = [run.epochs[min(budget, len(run.epochs)) - 1] for run in runs if run.epochs]
+    spent = [run.epochs[run.until(budget) - 1] for run in runs if run.epochs]
     needed = [place_of(table, run, budget, target) for run in runs] if target is not None else []
     reached = [(run, place) for run, place in zip(runs, needed, strict=False) if place is not None]
-    ends = [curve[-1] for run in runs if (curve := reported_curve(table, run)[:budget]) and curve[-1] is not None]
+    curves = [reported_curve(table, run)[: run.until(budget)] for run in runs]
+    ends = [curve[-1] for curve in curves if curve and curve[-1] is not None]
     laps = [lap for run in runs for lap in run.proposing[:budget]]
     return Figures(
         algorithm=algorithm,
@@ -90,7 +91,7 @@ def _figures(
         reported_mean=fmean(ends) if ends else None,
         reported_std=pstdev(ends) if ends else None,
         optimum_share=sum(end in table.optimum for end in ends) / len(runs),
-        hypervolume=fmean(measure.share(run.rows[:budget]) for run in runs) if measure else None,
+        hypervolume=fmean(measure.share(run.rows[: run.until(budget)]) for run in runs) if measure else None,
         seconds_per_proposal=fmean(laps) if laps else None,
         epochs=fmean(spent) if spent else None,
         epochs_to_target=fmean(run.epochs[place] for run, place in reached) if reached and table.curve else None,
@@ -101,38 +102,74 @@ def _figures(
 
 
 def place_of(table: Table, run: Run, budget: int, target: float) -> int | None:
-    """The place in the order of ending at which the target, or a better value, was reported; None if it never was."""
+    """The place in the order of ending at which the target, or a better value, was reported; None if it never was.
+
+    Args:
+        table: that was searched.
+        run: the search.
+        budget: evaluations, after which nothing counts.
+        target: that value.
+    """
     sign = table.goals[0].sign
-    for place, reported in enumerate(reported_curve(table, run)[:budget]):
+    for place, reported in enumerate(reported_curve(table, run)[: run.until(budget)]):
         if reported is not None and sign * reported >= sign * target:
             return place
     return None
 
 
 def _stopped_wrongly(table: Table, run: Run, budget: int) -> bool:
-    """Whether one that was stopped would have become better than all that were not."""
-    primary = table.utilities[:, 0]
-    whole = [primary[row] for row in run.rows[:budget] if row is not None]
-    stopped = [primary[row] for place, row in run.stopped.items() if place < budget]
-    return bool(stopped) and (not whole or max(stopped) > max(whole))
+    """Whether one that was not trained to the end would have become better than all results."""
+    sign, primary, end = table.goals[0].sign, table.utilities[:, 0], run.until(budget)
+    results = [sign * _come_to(table, run, place) for place, row in enumerate(run.rows[:end]) if row is not None]
+    cut_short = [primary[row] for place, row in run.stopped.items() if place < end]
+    cut_short += [primary[row] for place in run.early if place < end and (row := run.rows[place]) is not None]
+    return bool(cut_short) and (not results or max(cut_short) > max(results))
+
+
+def _come_to(table: Table, run: Run, place: int) -> float:
+    """The primary goal's value of the result at a place.
+
+    Raises:
+        TypeError: there is none.
+    """
+    row = run.rows[place]
+    if row is None:
+        raise TypeError(f"no result at {place}")
+    return table.seen(row, run.early.get(place, table.epochs))
 
 
 def reported_curve(table: Table, run: Run) -> list[float | None]:
-    """What is reported after each evaluation: of the best so far by the primary goal, of equal ones the earliest."""
-    primary = table.utilities[:, 0]
+    """What is reported after each trial: of the best so far by the primary goal, of equal ones the earliest.
+
+    A column that only reports is of whole trainings: of one that was ended before, it tells what its architecture would
+    come to.
+    """
+    sign = table.goals[0].sign
     curve: list[float | None] = []
-    best: int | None = None
-    for row in run.rows:
-        if row is not None and (best is None or primary[row] > primary[best]):
-            best = row
-        curve.append(None if best is None else float(table.reported[best]))
+    best, reported = 0.0, None
+    for place, row in enumerate(run.rows):
+        if row is not None and (reported is None or sign * _come_to(table, run, place) > best):
+            best = sign * _come_to(table, run, place)
+            reported = table.told(row, run.early.get(place, table.epochs))
+        curve.append(reported)
     return curve
+
+
+def reported_by_evaluations(table: Table, run: Run) -> list[float | None]:
+    """`reported_curve` after each evaluation, with what went on until the next one."""
+    told: list[float | None] = []
+    for place, reported in enumerate(reported_curve(table, run)):
+        if place in run.continued and told:
+            told[-1] = reported
+        else:
+            told.append(reported)
+    return told
 
 
 def reach(table: Table, runs: Sequence[Run], value: float) -> Reach:
     """How soon `value`, or a better one in the primary goal's direction, is reported."""
-    needed = [place_of(table, run, len(run.rows), value) for run in runs]
-    reached = [place + 1 for place in needed if place is not None]
+    needed = [(run, place_of(table, run, len(run.rows), value)) for run in runs]
+    reached = [run.evaluations_by(place) for run, place in needed if place is not None]
     return Reach(median(reached) if reached else None, len(reached))
 
 

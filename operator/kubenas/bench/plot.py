@@ -13,8 +13,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from kubenas.api.errors import SpecError
-from kubenas.bench.figures import reported_curve
-from kubenas.bench.simulation import Run
+from kubenas.bench.figures import reported_by_evaluations
+from kubenas.bench.run import Run
 from kubenas.bench.table import Table
 
 FORMATS: Final = (".png", ".html")
@@ -54,7 +54,7 @@ def _figure(table: Table, runs: Mapping[str, Sequence[Run]], title: str) -> Figu
     sign = table.goals[0].sign
     best = (sign * table.reported).max()
     for name, of in runs.items():
-        curves = [[np.nan if r is None else r for r in reported_curve(table, run)] for run in of]
+        curves = [[np.nan if r is None else r for r in reported_by_evaluations(table, run)] for run in of]
         length = max(map(len, curves))
         # A search that has used up its space goes on with what it has.
         told = np.ma.masked_invalid([curve + curve[-1:] * (length - len(curve)) for curve in curves if curve])

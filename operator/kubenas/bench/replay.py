@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import Final
 
 from kubenas.bench.peers import Asked, Peer
-from kubenas.bench.simulation import Run
+from kubenas.bench.run import Run
 from kubenas.bench.table import Table
 
 # Proposals outside the space's constraints in a row, before the peer is held to know no other.
@@ -16,21 +16,23 @@ REFUSALS: Final = 100
 
 
 def replay(table: Table, peer: Peer, evaluations: int, workers: int) -> Run:
-    """Search `table` until so many evaluations have ended, a constant number of them running.
+    """Search `table` until so many evaluations have been asked for, a constant number of trials running.
 
-    A repeated architecture is an evaluation. One outside the space's constraints costs none: it is told at once to
-    be as bad as the table's worst, so that the peer learns of the constraints.
+    A trial in which a training goes on is no further evaluation; a repeated architecture is one. One outside the
+    space's constraints costs none: it is told at once to be as bad as the table's worst, so that the peer learns of
+    them.
 
     A trial takes the table's seconds, evenly over its epochs; one that goes on from a checkpoint those of the epochs
     that it adds. The peer is told of what the table's curve has when a trial has come so far, and may then stop it.
     """
     running = _Replay(table, peer)
     while True:
-        while len(running.trials) < workers and running.asked < evaluations:
+        while len(running.trials) < workers and running.begun < evaluations:
             if not running.begin():
-                evaluations = running.asked
+                evaluations = running.begun
         if not running.trials:
-            return Run(running.rows, running.laps, running.stopped, running.epochs if table.curve else (), running.ends)
+            epochs = running.epochs if table.curve else ()
+            return Run(running.rows, running.laps, running.stopped, epochs, running.ends, running.continued)
         running.step()
 
 
@@ -59,7 +61,9 @@ class _Replay:
     stopped: dict[int, int] = field(default_factory=dict)
     epochs: list[float] = field(default_factory=list)
     ends: list[float] = field(default_factory=list)
+    continued: set[int] = field(default_factory=set)
     asked: int = 0
+    begun: int = 0
     now: float = 0.0
     trials: dict[int, _Trial] = field(default_factory=dict)
     spent: float = 0.0
@@ -74,6 +78,7 @@ class _Replay:
             return False
         self.laps.append(perf_counter() - before)
         self.asked += 1
+        self.begun += asked.start == 0
         row = self.table.row(asked.architecture)
         trial = _Trial(asked, row, self.now, asked.end or self.table.epochs)
         self.trials[self.asked] = trial
@@ -115,7 +120,10 @@ class _Replay:
         self._end(number, None)
 
     def _end(self, number: int, row: int | None) -> None:
-        self.spent += self._trained(self.trials.pop(number))
+        ended = self.trials.pop(number)
+        self.spent += self._trained(ended)
+        if ended.asked.start > 0:
+            self.continued.add(len(self.rows))
         self.rows.append(row)
         self.epochs.append(round(self.spent + sum(map(self._trained, self.trials.values())), 3))
         self.ends.append(self.now)

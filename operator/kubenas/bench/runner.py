@@ -10,7 +10,7 @@ from multiprocessing import get_context
 from typing import Final
 
 from kubenas.bench.algorithms import search
-from kubenas.bench.simulation import Run
+from kubenas.bench.run import Run
 from kubenas.bench.table import Source, Table
 
 # A process for each core needs no threads beside it.
@@ -26,12 +26,14 @@ class Budget:
         workers: trials that run at the same time.
         seeds: searches of each algorithm, with the seeds 0, 1, …
         eta: of those with rungs; None for their own default.
+        top: of own schedulers that have one; None for their default.
     """
 
     evaluations: int
     workers: int
     seeds: int
     eta: int | None = None
+    top: int | None = None
 
 
 def run_all(
@@ -69,4 +71,4 @@ class _Process:
 
     @classmethod
     def search(cls, name: str, seed: int, budget: Budget) -> Run:
-        return search(name, cls.table, seed, budget.evaluations, budget.workers, budget.eta)
+        return search(name, cls.table, seed, budget.evaluations, budget.workers, budget.eta, budget.top)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from random import Random
@@ -13,6 +12,7 @@ from typing import Final
 
 from kubenas.api.experiment import NASExperiment
 from kubenas.api.fidelity import Fidelity
+from kubenas.bench.run import Run
 from kubenas.bench.table import Table
 from kubenas.experiment.actions import NewTrial, Plan, WriteTrial
 from kubenas.experiment.ledger import Ledger
@@ -24,26 +24,6 @@ from kubenas.space.base import Architecture
 
 # When simulated experiments begin, in seconds since the epoch.
 BEGIN: Final = 1_000_000_000.0
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One search.
-
-    Attributes:
-        rows: of the evaluated architectures, in order of ending; None for one that the table lacks, or that was
-            stopped.
-        proposing: seconds that each proposal took, in order.
-        stopped: rows of the architectures that were stopped early, by their place in the order of ending.
-        epochs: that all trials together were trained by each ending; empty where the table has no curve.
-        ends: seconds on the simulated clock from the begin to each ending.
-    """
-
-    rows: Sequence[int | None]
-    proposing: Sequence[float]
-    stopped: Mapping[int, int] = field(default_factory=dict)
-    epochs: Sequence[float] = ()
-    ends: Sequence[float] = ()
 
 
 class Stopwatch(Strategy):
@@ -74,8 +54,9 @@ def simulate(
     workers: int,
     scheduler: str = "none",
     eta: int | None = None,
+    top: int | None = None,
 ) -> Run:
-    """Search `table` until so many trials have ended, or the space is used up.
+    """Search `table` until so many candidates have been tried, or the space is used up.
 
     A trial takes the table's seconds, evenly over its epochs; one whose architecture the table lacks fails at once.
     What the table's curve has is read when a trial has come so far, and `scheduler`, whose first rung is the first of
@@ -84,15 +65,24 @@ def simulate(
     Args:
         table: to be searched.
         strategy: that proposes.
-        evaluations: trials.
+        evaluations: candidates.
         workers: that run at the same time.
         scheduler: one that a specification may name, `asha-promotion` for the promoting mode of asha, or none.
         eta: of a scheduler that has one; None for its default.
+        top: of a scheduler that has one; None for its default.
     """
-    backend = _Backend(table, strategy, _experiment(table, evaluations, workers, scheduler, eta))
+    fidelity = fidelity_of(scheduler, min(table.curve) if scheduler != "none" else None, eta, top)
+    backend = _Backend(table, strategy, _experiment(table, evaluations, workers, fidelity))
     backend.run()
-    epochs = backend.epochs if table.curve else ()
-    return Run(backend.rows, backend.strategy.laps, backend.stopped, epochs, backend.ends)
+    return Run(
+        backend.rows,
+        backend.strategy.laps,
+        backend.stopped,
+        backend.epochs if table.curve else (),
+        backend.ends,
+        backend.continued,
+        backend.early,
+    )
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -114,6 +104,8 @@ class _Backend:
         self.stopped: dict[int, int] = {}
         self.epochs: list[float] = []
         self.ends: list[float] = []
+        self.continued: set[int] = set()
+        self.early: dict[int, int] = {}
         self.strategy = Stopwatch(strategy)
         self._table = table
         self._experiment = experiment
@@ -163,6 +155,8 @@ class _Backend:
     def _end(self, name: str, row: int | None) -> None:
         """Note that a trial has come to this."""
         del self._rows[name]
+        if self._from[name] > 0:
+            self.continued.add(len(self.rows))
         running = sum(map(self._trained, self._rows))
         self.rows.append(row)
         self.epochs.append(round(self._spent + running, 3))
@@ -199,9 +193,13 @@ class _Backend:
         written = replace(write.trial, status=write.status, resource_version=str(next(self._version)))
         name, row = written.attempt_name, self._rows.get(written.attempt_name)
         if written.finished and row is not None:
-            self.stopped[len(self.rows)] = row
             self._spent += self._trained(name)
-            self._end(name, None)
+            if written.status.phase == "Succeeded":
+                self.early[len(self.rows)] = max(self._readings.curves[name]["0"])
+                self._end(name, row)
+            else:
+                self.stopped[len(self.rows)] = row
+                self._end(name, None)
         self._ledger.put(written)
         self._readings.forget(written)
 
@@ -245,23 +243,24 @@ def _metric(index: int) -> str:
     return f"objective_{index}"
 
 
-def fidelity_of(scheduler: str, first: int | None = None, eta: int | None = None) -> Fidelity:
+def fidelity_of(scheduler: str, first: int | None = None, eta: int | None = None, top: int | None = None) -> Fidelity:
     """The specification of a scheduler by its name here.
 
     Args:
         scheduler: see `simulate`.
         first: its first rung, in epochs; None for its default.
         eta: of one that has one; None for its default.
+        top: of one that has one; None for its default.
     """
     name, mode = ("asha", {"mode": "promotion"}) if scheduler == "asha-promotion" else (scheduler, {})
     settings: dict[str, object] = {"scheduler": name, **mode} | ({"minEpochs": first} if first is not None else {})
-    if eta is not None and Fidelity.model_validate(settings).resolved().eta is not None:
-        settings["eta"] = eta
+    has = Fidelity.model_validate(settings).resolved()
+    given = {"eta": eta, "top": top}
+    settings |= {name: value for name, value in given.items() if value is not None and getattr(has, name) is not None}
     return Fidelity.model_validate(settings)
 
 
-def _experiment(table: Table, evaluations: int, workers: int, scheduler: str, eta: int | None) -> NASExperiment:
-    fidelity = fidelity_of(scheduler, min(table.curve) if scheduler != "none" else None, eta)
+def _experiment(table: Table, evaluations: int, workers: int, fidelity: Fidelity) -> NASExperiment:
     return NASExperiment.model_validate(
         {
             "metadata": {"name": "table"},

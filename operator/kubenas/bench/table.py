@@ -93,6 +93,7 @@ class Table:
         self.goals = source.goals
         values = np.array([rows.numbers(goal.column, "--objective") for goal in source.goals]).T
         reported = np.array(rows.numbers(source.report, "--report")) if source.report else values[:, 0]
+        self._reports = source.report is not None
         seconds = _seconds(rows, source.cost)
         self.space, architectures = read_architectures(rows, source.architecture, source.space)
         first: dict[Architecture, int] = {}
@@ -131,6 +132,10 @@ class Table:
         if epochs >= self.epochs:
             return float(self.values[row, 0])
         return float(self.curve[max(rung for rung in self.curve if rung <= epochs)][row])
+
+    def told(self, row: int, epochs: int) -> float:
+        """What is reported of a training of so many epochs: a column of its own tells that of whole ones alone."""
+        return float(self.reported[row]) if self._reports else self.seen(row, epochs)
 
     @property
     def utilities(self) -> NDArray[np.float64]:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from kubenas.bench.figures import Figures
+    from kubenas.bench.run import Run
     from kubenas.bench.runner import Budget
-    from kubenas.bench.simulation import Run
     from kubenas.bench.table import Source, Table
 
 
@@ -49,6 +49,10 @@ def bench(
     eta: Annotated[
         int | None,
         typer.Option(min=2, max=64, help="Of schedulers and peers with rungs.", show_default="each one's own"),
+    ] = None,
+    top: Annotated[
+        int | None,
+        typer.Option(min=1, help="Of schedulers that train so many to the end.", show_default="each one's own"),
     ] = None,
     target: Annotated[float | None, typer.Option(help="Tell how many epochs a reported value takes.")] = None,
     reach: Annotated[float | None, typer.Option(help="Tell how many evaluations a reported value takes.")] = None,
@@ -93,7 +97,7 @@ def bench(
         for name in names:
             check_algorithm(name, read)
         searches = with_fidelity(names, unique(listed(fidelity), "--fidelity"), read)
-        budget = Budget(evaluations=budgets[-1], workers=workers, seeds=seeds, eta=eta)
+        budget = Budget(evaluations=budgets[-1], workers=workers, seeds=seeds, eta=eta, top=top)
         runs = _run(source, searches, budget, jobs or os.cpu_count() or 1)
         rows = figures(read, runs, budgets, workers, target)
         out.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")

@@ -177,7 +177,7 @@ def preparation(observed: Observed, now: float) -> tuple[Strategy, Preparation] 
     if stage.strategy is None:
         return None
     trials = min(_capacity(observed, now, Wakes()).free, open_trials(stages, stage, ledger), MOST_AT_ONCE)
-    question = asked(stage, ledger, trials) if trials > 0 else None
+    question = asked(stages, stage, ledger, trials) if trials > 0 else None
     work = stage.strategy.preparation(*question) if question else None
     # Most strategies take long over nothing: whether the end has come is only asked where one does.
     if work is None or verdict(experiment, stages, ledger, spending_of(observed, now).spent, None, now) is not None:
@@ -217,7 +217,7 @@ def _fill(observed: Observed, slots: Capacity, now: float, wakes: Wakes) -> _Fil
         if count > MOST_AT_ONCE:
             count = MOST_AT_ONCE
             wakes.at(now)
-        question = asked(stage, ledger, count)
+        question = asked(stages, stage, ledger, count, exhausted)
         if question and stage.strategy is not None and stage.strategy.waits(*question):
             # Until the answer comes, only what was proposed before can be completed, or go on.
             count = min(count, ledger.stage(stage.name).missing + len(promoted(stage, ledger, count)))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def promoted(stage: ResolvedStage, ledger: Ledger, new: int, results_seen: int | None = None) -> Sequence[Promoted]:
     """Trainings of a stage that go on in another trial now, the first one first.
 
-    Where nothing else is left to do and none has come to the end, the best does.
+    Where nothing else is left to do, the best that wait come to the end until there are enough.
 
     Args:
         new: trials of new candidates that are still to be made.
@@ -30,9 +30,7 @@ def promoted(stage: ResolvedStage, ledger: Ledger, new: int, results_seen: int |
         return ()
     record = ledger.stage(stage.name)
     found = record.trainings.due(promoter, results_seen)
-    if found or new or ledger.unfinished or not record.unscored:
-        return found
-    return record.trainings.last_resort(promoter)
+    return found if found or new else record.trainings.finals(promoter)
 
 
 def promoted_again(stage: ResolvedStage, ledger: Ledger, results_seen: int) -> Sequence[Promoted]:

@@ -97,10 +97,16 @@ def total_trials(stages: Sequence[ResolvedStage], ledger: Ledger) -> int:
     return total
 
 
-def asked(stage: ResolvedStage, ledger: Ledger, trials: int) -> tuple[History, int] | None:
+def asked(
+    stages: Sequence[ResolvedStage],
+    stage: ResolvedStage,
+    ledger: Ledger,
+    trials: int,
+    exhausted: ResolvedStage | None = None,
+) -> tuple[History, int] | None:
     """What the stage's strategy is asked with for so many trials, and for how many candidates.
 
-    None where it is not asked: no strategy proposes, or the trials complete what was proposed before.
+    None where it is not asked: no strategy proposes, or the trials complete what was proposed before, or go on with it.
     """
     if stage.source != "strategy":
         return None
@@ -110,7 +116,7 @@ def asked(stage: ResolvedStage, ledger: Ledger, trials: int) -> tuple[History, i
         # A number is missing below others: it is proposed again with what those above it were proposed with.
         known = ledger.replicates(stage, number) or promoted_again(stage, ledger, results_seen)
         return None if known else (ledger.history_at(stage, number, results_seen), stage.candidates_per_trial)
-    going_on = len(promoted(stage, ledger, trials))
+    going_on = len(promoted(stage, ledger, _open_for_new(stages, stage, ledger, exhausted)))
     groups = -(-(trials - ledger.stage(stage.name).missing - going_on) // stage.seeds)
     return (ledger.history(stage), groups * stage.candidates_per_trial) if groups > 0 else None
 

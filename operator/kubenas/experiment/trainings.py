@@ -11,11 +11,11 @@ from kubenas.fidelity.curves import RungCurves
 from kubenas.fidelity.ranks import AtRungs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from kubenas.experiment.stages import ResolvedStage
     from kubenas.experiment.state import Trial
-    from kubenas.fidelity.base import RungCurve, Training
+    from kubenas.fidelity.base import Promotion, RungCurve, Training
 
 # The one candidate of each trial of a stage that promotes.
 ONLY: Final = "0"
@@ -60,6 +60,8 @@ class Trainings:
         # Epochs up to which each is trained, and by which trial; of stages that promote alone.
         self._begun: dict[Training, int] = {}
         self._by: dict[Training, int] = {}
+        # Epochs up to which trials train that have not ended.
+        self._running: dict[int, int] = {}
         # How far each has come, and by which trial.
         self._come: dict[Training, tuple[int, int]] = {}
         # What became known, by the order of endings.
@@ -77,10 +79,12 @@ class Trainings:
         self._paused[self._paused_at(training)] -= 1
         self._begun[training], self._by[training] = max(before, (epochs, trial))
         self._paused[self._paused_at(training)] += 1
+        self._running[trial] = epochs
         self._due = None
 
     def end(self, curves: Mapping[Training, RungCurve], order: int, trial: int) -> None:
         """Take in what an ended trial has come to."""
+        self._running.pop(trial, None)
         for training, curve in curves.items():
             self.curves[training] = {**self.curves.get(training, {}), **curve}
             if training not in self._shown:
@@ -134,14 +138,17 @@ class Trainings:
             self._due = self._promoted(promoter, self._all)
         return self._due
 
-    def last_resort(self, promoter: Promoter) -> list[Promoted]:
-        """The one that goes on to the end where nothing else is left to do and none has come there, if there is one."""
-        last = promoter.last_resort(self._all, self._begun)
-        return [] if last is None else [Promoted(last.training, last.epochs, self._by[last.training])]
+    def finals(self, promoter: Promoter) -> list[Promoted]:
+        """Those that go on to the end where nothing else is left to do; none while another may still be promoted."""
+        if any(epochs < promoter.epochs for epochs in self._running.values()):
+            return []
+        return self._going_on(promoter.finals(self._all, self._begun, len(self._running)))
 
     def _promoted(self, promoter: Promoter, curves: RungCurves) -> list[Promoted]:
-        found = promoter.promotions(curves, self._begun)
-        return [Promoted(one.training, one.epochs, self._by[one.training]) for one in found]
+        return self._going_on(promoter.promotions(curves, self._begun))
+
+    def _going_on(self, promotions: Iterable[Promotion]) -> list[Promoted]:
+        return [Promoted(one.training, one.epochs, self._by[one.training]) for one in promotions]
 
     def _known(self, results_seen: int) -> RungCurves:
         known: dict[Training, RungCurve] = {}

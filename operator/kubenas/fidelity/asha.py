@@ -15,21 +15,22 @@ if TYPE_CHECKING:
 class ASHA(Scheduler):
     """At each rung the best 1/eta go on.
 
-    Li et al., "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020. Of fewer than `eta` candidates at a
-    rung the best goes on: with a large `eta`, as rungs far apart ask for, the first ones would else be trained to the
-    end whatever they are. Candidates are judged again with each one that comes after them. Other implementations of
-    stopping judge a candidate once, when it comes to a rung: what goes on there depends on the order of arrival, and a
-    bad one that came early trains to the end.
+    Li et al., "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020. Theirs promotes 1/eta, rounded
+    down: who is not promoted yet waits. What is stopped is lost, so here 1/eta is rounded up, and `top` go on at least.
+    Candidates are judged again with each one that comes after them. Other implementations of stopping judge a
+    candidate once, when it comes to a rung: what goes on there depends on the order of arrival, and a bad one that came
+    early trains to the end.
 
     Several objectives are compared by non-dominated sorting.
     """
 
-    def __init__(self, epochs: int, *, min_epochs: int, eta: int) -> None:
+    def __init__(self, epochs: int, *, min_epochs: int, eta: int, top: int = 1) -> None:
         self.rungs = geometric(min_epochs, eta, epochs)
         self._eta: Final = eta
+        self._top: Final = top
 
     def stops(self, curves: RungCurves, running: Collection[Training]) -> dict[Training, Stop]:
-        """Those that are not among the best 1/eta at the highest rung that they have reached."""
+        """Those that are not among the best 1/eta, or the best `top`, at the highest rung that they have reached."""
         known, found = curves.order(AtRungs(self.rungs)), dict[Training, Stop]()
         for one in running:
             curve = curves.get(one, {})
@@ -37,7 +38,8 @@ class ASHA(Scheduler):
             if rung is None:
                 continue
             here = known[rung]
-            stop = stopped_at(here, rung, one, curve[rung], max(1, len(here) // self._eta))
+            go_on = max(self._top, -(-len(here) // self._eta))
+            stop = stopped_at(here, rung, one, curve[rung], go_on)
             if stop:
                 found[one] = stop
         return found

@@ -83,9 +83,11 @@ class Promoter(Scheduler):
 
     Attributes:
         epochs: of a whole training.
+        top: how many trainings come to the end at least, if there are so many.
     """
 
     epochs: int
+    top: int
 
     def stops(self, curves: RungCurves, running: Collection[Training]) -> dict[Training, Stop]:  # noqa: ARG002
         """Nobody: trials end at rungs."""
@@ -100,14 +102,15 @@ class Promoter(Scheduler):
             begun: epochs up to which each has been trained, or is being.
         """
 
-    def last_resort(self, curves: RungCurves, begun: Mapping[Training, int]) -> Promotion | None:
-        """The best of those that have come farthest, to be trained to the end where otherwise none would be."""
-        waiting = [
-            (epochs, curve[epochs].score, one) for one, curve in curves.items() if (epochs := max(curve, default=0))
-        ]
-        waiting = [one for one in waiting if begun.get(one[2]) == one[0] < self.epochs]
-        best = max(waiting, key=lambda one: (one[0], one[1], -one[2].trial), default=None)
-        return None if best is None else Promotion(best[2], self.epochs)
+    @abstractmethod
+    def finals(self, curves: RungCurves, begun: Mapping[Training, int], ending: int) -> list[Promotion]:
+        """Which trainings go on to the end once no others come, the first one first: so many that `top` come there.
+
+        Args:
+            curves: see `promotions`.
+            begun: see `promotions`.
+            ending: trainings that are on their way to the end.
+        """
 
 
 def highest(curve: RungCurve, rungs: Collection[int]) -> int | None:

@@ -61,7 +61,7 @@ class Hyperband(Scheduler):
             if rung is None:
                 continue
             here = known[bracket, rung]
-            stop = stopped_at(here, rung, one, curve[rung], max(1, len(here) // self._eta))
+            stop = stopped_at(here, rung, one, curve[rung], -(-len(here) // self._eta))
             if stop:
                 found[one] = stop
         return found

@@ -33,7 +33,8 @@ class PASHA(PromotingASHA):
     rung to rung (their section 4.2; they look at epochs, which need not be known here); before that is seen, each
     difference counts. Rungs that are open stay open.
 
-    Where the order has become stable nobody is trained to the end: then the best of those that have come farthest is.
+    Where the order has become stable nobody is trained to the end: then the best `top` of those that have come farthest
+    are.
     """
 
     def promotions(self, curves: RungCurves, begun: Mapping[Training, int]) -> list[Promotion]:
@@ -53,7 +54,7 @@ class PASHA(PromotingASHA):
     def _farthest(self, curves: RungCurves, begun: Mapping[Training, int], levels: Sequence[int]) -> int:
         """The highest rung that a training has come to or goes to, from the one before.
 
-        The last resort skips rungs, when there is nothing left to promote.
+        Finals skip rungs, when there is nothing left to promote.
         """
         known = curves.order(AtRungs(self.rungs))
         for below, level in reversed([*pairwise(levels)]):
