@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from kubenas.cluster.observe import attempt_of
+from kubenas.experiment.scheduled import scheduled
 from tests.cluster.conditions import until
 from tests.operator import endings
 from tests.operator.harness import Operator, Workspace, experiment
@@ -121,3 +123,32 @@ def test_a_claim_that_no_driver_serves_is_told(workspace: Workspace, operator: O
     assert told["reason"] == "ClaimNotAllocated"
     assert said["message"] in told["message"]
     assert "kubectl get resourceslices,deviceclasses" in told["message"]
+
+
+@pytest.mark.usefixtures("node", "operator")
+def test_claims_that_cannot_be_had_are_told(workspace: Workspace) -> None:
+    """The scheduler says nothing of such pods, and one that runs keeps its claim."""
+    metadata = {"name": "one-claim", "namespace": workspace.namespace}
+    hard = {"count/resourceclaims.resource.k8s.io": "1"}
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": metadata, "spec": {"hard": hard}}
+    apply(workspace, device_class(workspace), published(workspace, 2), claim_template(workspace, 2), quota)
+    workspace.apply(experiment("served", trialTemplate=TEMPLATE))
+    until(lambda: workspace.wait_pod("served-0-1")["spec"].get("nodeName"))
+    [made] = workspace.wait_pod("served-0-1")["status"]["resourceClaimStatuses"]
+    claim = made["resourceClaimName"]
+    where = f"--namespace={workspace.namespace}"
+    workspace.control_plane.kubectl("delete", "resourceclaim", claim, where, "--wait=false")
+    claims = {
+        "no-template": ({"resourceClaimTemplateName": "absent"}, "ResourceClaimTemplate absent"),
+        "no-quota": ({"resourceClaimTemplateName": "two-gpus"}, "quota for ResourceClaims"),
+        "no-claim": ({"resourceClaimName": "absent"}, "ResourceClaim absent is there"),
+        "leaving": ({"resourceClaimName": claim}, f"ResourceClaim {claim} is there, and not being deleted"),
+    }
+    for name, (wanted, _) in claims.items():
+        spec = {**TEMPLATE["spec"], "resourceClaims": [{"name": "gpus", **wanted}]}
+        workspace.apply(experiment(name, trialTemplate={"spec": spec}))
+    for name, (_, words) in claims.items():
+        told = scheduled(None, [attempt_of(workspace.wait_pod(f"{name}-0-1"))], 0)
+        assert (told.reason, words in told.message) == ("ClaimNotAllocated", True), told.message
+    workspace.set_pod("served-0-1", endings.running())
+    workspace.wait_trial("served-0", lambda status: status.get("gpus") == 2)

@@ -70,7 +70,9 @@ def test_a_pod_that_a_gate_holds_is_queued_since_it_was_made() -> None:
         seen = attempt_of(pod({"phase": "Pending", "conditions": [gated | time]}, schedulingGates=gates))
         assert seen.waiting == Waiting("Queued", "blocked", seen.created)
     # The condition stays until the scheduler has looked at a pod that was admitted.
-    assert attempt_of(pod({"phase": "Pending", "conditions": [gated]})).waiting is None
+    admitted = attempt_of(pod({"phase": "Pending", "conditions": [gated]})).waiting
+    assert admitted is not None
+    assert admitted.reason == "Unschedulable"
 
 
 def test_the_trainers_end_is_the_attempts() -> None:
@@ -335,5 +337,31 @@ def test_a_pod_whose_claim_nobody_made_waits_for_it() -> None:
     told = scheduled(None, [seen], 0)
     assert told.reason == "ClaimNotAllocated"
     assert "no ResourceClaim was made of ResourceClaimTemplate two-gpus" in told.message
+    assert "quota for ResourceClaims" in told.message
     made = {"resourceClaimStatuses": [{"name": "gpus", "resourceClaimName": "x"}]}
-    assert attempt_of(pod({"phase": "Pending", **made}, resourceClaims=[claim])).waiting is None
+    assert attempt_of(pod({"phase": "Pending", **made}, nodeName="a", resourceClaims=[claim])).waiting is None
+
+
+GATED = {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated", "message": "gates hold it"}
+
+
+@pytest.mark.parametrize("conditions", [[], [GATED]], ids=["at once", "after its queue"])
+@pytest.mark.parametrize(
+    ("spec", "reason", "words"),
+    [
+        (
+            {"resourceClaims": [{"name": "gpus", "resourceClaimName": "shared"}]},
+            "ClaimNotAllocated",
+            "ResourceClaim shared",
+        ),
+        ({"schedulerName": "nobody"}, "Unschedulable", "the one that it names, nobody"),
+    ],
+)
+def test_a_pod_that_no_scheduler_takes_up_is_told(
+    conditions: list[Object], spec: Object, reason: str, words: str
+) -> None:
+    """A scheduler says nothing of what it passes over."""
+    seen = attempt_of(pod({"phase": "Pending", "conditions": conditions}, **spec))
+    assert seen.waiting is not None
+    told = scheduled(None, [seen], 0)
+    assert (told.reason, words in told.message) == (reason, True)

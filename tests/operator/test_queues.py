@@ -69,6 +69,9 @@ def test_never_more_run_than_the_quota_has_room_for_and_why_is_told(workspace: W
     kueue_controller.quota(workspace.control_plane, workspace.namespace, "gpus", 2)
     workspace.apply(experiment(queueName="gpus", trials={"max": 3, "parallelism": 2, "timeout": "1s"}))
     until(lambda: list(map(held, workspace.pods())) == [False, False])
+    placed = {"type": "PodScheduled", "status": "True", "lastTransitionTime": endings.moment()}
+    for pod in workspace.pods():
+        workspace.set_pod(pod["metadata"]["name"], {"conditions": [placed]})
     workspace.api.patch("nasexperiments", "nas", {"spec": {"trials": {"parallelism": 3}}})
     until(lambda: sorted(map(held, workspace.pods())) == [False, False, True])
     [waits] = [pod["metadata"]["name"] for pod in workspace.pods() if held(pod)]

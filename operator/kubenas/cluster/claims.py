@@ -16,7 +16,8 @@ _GROUP: Final = "resource.k8s.io"
 _MOST: Final = 8
 # Before something that is not there yet, or an apiserver that does not answer, is asked for again.
 _AGAIN_SECONDS: Final = 5.0
-_FORBIDDEN: Final = 403
+# It may not be read, or is gone, as one whose protection was taken away.
+_UNREADABLE: Final = frozenset({403, 404})
 
 _LOG = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ class ClaimReader:
             try:
                 found = await self._devices(attempt)
             except ApiError as error:
-                if error.code != _FORBIDDEN:
+                if error.code not in _UNREADABLE:
                     found = None
                 else:
                     _LOG.warning("%s/%s: claims count as one device each: %s", *self._store.key, error)

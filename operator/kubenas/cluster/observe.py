@@ -133,14 +133,24 @@ def _waiting(pod: Object) -> Waiting | None:
     since = _seconds(found.get("lastTransitionTime") or created)
     if pod["spec"].get("schedulingGates"):
         return Waiting("Queued", found.get("message") or "a scheduling gate holds the pod", since)
-    template = unclaimed(pod["spec"], status)
-    if template is not None and found.get("status") != "True":
-        message = f"no ResourceClaim was made of ResourceClaimTemplate {template}: see that the namespace has it"
-        return Waiting("Unschedulable", message, since)
-    # Until the scheduler looks at a pod whose gates are gone, its condition tells of them.
-    if found.get("status") != "False" or found.get("reason") == "SchedulingGated":
+    if found.get("status") == "True" or pod["spec"].get("nodeName"):
         return None
-    return Waiting("Unschedulable", found.get("message", ""), since)
+    # Until a scheduler looks at a pod whose gates are gone, its condition tells of them.
+    if found.get("status") == "False" and found.get("reason") != "SchedulingGated":
+        return Waiting("Unschedulable", found.get("message", ""), since)
+    return Waiting("Unschedulable", _passed_over(pod["spec"], status), since)
+
+
+def _passed_over(spec: Object, status: Object) -> str:
+    """Why a pod may wait of which no scheduler says anything."""
+    template = unclaimed(spec, status)
+    if template is not None:
+        made = f"no ResourceClaim was made of ResourceClaimTemplate {template}"
+        return f"{made}: see that the namespace has it, and quota for ResourceClaims"
+    if named := ", ".join(claims(spec, status).values()):
+        return f"no scheduler takes it up: see that ResourceClaim {named} is there, and not being deleted"
+    scheduler = spec.get("schedulerName") or "default-scheduler"
+    return f"no scheduler has looked at it: see that the cluster has the one that it names, {scheduler}"
 
 
 def _scheduled(conditions: list[Object]) -> float | None:
