@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
 
 from pydantic import Field
-from pydantic.alias_generators import to_camel
 
 from kubenas.api.base import Ruled
 from kubenas.api.metric_names import expanded_proxies
-from kubenas.api.rule import Rule, Unique
+from kubenas.api.rule import Rule, Unique, only
 
 MAX_SEEDS: Final = 32
 # Pods that score candidates hold many; pods that train them few.
@@ -48,22 +47,11 @@ _DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
 _GDAS_EPOCHS: Final = 250
 
 
-def _only(field: str, *methods: str) -> Rule[Evaluation]:
-    """The rule that keeps a field to its methods."""
-    name = to_camel(field)
-    return Rule(
-        cel=f"self.method in {[*methods]} || !has(self.{name})",
-        message=f"is of method {' or '.join(methods)} only: remove it, or choose that method",
-        field=name,
-        holds=lambda one: one.method in methods or getattr(one, field) is None,
-    )
-
-
 class Evaluation(Ruled):
     """How an architecture is judged."""
 
     rules: ClassVar[Sequence[Rule[Evaluation] | Unique]] = [
-        _only("epochs", *_TRAINING),
+        only("method", [*_TRAINING], "epochs"),
         Rule(
             # The apiserver checks the default, {}, before its fields have theirs.
             cel="!has(self.seeds) || self.seeds == 1 || self.method in ['train', 'zero-cost']",
@@ -72,10 +60,10 @@ class Evaluation(Ruled):
             field="seeds",
             holds=lambda one: one.method in ("train", "zero-cost") or one.seeds == 1,
         ),
-        _only("inherit", "train"),
-        *(_only(field, "zero-cost") for field in ("proxies", "combine", "input")),
-        *(_only(field, "supernet") for field in ("rule", "complexity_aware_rate")),
-        *(_only(field, "differentiable") for field in _DEFAULTS["differentiable"] if field != "epochs"),
+        only("method", ["train"], "inherit"),
+        *(only("method", ["zero-cost"], field) for field in ("proxies", "combine", "input")),
+        *(only("method", ["supernet"], field) for field in ("rule", "complexity_aware_rate")),
+        *(only("method", ["differentiable"], field) for field in _DEFAULTS["differentiable"] if field != "epochs"),
         Unique("proxies"),
     ]
 

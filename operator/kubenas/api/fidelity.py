@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from pydantic import Field
-from pydantic.alias_generators import to_camel
 
 from kubenas.api.base import Ruled
-from kubenas.api.rule import Rule
+from kubenas.api.rule import Rule, only
 
 Scheduler: TypeAlias = Literal["none", "asha", "pasha", "hyperband", "median", "patience", "extrapolation", "one-epoch"]
 
@@ -26,22 +25,12 @@ _DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 
 
-def _only(field: str) -> Rule[Fidelity]:
-    """The rule that keeps a field to its schedulers."""
-    name, schedulers = to_camel(field), [one for one, fields in _DEFAULTS.items() if field in fields]
-    return Rule(
-        cel=f"self.scheduler in {schedulers} || !has(self.{name})",
-        message=f"is of scheduler {' or '.join(schedulers)} only: remove it, or choose that scheduler",
-        field=name,
-        holds=lambda one: one.scheduler in schedulers or getattr(one, field) is None,
-    )
-
-
 class Fidelity(Ruled):
     """How far candidates are trained before they are judged or stopped."""
 
     rules: ClassVar[Sequence[Rule[Fidelity]]] = [
-        _only(field) for field in ("min_epochs", "eta", "mode", "min_results", "patience", "chance", "top")
+        only("scheduler", [one for one, fields in _DEFAULTS.items() if field in fields], field)
+        for field in ("min_epochs", "eta", "mode", "min_results", "patience", "chance", "top")
     ]
 
     scheduler: Scheduler = Field(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic.alias_generators import to_snake
+from pydantic.alias_generators import to_camel, to_snake
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
@@ -78,6 +78,23 @@ class Rule(_Declared, Generic[V]):
         """What is wrong with the value, if anything is."""
         if not self.holds(value):
             yield SpecError(self.field, self.message)
+
+
+def only(choice: str, options: Sequence[str], field: str) -> Rule[Any]:
+    """The rule that keeps a model's field to some options of another field.
+
+    Args:
+        choice: name of that other field, which is one word.
+        options: those that the field is of.
+        field: its name in Python.
+    """
+    name = to_camel(field)
+    return Rule(
+        cel=f"self.{choice} in {[*options]} || !has(self.{name})",
+        message=f"is of {choice} {' or '.join(options)} only: remove it, or choose that {choice}",
+        field=name,
+        holds=lambda model: getattr(model, choice) in options or getattr(model, field) is None,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
