@@ -540,6 +540,8 @@ def test_a_spent_budget_pays_for_no_further_measurement(
         assert one.last_failure is not None
         assert one.last_failure.reason == "BudgetExhausted"
         assert "are spent" in written(made).conditions[0].message
+        over = plan(seen(of, [replace(known, status=written(made))]), NOW)
+        assert condition(over, "Failed")[:2] == ("True", "BudgetExhausted")
     runs = benchmark(known, phase=AttemptPhase.RUNNING, started=NOW - 1, node="board-1")
     assert plan(seen(of, [known], runs), NOW).write == ()
 

@@ -77,6 +77,7 @@ def test_what_a_device_says_joins_the_result_though_operators_are_killed(
     assert {"key": "board", "operator": "Exists"} in spec["tolerations"]
     assert (spec["automountServiceAccountToken"], spec["securityContext"]["runAsNonRoot"]) == (False, True)
     assert container["command"] == ["python", "-m", "kubenas_trial.cli.main", "latency", "onnx", "$(KUBENAS_MODEL)"]
+    assert {"name": "tmp", "emptyDir": {"sizeLimit": "4Gi"}} in spec["volumes"]
     variables = {one["name"]: one["value"] for one in container["env"]}
     folder = f"nas-{workspace.experiment()['metadata']['uid'][:8]}"
     assert variables["KUBENAS_MODEL"] == f"s3://artifacts/nas/{folder}/nas-0/0.onnx"

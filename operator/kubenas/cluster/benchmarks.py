@@ -35,6 +35,8 @@ from kubenas.experiment.contract import (
 
 # What the trial image has: onnxruntime on the CPU, one example at a time.
 _COMMAND = ("python", "-m", "kubenas_trial.cli.main", "latency", "onnx", f"$({MODEL_VARIABLE})")
+# The disk of a board is small, and others measure there next; a network of a bucket is copied there, too.
+_MOST_WRITTEN = "4Gi"
 # That a pod may be given.
 _LONGEST_SECONDS = 2**31 - 1
 # Of a benchmark that says nothing else: without a limit on CPU time, which would slow it down in steps.
@@ -97,7 +99,7 @@ def benchmark_manifest(experiment: NASExperiment, made: Benchmark, defaults: Pod
                     ],
                 }
             ],
-            "volumes": [{"name": "tmp", "emptyDir": {}}, volume],
+            "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": _MOST_WRITTEN}}, volume],
         },
     }
 

@@ -22,6 +22,7 @@ from kubenas.experiment.objectives import improved, values, violation
 from kubenas.experiment.spending import Spent
 from kubenas.experiment.stages import ResolvedStage
 from kubenas.experiment.state import Attempt, AttemptPhase, Fault, Trial, moment
+from kubenas.experiment.verdict import BUDGET_EXHAUSTED
 from kubenas.experiment.wakes import Wakes
 
 # The kubelet ends a benchmark at its time limit; one that it cannot end is given up so much later.
@@ -139,7 +140,7 @@ def _after(
     if released:
         return (one if attempt is None else _again(one)), {}
     if number in known.spent and (attempt is None or attempt.started is None):
-        return _given_up(one, Fault("BudgetExhausted", known.spent[number]), now), {}
+        return _given_up(one, Fault(BUDGET_EXHAUSTED, known.spent[number]), now), {}
     if number in known.away and (attempt is None or attempt.node is None):
         return _waited(one, known, number, device, now, wakes), {}
     return one, {}

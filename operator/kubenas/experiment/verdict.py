@@ -19,7 +19,7 @@ from kubenas.experiment.stages import ResolvedStage
 # Failures that lie in the experiment, its data or its trainer, and so many alike that end it.
 _MISTAKES = frozenset({"InvalidDataset", "InvalidTrial", "MetricMissing", "ResultsTooLarge"})
 MOST_ALIKE = 3
-# Of the experiment's end, and of the trials that it has cut short.
+# Of the experiment's end, and of the trials and measurements that it has cut short.
 BUDGET_EXHAUSTED = "BudgetExhausted"
 # Why a measurement was given up that has not failed.
 _GIVEN_UP = frozenset({"DeviceUnavailable", BUDGET_EXHAUSTED})
@@ -117,8 +117,9 @@ def budget_ends_at(experiment: NASExperiment, spending: Spending, now: float) ->
 
 
 def _cut_short(ledger: Ledger) -> bool:
-    """Whether a budget has stopped trials, of which none may be left to make."""
-    return any(one.fault is not None and one.fault.reason == BUDGET_EXHAUSTED for one in ledger.ended.values())
+    """Whether a budget has stopped trials, of which none may be left to make, or measurements of their candidates."""
+    faults = (fault for one in ledger.ended.values() for fault in (one.fault, *(m.fault for m in one.measurements)))
+    return any(fault is not None and fault.reason == BUDGET_EXHAUSTED for fault in faults)
 
 
 def _mistake(ledger: Ledger) -> Verdict | None:
