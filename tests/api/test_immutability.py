@@ -58,6 +58,7 @@ FREE = [
     ("ttl", "/spec/ttlSecondsAfterFinished", 60),
     ("template", "/spec/trialTemplate/spec", {"nodeSelector": {"gpu": "a100"}}),
     ("search removed, its seed being the default", "/spec/search", None),
+    ("storage added", "/spec/storage", {"volumeClaim": "artifacts"}),
 ]
 
 
@@ -96,6 +97,9 @@ def test_free(path: str, value: Any, experiment: str, api: Api) -> None:
         pytest.param({"search": {"seed": 1}}, {"search": None}, id="seed removed by null"),
         pytest.param({"evaluation": {"epochs": 3}}, {}, id="evaluation removed"),
         pytest.param({}, {"task": {"name": "t", "dataset": {"name": "digits"}}}, id="dataset added"),
+        pytest.param({"storage": {"volumeClaim": "a"}}, {"storage": {"volumeClaim": "b"}}, id="another claim"),
+        pytest.param({"storage": {"volumeClaim": "a"}}, {"storage": {"url": "s3://artifacts"}}, id="a bucket instead"),
+        pytest.param({"storage": {"url": "s3://one"}}, {"storage": {"url": "s3://two"}}, id="another bucket"),
     ],
 )
 def test_what_is_left_out_is_frozen_too(
@@ -108,6 +112,13 @@ def test_what_is_left_out_is_frozen_too(
     with pytest.raises(subprocess.CalledProcessError) as refusal:
         api.kubectl("replace", f"--namespace={namespace}", "--filename=-", stdin=json.dumps(document))
     assert "is immutable" in refusal.value.stderr
+
+
+def test_what_is_kept_and_how_it_is_reached_can_be_changed(namespace: str, api: Api) -> None:
+    document = {**VALID, "metadata": {"name": "stored"}, "spec": {**SPEC, "storage": {"url": "s3://artifacts"}}}
+    api.create(document, namespace)
+    change = {"spec": {"storage": {"secret": "bucket", "keep": "best", "checkpointEvery": "5m"}}}
+    api.kubectl("patch", "nas/stored", f"--namespace={namespace}", "--type=merge", f"--patch={json.dumps(change)}")
 
 
 def test_a_trial_is_never_changed(namespace: str, api: Api) -> None:

@@ -258,7 +258,18 @@ class ExperimentSpec(Ruled):
     )
     budget: Budget = Field(default_factory=Budget, description="When to stop, whatever has been found.")
     metrics: Metrics = Field(default_factory=Metrics, description="Where values of running trials are read.")
-    storage: Storage | None = Field(default=None, description="Where checkpoints live.")
+    storage: (
+        Annotated[
+            Storage,
+            _immutable(
+                "the place of storage",
+                "trials go on from the checkpoints of past ones there",
+                cel="has(self.url) == has(oldSelf.url) && (!has(self.url) || self.url == oldSelf.url) && "
+                "(!has(self.volumeClaim) || !has(oldSelf.volumeClaim) || self.volumeClaim == oldSelf.volumeClaim)",
+            ),
+        ]
+        | None
+    ) = Field(default=None, description="Where checkpoints live.")
     queue_name: QueueObjectName | None = Field(
         default=None,
         description="LocalQueue of Kueue in the experiment's namespace that each trial's pod goes through, where no "
