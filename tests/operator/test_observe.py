@@ -342,6 +342,16 @@ def test_a_pod_whose_claim_nobody_made_waits_for_it() -> None:
     assert attempt_of(pod({"phase": "Pending", **made}, nodeName="a", resourceClaims=[claim])).waiting is None
 
 
+@pytest.mark.parametrize(
+    ("label", "counted"), [("spot", "spot"), ("UP", "default"), ("", "default"), ("a_b.", "default"), (None, "default")]
+)
+def test_a_label_that_is_no_price_class_counts_as_the_default(label: str | None, counted: str) -> None:
+    """Whoever may change pods may write it, and it must not end what is counted."""
+    document = pod({"phase": "Pending"})
+    document["metadata"]["labels"] |= {} if label is None else {"kubenas.io/price-class": label}
+    assert attempt_of(document).price_class == counted
+
+
 GATED = {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated", "message": "gates hold it"}
 
 

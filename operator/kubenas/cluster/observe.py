@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
+from pydantic import TypeAdapter, ValidationError
+
+from kubenas.api.base import Name
 from kubenas.api.template import DEFAULT_CLASS
 from kubenas.api.trial import TrialSpec, TrialStatus
 from kubenas.cluster.client import Object
@@ -38,6 +41,7 @@ _TAKEN_AWAY = {
     "NodeLost": "NodeLost",
     "Preempting": "Preempting",
 }
+_CLASS: Final[TypeAdapter[str]] = TypeAdapter(Name)
 # What is said of a container of which nobody knows how it ended, as after a restart of its node.
 _UNKNOWN_ENDS = frozenset({"Unknown", "ContainerStatusUnknown"})
 
@@ -95,7 +99,7 @@ def attempt_of(pod: Object) -> Attempt:
         devices=devices(spec),
         claims=claims(spec, status),
         benchmark=benchmark,
-        price_class=metadata["labels"].get(PRICE_CLASS_LABEL, DEFAULT_CLASS if benchmark is None else None),
+        price_class=_price_class(metadata["labels"], DEFAULT_CLASS if benchmark is None else None),
         queue=(metadata.get("annotations") or {}).get(QUEUE_ANNOTATION),
         managed=KUEUE_MANAGED_LABEL in metadata["labels"],
         token=_token(spec),
@@ -105,6 +109,14 @@ def attempt_of(pod: Object) -> Attempt:
 def _benchmark(labels: Object) -> int | None:
     number = str(labels.get(BENCHMARK_LABEL, ""))
     return int(number) if number.isdecimal() else None
+
+
+def _price_class(labels: Object, default: str | None) -> str | None:
+    """What a pod's hours count as; who may change its labels may have written what is no class there."""
+    try:
+        return _CLASS.validate_python(labels.get(PRICE_CLASS_LABEL))
+    except ValidationError:
+        return default
 
 
 def _token(spec: Object) -> str:
