@@ -23,7 +23,8 @@ from kubenas.experiment.plan import Observed, plan, preparation
 from kubenas.experiment.progress import Progress, progress
 from kubenas.experiment.proposals import proposed
 from kubenas.experiment.state import Fault, earliest
-from kubenas.search.base import Preparation, Strategy
+from kubenas.search.base import Strategy
+from kubenas.search.preparation import Preparation
 from kubenas.search.service_client import ServiceClient
 from kubenas.space import deadline
 from kubenas.space.deadline import DeadlineError

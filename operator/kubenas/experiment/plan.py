@@ -26,7 +26,8 @@ from kubenas.experiment.status import UNSCHEDULABLE_SECONDS, announcements, expe
 from kubenas.experiment.verdict import budget_ends_at, verdict
 from kubenas.experiment.waiting import waiting_for
 from kubenas.experiment.wakes import Wakes
-from kubenas.search.base import Preparation, Strategy
+from kubenas.search.base import Strategy
+from kubenas.search.preparation import Preparation
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,6 +10,7 @@ from random import Random
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
+from kubenas.search.preparation import Preparation
 from kubenas.search.refit_schedule import fits_between
 from kubenas.space.base import Architecture, Space
 
@@ -238,29 +237,6 @@ class History:
         self._observations.append(observation)
         if observation.score is not None:
             self._scored.append(observation)
-
-
-@dataclass(frozen=True, slots=True)
-class Preparation:
-    """Work that proposals wait for and that takes long: a fit, a request to a service.
-
-    Attributes:
-        run: a function of a module; a coroutine function where it only waits for somebody else.
-        arguments: what it is called with; can be pickled.
-    """
-
-    run: Callable[..., Any]
-    arguments: tuple[Any, ...]
-
-    @property
-    def waits(self) -> bool:
-        """Whether it is a request, which is made beside all else, rather than a computation."""
-        return inspect.iscoroutinefunction(self.run)
-
-    def result(self) -> Any:
-        """What it comes to, worked out or waited for here and now."""
-        result = self.run(*self.arguments)
-        return asyncio.run(result) if self.waits else result
 
 
 class Strategy(ABC):

@@ -17,10 +17,11 @@ from scipy.stats import norm
 
 from kubenas.api.base import Model
 from kubenas.search.acquisition import log_expected_improvement
-from kubenas.search.base import LARGEST, History, Observation, Preparation, Score, Strategy
+from kubenas.search.base import LARGEST, History, Observation, Score, Strategy
 from kubenas.search.encoding import Encoder, Matrix
 from kubenas.search.gaussian_process import GaussianProcess, Posterior
 from kubenas.search.pool import Pool
+from kubenas.search.preparation import Preparation
 from kubenas.search.refit_schedule import fitted_at
 from kubenas.search.scalarize import scalarized
 from kubenas.search.surrogate import without_outliers

@@ -14,10 +14,11 @@ from pydantic import Field
 from kubenas.api.base import Model
 from kubenas.api.errors import SpecError
 from kubenas.search.acquisition import hypervolume_sequence, lengths_along, log_expected_improvement, random_directions
-from kubenas.search.base import NO_FEATURES, History, Observation, Preparation, Strategy
+from kubenas.search.base import NO_FEATURES, History, Observation, Strategy
 from kubenas.search.encoding import Encoder
 from kubenas.search.models import Models
 from kubenas.search.pool import PROMISING, Pool
+from kubenas.search.preparation import Preparation
 from kubenas.search.refit_schedule import REFITS, fitted_at
 from kubenas.search.rungs import models_of, tried
 from kubenas.search.transfer import calibrates, informative

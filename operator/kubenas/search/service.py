@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 from typing import Any, Final
 
-from kubenas.search.base import History, Observation, Preparation, Strategy
+from kubenas.search.base import History, Observation, Strategy
+from kubenas.search.preparation import Preparation
 from kubenas.search.regularized_evolution import RegularizedEvolution, RegularizedEvolutionSettings
 from kubenas.search.service_request import Answer
 from kubenas.search.unseen import mutate_to_unseen

@@ -10,7 +10,8 @@ from functools import cache
 from threading import Thread
 from typing import Final
 
-from kubenas.search.base import Preparation, Strategy
+from kubenas.search.base import Strategy
+from kubenas.search.preparation import Preparation
 from kubenas.search.service_request import Answer
 
 # Pause after a second failure in a row; twice as long after each further one.

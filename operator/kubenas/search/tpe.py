@@ -19,9 +19,10 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from pydantic import Field
 
 from kubenas.api.base import Model
-from kubenas.search.base import History, Observation, Preparation, Strategy
+from kubenas.search.base import History, Observation, Strategy
 from kubenas.search.earlier import draw_first
 from kubenas.search.fronts import ranked
+from kubenas.search.preparation import Preparation
 from kubenas.search.unseen import first_unseen
 from kubenas.space.base import Architecture, Space, Value
 from kubenas.space.decisions import Decision
