@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubenas.api.base import Condition, Metadata, MetricValue, Model, duration_seconds, time_text
+from kubenas.api.budget import Budget
 from kubenas.api.cell import Cell
 from kubenas.api.costs import CostTable, CostTerm, CostValue
 from kubenas.api.evaluation import Combination, Evaluation, Sampler, SupernetRule
 from kubenas.api.experiment import (
     Autoscale,
-    Budget,
     ExperimentSpec,
     NASExperiment,
     Trials,

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from kubenas.api.base import DURATION, Duration, Metadata, Ruled
+from kubenas.api.budget import Budget
 from kubenas.api.cell import Cell
 from kubenas.api.costs import CostValue
 from kubenas.api.device import Device
 from kubenas.api.errors import SpecError, problems_of
 from kubenas.api.evaluation import Evaluation
-from kubenas.api.experiment import Autoscale, Budget, ExperimentSpec, NASExperiment
+from kubenas.api.experiment import Autoscale, ExperimentSpec, NASExperiment
 from kubenas.api.fidelity import Fidelity
 from kubenas.api.objective import MAX_OBJECTIVES, Objective
 from kubenas.api.parameter import Condition, Parameter, Repeat

@@ -8,7 +8,8 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kubenas.api.experiment import Budget, ExperimentSpec, Trials
+from kubenas.api.budget import Budget
+from kubenas.api.experiment import ExperimentSpec, Trials
 from kubenas.api.storage import Storage
 from kubenas.api.template import TrialTemplate
 from tests.experiment.builders import experiment

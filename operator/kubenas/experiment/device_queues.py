@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from kubenas.api.budget import Budget
 from kubenas.api.device import Device
-from kubenas.api.experiment import Budget
 from kubenas.api.objective import Objective
 from kubenas.api.trial import Measurement
 from kubenas.experiment.benchmarks import Benchmark, awaited

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from kubenas.api.budget import Budget
 from kubenas.api.device import Device
-from kubenas.api.experiment import Budget
 from kubenas.api.status import ClassCost, Cost
 from kubenas.api.trial import MAX_CLASSES, ClassSeconds, TrialStatus
 from kubenas.experiment.state import Attempt, AttemptPhase, Trial, earliest
