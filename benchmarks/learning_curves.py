@@ -1,6 +1,6 @@
 """Tables for `kubenas bench` of published learning curves, and searches on them.
 
-    python -m benchmarks.learning_curves FOLDER [--seeds N]
+    python -m benchmarks.learning_curves FOLDER [--seeds N] [--tables ID,…] [--top N]
 
 LCDB (Mohr, Viering, Loog, van Rijn, "LCDB 1.0: An Extensive Learning Curves Database for Classification Tasks", ECML
 PKDD 2022, MIT): the accuracy of 20 learners of scikit-learn on OpenML's data sets, by the size of the training set. It
@@ -20,6 +20,7 @@ from statistics import fmean
 from typing import Final
 
 from kubenas.bench.figures import figures, place_of
+from kubenas.bench.rows import listed
 from kubenas.bench.run import Run
 from kubenas.bench.runner import Budget, run_all
 from kubenas.bench.table import Goal, Rung, Source, Table
@@ -36,7 +37,17 @@ EVALUATIONS: Final = 3 * LEARNERS
 # How near to the table's best is the target, in accuracy.
 NEAR: Final = 0.001
 
-OWN: Final = ("random", "random/asha", "random/hyperband", "random/median", "random/one-epoch", "predictor/asha")
+OWN: Final = (
+    "random",
+    "random/asha",
+    "random/asha-promotion",
+    "random/pasha",
+    "random/hyperband",
+    "random/median",
+    "random/extrapolation",
+    "random/one-epoch",
+    "predictor/asha",
+)
 PEERS: Final = (
     "optuna-tpe",
     "optuna-halving",
@@ -125,16 +136,23 @@ def main() -> None:
     parser = ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, default=50)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
+    parser.add_argument("--tables", default="", help="numbers of data sets at OpenML; all if absent")
+    parser.add_argument("--top", type=int, default=None, help="of own schedulers that train so many to the end")
     parser.add_argument("--algorithms", default=",".join((*OWN, *PEERS)))
     given = parser.parse_args()
     names = given.algorithms.split(",")
     ranks: dict[str, list[float]] = {name: [] for name in names}
     print("| table | algorithm | seconds to the target, mean | seeds at it | samples | stopped wrongly | mean rank |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
+    wanted = listed(given.tables)
     for path in write_tables(given.folder):
+        if wanted and path.stem.removeprefix("lcdb-") not in wanted:
+            continue
         table = Table(source(path))
         target = min(table.optimum) - NEAR
-        runs = run_all(source(path), names, Budget(EVALUATIONS, 4, given.seeds, ETA), os.cpu_count() or 1, _nothing)
+        budget = Budget(EVALUATIONS, 4, given.seeds, ETA, given.top)
+        runs = run_all(source(path), names, budget, given.jobs, _nothing)
         seconds = {name: [seconds_to(table, run, target) for run in runs[name]] for name in names}
         places = mean_ranks(seconds)
         for name, row in zip(names, figures(table, runs, [EVALUATIONS], 4, target), strict=True):
