@@ -192,6 +192,25 @@ def test_extrapolation_follows_curves_that_still_rise() -> None:
     assert rule.stops(RungCurves(curves), [one(30), one(31)]).keys() == {one(31)}
 
 
+@pytest.mark.parametrize("name", SCHEDULERS)
+@given(seed=st.integers(0, 10_000))
+@examples(20)
+def test_values_up_to_the_largest_float_are_judged(name: str, seed: int) -> None:
+    """A loss is finite up to the largest float, and sums and squares of such are not."""
+    scheduler = SCHEDULERS[name](EPOCHS, **given_to(Fidelity.model_validate({"scheduler": name})))
+    rng = np.random.default_rng(seed)
+    curves: Curves = {}
+    for number in range(40):
+        values = np.sort(rng.uniform(size=len(scheduler.rungs) + 1))
+        if number % 4 == 0:
+            values = rng.choice([-1.0, 1.0], size=len(values)) * np.finfo(float).max
+        come = (*scheduler.rungs, EPOCHS) if number < 30 else scheduler.rungs[: rng.integers(1, 3)]
+        curves[one(number)] = {epoch: worth(value) for epoch, value in zip(come, values.tolist(), strict=False)}
+    running = [one(number) for number in range(30, 40)]
+    with np.errstate(all="raise", under="ignore"):
+        assert scheduler.stops(RungCurves(curves), running).keys() <= {*running}
+
+
 def test_one_epoch_leaves_as_many_as_asked_for() -> None:
     curves = scored(0.1, 0.5, 0.3, 0.4)
     assert OneEpoch(EPOCHS, min_epochs=1, top=2).stops(RungCurves(curves), curves).keys() == {one(0), one(2)}

@@ -28,6 +28,8 @@ _LEARNED: Final = 64
 # The grid of hyperparameters, for values of mean 0 and variance 1: of the length of what is no line, and of the noise.
 _LENGTHS: Final = (1.0, 3.0)
 _NOISES: Final = (0.001, 0.01, 0.03, 0.1, 0.3, 1.0)
+# Values of trainings that diverge are taken as this, so that sums of their squares are finite.
+_MOST: Final = 1e100
 
 # Values at the rungs that were seen, and the last one.
 _Whole: TypeAlias = tuple[tuple[float, ...], float]
@@ -110,8 +112,8 @@ class Extrapolation(Scheduler):
             known = [*islice((curve for curve in latest if all(rung in curve for rung in seen)), _LEARNED)][::-1]
             if len(known) < max(3, self._min_results):
                 continue
-            ends = _learned(tuple((_values(curve, seen), curve[self._epochs].score[1]) for curve in known))
-            chances = ends.chances([_values(curves[one], seen) for one in here], values[-1])
+            ends = _learned(tuple((_values(curve, seen), _bounded(curve[self._epochs].score[1])) for curve in known))
+            chances = ends.chances([_values(curves[one], seen) for one in here], _bounded(values[-1]))
             for one, chance in zip(here, chances, strict=True):
                 if chance < self._chance:
                     why = f"its chance to end better than the best is {chance:.1%} after {seen[-1]} epochs"
@@ -120,7 +122,11 @@ class Extrapolation(Scheduler):
 
 
 def _values(curve: RungCurve, rungs: Sequence[int]) -> tuple[float, ...]:
-    return tuple(curve[rung].score[1] for rung in rungs)
+    return tuple(_bounded(curve[rung].score[1]) for rung in rungs)
+
+
+def _bounded(value: float) -> float:
+    return max(-_MOST, min(value, _MOST))
 
 
 @lru_cache(maxsize=64)
