@@ -80,6 +80,10 @@ def test_a_pod_waits_for_a_node_since_it_was_admitted() -> None:
     assert first.waiting == Waiting("Unschedulable", "0/3 nodes are available", NOW)
     again = since_admission(first, shown, NOW + 60)
     assert again == first
+    # No scheduler had looked at it before; then its condition has a time.
+    fresh = replace(shown, created=NOW - 10, waiting=Waiting("Unschedulable", "no scheduler", NOW - 10))
+    looked = replace(fresh, waiting=Waiting("Unschedulable", "0/3 nodes are available", NOW - 3600))
+    assert since_admission(fresh, looked, NOW) == looked
     # Nothing is known of the time before, or the condition has a newer time of its own.
     assert since_admission(None, shown, NOW) == shown
     assert since_admission(replace(before, uid="another"), shown, NOW) == shown

@@ -79,7 +79,8 @@ def since_admission(before: Attempt | None, after: Attempt, now: float) -> Attem
     """An attempt with the time since which it waits as it does.
 
     That of its pod's condition is when the condition's status last changed: once a pod is admitted it is still not
-    scheduled, for another reason, and would seem to have waited for a node for as long as for its queue.
+    scheduled, for another reason, and would seem to have waited for a node for as long as for its queue. A pod that no
+    scheduler has looked at has no condition and waits since its creation, until its condition has a time.
 
     Args:
         before: what was known of it.
@@ -87,7 +88,8 @@ def since_admission(before: Attempt | None, after: Attempt, now: float) -> Attem
     """
     if before is None or before.uid != after.uid or before.waiting is None or after.waiting is None:
         return after
-    if after.waiting.since > before.waiting.since:
+    same = after.waiting.reason == before.waiting.reason
+    if after.waiting.since > before.waiting.since or (same and before.waiting.since <= before.created):
         return after
-    since = before.waiting.since if after.waiting.reason == before.waiting.reason else now
+    since = before.waiting.since if same else now
     return replace(after, waiting=replace(after.waiting, since=since))
