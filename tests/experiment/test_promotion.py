@@ -116,6 +116,19 @@ def test_only_what_is_trained_to_the_end_is_a_result_and_the_search_sees_all() -
     assert end.status.progress == "7/7"
 
 
+def test_a_training_that_fails_after_its_promotion_tells_the_search_nothing() -> None:
+    """What it has shown on the way may be what has made it fail; what it had come to before is known."""
+    trials, todo = after(promoting(), {0: 0.2, 1: 0.3})
+    metrics = [{"name": "accuracy", "value": 0.9}, {"name": "epoch", "value": 2}]
+    curve = [{"candidate": "0", "step": 2, "metrics": metrics}]
+    status = TrialStatus.model_validate({"phase": "Failed", "order": 3, "curve": curve})
+    failed = replace(Trial.new(todo.create[0].name, todo.create[0].spec, resource_version="1"), status=status)
+    seen = observed(promoting(), [*trials, failed])
+    history = seen.ledger.history(seen.stages[0])
+    assert [(one.epochs, one.known_score[1]) for one in history.scored] == [(1, 0.2), (1, 0.3)]
+    assert [one.score for one in history.observations] == [(0.0, 0.2), (0.0, 0.3), None]
+
+
 def test_trials_max_counts_candidates_and_progress_all_trials() -> None:
     _, todo = after(promoting(), {0: 0.2, 1: 0.3})
     assert todo.status is not None

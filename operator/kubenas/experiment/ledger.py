@@ -269,8 +269,9 @@ class Ledger:
             metrics: Mapping[str, float] = {m.name: m.value for m in result.metrics} if result else {}
             metrics = combination.begun(metrics) if combination else metrics
             source = result.source if result else None
-            cut_short = trial.status.phase == "Pruned" or name in stopped or is_partway(stage, trial)
-            whole = trial.status.phase == "Succeeded" and not cut_short
+            succeeded = trial.status.phase == "Succeeded"
+            cut_short = trial.status.phase == "Pruned" or name in stopped or (succeeded and is_partway(stage, trial))
+            whole = succeeded and not cut_short
             known = curves.get(Training(trial.begun_by, name), {}) if whole or cut_short else {}
             curve = {epochs: value for epochs, value in known.items() if stage and epochs in stage.rungs}
             found.append(
