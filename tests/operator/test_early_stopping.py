@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.control_plane
 
-ACCURACIES = [0.1, 0.2, 0.3, 0.4]
+ACCURACIES = [0.1, 0.2, 0.3]
 
 
 def addresses(count: int) -> list[str]:
@@ -54,13 +54,13 @@ def test_losers_are_pruned_with_their_values_and_their_pods_go(workspace: Worksp
             evaluation={"epochs": 9},
             fidelity={"scheduler": "asha"},
             metrics={"source": "Pod", "interval": "1s"},
-            trials={"max": 4, "parallelism": 4},
+            trials={"max": 3, "parallelism": 3},
         )
     )
-    names = [f"nas-{number}-1" for number in range(4)]
+    names = [f"nas-{number}-1" for number in range(3)]
     values: dict[str, dict[int, float]] = {name: {} for name in names}
     with ExitStack() as stack:
-        for name, address in zip(names, addresses(4), strict=True):
+        for name, address in zip(names, addresses(3), strict=True):
             stack.enter_context(serving(shown(values, name), (address, METRICS_PORT)))
             workspace.set_pod(name, {**endings.running(), "podIP": address, "podIPs": [{"ip": address}]})
         values[names[0]] = {1: 0.1}
@@ -76,8 +76,8 @@ def test_losers_are_pruned_with_their_values_and_their_pods_go(workspace: Worksp
         operator.kill()
         workspace.take_lease_away()
         operator.start()
-        until(lambda: [pod["metadata"]["name"] for pod in workspace.pods()] == names[3:])
-        for number, accuracy in enumerate(ACCURACIES[:3]):
+        until(lambda: [pod["metadata"]["name"] for pod in workspace.pods()] == names[2:])
+        for number, accuracy in enumerate(ACCURACIES[:2]):
             status = workspace.wait_trial(f"nas-{number}", lambda status: status.get("phase") == "Pruned")
             (finished,), (result,) = status["conditions"], status["results"]
             assert finished["reason"] == "StoppedEarly"
@@ -85,12 +85,12 @@ def test_losers_are_pruned_with_their_values_and_their_pods_go(workspace: Worksp
             assert (result["step"], result["source"]) == (2, "Pod")
             assert result["metrics"] == [{"name": "accuracy", "value": accuracy / 2}]
             assert status["failures"] == 0
-        workspace.set_pod(names[3], endings.exited(0, endings.results(accuracy=0.5)))
+        workspace.set_pod(names[2], endings.exited(0, endings.results(accuracy=0.5)))
         workspace.wait_condition("Succeeded")
     counts = workspace.status()["counts"]
     assert {phase: counts[phase] for phase in ("succeeded", "pruned", "failed")} == {
         "succeeded": 1,
-        "pruned": 3,
+        "pruned": 2,
         "failed": 0,
     }
     assert workspace.status()["best"]["value"] == 0.5
