@@ -87,7 +87,15 @@ MODELS: dict[type[Ruled], Drawn] = {
     CostValue: mutated(valid.cost_values),
     Dataset: mutated(valid.datasets),
     Evaluation: mutated(valid.evaluations),
-    Fidelity: mutated(valid.fidelities),
+    # Each field is also given where the scheduler has no use for it.
+    Fidelity: mutated(
+        valid.fidelities,
+        {
+            "mode": st.just("stopping"),
+            "chance": st.just(0.5),
+            **{name: st.just(2) for name in ("min_epochs", "eta", "min_results", "patience", "top")},
+        },
+    ),
     ExperimentSpec: mutated(
         VALID_EXPERIMENT.map(lambda one: one.spec),
         {
