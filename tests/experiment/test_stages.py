@@ -128,21 +128,22 @@ def drawn_stages(rng: Random) -> list[dict[str, Any]]:
     return stages
 
 
-@examples(150)
-@given(st.integers(0, 2**32))
-def test_every_stage_runs_what_it_should_once_and_it_ends(seed: int) -> None:
-    rng = Random(seed)
+def drawn(rng: Random) -> dict[str, Any]:
+    """An experiment of stages."""
     values = [str(n) for n in range(rng.randint(1, 4))]
     parameters = [{"name": n, "type": "choice", "values": values} for n in ("a", "b")[: rng.randint(1, 2)]]
-    most, each = rng.randint(3, 20), rng.randint(1, 4)
-    spec: dict[str, Any] = {
+    return {
         "searchSpace": {"parameters": parameters},
         "search": {"algorithm": rng.choice(ALGORITHMS)},
         "stages": drawn_stages(rng),
-        "trials": {"max": most, "parallelism": rng.randint(1, 5), "maxFailures": 1000},
+        "trials": {"max": rng.randint(3, 20), "parallelism": rng.randint(1, 5), "maxFailures": 1000},
     }
-    funnel, failing = Funnel(spec), rng.choice([0, 0.2, 0.7])
-    for _ in range(MOST_RECONCILES):
+
+
+def over(spec: dict[str, Any], rng: Random, deletion: float = 0.0) -> Funnel:
+    """An experiment that has ended, whatever has failed, and been deleted, on the way."""
+    funnel, failing, each = Funnel(spec), rng.choice([0, 0.2, 0.7]), rng.randint(1, 4)
+    for number in range(MOST_RECONCILES):
         each = rng.choice([each, each, rng.randint(1, 4)])
         created = funnel.reconcile(each)
         if funnel.status.completion_time is not None:
@@ -151,15 +152,39 @@ def test_every_stage_runs_what_it_should_once_and_it_ends(seed: int) -> None:
         for new in created:
             if rng.random() < 0.9:
                 funnel.create(new)
-        for number in funnel.unfinished():
+        for one in funnel.unfinished():
             if rng.random() < 0.5:
-                funnel.end(number, well=rng.random() >= failing)
+                funnel.end(one, well=rng.random() >= failing)
+        if funnel.trials and number < MOST_RECONCILES / 4 and rng.random() < deletion:
+            del funnel.trials[rng.choice([*funnel.trials])]
     assert funnel.status.completion_time is not None, "the experiment does not end"
     assert not funnel.unfinished()
+    return funnel
+
+
+@examples(150)
+@given(st.integers(0, 2**32))
+def test_every_stage_runs_what_it_should_once_and_it_ends(seed: int) -> None:
+    rng = Random(seed)
+    spec = drawn(rng)
+    funnel = over(spec, rng)
     check(funnel)
     for stage in spec["stages"]:
         if "search" in stage or stage is spec["stages"][0]:
-            assert len(funnel.of_stage(stage["name"])) <= stage.get("trials", {}).get("max", most)
+            most = stage.get("trials", {}).get("max", spec["trials"]["max"])
+            assert len(funnel.of_stage(stage["name"])) <= most
+
+
+@examples(150)
+@given(st.integers(0, 2**32))
+def test_it_ends_with_all_seeds_of_the_last_stage_whatever_trials_are_deleted(seed: int) -> None:
+    rng = Random(seed)
+    spec = drawn(rng)
+    funnel = over(spec, rng, deletion=0.3)
+    last = spec["stages"][-1]
+    for group in funnel.groups(last["name"]):
+        assert [one.seed for one in group] == [*range(last["evaluation"]["seeds"])]
+        assert len({tuple(map(written, one.candidates)) for one in group}) == 1
 
 
 def run(spec: dict[str, Any], *each: int) -> Funnel:

@@ -181,12 +181,28 @@ class Ledger:
             self._judgements = judgements(objective, self._stages, self)
         return self._judgements
 
-    def next_number(self) -> int:
-        """The smallest number that no trial has."""
-        count = len(self)
-        if self._highest == count - 1:
-            return count
-        return next(n for n in range(count) if n not in self.ended and n not in self.unfinished)
+    def next_number(self, stage: ResolvedStage) -> int:
+        """The number of a stage's next trial: the smallest that is missing among its own, else one above all others.
+
+        Other seeds of candidates come first. Where a trial of a stage before was deleted, its number stays free, as
+        numbers below are proposed again with what those above them were proposed with.
+        """
+        missing = self.stage(stage.name).first_missing()
+        if missing is not None:
+            return missing
+        above = self._highest + 1
+        if above == len(self):
+            return above
+        before = (self.stage(one.name).highest for one in self._stages[: stage.index])
+        holes = [
+            n for n in range(max(before, default=-1) + 1, above) if n not in self.ended and n not in self.unfinished
+        ]
+        return next((n for n in holes if all(map(self._is_free, range(n, n + stage.seeds)))), above)
+
+    def _is_free(self, number: int) -> bool:
+        """Whether no trial has a number, nor will have it to complete others."""
+        there = number in self.ended or number in self.unfinished
+        return not there and all(self.stage(one.name).of(number) is None for one in self._stages)
 
     def last_fault(self) -> Fault | None:
         """Why the trial that failed last has failed."""

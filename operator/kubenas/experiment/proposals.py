@@ -110,7 +110,7 @@ def asked(
     """
     if stage.source != "strategy":
         return None
-    number = ledger.next_number()
+    number = ledger.next_number(stage)
     results_seen = ledger.after(number)
     if results_seen is not None:
         # A number is missing below others: it is proposed again with what those above it were proposed with.
@@ -136,7 +136,7 @@ def next_trials(
     Trials that are proposed together are written together, so after a crash a number may be missing below others. It
     is then proposed again with what those above it were proposed with, and so comes out the same.
     """
-    number = ledger.next_number()
+    number = ledger.next_number(stage)
     results_seen = ledger.after(number)
     if results_seen is not None:
         count = 1

@@ -37,6 +37,7 @@ class StageRecord:
         succeeded: number of the first trial that has succeeded; None where none has.
         pruned: number of the last trial that was cut short; None where none was.
         phases: number of ended trials by phase.
+        highest: number of its last trial; -1 where there is none.
         trainings: what those of ended trials have come to at rungs.
         shown: what those of running trials have.
     """
@@ -54,6 +55,7 @@ class StageRecord:
         self.succeeded: int | None = None
         self.pruned: int | None = None
         self.phases = dict.fromkeys(sorted(FINISHED), 0)
+        self.highest = -1
         self.trainings = Trainings()
         self.shown = ShownCurves()
         # The best candidate of each of the best trials.
@@ -86,6 +88,12 @@ class StageRecord:
         """Trials that are still to be made so that all candidates have all seeds."""
         return sum(self._seeds - len(one.trials) for one in self._incomplete.values())
 
+    def first_missing(self) -> int | None:
+        """The smallest number of such a trial; None where there is none."""
+        seeds = range(self._seeds)
+        each = (one.number + seed for one in self._incomplete.values() for seed in seeds if seed not in one.trials)
+        return min(each, default=None)
+
     def of(self, number: int) -> Replicates | None:
         """The trials that the trial of that number belongs to, once one of them is there."""
         for first in range(number, number - self._seeds, -1):
@@ -96,6 +104,7 @@ class StageRecord:
     def begin(self, number: int, seed: int, results_seen: int, architectures: list[Architecture]) -> None:
         """Take in a trial, before or after its end."""
         first = number - seed
+        self.highest = max(self.highest, number)
         self._history.begin(first, architectures)
         if first not in self._replicates:
             self._replicates[first] = self._incomplete[first] = Replicates(first, results_seen, architectures)
