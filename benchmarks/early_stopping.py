@@ -112,7 +112,7 @@ class World:
         )
 
     def _begin(self) -> None:
-        number = self._ledger.next_number()
+        number = self._ledger.next_number(self._stage)
         self._ledger.put(self._new(number, number, self._end_of_first))
         self._done[number] = 0
 
