@@ -120,7 +120,7 @@ CHANCES = st.builds(
 )
 
 
-@settings(examples(25), suppress_health_check=[HealthCheck.too_slow])
+@settings(examples(12), suppress_health_check=[HealthCheck.too_slow])
 @given(experiments(), CHANCES, st.integers(0, 2**32))
 def test_what_is_needed_is_never_removed(of: NASExperiment, chances: Chances, seed: int) -> None:
     """The world asserts that no trial goes on from what was removed, and that nothing is needed again."""

@@ -25,7 +25,7 @@ from tests.experiment.builders import experiment, stages_of
 from tests.experiment.simulation import PROXIES, Chances, Controller, World, run
 from tests.properties import examples
 
-SLOW = settings(examples(40), suppress_health_check=[HealthCheck.too_slow])
+SLOW = settings(examples(15), suppress_health_check=[HealthCheck.too_slow])
 SPACE = {"parameters": [{"name": n, "type": "int", "min": 1, "max": 9} for n in ("w", "d")]}
 CHANCES = st.builds(
     Chances,

@@ -136,7 +136,7 @@ def test_pause_requeues_the_newest(trials: dict[str, Any]) -> None:
 # On a cluster that adds nodes, and loses them
 
 
-@settings(examples(30), suppress_health_check=[HealthCheck.too_slow])
+@settings(examples(10), suppress_health_check=[HealthCheck.too_slow])
 @given(
     scale=st.builds(
         lambda low, more, waiting: {"min": low, "max": low + more, "maxPending": waiting},

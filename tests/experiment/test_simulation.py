@@ -24,7 +24,7 @@ from tests.experiment.builders import NOW, experiment, observed, running, stages
 from tests.experiment.simulation import Chances, Controller, World, accuracy, run
 from tests.properties import examples
 
-SLOW = settings(examples(40), suppress_health_check=[HealthCheck.too_slow])
+SLOW = settings(examples(15), suppress_health_check=[HealthCheck.too_slow])
 SEEDS = st.integers(0, 2**32)
 SPACES: list[dict[str, Any]] = [
     {"preset": "nasbench201"},

@@ -46,7 +46,7 @@ def test_conforms_with_the_example() -> None:
     # Each proposal is a request, so fewer are made.
     with serving(_example) as server:
         settings = ExternalSettings(base_url=server.url)
-        check_strategy(lambda space, seed: External(space, seed, settings), trials=10, every=5)
+        check_strategy(lambda space, seed: External(space, seed, settings), trials=5, every=3)
 
 
 def test_request_holds_all_there_is_to_know() -> None:

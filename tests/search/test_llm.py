@@ -62,7 +62,7 @@ def test_conforms() -> None:
         return _says(lambda prompt: _drawn({**prompt, "space": {**prompt["space"], "seed": seed}}))(request)
 
     with serving(handle) as server:
-        check_strategy(build, trials=8, every=5)
+        check_strategy(build, trials=5, every=3)
 
 
 def test_prompt_shows_the_best_the_failed_and_the_running() -> None:

@@ -11,6 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from kubenas.api.space import SearchSpace
 from kubenas.space.load import build_space
@@ -92,10 +93,15 @@ def drawn_network(name: str, preset: str, seed: int) -> nn.Module:
 
 
 @pytest.mark.parametrize(("name", "preset"), CASES)
-@examples(2)
+@examples(1)
 @given(st.integers(0, 2**32))
 def test_a_random_architecture_learns_and_is_exported(name: str, preset: str, seed: int) -> None:
     network, kind = drawn_network(name, preset, seed), KINDS[name]
     network(*kind.inputs(3)).square().sum().backward()
     assert all(each.grad is None or bool(each.grad.isfinite().all()) for each in network.parameters())
+    # As after a training: what is drawn has statistics of no data.
+    for module in network.modules():
+        if isinstance(module, _BatchNorm) and module.running_mean is not None and module.running_var is not None:
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
     assert_same_in_onnxruntime(network, kind.inputs(2), kind.inputs(1), kind.inputs(3), tolerance=1e-3)
