@@ -171,9 +171,9 @@ def test_a_resume_from_nothing_is_an_invalid_trial(tmp_path: Path) -> None:
 VIT = {"embed_dim": 192, "depth": 12} | {f"{name}.{i}": 4 for name in ("num_heads", "mlp_ratio") for i in range(12)}
 
 
-@pytest.mark.parametrize(("processes", "workers"), [(1, 0), (2, 2)])
+@pytest.mark.parametrize(("processes", "workers", "steps"), [(1, 0, ["3", "5", "1"]), (2, 2, ["5"])])
 def test_a_training_that_is_ended_within_epochs_ends_as_undisturbed(
-    tmp_path: Path, processes: int, workers: int
+    tmp_path: Path, processes: int, workers: int, steps: list[str]
 ) -> None:
     # Neither workers nor other processes are forked from a warm one.
     warm = processes == 1
@@ -184,7 +184,7 @@ def test_a_training_that_is_ended_within_epochs_ends_as_undisturbed(
     document["task"] = document["task"] | {"settings": settings}
     document["candidates"] = [{"id": "0", "architecture": VIT, "epochs": 2}]
     states = {}
-    for name, ended in {"undisturbed": [], "disturbed": ["3", "5", "1"]}.items():
+    for name, ended in {"undisturbed": [], "disturbed": steps}.items():
         folder = tmp_path / name
         folder.mkdir()
         environment = trial_environment(

@@ -117,7 +117,7 @@ def test_each_family_has_its_parts() -> None:
 
 
 @pytest.mark.parametrize("name", SPACES)
-@examples(15)
+@examples(6)
 @given(st.integers(0, 2**32))
 def test_parameters_of_one_name_are_of_one_operation(name: str, seed: int) -> None:
     space, rng = SPACES[name], Random(seed)
@@ -128,7 +128,7 @@ def test_parameters_of_one_name_are_of_one_operation(name: str, seed: int) -> No
 
 
 @pytest.mark.parametrize("name", SPACES)
-@examples(15)
+@examples(6)
 @given(st.integers(0, 2**32))
 def test_a_decision_changes_the_names_and_sizes_of_its_part_alone(name: str, seed: int) -> None:
     space, rng = SPACES[name], Random(seed)
@@ -157,7 +157,7 @@ def depths() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("name", "switch"), depths())
-@examples(8)
+@examples(4)
 @given(st.integers(0, 2**32))
 def test_a_shallow_network_has_the_names_of_a_deep_one(name: str, switch: str, seed: int) -> None:
     space, rng = SPACES[name], Random(seed)
@@ -177,7 +177,7 @@ PROJECTED = r"\.shortcut\.|\.(skip|id)\.|positions\.\d+x\d+"
 
 
 @pytest.mark.parametrize("name", WIDTHS)
-@examples(12)
+@examples(5)
 @given(st.integers(0, 2**32))
 def test_a_narrow_network_is_the_first_channels_of_a_wide_one(name: str, seed: int) -> None:
     """Where the rest of the wide one's parameters is 0, it computes the same."""

@@ -21,7 +21,7 @@ from kubenas_trial.proxies.probe import Probe
 from kubenas_trial.tasks.load import load_task
 from tests.trial.process import CELL, TrialProcess, error_of, message, trial_document, trial_environment
 
-CANDIDATES = 1000
+CANDIDATES = 400
 SMALL = {"0-1": "nor_conv_1x1", "0-2": "none", "0-3": "skip_connect", "1-2": "none", "1-3": "none", "2-3": "none"}
 # Cannot look at networks with few weights.
 PICKY = """
@@ -90,7 +90,7 @@ def test_more_scores_than_a_trial_can_have_are_refused_before_any_is_computed(tm
     assert "600 candidates" in text
 
 
-def test_memory_is_flat_over_a_thousand_candidates() -> None:
+def test_memory_is_flat_over_hundreds_of_candidates() -> None:
     """What tensors and other objects there are at the end of each, and what the process takes."""
     spec = TaskSpec(name="image-classification", dataset=Dataset(name="digits"), settings={"batchSize": 8})
     task, space = load_task(spec, None, torch.device("cpu")), SearchSpace(preset="mlp")
