@@ -23,6 +23,7 @@ from kubenas_trial.networks.build import family_of
 from kubenas_trial.tasks.base import Task
 from kubenas_trial.tasks.load import TASKS, load_task, task_class
 from tests.trial.process import CELL, TrialProcess, message, trial_document, trial_environment
+from tests.trial.test_examples import TINY
 from tests.trial.training import Reports
 
 CPU = torch.device("cpu")
@@ -132,7 +133,7 @@ def test_trials_of_several_seeds_report_on_the_same_test_split(tmp_path: Path) -
 def test_every_task_ends_with_its_metrics_on_the_test_split(name: str) -> None:
     kind = task_class(name)
     dataset = "karate-club" if name == "node-classification" else next(iter(kind.built_in))
-    task = load_task(TaskSpec(name=name, dataset=Dataset(name=dataset)), None, CPU)
+    task = load_task(TaskSpec(name=name, dataset=Dataset(name=dataset), settings=TINY[name]), None, CPU)
     # What is measured, not how well: a few examples do.
     space = SearchSpace.model_validate({"preset": kind.preset})
     architecture = default_architecture(build_space(space), family_of(space, kind.families, name).default)
@@ -145,10 +146,11 @@ def test_every_task_ends_with_its_metrics_on_the_test_split(name: str) -> None:
 
 
 def shortened(task: Task[Any, Any]) -> Task[Any, Any]:
-    """The task with a few training examples."""
-    train_examples = task.data.train
-    if len(train_examples) > 64:
-        object.__setattr__(task.data, "train", First(train_examples, 64))
+    """The task with a few examples in each split."""
+    for split in ("train", "validation", "test"):
+        found = getattr(task.data, split)
+        if len(found) > 64:
+            object.__setattr__(task.data, split, First(found, 64))
     return task
 
 
