@@ -53,7 +53,7 @@ def test_an_examples_trainer_reports_its_objective(tmp_path: Path, path: str, ar
 # What makes a trial short; the rest is as in the example.
 TINY: dict[str, dict[str, Any]] = {
     "image-classification": {"network": {"channels": 4, "cellsPerStack": 1}},
-    "object-detection": {"network": {"width": 0.25, "resolution": 0.2}},
+    "object-detection": {"network": {"width": 0.1, "resolution": 0.2}},
     "semantic-segmentation": {"network": {"width": 0.125}},
     "text-classification": {"network": {"width": 0.125}},
     "text-representation": {"network": {"width": 0.125}},

@@ -6,9 +6,11 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from random import Random
-from typing import Any, cast
+from shutil import copy
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pytest
@@ -47,17 +49,12 @@ from kubenas_trial.tasks.load import TASKS, load_task, task_class
 from kubenas_trial.tasks.node_classification import NodeClassification, NodeClassificationSettings
 from kubenas_trial.tasks.translation import translate
 from tests.trial.process import checkpoints_in
+from tests.trial.test_examples import TINY
 from tests.trial.test_image_networks import OWN, SMALL
 from tests.trial.test_seeds import shortened
 from tests.trial.training import Reports
 
 CPU = torch.device("cpu")
-SIZES: dict[str, dict[str, Any]] = {
-    "image-classification": {"channels": 2, "cellsPerStack": 1},
-    "object-detection": {"width": 0.1, "resolution": 0.25},
-    "semantic-segmentation": {"width": 0.125},
-    "node-classification": {"hidden": 8},
-}
 FIRST = [0, 1, 2]
 NODES = 40
 
@@ -76,7 +73,7 @@ class Saved(Reports):
 
 def loaded(name: str) -> Task[Any, Any]:
     """The task on the data that it brings along, a few examples to be trained with."""
-    settings = {"network": SIZES.get(name, {})}
+    settings = TINY[name]
     if name == "node-classification":
         data = as_graph_data(graph(), GraphSettings(normalization="columns"))
         return NodeClassification(NodeClassificationSettings(normalization="columns", **settings), data, CPU)
@@ -91,13 +88,27 @@ def graph() -> RawGraph:
     return RawGraph("made", features, edges, torch.arange(NODES) % 3, classes=("red", "green", "blue"))
 
 
-def trained(name: str, path: Path) -> tuple[Task[Any, Any], nn.Module]:
-    """A network of the task, whose checkpoint lies at `path`."""
-    task = loaded(name)
-    space = SearchSpace.model_validate({"preset": task.preset})
-    architecture = default_architecture(build_space(space), family_of(space, task.families, name).default)
-    network = train(task, space, Candidate("0", architecture, 1, None), 0, Saved(path))
-    return task, network.eval()
+class Trained(NamedTuple):
+    """A network of a task, whose checkpoint lies at `path`."""
+
+    path: Path
+    task: Task[Any, Any]
+    network: nn.Module
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Trained]:
+    """By the name of the task; each is trained once."""
+
+    @cache
+    def once(name: str) -> Trained:
+        path, task = tmp_path_factory.mktemp("trained") / "0.safetensors", loaded(name)
+        space = SearchSpace.model_validate({"preset": task.preset})
+        architecture = default_architecture(build_space(space), family_of(space, task.families, name).default)
+        network = train(task, space, Candidate("0", architecture, 1, None), 0, Saved(path))
+        return Trained(path, task, network.eval())
+
+    return once
 
 
 def raw_examples(name: str, task: Task[Any, Any]) -> list[Any]:
@@ -164,9 +175,8 @@ def assert_same(found: Any, expected: Any) -> None:
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_a_checkpoint_alone_says_what_the_trained_network_says(name: str, tmp_path: Path) -> None:
-    path = tmp_path / "0.safetensors"
-    task, network = trained(name, path)
+def test_a_checkpoint_alone_says_what_the_trained_network_says(name: str, trained: Callable[[str], Trained]) -> None:
+    path, task, network = trained(name)
     with torch.inference_mode():
         expected = by_the_trainer(name, task, network)
     predictor = load_predictor(path)
@@ -190,38 +200,34 @@ print(json.dumps([*map(list, predictor.predict(json.loads(sys.argv[2])))]))
 """
 
 
-def test_another_process_needs_nothing_but_the_file(tmp_path: Path) -> None:
-    task, _ = trained("text-classification", tmp_path / "0.safetensors")
+def test_another_process_needs_nothing_but_the_file(tmp_path: Path, trained: Callable[[str], Trained]) -> None:
+    path, task, _ = trained("text-classification")
     texts = raw_examples("text-classification", task)
-    here = load_predictor(tmp_path / "0.safetensors").predict(texts)
-    moved = tmp_path / "elsewhere"
-    moved.mkdir()
-    checkpoints_in(tmp_path)[-1].rename(moved / "mine.safetensors")
+    here = load_predictor(path).predict(texts)
+    copy(checkpoints_in(path.parent)[-1], tmp_path / "mine.safetensors")
     command = [sys.executable, "-c", ELSEWHERE, "mine.safetensors", json.dumps(texts)]
-    there = subprocess.run(command, cwd=moved, capture_output=True, text=True, check=True)
+    there = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert_same([Choice(*each) for each in json.loads(there.stdout)], here)
 
 
-def test_files_say_what_their_content_says(tmp_path: Path) -> None:
-    digits, _ = trained("image-classification", tmp_path / "digits.safetensors")
+def test_files_say_what_their_content_says(tmp_path: Path, trained: Callable[[str], Trained]) -> None:
+    path, digits, _ = trained("image-classification")
     [image, *_] = raw_examples("image-classification", digits)
     Image.fromarray(image[0].numpy()).save(tmp_path / "digit.png")
-    predictor = load_predictor(tmp_path / "digits.safetensors")
+    predictor = load_predictor(path)
     assert_same(predictor.predict([tmp_path / "digit.png"]), predictor.predict([image]))
-    tones, _ = trained("keyword-spotting", tmp_path / "tones.safetensors")
+    path, tones, _ = trained("keyword-spotting")
     [wave, *_] = raw_examples("keyword-spotting", tones)
     soundfile.write(tmp_path / "tone.wav", np.asarray(wave), tones.settings.sample_rate, subtype="FLOAT")
-    predictor = load_predictor(tmp_path / "tones.safetensors")
+    predictor = load_predictor(path)
     assert_same(predictor.predict([tmp_path / "tone.wav"]), predictor.predict([wave]))
 
 
-def test_boxes_and_masks_are_of_the_image_as_it_was(tmp_path: Path) -> None:
+def test_boxes_and_masks_are_of_the_image_as_it_was(trained: Callable[[str], Trained]) -> None:
     wide = torch.randint(256, (3, 40, 90), dtype=torch.uint8)
-    trained("semantic-segmentation", tmp_path / "masks.safetensors")
-    [mask] = load_predictor(tmp_path / "masks.safetensors").predict([wide])
+    [mask] = load_predictor(trained("semantic-segmentation").path).predict([wide])
     assert mask.shape == (40, 90)
-    trained("object-detection", tmp_path / "boxes.safetensors")
-    [objects] = load_predictor(tmp_path / "boxes.safetensors").predict([wide])
+    [objects] = load_predictor(trained("object-detection").path).predict([wide])
     assert objects
     assert all(isinstance(each, DetectedObject) and each.box[0] >= 0 and each.box[2] <= 90 for each in objects)
     assert all(each.box[1] >= 0 and each.box[3] <= 40 for each in objects)
@@ -270,17 +276,15 @@ def rewritten(path: Path, change: Callable[[dict[str, Any]], Any]) -> Path:
     ],
 )
 def test_what_cannot_be_rebuilt_is_one_error_that_names_the_file(
-    change: Callable[[dict[str, Any]], Any], tmp_path: Path
+    change: Callable[[dict[str, Any]], Any], trained: Callable[[str], Trained]
 ) -> None:
-    trained("image-classification", tmp_path / "0.safetensors")
-    changed = rewritten(checkpoints_in(tmp_path)[-1], change)
+    changed = rewritten(checkpoints_in(trained("image-classification").path.parent)[-1], change)
     with pytest.raises(InvalidTrialError, match=r"changed\.safetensors"):
         load_predictor(changed)
 
 
-def test_examples_of_another_kind_are_refused(tmp_path: Path) -> None:
-    trained("image-classification", tmp_path / "0.safetensors")
-    predictor: Predictor = load_predictor(tmp_path / "0.safetensors")
+def test_examples_of_another_kind_are_refused(trained: Callable[[str], Trained]) -> None:
+    predictor: Predictor = load_predictor(trained("image-classification").path)
     assert predictor.predict([]) == []
     with pytest.raises(ValueError, match=r"uint8 tensor of 1 channels, .* this tensor is torch\.float32"):
         predictor.predict([torch.zeros(1, 8, 8)])
