@@ -12,6 +12,8 @@ JOBS := 2
 PYTEST := $(RUN) pytest
 # A file at a time, in order, so that fixtures of a file are made once.
 IN_PARALLEL := --numprocesses=$(JOBS) --dist=loadfile --no-loadscope-reorder --max-worker-restart=0
+# A test that hangs says where, and has failed. Those on clusters may wait for builds.
+NO_HANG := -o faulthandler_timeout=900 -o faulthandler_exit_on_timeout=true
 EXPORT := --frozen --no-dev --no-emit-project --no-annotate
 
 include tests/cluster/cluster.mk
@@ -43,7 +45,7 @@ demo-cluster: setup ## the same on a real two-node cluster made here for it (roo
 test: setup test-fast test-control-plane test-node ## all tests: the pure core, then the control plane, then real nodes
 
 test-fast: setup ## tests that need no cluster
-	$(PYTEST) $(IN_PARALLEL) -o faulthandler_timeout=900 -m "not control_plane and not node"
+	$(PYTEST) $(IN_PARALLEL) $(NO_HANG) -m "not control_plane and not node"
 
 test-properties: setup ## tests of properties, each with many more examples than `make test` draws, and others each time
 	$(PYTEST) $(IN_PARALLEL) --hypothesis-profile=thorough -m "hypothesis and not control_plane and not node"
