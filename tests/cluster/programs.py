@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -104,10 +105,10 @@ def karpenter_crds() -> Path:
     """The folder with Karpenter's CRDs and those of its provider for kwok, from the module's sources."""
     with _build_folder("karpenter", "karpenter-crds") as (folder, unfinished):
         if unfinished:
-            source = Path(_go("karpenter", "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/karpenter").strip())
+            # Nothing may have been built of the module yet, so that its sources are not there.
+            source = json.loads(_go("karpenter", "mod", "download", "-json", "sigs.k8s.io/karpenter"))["Dir"]
             for part in ("pkg", "kwok"):
-                for crd in (source / part / "apis" / "crds").glob("*.yaml"):
-                    shutil.copy(crd, unfinished)
+                shutil.copytree(f"{source}/{part}/apis/crds", unfinished, dirs_exist_ok=True)
     return folder
 
 
