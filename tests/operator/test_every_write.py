@@ -42,17 +42,21 @@ def one_attempt_may_fail(trial: Trial) -> Ending:
     return accuracy(trial)
 
 
+# Several run at once, on a machine that may have other work.
+LIMIT_SECONDS = 600
+
+
 def run(control_plane: ControlPlane, spec: Object, last: int, *, dies: bool) -> tuple[Object, int]:
     """What an experiment comes to when the operator loses the answer to a write, or dies of it; its writes."""
     with temporary_workspace(control_plane) as workspace, Gate(workspace.kubeconfig, last, closes=dies) as gate:
         workspace.apply(experiment(**spec))
         first = workspace.operator(kubeconfig=gate.kubeconfig).start()
-        until(lambda: gate.reached.is_set() or is_over(workspace))
+        until(lambda: gate.reached.is_set() or is_over(workspace), LIMIT_SECONDS)
         if dies:
             first.kill()
             workspace.take_lease_away()
             workspace.operator().start()
-        until(lambda: is_over(workspace))
+        until(lambda: is_over(workspace), LIMIT_SECONDS)
         return outcome(workspace, ordered=spec is ALONE), gate.writes
 
 
