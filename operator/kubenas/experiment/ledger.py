@@ -194,10 +194,8 @@ class Ledger:
         if above == len(self):
             return above
         before = (self.stage(one.name).highest for one in self._stages[: stage.index])
-        holes = [
-            n for n in range(max(before, default=-1) + 1, above) if n not in self.ended and n not in self.unfinished
-        ]
-        return next((n for n in holes if all(map(self._is_free, range(n, n + stage.seeds)))), above)
+        numbers = range(max(before, default=-1) + 1, above)
+        return next((n for n in numbers if all(map(self._is_free, range(n, n + stage.seeds)))), above)
 
     def _is_free(self, number: int) -> bool:
         """Whether no trial has a number, nor will have it to complete others."""

@@ -89,7 +89,7 @@ class StageRecord:
         return sum(self._seeds - len(one.trials) for one in self._incomplete.values())
 
     def first_missing(self) -> int | None:
-        """The smallest number of such a trial; None where there is none."""
+        """The smallest number of a trial that is still to be made so that all have all seeds; None where none is."""
         seeds = range(self._seeds)
         each = (one.number + seed for one in self._incomplete.values() for seed in seeds if seed not in one.trials)
         return min(each, default=None)
